@@ -1,0 +1,101 @@
+"""timm networks as feature extractors of a few levels."""
+
+import logging
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from blemish.errors import ConfigError, WeightsError
+from blemish.models.weights import ALIASES
+
+
+class FeatureExtractor(nn.Module):
+    """A timm network cut off after its last wanted level, with its own input normalisation.
+
+    Attributes:
+        channels: c_l, one per level.
+    """
+
+    def __init__(self, network: nn.Module, channels: list[int], mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.channels = channels
+        self.register_buffer("scale", (1 / (255 * std)).reshape(1, 3, 1, 1))
+        self.register_buffer("shift", (-mean / std).reshape(1, 3, 1, 1))
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 [B, 3, S, S] to float32 by the mean and standard deviation the backbone was trained with."""
+        return images.float() * self.scale + self.shift
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Normalised [B, 3, S, S] to one [B, c_l, S / 2^(l+1), S / 2^(l+1)] per level l."""
+        maps = self.network(images)
+        return [
+            f if f.shape[1] == c else f.permute(0, 3, 1, 2) for f, c in zip(maps, self.channels, strict=True)
+        ]
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Load a state dict of the whole timm model or of its first stages.
+
+        Raises:
+            WeightsError: a tensor is missing or has another shape.
+        """
+        given = {_canonical(key): value for key, value in weights.items()}
+        own = self.network.state_dict()
+        for key, tensor in own.items():
+            value = given.get(_canonical(key))
+            if value is None:
+                if key.endswith("num_batches_tracked"):
+                    continue
+                raise WeightsError(f"The weights lack {key!r}; give weights of this very backbone.")
+            if value.shape != tensor.shape:
+                raise WeightsError(
+                    f"The weights hold {key!r} as {tuple(value.shape)} where the backbone has "
+                    f"{tuple(tensor.shape)}; give weights of this very backbone."
+                )
+            own[key] = value
+        self.network.load_state_dict(own)
+
+
+def _canonical(key: str) -> str:
+    """A name that a timm model and its feature extractor share: the latter joins some levels by '_'."""
+    return key.removeprefix("model.").replace("_", ".")
+
+
+def create_backbone(name: str, layers: tuple[int, ...]) -> FeatureExtractor:
+    """Build an untrained backbone.
+
+    Args:
+        name: an alias ("resnet34") or any timm model with feature maps.
+        layers: ascending levels, level l being the last map at stride 2^(l+1): 1 is layer1 of a ResNet.
+
+    Raises:
+        ConfigError: timm knows no such model, or it has no map at one of the strides.
+    """
+    model = ALIASES.get(name, name)
+    if not timm.is_model(model):
+        near = timm.list_models(f"*{name.split('.')[0][:6]}*")[:5]
+        hint = f"; did you mean {', '.join(near)}?" if near else "; see timm.list_models()."
+        raise ConfigError(f"timm has no backbone {name!r}{hint}")
+    # ResNets start with their last BatchNorm weights at 1, as torchvision's do, not at timm's 0
+    extra = {"zero_init_last": False} if "resne" in model else {}
+    logging.getLogger("timm").setLevel(logging.ERROR)
+    try:
+        strides = timm.create_model(model, features_only=True, **extra).feature_info.reduction()
+        indices = [strides.index(2 ** (layer + 1)) for layer in layers]
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise ConfigError(f"Backbone {name!r} gives no feature maps; choose a convolutional one.") from error
+    except ValueError as error:
+        levels = [int(s).bit_length() - 2 for s in strides if s >= 4]
+        raise ConfigError(f"Backbone {name!r} has levels {levels}, not all of {list(layers)}.") from error
+    network = timm.create_model(model, features_only=True, out_indices=indices, **extra)
+    if hasattr(network, "_stage_out_idx"):  # timm's EfficientNets would run and keep the stages behind
+        network.blocks = network.blocks[: max(network._stage_out_idx)]
+    config = network.pretrained_cfg
+    return FeatureExtractor(
+        network,
+        network.feature_info.channels(),
+        torch.tensor(config["mean"], dtype=torch.float32),
+        torch.tensor(config["std"], dtype=torch.float32),
+    )

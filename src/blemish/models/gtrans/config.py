@@ -1,0 +1,50 @@
+"""GTrans's configuration: the paper's values as defaults, the ablations of its tables as fields."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Combination = Literal["P1", "P2", "P3", "P4", "P5", "P6", "P7"]
+
+
+class GTransConfig(BaseModel):
+    """Fields of the GTrans model (arXiv 2305.14880).
+
+    Attributes:
+        backbone: architecture of both networks; the paper uses "resnet34" and "wide_resnet50_2". The
+            default is the one whose ImageNet weights install with the package.
+        layers: feature levels, level l being the map at stride 2^(l+1) (table 3).
+        tokens: g, visual tokens per level (section 4).
+        token_dim: d, width of a token.
+        tfm: which part of the transformer runs (tables 4 and 5): "encoder-decoder" is the paper's;
+            "encoder" maps the encoder's output; "bypass" maps Trans's tokens directly; "none" compares
+            the two backbones without tokens.
+        tfm_depth: S, the number of encoder and of decoder blocks (table 5).
+        alpha: the weight of each level in an image (table 6, eqs. 16-18).
+        alpha_lambda: lambda of eq. 18. The paper gives no value; 0.1 is the authors' (their code's
+            2ab/(a+b) with a = 100 mse and b = 10 cos equals eq. 18 with 0.1 up to a constant).
+        combine: how the levels' maps become one (table 7). "P4" is eq. 19's sum over any levels; the
+            others name level 1 to 3 and need three levels. "P7" multiplies P6's two products.
+        sigma: standard deviation of the final Gaussian in pixels; 4 as in the authors' code.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backbone: str = "efficientnet_lite0"
+    layers: tuple[int, ...] = (1, 2, 3)
+    tokens: int = Field(8, ge=1)
+    token_dim: int = Field(256, ge=1)
+    tfm: Literal["encoder-decoder", "encoder", "bypass", "none"] = "encoder-decoder"
+    tfm_depth: int = Field(2, ge=1)
+    alpha: Literal["harmonic", "mse", "cos", "fixed"] = "harmonic"
+    alpha_lambda: float = Field(0.1, gt=0)
+    combine: Combination = "P6"
+    sigma: float = Field(4.0, gt=0)
+
+    @model_validator(mode="after")
+    def _check_levels(self) -> "GTransConfig":
+        if not self.layers or sorted(set(self.layers)) != list(self.layers) or not 1 <= self.layers[0]:
+            raise ValueError("layers must be ascending, distinct and at least 1, such as [1, 2, 3]")
+        if self.combine != "P4" and len(self.layers) != 3:
+            raise ValueError(f'combine "{self.combine}" needs three layers; use "P4" with {len(self.layers)}')
+        return self

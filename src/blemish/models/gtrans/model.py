@@ -1,0 +1,89 @@
+"""GTrans: AGN guides Trans; anomalies are where the two disagree."""
+
+import torch
+from torch import Tensor, nn
+
+from blemish.models.backbones import create_backbone
+from blemish.models.base import AnomalyModel, Batch, Update
+from blemish.models.gtrans.agn import AGN
+from blemish.models.gtrans.anomaly_map import AnomalyMap, distance
+from blemish.models.gtrans.config import GTransConfig
+from blemish.models.gtrans.mapper import Mapper
+from blemish.models.gtrans.tfm import TFM
+from blemish.models.gtrans.tokenizer import Tokenizer
+
+
+def _flatten(features: Tensor) -> Tensor:
+    """[B, c, h, w] to [B, hw, c]."""
+    return features.flatten(2).transpose(1, 2)
+
+
+class GTrans(AnomalyModel):
+    """The whole of figure 2. The teacher's weights are random until `load_teacher` or a model file fills them."""
+
+    def __init__(self, config: GTransConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.agn = AGN(create_backbone(config.backbone, config.layers))
+        self.trans = create_backbone(config.backbone, config.layers)
+        channels = self.trans.channels
+        if config.tfm != "none":
+            self.tokenizers = nn.ModuleList(Tokenizer(c, config.tokens, config.token_dim) for c in channels)
+            self.mappers = nn.ModuleList(Mapper(c, config.token_dim) for c in channels)
+        if config.tfm in ("encoder", "encoder-decoder"):
+            self.tfm = TFM(
+                config.tokens * len(channels),
+                config.token_dim,
+                config.tfm_depth,
+                decoder=config.tfm == "encoder-decoder",
+            )
+        self.anomaly_map = AnomalyMap(config)
+
+    def load_teacher(self, weights: dict[str, Tensor]) -> None:
+        """Fill AGN with ImageNet weights, in the backbone's own key names."""
+        self.agn.backbone.load_weights(weights)
+
+    def _tokens(self, features: list[Tensor]) -> Tensor:
+        """All levels' features to their tokens side by side, [B, g L, d]."""
+        return torch.cat(
+            [tokenizer(_flatten(f)) for tokenizer, f in zip(self.tokenizers, features, strict=True)], dim=1
+        )
+
+    def student_features(self, images: Tensor, teacher: list[Tensor]) -> list[Tensor]:
+        """F_M (eq. 12) for normalised images [B, 3, S, S], one map per level in the shape of F_G."""
+        student = self.trans(images)
+        if self.config.tfm == "none":
+            return student
+        tokens = self._tokens(student)
+        if self.config.tfm == "encoder-decoder":
+            tokens = self.tfm(tokens, self._tokens(teacher))
+        elif self.config.tfm == "encoder":
+            tokens = self.tfm(tokens, tokens)
+        groups = tokens.split(self.config.tokens, dim=1)
+        return [
+            mapper(_flatten(f), group).transpose(1, 2).reshape(f.shape)
+            for mapper, f, group in zip(self.mappers, student, groups, strict=True)
+        ]
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """See `AnomalyModel.forward`. The image score is the maximum of the smoothed map (section 4)."""
+        normalised = self.trans.normalise(images)
+        teacher = self.agn(normalised)
+        student = self.student_features(normalised, teacher)
+        anomaly_map = self.anomaly_map(teacher, student, images.shape[-1])
+        return anomaly_map.amax(dim=(1, 2)), anomaly_map
+
+    def frozen_features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """F_G of uint8 images."""
+        return tuple(self.agn(self.trans.normalise(images)))
+
+    def validation_loss(self, batch: Batch) -> Tensor:
+        """Eq. 14: the mean distance over positions, summed over levels; float32 [B]."""
+        student = self.student_features(self.trans.normalise(batch.images), list(batch.frozen))
+        losses = [distance(g, m).mean(dim=(1, 2)) for g, m in zip(batch.frozen, student, strict=True)]
+        return torch.stack(losses).sum(dim=0)
+
+    def updates(self) -> list[Update]:
+        """One step: everything but AGN, mean of eq. 14 over the batch (the paper does not reduce it)."""
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return [Update("student", parameters, lambda batch: self.validation_loss(batch).mean())]

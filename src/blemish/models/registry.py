@@ -1,0 +1,42 @@
+"""The methods there are. Free of torch until a model is asked for."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from blemish.errors import ConfigError
+
+if TYPE_CHECKING:
+    from blemish.models.base import AnomalyModel
+
+# name: (config class, model class), each as "module:name"
+METHODS = {
+    "gtrans": ("blemish.models.gtrans.config:GTransConfig", "blemish.models.gtrans.model:GTrans"),
+}
+
+
+def config_class(method: str) -> type[BaseModel]:
+    """The class of a method's configuration.
+
+    Raises:
+        ConfigError: no such method.
+    """
+    return _resolve(method, 0)
+
+
+def model_class(method: str) -> "type[AnomalyModel]":
+    """The class of a method's model, which takes an instance of its configuration.
+
+    Raises:
+        ConfigError: no such method.
+    """
+    return _resolve(method, 1)
+
+
+def _resolve(method: str, which: int) -> type:
+    if method not in METHODS:
+        raise ConfigError(f"There is no method {method!r}; choose one of: {', '.join(sorted(METHODS))}.")
+    module, name = METHODS[method][which].split(":")
+    found: type = getattr(import_module(module), name)
+    return found

