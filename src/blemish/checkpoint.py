@@ -1,0 +1,76 @@
+"""The state of an unfinished training run in one safetensors file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from blemish.errors import BlemishError
+
+
+def save_checkpoint(
+    path: Path,
+    fingerprint: str,
+    position: dict[str, Any],
+    model: nn.Module,
+    best: dict[str, Tensor],
+    optimisers: list[torch.optim.Adam],
+) -> None:
+    """Write everything the rest of the run depends on; an older checkpoint stays until the new one is whole."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in best.items()}
+    for number, optimiser in enumerate(optimisers):
+        for index, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{index}.{key}": value for key, value in state.items()}
+    metadata = {"fingerprint": fingerprint, "position": json.dumps(position)}
+    temporary = path.with_name(path.name + ".part")
+    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary, metadata)
+    temporary.replace(path)
+
+
+def load_checkpoint(
+    path: Path,
+    fingerprint: str,
+    model: nn.Module,
+    best: dict[str, Tensor],
+    optimisers: list[torch.optim.Adam],
+) -> dict[str, Any]:
+    """Put a saved state back in place and return its position.
+
+    Raises:
+        BlemishError: no checkpoint, a damaged one, or one of a run with other data or configuration.
+    """
+    if not path.is_file():
+        raise BlemishError(f"There is no checkpoint {path} to resume from; leave out --resume.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise BlemishError(f"The checkpoint {path} is damaged; delete it and start afresh.") from error
+    if metadata.get("fingerprint") != fingerprint:
+        raise BlemishError(
+            f"The checkpoint {path} belongs to a run with other images or settings; "
+            "give the same ones, or delete it and start afresh."
+        )
+    model.load_state_dict(_under("model.", tensors))
+    best.update(_under("best.", tensors))
+    for number, optimiser in enumerate(optimisers):
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under(f"optimiser.{number}.", tensors).items():
+            index, key = name.split(".")
+            if value.shape == (parameter := parameters[int(index)]).shape:
+                value = torch.empty_like(parameter).copy_(value)  # fused kernels need the parameter's strides
+            state.setdefault(int(index), {})[key] = value
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    position: dict[str, Any] = json.loads(metadata["position"])
+    return position
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,132 @@
+"""The configuration of a run: typed, with the papers' values as defaults. Free of torch."""
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+
+from blemish.errors import ConfigError
+from blemish.images import Frame
+from blemish.models.registry import config_class
+
+
+class TrainingConfig(BaseModel):
+    """How a model is trained; the defaults are GTrans's (section 4).
+
+    Attributes:
+        epochs, batch_size, learning_rate, weight_decay: as in the paper; Adam.
+        lr_decay: the learning rate is learning_rate * lr_decay^(step / total steps) (eq. 20).
+        validation_share: share of the good images held out of training (the paper's 80/20 split).
+        seed: of the split, the initial weights and the order of the images.
+        deterministic: insist on deterministic kernels.
+        precision: "bf16" computes convolutions and matrix products in bfloat16 with float32 weights;
+            "auto" does so where the hardware has it.
+        cache_gigabytes: memory for decoded images and the frozen network's features. Images beyond it are
+            kept in a file; features beyond it are computed again in every epoch.
+        checkpoint_seconds: least time between two checkpoints.
+        tracker: also report to an experiment tracker (extra "trackers"); the JSONL log is always written.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(300, ge=1)
+    batch_size: int = Field(32, ge=2)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    lr_decay: float = Field(0.9, gt=0, le=1)
+    validation_share: float = Field(0.2, gt=0, lt=1)
+    seed: int = Field(0, ge=0)
+    deterministic: bool = False
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    cache_gigabytes: float = Field(4.0, ge=0)
+    checkpoint_seconds: float = Field(60.0, ge=0)
+    tracker: Literal["none", "tensorboard", "mlflow", "wandb"] = "none"
+
+
+class RunConfig(BaseModel):
+    """Everything `fit` can be told; the sections of a run.toml.
+
+    Attributes:
+        method: a name from the registry of models.
+        frame: how an image becomes the network's input.
+        model: the method's own config.
+        training: how it is trained.
+        false_alarm_rate: the share of good images that may be called anomalous.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: str = "gtrans"
+    frame: Frame = Frame()
+    model: SerializeAsAny[BaseModel]
+    training: TrainingConfig = TrainingConfig()
+    false_alarm_rate: float = Field(0.01, gt=0, lt=1)
+
+
+def build_config(
+    file: str | Path | None = None, assignments: Iterable[str] = (), **fields: Any
+) -> RunConfig:
+    """Put a run's configuration together; later sources win.
+
+    Args:
+        file: a TOML file with the fields of `RunConfig`, or None.
+        assignments: "section.field=value" texts, values as in TOML; a bare word is a string.
+        fields: dotted field names (with "__" for ".") and values; None stands for not given.
+
+    Raises:
+        ConfigError: unreadable file, unknown field or method, or a value out of range.
+    """
+    values = _read_toml(Path(file)) if file else {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name.strip():
+            raise ConfigError(f"--set takes section.field=value, such as training.epochs=50, not {assignment!r}.")
+        _assign(values, name.strip(), _parse_value(text.strip()))
+    for name, value in fields.items():
+        if value is not None:
+            _assign(values, name.replace("__", "."), value)
+    method = values.get("method", RunConfig.model_fields["method"].default)
+    try:
+        model = config_class(method).model_validate(values.pop("model", {}))
+    except ValidationError as error:
+        raise ConfigError(_sentence(error, "model.")) from None
+    try:
+        return RunConfig.model_validate(values | {"model": model})
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"The configuration file {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration file {path} is not valid TOML: {error}.") from None
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _assign(values: dict[str, Any], name: str, value: Any) -> None:
+    *sections, last = name.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{name!r} is no field: {section!r} has a value, not fields.")
+    values[last] = value
+
+
+def _sentence(error: ValidationError, prefix: str = "") -> str:
+    first = error.errors(include_url=False)[0]
+    field = prefix + ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"There is no configuration field {field!r}; `blemish fit --help` and the docs list them."
+    message = first["msg"].removeprefix("Value error, ")
+    return f"Configuration field {field.rstrip('.')!r}: {message[0].lower()}{message[1:]}."
