@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from blemish.errors import BlemishError
+from blemish.modelfile import write_tensors
 
 
 def save_checkpoint(
@@ -27,9 +27,7 @@ def save_checkpoint(
         for index, state in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{index}.{key}": value for key, value in state.items()}
     metadata = {"fingerprint": fingerprint, "position": json.dumps(position)}
-    temporary = path.with_name(path.name + ".part")
-    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary, metadata)
-    temporary.replace(path)
+    write_tensors(path, tensors, metadata)
 
 
 def load_checkpoint(

@@ -29,7 +29,7 @@ class TrainingConfig(BaseModel):
         tracker: also report to an experiment tracker (extra "trackers"); the JSONL log is always written.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(300, ge=1)
     batch_size: int = Field(32, ge=2)
@@ -65,9 +65,7 @@ class RunConfig(BaseModel):
     false_alarm_rate: float = Field(0.01, gt=0, lt=1)
 
 
-def build_config(
-    file: str | Path | None = None, assignments: Iterable[str] = (), **fields: Any
-) -> RunConfig:
+def build_config(file: str | Path | None = None, assignments: Iterable[str] = (), **fields: Any) -> RunConfig:
     """Put a run's configuration together; later sources win.
 
     Args:
@@ -82,14 +80,16 @@ def build_config(
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name.strip():
-            raise ConfigError(f"--set takes section.field=value, such as training.epochs=50, not {assignment!r}.")
+            raise ConfigError(
+                f"--set takes section.field=value, such as training.epochs=50, not {assignment!r}."
+            )
         _assign(values, name.strip(), _parse_value(text.strip()))
     for name, value in fields.items():
         if value is not None:
             _assign(values, name.replace("__", "."), value)
     method = values.get("method", RunConfig.model_fields["method"].default)
     try:
-        model = config_class(method).model_validate(values.pop("model", {}))
+        model = config_class(str(method)).model_validate(values.pop("model", {}))
     except ValidationError as error:
         raise ConfigError(_sentence(error, "model.")) from None
     try:

@@ -23,3 +23,7 @@ class WeightsError(BlemishError):
 
 class ModelFileError(BlemishError):
     """A model file is not one of ours, is damaged, or comes from a newer version."""
+
+
+class Interrupted(BlemishError):
+    """The user stopped a run; a checkpoint was saved, and the message says how to go on."""

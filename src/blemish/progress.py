@@ -8,12 +8,12 @@ Advance = Callable[..., None]
 
 
 @contextmanager
-def progress_bar(description: str, total: int, *, done: int = 0, quiet: bool = False) -> Iterator[Advance]:
+def progress_bar(description: str, total: int | None, *, done: int = 0, quiet: bool = False) -> Iterator[Advance]:
     """Show progress with an estimate of the time left on standard error.
 
     Args:
         description: what is going on.
-        total: number of steps.
+        total: number of steps; None when nobody knows.
         done: steps that an earlier run has done.
         quiet: show nothing.
 

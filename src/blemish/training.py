@@ -4,30 +4,34 @@ Everything random is a function of the seed and the epoch, so a run that goes on
 the same weights as one that was never interrupted.
 """
 
+import io
 import json
+import math
+import os
 import resource
 import signal
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, cast
+from typing import Any, Literal, TextIO
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast, set_seed
 from torch import Tensor, nn
 
+from blemish.batches import Batches, epoch_order
 from blemish.checkpoint import load_checkpoint, save_checkpoint
 from blemish.config import TrainingConfig
-from blemish.errors import BlemishError
-from blemish.models.base import AnomalyModel, Batch, images_to_tensor
+from blemish.errors import BlemishError, Interrupted
+from blemish.models.base import AnomalyModel, Batch
 from blemish.progress import progress_bar
-
-
-class Interrupted(BlemishError):
-    """Ctrl-C during training; a checkpoint was saved."""
 
 
 @dataclass
@@ -71,16 +75,6 @@ class _Losses(nn.Module):
         return self.losses[update](batch)
 
 
-def split_indices(count: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split range(count) at random into training and held-out indices, both sorted.
-
-    floor(share * count) are held out, but at least one image stays on each side.
-    """
-    held_out = min(max(int(share * count), 1), count - 1)
-    order = np.random.default_rng(seed).permutation(count)
-    return np.sort(order[held_out:]), np.sort(order[:held_out])
-
-
 def choose_precision(precision: str) -> Literal["no", "bf16"]:
     """Accelerate's name for the precision; "auto" takes bfloat16 where it is fast."""
     if precision == "auto":
@@ -120,54 +114,61 @@ def train(
         BlemishError: the checkpoint belongs to another run, or the loss is no longer finite.
     """
     mixed_precision = choose_precision(config.precision)
+    AcceleratorState._reset_state()  # else a second run in this process could not choose its own precision
     accelerator = Accelerator(
         mixed_precision=mixed_precision,
         log_with=None if config.tracker == "none" else config.tracker,
         project_dir=log.parent,
     )
-    set_seed(config.seed, deterministic=config.deterministic)
+    set_seed(config.seed)
     if config.tracker != "none":
         accelerator.init_trackers("blemish", config=config.model_dump())
 
     updates = model.updates()
     optimisers = [
-        torch.optim.Adam(update.parameters, config.learning_rate, weight_decay=config.weight_decay, fused=True)
+        torch.optim.Adam(
+            update.parameters, config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
         for update in updates
     ]
     model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     losses = accelerator.prepare_model(_Losses(model))
-    batches = _Batches(model, images, accelerator, config)
 
     position = Position()
-    best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    best = _snapshot(model)
     if resume:
         position = Position(**load_checkpoint(checkpoint, fingerprint, model, best, optimisers))
     steps_per_epoch = -(-len(train_indices) // config.batch_size)
     total = config.epochs * steps_per_epoch
-    log_file = _open_log(log, position.log_bytes) if accelerator.is_main_process else None
     started = time.monotonic() - position.seconds
 
-    def save() -> None:
-        position.seconds = time.monotonic() - started
-        if log_file:
-            position.log_bytes = log_file.tell()
-            save_checkpoint(checkpoint, fingerprint, asdict(position), model, best, optimisers)
-
     with (
+        _deterministic_kernels(config.deterministic),
         _Interruption() as interruption,
+        _open_log(log, position.log_bytes, write=accelerator.is_main_process) as log_file,
         progress_bar("Training", total, done=position.step, quiet=quiet) as advance,
     ):
+
+        def save() -> None:
+            position.seconds = time.monotonic() - started
+            if accelerator.is_main_process:
+                position.log_bytes = log_file.tell()
+                save_checkpoint(checkpoint, fingerprint, asdict(position), model, best, optimisers)
+
+        batches = Batches(model, images, accelerator, config)
         saved_at = epoch_started = time.monotonic()
         note = ""
+        model.train()
         while position.step < total:
             epoch, batch_number = divmod(position.step, steps_per_epoch)
             if batch_number == 0:
-                model.train()
                 position.epoch_loss = 0.0
                 epoch_started = time.monotonic()
-            chosen = _epoch_order(train_indices, config.seed, epoch)[batch_number * config.batch_size :]
-            batch = batches.get(chosen[: config.batch_size])
+            torch.manual_seed(config.seed + position.step)  # for models that drop units at random
+            order = epoch_order(train_indices, config.seed, epoch)
+            batch = batches.get(order[batch_number * config.batch_size :][: config.batch_size])
             rate = config.learning_rate * config.lr_decay ** (position.step / total)
+            batch_loss = 0.0
             for number, optimiser in enumerate(optimisers):
                 for group in optimiser.param_groups:
                     group["lr"] = rate
@@ -175,18 +176,17 @@ def train(
                 loss = losses(number, batch)
                 accelerator.backward(loss)
                 optimiser.step()
+                batch_loss += loss.item()
+            batch_loss, stop = _agree(accelerator, batch_loss, interruption.asked)
             position.step += 1
-            position.epoch_loss += loss.item() / steps_per_epoch
-            if not np.isfinite(position.epoch_loss):
-                raise BlemishError(
-                    f"The loss became {position.epoch_loss} in epoch {epoch + 1}; lower training.learning_rate "
-                    f"or set training.precision to fp32. The last good checkpoint is {checkpoint}."
-                )
+            position.epoch_loss += batch_loss / steps_per_epoch
+            _check_finite("loss", batch_loss, epoch + 1, checkpoint)
             if position.step % steps_per_epoch == 0:
                 validation_loss = _validate(model, batches, validation_indices, config.batch_size)
+                _check_finite("validation loss", validation_loss, epoch + 1, checkpoint)
                 if validation_loss < position.best_loss:
                     position.best_loss, position.best_epoch = validation_loss, epoch + 1
-                    best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+                    best = _snapshot(model)
                 entry = {
                     "epoch": epoch + 1,
                     "step": position.step,
@@ -195,13 +195,12 @@ def train(
                     "learning_rate": rate,
                     "seconds": round(time.monotonic() - epoch_started, 3),
                 }
-                if log_file:
-                    log_file.write(json.dumps(entry) + "\n")
-                    log_file.flush()
+                log_file.write(json.dumps(entry) + "\n")
+                log_file.flush()
                 accelerator.log({k: v for k, v in entry.items() if "loss" in k}, step=position.step)
                 note = f"epoch {epoch + 1}, validation loss {validation_loss:.4f}"
             advance(note=note)
-            if interruption.asked:
+            if stop:
                 save()
                 raise Interrupted(
                     f"Stopped after epoch {position.step / steps_per_epoch:.1f} of {config.epochs}; "
@@ -211,11 +210,10 @@ def train(
                 save()
                 saved_at = time.monotonic()
 
-    accelerator.end_training()
+    for tracker in accelerator.trackers:
+        tracker.finish()
     model.load_state_dict(best)
     model.eval()
-    if log_file:
-        log_file.close()
     seconds = time.monotonic() - started
     return TrainingSummary(
         epochs=config.epochs,
@@ -223,53 +221,38 @@ def train(
         best_validation_loss=position.best_loss,
         seconds=round(seconds, 1),
         seconds_per_epoch=round(seconds / config.epochs, 3),
-        peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        peak_memory_mb=_peak_memory_mb(),
         precision="bf16" if mixed_precision == "bf16" else "fp32",
         processes=accelerator.num_processes,
     )
 
 
-class _Batches:
-    """Batches of this process's share of the asked rows, with frozen features from a cache if they fit."""
+def _snapshot(model: AnomalyModel) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
-    def __init__(
-        self, model: AnomalyModel, images: np.ndarray, accelerator: Accelerator, config: TrainingConfig
-    ) -> None:
-        self.model, self.images, self.accelerator = model, images, accelerator
-        self.cache: list[Tensor] | None = None
-        budget = config.cache_gigabytes * 1e9 - (0 if isinstance(images, np.memmap) else images.nbytes)
-        first = self._compute(np.arange(min(2, len(images))))
-        bytes_each = sum(f[0].numel() * f.element_size() for f in first)
-        if 0 < bytes_each * len(images) <= budget:
-            self.cache = [torch.empty(len(images), *f.shape[1:], dtype=f.dtype) for f in first]
-            for start in range(0, len(images), config.batch_size):
-                rows = np.arange(start, min(start + config.batch_size, len(images)))
-                for stored, computed in zip(self.cache, self._compute(rows), strict=True):
-                    stored[start : start + len(rows)] = computed
 
-    def _tensor(self, rows: np.ndarray) -> Tensor:
-        return images_to_tensor(self.images[rows]).to(self.accelerator.device)
+def _agree(accelerator: Accelerator, loss: float, stop: bool) -> tuple[float, bool]:
+    """The mean loss of all processes, and whether any of them was asked to stop."""
+    if accelerator.num_processes == 1:
+        return loss, stop
+    mean = accelerator.reduce(torch.tensor([loss, float(stop)], device=accelerator.device), "mean")
+    return float(mean[0]), bool(mean[1] > 0)
 
-    @torch.no_grad()
-    def _compute(self, rows: np.ndarray) -> tuple[Tensor, ...]:
-        with self.accelerator.autocast():
-            return self.model.frozen_features(self._tensor(rows))
 
-    def get(self, rows: np.ndarray) -> Batch:
-        """The batch of these rows; with several processes, this one's share, padded to equal size."""
-        with self.accelerator.split_between_processes(rows, apply_padding=True) as share:
-            own = np.asarray(share)
-        if self.cache is None:
-            return Batch(self._tensor(own), self._compute(own))
-        index = torch.from_numpy(own)
-        return Batch(
-            self._tensor(own), tuple(stored[index].to(self.accelerator.device) for stored in self.cache)
+def _check_finite(name: str, value: float, epoch: int, checkpoint: Path) -> None:
+    if not math.isfinite(value):
+        afresh = f", delete {checkpoint}" if checkpoint.exists() else ""
+        raise BlemishError(
+            f"The {name} became {value} in epoch {epoch}; lower training.learning_rate or set "
+            f"training.precision to fp32{afresh} and start afresh."
         )
 
 
 @torch.no_grad()
-def _validate(model: AnomalyModel, batches: _Batches, rows: np.ndarray, batch_size: int) -> float:
+def _validate(model: AnomalyModel, batches: Batches, rows: np.ndarray, batch_size: int) -> float:
     """Mean validation loss over the held-out rows, each counted once."""
+    for buffer in model.buffers():  # every process has its own BatchNorm statistics
+        broadcast(buffer)
     model.eval()
     collected = []
     for start in range(0, len(rows), batch_size):
@@ -281,16 +264,32 @@ def _validate(model: AnomalyModel, batches: _Batches, rows: np.ndarray, batch_si
     return float(torch.cat(collected).mean())
 
 
-def _epoch_order(indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    return cast(np.ndarray, np.random.default_rng([seed, epoch]).permutation(indices))
-
-
-def _open_log(path: Path, keep_bytes: int) -> Any:
+def _open_log(path: Path, keep_bytes: int, *, write: bool) -> TextIO:
     """Open the log for appending, cut back to what the checkpoint knew of it."""
-    file = path.open("r+" if keep_bytes and path.exists() else "w", encoding="utf-8")
-    file.truncate(keep_bytes)
-    file.seek(0, 2)
+    if not write:
+        return io.StringIO()
+    file = path.open("a", encoding="utf-8")
+    file.truncate(min(keep_bytes, path.stat().st_size))
+    file.seek(0, os.SEEK_END)
     return file
+
+
+@contextmanager
+def _deterministic_kernels(wanted: bool) -> Iterator[None]:
+    """Insist on deterministic kernels for a while."""
+    before = torch.are_deterministic_algorithms_enabled()
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is only deterministic with it
+    torch.use_deterministic_algorithms(wanted or before)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def _peak_memory_mb() -> float:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
 
 
 class _Interruption:
@@ -300,10 +299,8 @@ class _Interruption:
 
     def __enter__(self) -> "_Interruption":
         self._previous = signal.getsignal(signal.SIGINT)
-        try:
+        with suppress(ValueError):  # not the main thread: the caller handles interrupts
             signal.signal(signal.SIGINT, self._ask)
-        except ValueError:  # not the main thread: the caller handles interrupts
-            pass
         return self
 
     def _ask(self, number: int, frame: FrameType | None) -> None:

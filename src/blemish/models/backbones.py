@@ -1,6 +1,8 @@
 """timm networks as feature extractors of a few levels."""
 
 import logging
+from contextlib import suppress
+from typing import Any
 
 import timm
 import torch
@@ -17,10 +19,14 @@ class FeatureExtractor(nn.Module):
         channels: c_l, one per level.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, network: nn.Module, channels: list[int], mean: Tensor, std: Tensor) -> None:
         super().__init__()
         self.network = network
         self.channels = channels
+        self.channels_first = getattr(network, "output_fmt", "NCHW") == "NCHW"
         self.register_buffer("scale", (1 / (255 * std)).reshape(1, 3, 1, 1))
         self.register_buffer("shift", (-mean / std).reshape(1, 3, 1, 1))
 
@@ -31,9 +37,7 @@ class FeatureExtractor(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Normalised [B, 3, S, S] to one [B, c_l, S / 2^(l+1), S / 2^(l+1)] per level l."""
         maps = self.network(images)
-        return [
-            f if f.shape[1] == c else f.permute(0, 3, 1, 2) for f, c in zip(maps, self.channels, strict=True)
-        ]
+        return list(maps) if self.channels_first else [f.permute(0, 3, 1, 2) for f in maps]
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Load a state dict of the whole timm model or of its first stages.
@@ -68,7 +72,7 @@ def create_backbone(name: str, layers: tuple[int, ...]) -> FeatureExtractor:
 
     Args:
         name: an alias ("resnet34") or any timm model with feature maps.
-        layers: ascending levels, level l being the last map at stride 2^(l+1): 1 is layer1 of a ResNet.
+        layers: ascending levels, level l being the map at stride 2^(l+1): 1 is layer1 of a ResNet.
 
     Raises:
         ConfigError: timm knows no such model, or it has no map at one of the strides.
@@ -78,18 +82,16 @@ def create_backbone(name: str, layers: tuple[int, ...]) -> FeatureExtractor:
         near = timm.list_models(f"*{name.split('.')[0][:6]}*")[:5]
         hint = f"; did you mean {', '.join(near)}?" if near else "; see timm.list_models()."
         raise ConfigError(f"timm has no backbone {name!r}{hint}")
-    # ResNets start with their last BatchNorm weights at 1, as torchvision's do, not at timm's 0
-    extra = {"zero_init_last": False} if "resne" in model else {}
     logging.getLogger("timm").setLevel(logging.ERROR)
     try:
-        strides = timm.create_model(model, features_only=True, **extra).feature_info.reduction()
+        strides = _create(model).feature_info.reduction()
         indices = [strides.index(2 ** (layer + 1)) for layer in layers]
     except (RuntimeError, AttributeError, TypeError) as error:
         raise ConfigError(f"Backbone {name!r} gives no feature maps; choose a convolutional one.") from error
     except ValueError as error:
-        levels = [int(s).bit_length() - 2 for s in strides if s >= 4]
+        levels = [level for level in range(1, 6) if 2 ** (level + 1) in strides]
         raise ConfigError(f"Backbone {name!r} has levels {levels}, not all of {list(layers)}.") from error
-    network = timm.create_model(model, features_only=True, out_indices=indices, **extra)
+    network = _create(model, out_indices=indices)
     if hasattr(network, "_stage_out_idx"):  # timm's EfficientNets would run and keep the stages behind
         network.blocks = network.blocks[: max(network._stage_out_idx)]
     config = network.pretrained_cfg
@@ -99,3 +101,11 @@ def create_backbone(name: str, layers: tuple[int, ...]) -> FeatureExtractor:
         torch.tensor(config["mean"], dtype=torch.float32),
         torch.tensor(config["std"], dtype=torch.float32),
     )
+
+
+def _create(model: str, **options: Any) -> Any:
+    if "resne" in model:
+        # ResNets start with their last BatchNorm weights at 1, as torchvision's do, not at timm's 0
+        with suppress(TypeError):  # a few relatives have no such option
+            return timm.create_model(model, features_only=True, zero_init_last=False, **options)
+    return timm.create_model(model, features_only=True, **options)

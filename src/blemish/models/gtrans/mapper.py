@@ -1,7 +1,8 @@
 """From tokens back to a feature map (GTrans section 3.2.3, eq. 12)."""
 
 from torch import Tensor, nn
-from torch.nn import functional
+
+from blemish.models.gtrans.attention import attend
 
 
 class Mapper(nn.Module):
@@ -23,7 +24,5 @@ class Mapper(nn.Module):
         self.value = nn.Linear(token_dim, channels, bias=False)
 
     def forward(self, features: Tensor, tokens: Tensor) -> Tensor:
-        """Features [B, hw, c] and tokens [B, g, d] to mapped features [B, hw, c]; softmax over the g tokens."""
-        return features + functional.scaled_dot_product_attention(
-            self.query(features), self.key(tokens), self.value(tokens)
-        )
+        """Features [B, hw, c] and tokens [B, g, d] to mapped features [B, hw, c], softmax over g."""
+        return features + attend(self.query(features), self.key(tokens), self.value(tokens))

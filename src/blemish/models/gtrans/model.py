@@ -19,7 +19,10 @@ def _flatten(features: Tensor) -> Tensor:
 
 
 class GTrans(AnomalyModel):
-    """The whole of figure 2. The teacher's weights are random until `load_teacher` or a model file fills them."""
+    """The whole of figure 2.
+
+    The teacher's weights are random until `load_teacher` or a model file fills them.
+    """
 
     def __init__(self, config: GTransConfig) -> None:
         super().__init__()

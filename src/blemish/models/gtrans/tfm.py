@@ -7,6 +7,8 @@ no bias in any projection and no dropout, as the paper prescribes.
 from torch import Tensor, nn
 from torch.nn import functional
 
+from blemish.models.gtrans.attention import attend
+
 
 class Block(nn.Module):
     """One encoder or decoder block: attention, then a two-layer point-wise network.
@@ -29,9 +31,7 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor, memory: Tensor) -> Tensor:
         """Tokens [B, N, d] attending to memory [B, N, d], softmax over the keys; returns [B, N, d]."""
-        attended = functional.scaled_dot_product_attention(
-            self.query(tokens), self.key(memory), self.value(memory)
-        )
+        attended = attend(self.query(tokens), self.key(memory), self.value(memory))
         tokens = tokens + self.attention_norm(attended)
         return self.output_norm(tokens + self.reduce(functional.relu(self.expand(tokens))))
 

@@ -1,0 +1,35 @@
+"""Blemish finds defects in pictures after seeing only good ones.
+
+    import blemish
+
+    detector = blemish.fit("parts/", out="parts.safetensors")
+    result = blemish.load("parts.safetensors").predict("part.png")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blemish.api import evaluate, fit, load
+    from blemish.detector import Detector
+    from blemish.errors import BlemishError
+    from blemish.result import Result
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "fit": "blemish.api",
+    "load": "blemish.api",
+    "evaluate": "blemish.api",
+    "Detector": "blemish.detector",
+    "Result": "blemish.result",
+    "BlemishError": "blemish.errors",
+}
+
+__all__ = ["BlemishError", "Detector", "Result", "__version__", "evaluate", "fit", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'blemish' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -1,0 +1,78 @@
+"""Which images a training step sees, and the batches made of them."""
+
+from typing import cast
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from blemish.config import TrainingConfig
+from blemish.models.base import AnomalyModel, Batch, images_to_tensor
+
+
+def split_indices(count: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split range(count) at random into training and held-out indices, both sorted.
+
+    floor(share * count) are held out, but at least one image stays on each side.
+    """
+    held_out = min(max(int(share * count), 1), count - 1)
+    order = np.random.default_rng(seed).permutation(count)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+def epoch_order(indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """The order in which an epoch goes through the training indices."""
+    return cast(np.ndarray, np.random.default_rng([seed, epoch]).permutation(indices))
+
+
+def process_share(rows: np.ndarray, process: int, processes: int) -> np.ndarray:
+    """One process's rows of a batch: equally many for each, the last row repeated where they do not go up.
+
+    Put one behind the other, the shares of all processes begin with `rows`.
+    """
+    size = -(-len(rows) // processes)
+    padded = np.concatenate([rows, np.repeat(rows[-1:], size * processes - len(rows))])
+    return padded[process * size : (process + 1) * size]
+
+
+class Batches:
+    """Batches of this process's share of the asked rows, with frozen features from a cache if they fit.
+
+    Args:
+        model: on the accelerator's device, with its frozen part in its final state.
+        images: uint8 [N, S, S, 3]; may be a memory map.
+    """
+
+    def __init__(
+        self, model: AnomalyModel, images: np.ndarray, accelerator: Accelerator, config: TrainingConfig
+    ) -> None:
+        self.model, self.images, self.accelerator = model, images, accelerator
+        self.cache: list[Tensor] | None = None
+        budget = config.cache_gigabytes * 1e9 - (0 if isinstance(images, np.memmap) else images.nbytes)
+        first = self._compute(np.arange(min(2, len(images))))
+        bytes_each = sum(f[0].numel() * f.element_size() for f in first)
+        if 0 < bytes_each * len(images) <= budget:
+            self.cache = [torch.empty(len(images), *f.shape[1:], dtype=f.dtype) for f in first]
+            for start in range(0, len(images), config.batch_size):
+                rows = np.arange(start, min(start + config.batch_size, len(images)))
+                for stored, computed in zip(self.cache, self._compute(rows), strict=True):
+                    stored[start : start + len(rows)] = computed
+
+    def get(self, rows: np.ndarray) -> Batch:
+        """The batch of these rows; with several processes, this one's share of it."""
+        own = process_share(rows, self.accelerator.process_index, self.accelerator.num_processes)
+        if self.cache is None:
+            return Batch(self._tensor(own), self._compute(own))
+        index = torch.from_numpy(own)
+        return Batch(
+            self._tensor(own), tuple(stored[index].to(self.accelerator.device) for stored in self.cache)
+        )
+
+    def _tensor(self, rows: np.ndarray) -> Tensor:
+        return images_to_tensor(self.images[rows]).to(self.accelerator.device)
+
+    @torch.no_grad()
+    def _compute(self, rows: np.ndarray) -> tuple[Tensor, ...]:
+        with self.accelerator.autocast():
+            return self.model.frozen_features(self._tensor(rows))

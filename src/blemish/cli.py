@@ -1,0 +1,291 @@
+"""The commands: each parses, calls one function and prints."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from blemish.errors import BlemishError
+
+app = typer.Typer(
+    name="blemish",
+    help="Finds defects in pictures after seeing only good ones.",
+    epilog="A first run: blemish demo. Your own images: blemish fit good/ --out parts.safetensors, "
+    "then blemish predict parts.safetensors new/ --overlays out/.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file that fit wrote.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no remarks.")]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        "--false-alarm-rate",
+        metavar="RATE",
+        help="Share of good images that may be called anomalous, such as 0.01.",
+    ),
+]
+
+FIT_EXAMPLES = """\b
+Examples:
+  blemish fit good/ --out parts.safetensors
+  blemish fit mvtec/screw --out screw.safetensors --backbone resnet34 --seed 1
+  blemish fit parts.csv --out parts.safetensors --set training.epochs=50 --set frame.crop=256
+  accelerate launch --num_processes 2 -m blemish fit good/ --out parts.safetensors
+"""
+
+
+@app.command(epilog=FIT_EXAMPLES)
+def fit(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder of good images, a folder with train/good inside (MVTec layout), or a .csv table "
+            "with the columns path, label, mask, split.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write, ending in .safetensors.")],
+    method: Annotated[str | None, typer.Option(help="Which model to fit. [default: gtrans]")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="efficientnet_lite0 (weights installed), efficientnet_lite1/2, resnet18, resnet34, "
+            "wide_resnet50_2 or any timm model with feature maps. [default: efficientnet_lite0]"
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The backbone's ImageNet weights: .safetensors or .pth."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the images. [default: 300]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of split, initial weights and order. [default: 0]")] = None,
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Deterministic kernels only.")] = False,
+    false_alarm_rate: Rate = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Configuration: method, [frame], [model], [training].")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any field, such as model.tfm_depth=1. Repeatable."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave unreadable files out, and list them.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Learn what normal looks like from good images.
+
+    Some of the images are held out: they choose the best epoch and calibrate the false-alarm rate.
+    Ctrl-C saves a checkpoint; the same command with --resume goes on.
+    """
+    from blemish.api import fit
+
+    quiet = quiet or int(os.environ.get("RANK", "0")) > 0  # one voice among several processes
+    detector = fit(
+        data,
+        out=out,
+        config=config,
+        assignments=assignments or [],
+        weights=weights,
+        resume=resume,
+        skip_unreadable=skip_unreadable,
+        quiet=quiet,
+        say=_say(quiet),
+        method=method,
+        backbone=backbone,
+        epochs=epochs,
+        seed=seed,
+        deterministic=deterministic or None,
+        false_alarm_rate=false_alarm_rate,
+    )
+    if not quiet:
+        summary = detector.metadata["training"]["summary"]
+        print(
+            f"Wrote {out}: best epoch {summary['best_epoch']} of {summary['epochs']}, "
+            f"{summary['seconds']:.0f} s of training ({summary['seconds_per_epoch']:.2g} s an epoch)."
+        )
+        _say(quiet)(detector.calibration.note)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  blemish evaluate screw.safetensors mvtec/screw --report screw.html
+  blemish evaluate parts.safetensors --good good/ --bad bad/ --json
+"""
+)
+def evaluate(
+    model: Model,
+    data: Annotated[
+        str | None,
+        typer.Argument(metavar="[DATA]", help="A folder in the MVTec layout (test/..., ground_truth/...) or a .csv."),
+    ] = None,
+    good: Annotated[Path | None, typer.Option(help="Instead of DATA: a folder of good images.")] = None,
+    bad: Annotated[Path | None, typer.Option(help="Instead of DATA: a folder of defective images.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a report page.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON.")] = False,
+    false_alarm_rate: Rate = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model on labelled images, with a report page on request."""
+    from blemish.api import evaluate, load, test_data
+    from blemish.progress import progress_bar
+
+    dataset = test_data(data, good, bad)
+    detector = load(model, false_alarm_rate=false_alarm_rate)
+    with progress_bar("Scoring", len(dataset.test), quiet=quiet) as advance:
+        evaluation = evaluate(detector, dataset, progress=lambda done, total: advance())
+    if report:
+        from blemish.report import write_report
+
+        write_report(evaluation, detector, report)
+    if as_json:
+        print(json.dumps(evaluation.to_dict(), indent=2))
+    else:
+        from blemish.report.text import summary
+
+        print(summary(evaluation))
+        if report:
+            print(f"Report: {report}")
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  blemish predict parts.safetensors part.png
+  blemish predict parts.safetensors new/ --csv out.csv --overlays out/
+  find new/ -name '*.png' | blemish predict parts.safetensors - --jsonl out.jsonl
+
+\b
+Exit codes: 0 done, 1 some images could not be scored (their rows say why), 2 nothing was done.
+"""
+)
+def predict(
+    model: Model,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUTS...", help="Image files, folders, glob patterns, or - for a list on stdin."),
+    ],
+    csv_file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write rows as CSV.")] = None,
+    jsonl_file: Annotated[
+        Path | None, typer.Option("--jsonl", metavar="FILE", help="Write rows as JSON lines.")
+    ] = None,
+    overlays: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write each image under its heat map, on one fixed scale.")
+    ] = None,
+    maps: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write each raw anomaly map, float32, as .npy.")
+    ] = None,
+    false_alarm_rate: Rate = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images scored at once.")] = 16,
+    quiet: Quiet = False,
+) -> None:
+    """Judge images: path, score, p_value, is_anomalous, error.
+
+    Rows go to standard output as CSV unless a file is asked for.
+    """
+    from blemish.api import load
+    from blemish.prediction import STANDARD_INPUT, expand_inputs, predict_to_files
+    from blemish.progress import progress_bar
+
+    paths: Any = expand_inputs(inputs)
+    if STANDARD_INPUT not in inputs:
+        paths = list(paths)
+    total = len(paths) if isinstance(paths, list) else None
+    detector = load(model, false_alarm_rate=false_alarm_rate)
+    with progress_bar("Scoring", total, quiet=quiet) as advance:
+        counts = predict_to_files(
+            detector,
+            paths,
+            batch_size=batch_size,
+            csv_file=csv_file,
+            jsonl_file=jsonl_file,
+            overlays=overlays,
+            maps=maps,
+            rows_to=None if csv_file or jsonl_file else sys.stdout,
+            advance=advance,
+        )
+    _say(quiet)(
+        f"{counts['images']} images: {counts['anomalous']} anomalous, {counts['errors']} could not be scored."
+    )
+    _say(quiet)(detector.calibration.note)
+    if counts["errors"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def info(
+    model: Model,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Show what a model file says of itself: method, configuration, training, calibration."""
+    from blemish.modelfile import read_metadata
+    from blemish.report.text import facts
+
+    metadata = read_metadata(model).model_dump(mode="json")
+    if as_json:
+        print(json.dumps(metadata, indent=2))
+        return
+    rows = facts(metadata)
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:{width}}  {value}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for model, log and report.")] = Path("demo"),
+    data: Annotated[
+        str,
+        typer.Option(
+            help="solar-cells: photographs from the package elpv-dataset; parts: generated parts with masks."
+        ),
+    ] = "solar-cells",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the images.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Fit and evaluate on real photographs, and write a report: the whole thing in minutes."""
+    from blemish.demo import run_demo
+    from blemish.report.text import summary
+
+    evaluation, report = run_demo(out, data=data, epochs=epochs, quiet=quiet, say=_say(quiet))
+    print(summary(evaluation))
+    print(f"Report: {report}")
+
+
+def _say(quiet: bool) -> Any:
+    """Remarks go to standard error, so that standard output stays data."""
+    return lambda message: print(message, file=sys.stderr) if message and not quiet else None
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one sentence and exit code 2."""
+    from blemish.errors import Interrupted
+
+    try:
+        app()
+    except Interrupted as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except BlemishError as error:
+        print(f"blemish: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What must hold for the samples as a whole before anything is learnt or measured."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from blemish.datasets.sample import Dataset, Sample
+from blemish.errors import DatasetError, ImageError
+from blemish.images import image_size
+
+
+def check_dataset(dataset: Dataset, source: str) -> None:
+    """Refuse a data set that is empty, learns from what it is measured on, or has masks that do not fit.
+
+    Reads file headers, and contents only where a training and a test file have the same number of bytes.
+
+    Raises:
+        DatasetError: with the sample at fault.
+    """
+    if not dataset.train and not dataset.test:
+        raise DatasetError(
+            f"{source} holds no images; give a folder with PNG, JPEG, BMP, TIFF or WebP files."
+        )
+    for sample in dataset.train:
+        if sample.label == 1:
+            raise DatasetError(f"{sample.path} is defective but meant for training; move it to the test set.")
+    _check_disjoint(dataset)
+    for sample in dataset.test:
+        _check_mask(sample)
+
+
+def check_trainable(dataset: Dataset) -> None:
+    """Refuse a data set with fewer than two good images to learn from.
+
+    Raises:
+        DatasetError: with the number found.
+    """
+    if len(dataset.train) < 2:
+        raise DatasetError(
+            f"{dataset.name} has {len(dataset.train)} good images to learn from; "
+            "give at least 2, better 50 or more."
+        )
+
+
+def _check_mask(sample: Sample) -> None:
+    if sample.mask is None:
+        return
+    mask_size = image_size(sample.mask)
+    try:
+        size = image_size(sample.path)
+    except ImageError:
+        return  # told, or skipped, when the image is loaded
+    if mask_size != size:
+        raise DatasetError(
+            f"{sample.mask} is {mask_size[0]} x {mask_size[1]} pixels, but {sample.path} is "
+            f"{size[0]} x {size[1]}; give the mask the size of its image."
+        )
+
+
+def _check_disjoint(dataset: Dataset) -> None:
+    train = _by_size(dataset.train)
+    test = _by_size(dataset.test)
+    for size in sorted(train.keys() & test.keys()):
+        seen = {_digest(path): path for path in train[size]}
+        for path in test[size]:
+            twin = seen.get(_digest(path))
+            if twin is not None:
+                raise DatasetError(
+                    f"{path} in the test set is the same image as {twin} in the training set; remove one."
+                )
+
+
+def _by_size(samples: Iterable[Sample]) -> dict[int, list[Path]]:
+    groups: dict[int, list[Path]] = {}
+    for sample in samples:
+        if sample.path.is_file():
+            groups.setdefault(sample.path.stat().st_size, []).append(sample.path)
+    groups.pop(0, None)
+    return groups
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

@@ -1,0 +1,75 @@
+"""The whole thing in minutes: fit and evaluate on real photographs, or on generated parts with masks."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blemish.api import evaluate, fit
+from blemish.datasets import Dataset, read_folder
+from blemish.errors import ConfigError
+
+if TYPE_CHECKING:
+    from blemish.evaluation import Evaluation
+
+EPOCHS = 30
+FALSE_ALARM_RATE = 0.05
+
+
+def run_demo(
+    out: Path,
+    *,
+    data: str = "solar-cells",
+    epochs: int | None = None,
+    quiet: bool = False,
+    say: Callable[[str], None] = lambda message: None,
+) -> tuple["Evaluation", Path]:
+    """Fit, evaluate and report.
+
+    Args:
+        out: folder for the model, its log and the report; made if need be.
+        data: "solar-cells" or "parts".
+        epochs: passes over the images; None takes `EPOCHS`.
+        quiet: no progress bars.
+        say: called with each sentence that the user should read.
+
+    Returns:
+        What was measured, and the report's path.
+
+    Raises:
+        ConfigError: no such data.
+        DatasetError: the package with the photographs is not installed.
+    """
+    from blemish.report import write_report
+
+    dataset = _dataset(data, out, say)
+    out.mkdir(parents=True, exist_ok=True)
+    model = out / f"{data}.safetensors"
+    detector = fit(
+        dataset,
+        out=model,
+        epochs=epochs or EPOCHS,
+        false_alarm_rate=FALSE_ALARM_RATE,
+        resume=model.with_suffix(".checkpoint").exists(),
+        quiet=quiet,
+        say=say,
+    )
+    say(f"Wrote {model}.")
+    evaluation = evaluate(detector, dataset)
+    report = out / f"{data}.html"
+    write_report(evaluation, detector, report)
+    return evaluation, report
+
+
+def _dataset(data: str, out: Path, say: Callable[[str], None]) -> Dataset:
+    if data == "solar-cells":
+        from blemish.datasets.elpv import CITATION, LICENCE, elpv
+
+        dataset = elpv()
+        say(f"Photographs of solar cells (elpv-dataset), licence {LICENCE}")
+        say(f"Please cite: {CITATION}")
+        return dataset
+    if data == "parts":
+        from blemish.datasets.generator import generate
+
+        return read_folder(generate(out / "parts"))
+    raise ConfigError(f"There is no demo data {data!r}; choose solar-cells or parts.")

@@ -1,0 +1,13 @@
+"""What runs a model's graph."""
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Engine(Protocol):
+    """Anything that scores a batch of framed images."""
+
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 [B, S, S, 3] RGB to scores float32 [B] and anomaly maps float32 [B, S, S]."""
+        ...

@@ -1,0 +1,43 @@
+"""Runs a .safetensors model with PyTorch, in float32."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from blemish.errors import ModelFileError
+from blemish.modelfile import Metadata
+from blemish.models.base import AnomalyModel, images_to_tensor
+from blemish.models.registry import config_class, model_class
+
+
+class TorchEngine:
+    """A model in eval mode on a GPU if there is one, else on the CPU."""
+
+    def __init__(self, model: AnomalyModel) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = model.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @classmethod
+    def load(cls, path: Path, metadata: Metadata) -> "TorchEngine":
+        """Build the model that `metadata` describes and fill it with the file's weights.
+
+        Raises:
+            ModelFileError: the weights do not fit the description.
+        """
+        model = model_class(metadata.method)(config_class(metadata.method).model_validate(metadata.config))
+        try:
+            model.load_state_dict(load_file(path))
+        except (RuntimeError, SafetensorError) as error:
+            raise ModelFileError(
+                f"The weights in {path} do not fit its description; fit or copy the model again."
+            ) from error
+        return cls(model)
+
+    @torch.inference_mode()
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `blemish.engines.base.Engine`."""
+        scores, maps = self.model(images_to_tensor(images).to(self.device))
+        return scores.cpu().numpy(), maps.cpu().numpy()

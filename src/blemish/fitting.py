@@ -1,0 +1,188 @@
+"""From good images to a calibrated model file."""
+
+import hashlib
+import importlib.util
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blemish.config import RunConfig
+from blemish.datasets import Dataset
+from blemish.datasets.checks import check_trainable
+from blemish.datasets.loading import load_frames
+from blemish.errors import BlemishError, ConfigError
+from blemish.models.registry import model_class
+from blemish.models.weights import RANDOM, find_weights
+from blemish.progress import progress_bar
+
+if TYPE_CHECKING:
+    from blemish.detector import Detector
+
+
+def fit_dataset(
+    dataset: Dataset,
+    config: RunConfig,
+    out: Path,
+    *,
+    weights: str | Path | None = None,
+    resume: bool = False,
+    skip_unreadable: bool = False,
+    quiet: bool = False,
+    say: Callable[[str], None] = lambda message: None,
+) -> "Detector":
+    """Learn what normal looks like and write the model file.
+
+    Args:
+        dataset: `train` is learned from; `test` is not touched.
+        config: of the run.
+        out: the .safetensors file to write; checkpoint and log lie beside it.
+        weights: ImageNet weights of the backbone; None looks for installed, cached or hub weights.
+        resume: go on from the checkpoint beside `out`.
+        skip_unreadable: leave unreadable files out instead of stopping.
+        quiet: no progress bars.
+        say: called with each sentence that the user should read.
+
+    Raises:
+        BlemishError: the images, the weights or the output file cannot be used; nothing was written.
+    """
+    checkpoint, log = _check_out(out, resume)
+    _check_tracker(config.training.tracker)
+    check_trainable(dataset)
+    backbone = getattr(config.model, "backbone", None)
+    source = find_weights(backbone, weights) if backbone and weights != RANDOM else None
+
+    with progress_bar("Reading images", len(dataset.train), quiet=quiet) as advance:
+        images, samples, skipped = load_frames(
+            dataset.train,
+            config.frame,
+            skip_unreadable=skip_unreadable,
+            progress=lambda done, total: advance(),
+            out=_image_store(len(dataset.train), config, out.parent),
+        )
+    for _, reason in skipped:
+        say(f"Skipped: {reason}")
+    if skipped:
+        say(f"{len(skipped)} of {len(dataset.train)} images were skipped as unreadable.")
+    check_trainable(Dataset(dataset.name, train=samples))
+    return _fit_images(
+        images, dataset.name, config, out, checkpoint, log, source, resume=resume, quiet=quiet, say=say
+    )
+
+
+def _fit_images(
+    images: np.ndarray,
+    name: str,
+    config: RunConfig,
+    out: Path,
+    checkpoint: Path,
+    log: Path,
+    source: Any,
+    *,
+    resume: bool,
+    quiet: bool,
+    say: Callable[[str], None],
+) -> "Detector":
+    import torch
+    from accelerate import PartialState
+
+    from blemish.batches import split_indices
+    from blemish.detector import Detector
+    from blemish.engines.torch import TorchEngine
+    from blemish.modelfile import Metadata, write_model
+    from blemish.models.weights import read_weights
+    from blemish.training import train
+
+    digest = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
+    torch.manual_seed(config.training.seed)
+    model = model_class(config.method)(config.model)
+    if source:
+        model.load_teacher(read_weights(source))
+    teacher = source.description if source else "random weights: for tests only, detects nothing"
+    learn, hold_out = split_indices(len(images), config.training.validation_share, config.training.seed)
+    say(f"{len(images)} good images: {len(learn)} to learn from, {len(hold_out)} held out.")
+    fingerprint = hashlib.sha256(f"{digest} {config.model_dump_json()} {teacher}".encode()).hexdigest()
+    summary = train(
+        model,
+        images,
+        learn,
+        hold_out,
+        config.training,
+        checkpoint=checkpoint,
+        log=log,
+        fingerprint=fingerprint,
+        resume=resume,
+        quiet=quiet,
+    )
+    engine = TorchEngine(model)
+    with progress_bar("Calibrating", len(hold_out), quiet=quiet) as advance:
+        scores = []
+        for start in range(0, len(hold_out), 16):
+            rows = hold_out[start : start + 16]
+            scores.extend(engine(images[rows])[0].tolist())
+            advance(len(rows))
+    metadata = Metadata(
+        method=config.method,
+        config=config.model.model_dump(mode="json"),
+        frame=config.frame,
+        calibration={"scores": sorted(scores), "false_alarm_rate": config.false_alarm_rate},
+        teacher=teacher,
+        training=config.training.model_dump(mode="json") | {"summary": summary.to_dict()},
+        data={"name": name, "images": len(images), "held_out": len(hold_out), "sha256": digest},
+        versions={"python": platform.python_version()}
+        | {package: version(package) for package in ("blemish", "torch", "timm", "numpy")},
+    )
+    detector = Detector(engine, metadata)
+    processes = PartialState()
+    if processes.is_main_process:
+        write_model(out, model.state_dict(), metadata)
+        checkpoint.unlink(missing_ok=True)
+    processes.wait_for_everyone()
+    return detector
+
+
+def _check_out(out: Path, resume: bool) -> tuple[Path, Path]:
+    """Refuse an output file that cannot be written, before any work is done; name checkpoint and log."""
+    if out.suffix != ".safetensors":
+        raise BlemishError(f"The model file {out} must end in .safetensors.")
+    if not out.parent.is_dir():
+        raise BlemishError(f"There is no folder {out.parent} to write {out.name} to; make it first.")
+    if out.is_dir() or not os.access(out.parent, os.W_OK):
+        raise BlemishError(f"The model file {out} cannot be written; choose another place.")
+    checkpoint = out.with_suffix(".checkpoint")
+    if checkpoint.exists() and not resume:
+        raise BlemishError(
+            f"{checkpoint} holds an unfinished run: add --resume to go on with it, or delete it to start afresh."
+        )
+    if resume and not checkpoint.is_file():
+        raise BlemishError(f"There is no checkpoint {checkpoint} to resume from; leave out --resume.")
+    return checkpoint, out.with_suffix(".log.jsonl")
+
+
+def _check_tracker(tracker: str) -> None:
+    """Refuse a tracker that is not installed; Accelerate would leave it out without a word."""
+    if tracker != "none" and importlib.util.find_spec(tracker) is None:
+        raise ConfigError(
+            f'{tracker} is not installed; pip install "blemish[trackers]" or set another tracker.'
+        )
+
+
+def _image_store(count: int, config: RunConfig, folder: Path) -> np.ndarray | None:
+    """A nameless file to decode into when the images do not fit the memory budget, else None."""
+    size = config.frame.size
+    needed = count * size * size * 3
+    if needed <= config.training.cache_gigabytes * 1e9:
+        return None
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise BlemishError(
+            f"The decoded images need {needed / 1e9:.1f} GB in {folder}, which has {free / 1e9:.1f} GB free; "
+            "make room, or raise training.cache_gigabytes if there is memory for them."
+        )
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, np.uint8, "w+", shape=(count, size, size, 3))

@@ -1,0 +1,273 @@
+"""From an image file, whatever its format, to the square frame that the network sees."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from blemish.errors import DatasetError, ImageError
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+MIN_SIDE = 32
+MAX_PIXELS = 178_000_000  # just below the count at which Pillow itself refuses to open a file
+
+ORIENTATION_TAG = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# Pillow warns from half of its limit on; MAX_PIXELS is checked here, before any pixel is decoded.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+FilePath = str | PathLike[str]
+
+
+class Frame(BaseModel):
+    """How any image becomes the network's square input.
+
+    Attributes:
+        resize: the shorter side is resized to this many pixels (bilinear, antialiased).
+        crop: side of the square then cut from the centre; None resizes the whole image to
+            `resize` x `resize` instead, without keeping its aspect ratio.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    resize: int = Field(default=256, ge=MIN_SIDE, le=4096)
+    crop: int | None = Field(default=224, ge=MIN_SIDE)
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.crop is not None and self.crop > self.resize:
+            raise ValueError(f"crop ({self.crop}) must not be larger than resize ({self.resize})")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Side of the network's input in pixels."""
+        return self.crop or self.resize
+
+
+def read_image(path: FilePath) -> np.ndarray:
+    """Decode an image file to uint8 [H, W, 3] RGB, turned upright by its EXIF orientation.
+
+    PNG, JPEG, BMP, TIFF and WebP are told by content, not by name; of several pages or frames the
+    first is read. 16-bit pixels are divided by 256: never stretched to an image's own range, since
+    brightness differences between images are information. Transparent pixels are shown over black.
+
+    Raises:
+        ImageError: missing, unreadable, truncated, below 32 pixels on a side, above MAX_PIXELS, or with
+            32-bit pixels.
+    """
+    with _opened(path) as file:
+        return np.array(_read(file, str(path)).convert("RGB"))
+
+
+def decode_image(data: bytes, name: str) -> np.ndarray:
+    """Like `read_image`, for the bytes of a file; `name` stands for it in error sentences."""
+    return np.array(_read(io.BytesIO(data), name).convert("RGB"))
+
+
+def read_mask(path: FilePath) -> np.ndarray:
+    """Decode a mask file to bool [H, W]; pixels that are not zero are defective.
+
+    Raises:
+        ImageError: as `read_image`, and for a JPEG, whose compression leaves non-zero pixels everywhere.
+    """
+    with _opened(path) as file:
+        image = _decode(file, str(path))
+    if image.format in ("JPEG", "MPO"):
+        raise ImageError(f"{path} is a JPEG, which cannot hold an exact mask; save the mask as PNG.")
+    with _sentences(str(path)):
+        upright = _upright(image)
+        if upright.mode in ("1", "L", "F") or upright.mode.startswith("I"):
+            return np.asarray(upright).astype(bool)
+        return np.asarray(_as_8_bit(upright, str(path)).convert("RGB")).any(axis=2)
+
+
+def to_frame(image: np.ndarray, frame: Frame) -> np.ndarray:
+    """Resize and crop an image, uint8 [H, W, 3] in RGB order, to the frame: uint8 [S, S, 3].
+
+    Raises:
+        ImageError: another dtype or shape, or a side below 32 pixels.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ImageError(
+            f"An image array must be uint8 [height, width, 3] in RGB order, not {image.dtype} "
+            f"{list(image.shape)}; convert it first."
+        )
+    _check_size(image.shape[1], image.shape[0], "The image array")
+    return np.array(_framed(Image.fromarray(image), frame, Image.Resampling.BILINEAR, "The image array"))
+
+
+def mask_to_frame(mask: np.ndarray, frame: Frame) -> np.ndarray:
+    """Take a mask, bool [H, W], through the geometry of `to_frame`, nearest pixel: bool [S, S]."""
+    image = Image.fromarray(mask.astype(np.uint8))
+    return np.array(_framed(image, frame, Image.Resampling.NEAREST, "The mask")) != 0
+
+
+def load_frame(path: FilePath, frame: Frame) -> np.ndarray:
+    """`to_frame(read_image(path), frame)`, exactly, but grey files stay single-channel until the end."""
+    with _opened(path) as file:
+        image = _read(file, str(path))
+    return np.array(_framed(image, frame, Image.Resampling.BILINEAR, str(path)).convert("RGB"))
+
+
+def visible_share(width: int, height: int, frame: Frame) -> float:
+    """Share, in (0, 1], of an image's area that is left after the crop."""
+    if frame.crop is None:
+        return 1.0
+    resized_width, resized_height = _resized(width, height, frame)
+    return frame.crop**2 / (resized_width * resized_height)
+
+
+def image_size(path: FilePath) -> tuple[int, int]:
+    """Width and height of the upright image, without decoding its pixels where the format allows.
+
+    Raises:
+        ImageError: as `read_image`, except for damage past the header.
+    """
+    with _opened(path) as file, _sentences(str(path)):
+        image = Image.open(file, formats=FORMATS)
+        _check_size(image.width, image.height, str(path))
+        if image.format == "TIFF":
+            image.load()  # Pillow turns TIFF upright itself, depending on its version only here
+        has_exif = image.format != "PNG" or "exif" in image.info  # asking a PNG without it decodes it
+        turned = has_exif and _orientation(image) in (5, 6, 7, 8)
+        return (image.height, image.width) if turned else image.size
+
+
+def find_images(folder: FilePath, *, recursive: bool = False) -> list[Path]:
+    """The image files of a folder by extension, sorted; hidden files and folders are passed over.
+
+    Raises:
+        DatasetError: the folder is not there.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise DatasetError(f"{root} is not a folder; give the folder that holds the images.")
+    paths = root.rglob("*") if recursive else root.iterdir()
+    return sorted(
+        path
+        for path in paths
+        if path.suffix.lower() in EXTENSIONS
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+        and path.is_file()
+    )
+
+
+@contextmanager
+def _opened(path: FilePath) -> Iterator[BinaryIO]:
+    file_path = Path(path)
+    if file_path.is_dir():
+        raise ImageError(f"{path} is a folder; give an image file.")
+    if not file_path.exists():
+        raise ImageError(f"{path} does not exist; check the path.")
+    if not file_path.is_file():
+        raise ImageError(f"{path} is not a regular file; give an image file.")
+    if file_path.stat().st_size == 0:
+        raise ImageError(f"{path} is empty; copy or export it again.")
+    try:
+        file = file_path.open("rb")
+    except OSError as error:
+        raise ImageError(f"{path} cannot be opened ({error.strerror}); check its permissions.") from error
+    with file:
+        yield file
+
+
+@contextmanager
+def _sentences(name: str) -> Iterator[None]:
+    """Turn whatever a decoder raises over untrusted bytes into one sentence."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not a PNG, JPEG, BMP, TIFF or WebP image; convert it to one.") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(_too_large(name)) from error
+    except Exception as error:
+        raise ImageError(f"{name} is truncated or damaged; copy or export it again.") from error
+
+
+def _too_large(name: str) -> str:
+    return f"{name} has more than {MAX_PIXELS // 10**6} million pixels; cut it up or save it smaller."
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageError(_too_large(name))
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(
+            f"{name} is {width} x {height} pixels, smaller than what the network needs; "
+            f"give images of at least {MIN_SIDE} x {MIN_SIDE}."
+        )
+
+
+def _decode(file: BinaryIO, name: str) -> Image.Image:
+    with _sentences(name):
+        image = Image.open(file, formats=FORMATS)
+        _check_size(image.width, image.height, name)
+        image.load()
+        return image
+
+
+def _read(file: BinaryIO, name: str) -> Image.Image:
+    """The upright picture in mode L (grey) or RGB."""
+    image = _decode(file, name)
+    with _sentences(name):
+        return _as_8_bit(_upright(image), name)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ORIENTATION_TAG, 1))
+    except Exception:
+        return 1  # damaged EXIF says nothing; the pixels may still be whole
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    orientation = _orientation(image)
+    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+
+
+def _as_8_bit(image: Image.Image, name: str) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ImageError(f"{name} has 32-bit pixels, whose range is unknown; save it with 8 or 16 bits.")
+    if image.has_transparency_data:
+        over_black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        over_black.alpha_composite(image.convert("RGBA"))
+        return over_black.convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _resized(width: int, height: int, frame: Frame) -> tuple[int, int]:
+    short, long = min(width, height), max(width, height)
+    other = int(frame.resize * long / short)
+    return (frame.resize, other) if width == short else (other, frame.resize)
+
+
+def _framed(image: Image.Image, frame: Frame, resample: Image.Resampling, name: str) -> Image.Image:
+    if frame.crop is None:
+        return image.resize((frame.resize, frame.resize), resample)
+    width, height = _resized(image.width, image.height, frame)
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{name} is too long and thin to be cropped; cut it into squarer pieces.")
+    left, top = round((width - frame.crop) / 2), round((height - frame.crop) / 2)
+    return image.resize((width, height), resample).crop((left, top, left + frame.crop, top + frame.crop))

@@ -1,0 +1,130 @@
+"""The model file: safetensors weights, or an ONNX graph, with one JSON description. Nothing is ever unpickled."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from blemish.calibration import Calibration
+from blemish.errors import ConfigError, ModelFileError
+from blemish.images import Frame
+from blemish.models.registry import config_class
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT_VERSION = 1
+KEY = "blemish"
+SUFFIXES = (".safetensors", ".onnx")
+
+
+class Metadata(BaseModel):
+    """What a model file says of itself.
+
+    Attributes:
+        format_version: of this description.
+        method, config: which model, and its configuration.
+        frame: how an image becomes the network's input.
+        calibration: held-out normal scores and the false-alarm rate (`Calibration.to_dict`).
+        teacher: where the ImageNet weights came from.
+        training: configuration and outcome of training.
+        data: name, number of images and SHA-256 of the training images as the network saw them.
+        versions: of the libraries that made the file.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int = FORMAT_VERSION
+    method: str
+    config: dict[str, Any]
+    frame: Frame
+    calibration: dict[str, Any]
+    teacher: str
+    training: dict[str, Any]
+    data: dict[str, Any]
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+def write_model(path: Path, tensors: "dict[str, Tensor]", metadata: Metadata) -> None:
+    """Write a .safetensors model file; an older file of that name stays until the new one is whole.
+
+    Raises:
+        ModelFileError: the file cannot be written.
+    """
+    write_tensors(path, tensors, {KEY: metadata.model_dump_json()})
+
+
+def write_tensors(path: Path, tensors: "dict[str, Tensor]", description: dict[str, str]) -> None:
+    """Write a .safetensors file; an older file of that name stays until the new one is whole.
+
+    Raises:
+        ModelFileError: the file cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    temporary = path.with_name(path.name + ".part")
+    contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    try:
+        save_file(contiguous, temporary, description)
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelFileError(
+            f"{path} cannot be written ({error}); make room or choose another place."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_metadata(path: Path) -> Metadata:
+    """Read and check the description in a model file.
+
+    Raises:
+        ModelFileError: not there, not a model file of ours, damaged, or of a newer format.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    check_path(path)
+    if path.suffix.lower() == ".onnx":
+        from blemish.engines.onnx import OnnxEngine
+
+        return OnnxEngine.load(path)[1]
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get(KEY)
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(
+            f"{path} is damaged or no safetensors file; fit or copy the model again."
+        ) from error
+    return parse_metadata(path, text)
+
+
+def check_path(path: Path) -> None:
+    """Refuse what cannot be a model file, before anything reads it."""
+    if not path.is_file():
+        raise ModelFileError(f"There is no model file {path}; `blemish fit DATA --out {path}` makes one.")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ModelFileError(f"{path} is no model file; a model ends in {' or '.join(SUFFIXES)}.")
+
+
+def parse_metadata(path: Path, text: str | None) -> Metadata:
+    """Check the JSON description found in a model file."""
+    if text is None:
+        raise ModelFileError(f"{path} was not made by Blemish; give a file that `blemish fit` wrote.")
+    try:
+        values = json.loads(text)
+        version = values["format_version"]
+        if version > FORMAT_VERSION:
+            raise ModelFileError(
+                f"{path} has format {version} and this version reads up to {FORMAT_VERSION}; upgrade blemish."
+            )
+        metadata = Metadata.model_validate(values)
+        config_class(metadata.method).model_validate(metadata.config)
+        Calibration.from_dict(metadata.calibration)
+    except (ValueError, KeyError, TypeError, ConfigError) as error:
+        raise ModelFileError(
+            f"The description in {path} is damaged or from another version of blemish; "
+            "fit or copy the model again."
+        ) from error
+    return metadata
