@@ -1,0 +1,150 @@
+"""Heat maps and mask contours as pictures. One fixed scale for all images, so that good ones stay cool."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from blemish.calibration import Calibration
+
+# Ten stops of the Plasma colour map (Smith and van der Walt, public domain): its lightness rises
+# steadily, so the order survives colour-blind eyes and grey print.
+_PLASMA = np.array(
+    [
+        (13, 8, 135), (70, 3, 159), (114, 1, 168), (156, 23, 158), (189, 55, 134),
+        (216, 87, 107), (237, 121, 83), (251, 159, 58), (253, 202, 38), (240, 249, 33),
+    ],
+    dtype=np.float64,
+)  # fmt: skip
+_STOPS = np.linspace(0, 1, len(_PLASMA))
+
+_DOUBLINGS = 3  # a third of the colours each: up to the alarm, up to 3 and up to 7 times its distance
+_ALARM = 1 / (2**_DOUBLINGS - 1)  # where the alarm lies between low and high
+
+
+@dataclass(frozen=True)
+class HeatScale:
+    """Which raw map values get which colour; the same for every image.
+
+    Attributes:
+        low: no colour up to here.
+        high: full colour from here on.
+    """
+
+    low: float
+    high: float
+
+    @property
+    def alarm(self) -> float:
+        """The value one third up the colours; for a scale from a calibration, its threshold."""
+        return self.low + _ALARM * (self.high - self.low)
+
+    @classmethod
+    def from_calibration(cls, calibration: "Calibration") -> "HeatScale":
+        """The scale of a calibrated model.
+
+        An image's score is the peak of its map, so the calibration scores say how hot good images get.
+        Colour starts at the typical good image's peak (the median score); the alarm threshold is one third
+        up the colours; they end where the distance from typical to alarm is exceeded sevenfold. Only that
+        distance counts, so the raw scale may be tiny or shifted.
+        """
+        alarm = float(calibration.threshold)
+        low = float(np.median(calibration.scores))
+        low = min(low, alarm - max(0.05 * abs(alarm), 1e-30))
+        return cls(low, low + (alarm - low) / _ALARM)
+
+    def value_at(self, heat: float) -> float:
+        """The raw value whose heat is `heat`, in [0, 1]."""
+        return self.low + _ALARM * (2 ** (_DOUBLINGS * heat) - 1) * (self.high - self.low)
+
+
+def heat(anomaly_map: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Place raw values on the fixed scale, float [H, W] to float64 [H, W] in [0, 1].
+
+    0 up to `low`, 1 from `high` on, logarithmic between: equal steps of heat double the distance from `low`
+    (plus one unit), because defects exceed good parts by factors rather than by steps.
+
+    Raises:
+        ValueError: `high` does not exceed `low`.
+    """
+    if not high > low:
+        raise ValueError(f"the scale's high ({high}) must exceed its low ({low})")
+    units = (np.asarray(anomaly_map, dtype=np.float64) - low) / (_ALARM * (high - low))
+    return np.clip(np.log2(1 + np.maximum(units, 0)) / _DOUBLINGS, 0, 1)
+
+
+def heat_colours(map01: np.ndarray) -> np.ndarray:
+    """Heat in [0, 1], float [...], to uint8 RGB [..., 3]: dark blue through magenta to bright yellow."""
+    map01 = np.clip(map01, 0, 1)
+    channels = [np.interp(map01, _STOPS, _PLASMA[:, channel]) for channel in range(3)]
+    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+
+
+def overlay(
+    image: np.ndarray, anomaly_map: np.ndarray, low: float, high: float, mask: np.ndarray | None = None
+) -> np.ndarray:
+    """Lay the heat over the greyed image on the scale from `low` to `high`.
+
+    Nothing is taken from this image's own range: what a colour means never changes. Values up to `low` leave
+    the grey image untouched, those between `low` and the alarm tint it, and those above it dominate.
+
+    Args:
+        image: uint8 [H, W, 3].
+        anomaly_map: float [H, W], raw values.
+        low, high: the two ends of the fixed scale, as in `HeatScale`.
+        mask: bool [H, W], outlined with a white line in a black one, or None.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        ValueError: the sizes differ, or `high` does not exceed `low`.
+    """
+    if image.shape != (*anomaly_map.shape, 3):
+        raise ValueError(f"an image {image.shape} cannot carry a map {anomaly_map.shape}")
+    warmth = heat(anomaly_map, low, high)
+    grey = image.astype(np.float64) @ (0.299, 0.587, 0.114)
+    opacity = 0.75 * np.minimum(2 * warmth, 1)[..., None]
+    blend = (1 - opacity) * grey[..., None] + opacity * heat_colours(warmth)
+    picture = np.rint(blend).astype(np.uint8)
+    return picture if mask is None else draw_contour(picture, mask)
+
+
+def contour(mask: np.ndarray) -> np.ndarray:
+    """The ring of pixels just outside the mask, bool [H, W] to bool [H, W]."""
+    mask = np.asarray(mask, dtype=bool)
+    return _grow(mask) & ~mask
+
+
+def draw_contour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A copy of `image`, uint8 [H, W, 3], with the mask, bool [H, W], outlined white, then black."""
+    if image.shape[:2] != mask.shape:
+        raise ValueError(f"an image {image.shape} cannot carry a mask {mask.shape}")
+    picture = image.copy()
+    inner = contour(mask)
+    picture[inner] = 255
+    picture[contour(mask | inner)] = 0
+    return picture
+
+
+def _grow(mask: np.ndarray) -> np.ndarray:
+    """Every pixel that touches the mask, diagonally too."""
+    padded = np.pad(mask, 1)
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+
+
+def encode_jpeg(image: np.ndarray) -> bytes:
+    """uint8 [H, W, 3] as a JPEG file that keeps thin coloured lines sharp."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=88, subsampling=0, optimize=True)
+    return buffer.getvalue()
+
+
+def save_png(image: np.ndarray, path: Path | str) -> None:
+    """Write uint8 [H, W, 3] (or [H, W]) as a PNG file, whatever the path's ending."""
+    Image.fromarray(image).save(path, "PNG")

@@ -1,0 +1,122 @@
+"""The few images worth a look: chosen by score, scored once more for their pictures, drawn on one scale."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from blemish.evaluation import Evaluation
+from blemish.images import mask_to_frame, read_mask
+from blemish.pictures import HeatScale, encode_jpeg, overlay
+from blemish.report.figures import short_number
+
+if TYPE_CHECKING:
+    from blemish.detector import Detector
+
+CARDS = 6  # per gallery
+SIDE = 320  # pixels; larger pictures are made smaller to keep the page light
+
+
+@dataclass(frozen=True)
+class Card:
+    """One image on the page.
+
+    `ratio` is the score over the threshold; `picture` and `heat` are data URIs; `masked` says that the true
+    defect is outlined.
+    """
+
+    name: str
+    defect: str
+    verdict: str
+    correct: bool
+    score: str
+    ratio: str
+    p_value: str
+    picture: str
+    heat: str
+    masked: bool
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Cards under a heading; `text` says what was chosen."""
+
+    title: str
+    text: str
+    cards: list[Card]
+
+
+def galleries(evaluation: Evaluation, detector: "Detector", scale: HeatScale) -> list[Gallery]:
+    """Faintest and clearest defects and hottest good images; a gallery without images is left out."""
+    chosen = _choose(evaluation.images)
+    paths = [row["path"] for _, _, rows in chosen for row in rows]
+    results = dict(zip(paths, detector.predict_many(paths), strict=True))
+    made = []
+    for title, text, rows in chosen:
+        cards = []
+        for row in rows:
+            result = results[row["path"]]
+            if result.image is None or result.anomaly_map is None:
+                continue
+            mask = mask_to_frame(read_mask(row["mask"]), detector.frame) if row["mask"] else None
+            masked = mask is not None and bool(mask.any())
+            heat = result.overlay(scale, mask if masked else None)
+            cards.append(_card(row, evaluation.threshold, result.image, heat, masked))
+        if cards:
+            made.append(Gallery(title, text, cards))
+    return made
+
+
+def legend(scale: HeatScale) -> str:
+    """The colours of the scale from low to high over mid grey, drawn as every heat map is; a data URI."""
+    ramp = np.array([[scale.value_at(heat) for heat in np.linspace(0, 1, SIDE)]])
+    strip = overlay(np.full((1, SIDE, 3), 128, np.uint8), ramp, scale.low, scale.high)
+    return _data_uri(np.repeat(strip, 16, axis=0))
+
+
+def _choose(rows: list[dict[str, Any]]) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    ranked = sorted(rows, key=lambda row: (row["score"], row["path"]))
+    good = [row for row in ranked if not row["label"]][::-1]
+    defective = [row for row in ranked if row["label"]]
+    missed = sum(not row["is_anomalous"] for row in defective)
+    alarms = sum(row["is_anomalous"] for row in good)
+    faintest, clearest = defective[:CARDS], defective[CARDS:][::-1][:CARDS]
+    return [
+        (
+            "Worst misses" if missed else "Faintest finds",
+            f"{missed or 'None'} of {len(defective)} defective images missed. Lowest scores first.",
+            faintest,
+        ),
+        (
+            "False alarms" if alarms else "Hottest good images",
+            f"{alarms or 'None'} of {len(good)} good images flagged. Highest scores first.",
+            good[:CARDS],
+        ),
+        ("Best finds", "Defective images with the highest scores.", clearest),
+    ]
+
+
+def _card(row: dict[str, Any], threshold: float, picture: np.ndarray, heat: np.ndarray, masked: bool) -> Card:
+    verdicts = {(1, True): "found", (1, False): "missed", (0, True): "false alarm", (0, False): "passed"}
+    verdict = verdicts[row["label"], row["is_anomalous"]]
+    return Card(
+        name=Path(row["path"]).name,
+        defect=row["defect"],
+        verdict=verdict,
+        correct=verdict in ("found", "passed"),
+        score=short_number(row["score"]),
+        ratio=short_number(row["score"] / threshold) if threshold > 0 else "",
+        p_value=f"{row['p_value']:.2g}",
+        picture=_data_uri(picture),
+        heat=_data_uri(heat),
+        masked=masked,
+    )
+
+
+def _data_uri(picture: np.ndarray) -> str:
+    image = Image.fromarray(picture)
+    image.thumbnail((SIDE, SIDE))
+    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(np.asarray(image))).decode()

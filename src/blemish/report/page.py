@@ -1,0 +1,143 @@
+"""From an evaluation to one HTML file that needs nothing else: no network, no scripts, no other files."""
+
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from blemish.evaluation import Evaluation
+from blemish.metrics import roc_curve
+from blemish.modelfile import facts
+from blemish.pictures import HeatScale
+from blemish.report.figures import roc_figure, score_figure, short_number
+from blemish.report.gallery import galleries, legend
+
+if TYPE_CHECKING:
+    from blemish.detector import Detector
+
+MOST_LISTED = 20  # unreadable files named on the page
+
+
+class Tile(NamedTuple):
+    """One headline number."""
+
+    label: str
+    value: str
+    detail: str
+
+
+def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str) -> None:
+    """Write the evaluation as one self-contained HTML page.
+
+    The images of the galleries are scored once more for their pictures. Folders on the way are made.
+
+    Args:
+        evaluation: what `evaluate` gave for this detector.
+        detector: the same detector.
+        path: the HTML file; an existing one is replaced.
+    """
+    import jinja2
+
+    scale = HeatScale.from_calibration(detector.calibration)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"percent": percent, "fraction": fraction, "short": short_number}
+    html = environment.from_string(_read("page.html.j2")).render(
+        evaluation=evaluation,
+        style=_read("page.css"),
+        tiles=_tiles(evaluation),
+        roc=_roc(evaluation),
+        histogram=_histogram(evaluation),
+        galleries=galleries(evaluation, detector, scale),
+        scale=scale,
+        legend=legend(scale),
+        facts=_facts(evaluation, detector),
+        unreadable=evaluation.unreadable[:MOST_LISTED],
+    )
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(html, encoding="utf-8", errors="replace")
+
+
+def percent(share: float | None) -> str:
+    """0.0488 as "4.9 %" on one line, None as "n/a"."""
+    if share is None:
+        return "n/a"
+    return f"{100 * share:.2g}\u00a0%" if share < 0.1 else f"{100 * share:.1f}\u00a0%".replace(".0", "")
+
+
+def fraction(value: float | None) -> str:
+    """Three decimals, None as "n/a". What is not quite 1 is never rounded up to it."""
+    if value is None:
+        return "n/a"
+    return f"{min(value, 0.9999):.4f}" if 0.9995 <= value < 1 else f"{value:.3f}"
+
+
+def _read(name: str) -> str:
+    return resources.files("blemish.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _tiles(evaluation: Evaluation) -> list[Tile]:
+    image, pixel = evaluation.image, evaluation.pixel
+    found, alarms = evaluation.detected, evaluation.false_alarms
+    tiles = []
+    if image["auroc"] is not None:
+        low, high = image["auroc_interval"]
+        interval = f"95\u00a0% interval {fraction(low)} to {fraction(high)}"
+        tiles.append(Tile("Image AUROC", fraction(image["auroc"]), interval))
+    if found["defective_images"]:
+        detail = f"{found['flagged']} of {found['defective_images']} defective images"
+        tiles.append(Tile("Defects found", percent(found["share"]), detail))
+    if alarms["good_images"]:
+        detail = f"{alarms['flagged']} of {alarms['good_images']} good images; {_against_promise(alarms)}"
+        tiles.append(Tile("False alarms", percent(alarms["observed"]), detail))
+    if pixel and pixel["auroc"] is not None:
+        tiles.append(Tile("Pixel AUROC", fraction(pixel["auroc"]), "of all pixels, pooled"))
+        detail = f"up to 30\u00a0% false positives; {fraction(pixel['aupro_05'])} up to 5\u00a0%"
+        tiles.append(Tile("AUPRO", fraction(pixel["aupro_30"]), detail))
+    return tiles
+
+
+def _against_promise(alarms: dict[str, Any]) -> str:
+    low, high = alarms["interval"]
+    asked = f"{percent(alarms['asked'])} asked"
+    if alarms["in_force"] != alarms["asked"]:
+        asked += f", {percent(alarms['in_force'])} in force"
+    return f"{asked}; 95\u00a0% interval {percent(low)} to {percent(high)}"
+
+
+def _scores(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+    scores = np.array([row["score"] for row in evaluation.images], np.float64)
+    labels = np.array([row["label"] for row in evaluation.images], np.int64)
+    return scores, labels
+
+
+def _roc(evaluation: Evaluation) -> str:
+    if evaluation.image["auroc"] is None:
+        return ""
+    fpr, tpr, _ = roc_curve(*_scores(evaluation))
+    return roc_figure(fpr, tpr, evaluation.false_alarms["observed"], evaluation.detected["share"])
+
+
+def _histogram(evaluation: Evaluation) -> str:
+    if not evaluation.images:
+        return ""
+    scores, labels = _scores(evaluation)
+    return score_figure(scores[labels == 0], scores[labels == 1], evaluation.threshold)
+
+
+def _facts(evaluation: Evaluation, detector: "Detector") -> list[tuple[str, str]]:
+    """How the model was made and measured, as (name, value) rows."""
+    made = {key: value for key, value in evaluation.model.items() if key != "calibration"}
+    alarms = evaluation.false_alarms
+    return [
+        *facts(made),
+        ("calibration: good images", str(len(detector.calibration.scores))),
+        (
+            "calibration: false-alarm rate",
+            f"{percent(alarms['in_force'])} ({percent(alarms['asked'])} asked)",
+        ),
+        ("evaluation: images scored", f"{len(evaluation.images)} in {evaluation.seconds:.3g} s"),
+    ]
