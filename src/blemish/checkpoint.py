@@ -20,7 +20,7 @@ def save_checkpoint(
     best: dict[str, Tensor],
     optimisers: list[torch.optim.Adam],
 ) -> None:
-    """Write everything the rest of the run depends on; an older checkpoint stays until the new one is whole."""
+    """Write all that the rest of the run depends on; an older checkpoint stays until the new one is whole."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in best.items()}
     for number, optimiser in enumerate(optimisers):

@@ -52,7 +52,7 @@ def fit(
             "with the columns path, label, mask, split.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write, ending in .safetensors.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .safetensors file to write.")],
     method: Annotated[str | None, typer.Option(help="Which model to fit. [default: gtrans]")] = None,
     backbone: Annotated[
         str | None,
@@ -66,15 +66,15 @@ def fit(
         typer.Option(metavar="FILE", help="The backbone's ImageNet weights: .safetensors or .pth."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the images. [default: 300]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of split, initial weights and order. [default: 0]")] = None,
-    deterministic: Annotated[bool, typer.Option("--deterministic", help="Deterministic kernels only.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")] = None,
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="No faster kernels.")] = False,
     false_alarm_rate: Rate = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="Configuration: method, [frame], [model], [training].")
+        Path | None, typer.Option(metavar="FILE.toml", help="Sections [frame], [model], [training].")
     ] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Any field, such as model.tfm_depth=1. Repeatable."),
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any configuration field; repeatable."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     skip_unreadable: Annotated[
@@ -127,7 +127,7 @@ def evaluate(
     model: Model,
     data: Annotated[
         str | None,
-        typer.Argument(metavar="[DATA]", help="A folder in the MVTec layout (test/..., ground_truth/...) or a .csv."),
+        typer.Argument(metavar="[DATA]", help="A folder with test/ inside (MVTec layout) or a .csv table."),
     ] = None,
     good: Annotated[Path | None, typer.Option(help="Instead of DATA: a folder of good images.")] = None,
     bad: Annotated[Path | None, typer.Option(help="Instead of DATA: a folder of defective images.")] = None,
@@ -173,14 +173,14 @@ def predict(
     model: Model,
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUTS...", help="Image files, folders, glob patterns, or - for a list on stdin."),
+        typer.Argument(metavar="INPUTS...", help="Images, folders, patterns, or - for a list on stdin."),
     ],
     csv_file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write rows as CSV.")] = None,
     jsonl_file: Annotated[
         Path | None, typer.Option("--jsonl", metavar="FILE", help="Write rows as JSON lines.")
     ] = None,
     overlays: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write each image under its heat map, on one fixed scale.")
+        Path | None, typer.Option(metavar="DIR", help="Write heat maps over the images, one fixed scale.")
     ] = None,
     maps: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write each raw anomaly map, float32, as .npy.")
@@ -222,14 +222,30 @@ def predict(
         raise typer.Exit(1)
 
 
+@app.command(
+    epilog="""\b
+Examples:
+  blemish export parts.safetensors parts.onnx
+"""
+)
+def export(
+    model: Model,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The .onnx file to write.")],
+) -> None:
+    """Turn a model into one .onnx file that predicts without torch, and check that it scores the same."""
+    from blemish.export import export_onnx
+
+    difference = export_onnx(model, out)
+    print(f"Wrote {out}: scores differ by at most {difference:.1e} of their size.")
+
+
 @app.command()
 def info(
     model: Model,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Show what a model file says of itself: method, configuration, training, calibration."""
-    from blemish.modelfile import read_metadata
-    from blemish.report.text import facts
+    from blemish.modelfile import facts, read_metadata
 
     metadata = read_metadata(model).model_dump(mode="json")
     if as_json:

@@ -31,17 +31,17 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    epochs: int = Field(300, ge=1)
-    batch_size: int = Field(32, ge=2)
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
-    lr_decay: float = Field(0.9, gt=0, le=1)
-    validation_share: float = Field(0.2, gt=0, lt=1)
-    seed: int = Field(0, ge=0)
+    epochs: int = Field(default=300, ge=1)
+    batch_size: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    lr_decay: float = Field(default=0.9, gt=0, le=1)
+    validation_share: float = Field(default=0.2, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0)
     deterministic: bool = False
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    cache_gigabytes: float = Field(4.0, ge=0)
-    checkpoint_seconds: float = Field(60.0, ge=0)
+    cache_gigabytes: float = Field(default=4.0, ge=0)
+    checkpoint_seconds: float = Field(default=60.0, ge=0)
     tracker: Literal["none", "tensorboard", "mlflow", "wandb"] = "none"
 
 
@@ -62,7 +62,7 @@ class RunConfig(BaseModel):
     frame: Frame = Frame()
     model: SerializeAsAny[BaseModel]
     training: TrainingConfig = TrainingConfig()
-    false_alarm_rate: float = Field(0.01, gt=0, lt=1)
+    false_alarm_rate: float = Field(default=0.01, gt=0, lt=1)
 
 
 def build_config(file: str | Path | None = None, assignments: Iterable[str] = (), **fields: Any) -> RunConfig:

@@ -53,7 +53,7 @@ class Detector:
             from blemish.engines.torch import TorchEngine
         except ImportError as error:
             raise BlemishError(
-                f'{path} needs PyTorch: pip install "blemish[train]", or export it to .onnx where it was fitted.'
+                f'{path} needs PyTorch: pip install "blemish[train]", or use the model exported to .onnx.'
             ) from error
         return cls(TorchEngine.load(path, metadata), metadata)
 
@@ -71,9 +71,7 @@ class Detector:
         scores, maps = self.engine(framed[None])
         return self._result("" if is_array else str(image), framed, float(scores[0]), maps[0])
 
-    def predict_many(
-        self, paths: Iterable[str | Path], *, batch_size: int = BATCH_SIZE
-    ) -> Iterator[Result]:
+    def predict_many(self, paths: Iterable[str | Path], *, batch_size: int = BATCH_SIZE) -> Iterator[Result]:
         """Judge many files: decoding runs ahead in threads, memory stays constant however many there are.
 
         Args:

@@ -28,7 +28,7 @@ def export_onnx(model: Path, out: Path) -> float:
         The largest difference between the two graphs' scores, as a share of the original score.
 
     Raises:
-        BlemishError: `out` cannot be written, or the scores differ by more than `TOLERANCE`; nothing is written.
+        BlemishError: `out` cannot be written, or the scores differ by more than `TOLERANCE`.
     """
     import torch
 

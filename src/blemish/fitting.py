@@ -52,6 +52,8 @@ def fit_dataset(
     Raises:
         BlemishError: the images, the weights or the output file cannot be used; nothing was written.
     """
+    if os.environ.get("RANK", "0") != "0":  # one voice among several processes
+        quiet, say = True, lambda message: None
     checkpoint, log = _check_out(out, resume)
     _check_tracker(config.training.tracker)
     check_trainable(dataset)
@@ -99,7 +101,7 @@ def _fit_images(
     from blemish.models.weights import read_weights
     from blemish.training import train
 
-    digest = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
+    digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
     torch.manual_seed(config.training.seed)
     model = model_class(config.method)(config.model)
     if source:
@@ -142,7 +144,8 @@ def _fit_images(
     processes = PartialState()
     if processes.is_main_process:
         write_model(out, model.state_dict(), metadata)
-        checkpoint.unlink(missing_ok=True)
+        for leftover in (checkpoint, checkpoint.with_name(checkpoint.name + ".part")):
+            leftover.unlink(missing_ok=True)
     processes.wait_for_everyone()
     return detector
 
@@ -158,7 +161,8 @@ def _check_out(out: Path, resume: bool) -> tuple[Path, Path]:
     checkpoint = out.with_suffix(".checkpoint")
     if checkpoint.exists() and not resume:
         raise BlemishError(
-            f"{checkpoint} holds an unfinished run: add --resume to go on with it, or delete it to start afresh."
+            f"{checkpoint} holds an unfinished run: add --resume to go on with it, "
+            "or delete it to start afresh."
         )
     if resume and not checkpoint.is_file():
         raise BlemishError(f"There is no checkpoint {checkpoint} to resume from; leave out --resume.")

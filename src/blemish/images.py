@@ -96,7 +96,8 @@ def read_mask(path: FilePath) -> np.ndarray:
         upright = _upright(image)
         if upright.mode in ("1", "L", "F") or upright.mode.startswith("I"):
             return np.asarray(upright).astype(bool)
-        return np.asarray(_as_8_bit(upright, str(path)).convert("RGB")).any(axis=2)
+        colours = np.asarray(_as_8_bit(upright, str(path)).convert("RGB"))
+        return np.asarray(colours.any(axis=2))
 
 
 def to_frame(image: np.ndarray, frame: Frame) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The model file: safetensors weights, or an ONNX graph, with one JSON description. Nothing is ever unpickled."""
+"""The model file: safetensors weights, or an ONNX graph, with one JSON description. Nothing is unpickled."""
 
 import json
 from pathlib import Path
@@ -128,3 +128,19 @@ def parse_metadata(path: Path, text: str | None) -> Metadata:
             "fit or copy the model again."
         ) from error
     return metadata
+
+
+def facts(description: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested metadata as (name, value) rows; long lists are given by their length, empty values left out."""
+    rows = []
+    for key, value in description.items():
+        name = prefix + key.replace("_", " ")
+        if isinstance(value, dict):
+            rows += facts(value, f"{name}: ")
+        elif isinstance(value, list) and len(value) > 8:
+            rows.append((name, f"{len(value)} values"))
+        elif isinstance(value, list):
+            rows.append((name, ", ".join(map(str, value))))
+        elif value is not None and value != "":
+            rows.append((name, f"{value:.6g}" if isinstance(value, float) else str(value)))
+    return rows

@@ -44,10 +44,11 @@ def expand_inputs(inputs: Iterable[str]) -> Iterator[str]:
         elif path.exists():
             yield item
         elif glob.has_magic(item):
-            matches = [match for match in sorted(glob.iglob(item, recursive=True)) if Path(match).is_file()]
-            if not matches:
+            matches = glob.glob(item, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
+            files = [match for match in sorted(matches) if Path(match).is_file()]
+            if not files:
                 raise DatasetError(f"No file matches {item}.")
-            yield from matches
+            yield from files
         else:
             raise DatasetError(f"{item} does not exist; give image files, folders, patterns or -.")
 
@@ -155,8 +156,9 @@ def _map_sink(folder: Path) -> Sink:
 
 def _place(folder: Path, path: str, suffix: str) -> Path:
     """A file below `folder` for an input file: its path as given, so that no two inputs share one."""
-    parts = [("up" if part == ".." else part) for part in Path(path).parts if part not in (Path(path).anchor, ".")]
-    place = folder.joinpath(*parts)
+    given = Path(path)
+    parts = given.parts[1:] if given.anchor else given.parts
+    place = folder.joinpath(*("up" if part == ".." else part for part in parts))
     place = place.with_name(place.name + suffix)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

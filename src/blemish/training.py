@@ -9,14 +9,12 @@ import json
 import math
 import os
 import resource
-import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal, TextIO
 
 import numpy as np
@@ -30,6 +28,7 @@ from blemish.batches import Batches, epoch_order
 from blemish.checkpoint import load_checkpoint, save_checkpoint
 from blemish.config import TrainingConfig
 from blemish.errors import BlemishError, Interrupted
+from blemish.interruption import Interruption
 from blemish.models.base import AnomalyModel, Batch
 from blemish.progress import progress_bar
 
@@ -144,7 +143,7 @@ def train(
 
     with (
         _deterministic_kernels(config.deterministic),
-        _Interruption() as interruption,
+        Interruption() as interruption,
         _open_log(log, position.log_bytes, write=accelerator.is_main_process) as log_file,
         progress_bar("Training", total, done=position.step, quiet=quiet) as advance,
     ):
@@ -290,24 +289,3 @@ def _deterministic_kernels(wanted: bool) -> Iterator[None]:
 def _peak_memory_mb() -> float:
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
-
-
-class _Interruption:
-    """Turns Ctrl-C into a wish that the loop grants between two steps; a second one stops at once."""
-
-    asked = False
-
-    def __enter__(self) -> "_Interruption":
-        self._previous = signal.getsignal(signal.SIGINT)
-        with suppress(ValueError):  # not the main thread: the caller handles interrupts
-            signal.signal(signal.SIGINT, self._ask)
-        return self
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def __exit__(self, *exception: object) -> None:
-        if signal.getsignal(signal.SIGINT) == self._ask:
-            signal.signal(signal.SIGINT, self._previous)

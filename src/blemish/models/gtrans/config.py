@@ -32,14 +32,14 @@ class GTransConfig(BaseModel):
 
     backbone: str = "efficientnet_lite0"
     layers: tuple[int, ...] = (1, 2, 3)
-    tokens: int = Field(8, ge=1, le=1024)
-    token_dim: int = Field(256, ge=1, le=8192)
+    tokens: int = Field(default=8, ge=1, le=1024)
+    token_dim: int = Field(default=256, ge=1, le=8192)
     tfm: Literal["encoder-decoder", "encoder", "bypass", "none"] = "encoder-decoder"
-    tfm_depth: int = Field(2, ge=1, le=64)
+    tfm_depth: int = Field(default=2, ge=1, le=64)
     alpha: Literal["harmonic", "mse", "cos", "fixed"] = "harmonic"
-    alpha_lambda: float = Field(0.1, gt=0)
+    alpha_lambda: float = Field(default=0.1, gt=0)
     combine: Combination = "P6"
-    sigma: float = Field(4.0, gt=0, le=256)
+    sigma: float = Field(default=4.0, gt=0, le=256)
 
     @model_validator(mode="after")
     def _check_levels(self) -> "GTransConfig":
