@@ -1,9 +1,9 @@
 """Blemish finds defects in pictures after seeing only good ones.
 
-    import blemish
+import blemish
 
-    detector = blemish.fit("parts/", out="parts.safetensors")
-    result = blemish.load("parts.safetensors").predict("part.png")
+detector = blemish.fit("parts/", out="parts.safetensors")
+result = blemish.load("parts.safetensors").predict("part.png")
 """
 
 from importlib import import_module

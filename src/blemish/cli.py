@@ -38,7 +38,7 @@ Examples:
   blemish fit good/ --out parts.safetensors
   blemish fit mvtec/screw --out screw.safetensors --backbone resnet34 --seed 1
   blemish fit parts.csv --out parts.safetensors --set training.epochs=50 --set frame.crop=256
-  accelerate launch --num_processes 2 -m blemish fit good/ --out parts.safetensors
+  accelerate launch --multi_gpu -m blemish fit good/ --out parts.safetensors
 """
 
 

@@ -1,5 +1,6 @@
 """A fitted model, ready to judge images."""
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -66,10 +67,12 @@ class Detector:
         Raises:
             ImageError: the file or array cannot be used.
         """
-        is_array = isinstance(image, np.ndarray)
-        framed = to_frame(image, self.frame) if is_array else load_frame(image, self.frame)
+        if isinstance(image, np.ndarray):
+            path, framed = "", to_frame(image, self.frame)
+        else:
+            path, framed = str(image), load_frame(image, self.frame)
         scores, maps = self.engine(framed[None])
-        return self._result("" if is_array else str(image), framed, float(scores[0]), maps[0])
+        return self._result(path, framed, float(scores[0]), maps[0])
 
     def predict_many(self, paths: Iterable[str | Path], *, batch_size: int = BATCH_SIZE) -> Iterator[Result]:
         """Judge many files: decoding runs ahead in threads, memory stays constant however many there are.
@@ -107,6 +110,8 @@ class Detector:
                 yield self._result(path, frame, float(score), anomaly_map)
 
     def _result(self, path: str, framed: np.ndarray, score: float, anomaly_map: np.ndarray) -> Result:
+        if math.isnan(score):
+            return Result(path, error=f"{path or 'The image'} has no score: the model gave NaN.")
         return Result(
             path=path,
             score=score,

@@ -13,6 +13,7 @@ from blemish.datasets.sample import GOOD, Sample
 from blemish.errors import DatasetError
 from blemish.images import Frame, mask_to_frame, read_mask
 from blemish.metrics import auroc, image_metrics, pixel_metrics
+from blemish.result import Result
 
 if TYPE_CHECKING:
     from blemish.detector import Detector
@@ -120,8 +121,9 @@ def evaluate(
         if result.error:
             unreadable.append({"path": str(sample.path), "error": result.error})
         else:
-            rows.append(_row(sample, result.score, result.p_value, result.is_anomalous))
-            if any_mask and (mask is not None or not sample.label):
+            rows.append(_row(sample, result))
+            wanted = any_mask and (mask is not None or not sample.label)
+            if wanted and result.anomaly_map is not None:
                 maps.append(result.anomaly_map)
                 masks_of_maps.append(np.zeros(result.anomaly_map.shape, bool) if mask is None else mask)
         if progress:
@@ -174,16 +176,14 @@ def _framed_mask(sample: Sample, frame: Frame) -> np.ndarray | None:
     return mask_to_frame(mask, frame) if mask.any() else None
 
 
-def _row(sample: Sample, score: float, p_value: float, is_anomalous: bool) -> dict[str, Any]:
-    return {
-        "path": str(sample.path),
-        "score": float(score),
-        "p_value": float(p_value),
-        "is_anomalous": bool(is_anomalous),
+def _row(sample: Sample, result: Result) -> dict[str, Any]:
+    row = result.to_row() | {
         "label": int(bool(sample.label)),
         "defect": sample.defect if sample.label else GOOD,
         "mask": str(sample.mask) if sample.label and sample.mask else None,
     }
+    del row["error"]
+    return row
 
 
 def _per_defect(

@@ -18,12 +18,15 @@ from blemish.datasets import Dataset
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import load_frames
 from blemish.errors import BlemishError, ConfigError
+from blemish.images import image_size, visible_share
 from blemish.models.registry import model_class
 from blemish.models.weights import RANDOM, find_weights
 from blemish.progress import progress_bar
 
 if TYPE_CHECKING:
     from blemish.detector import Detector
+
+MOSTLY_VISIBLE = 0.7  # the paper's 224 of 256 pixels leave 77 % of a square image
 
 
 def fit_dataset(
@@ -73,6 +76,12 @@ def fit_dataset(
     if skipped:
         say(f"{len(skipped)} of {len(dataset.train)} images were skipped as unreadable.")
     check_trainable(Dataset(dataset.name, train=samples))
+    share = visible_share(*image_size(samples[0].path), config.frame)
+    if share < MOSTLY_VISIBLE:
+        say(
+            f"The crop shows the network {share:.0%} of {samples[0].path.name}; "
+            "set frame.crop=none to show it whole images."
+        )
     return _fit_images(
         images, dataset.name, config, out, checkpoint, log, source, resume=resume, quiet=quiet, say=say
     )

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Annotated, BinaryIO, Self
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from blemish.errors import DatasetError, ImageError
 
@@ -41,14 +41,16 @@ class Frame(BaseModel):
 
     Attributes:
         resize: the shorter side is resized to this many pixels (bilinear, antialiased).
-        crop: side of the square then cut from the centre; None resizes the whole image to
-            `resize` x `resize` instead, without keeping its aspect ratio.
+        crop: side of the square then cut from the centre; None (or "none", for files and command lines)
+            resizes the whole image to `resize` x `resize` instead, without keeping its aspect ratio.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     resize: int = Field(default=256, ge=MIN_SIDE, le=4096)
-    crop: int | None = Field(default=224, ge=MIN_SIDE)
+    crop: Annotated[int | None, BeforeValidator(lambda crop: None if crop == "none" else crop)] = Field(
+        default=224, ge=MIN_SIDE
+    )
 
     @model_validator(mode="after")
     def _crop_fits(self) -> Self:
@@ -156,12 +158,15 @@ def find_images(folder: FilePath, *, recursive: bool = False) -> list[Path]:
     """The image files of a folder by extension, sorted; hidden files and folders are passed over.
 
     Raises:
-        DatasetError: the folder is not there.
+        DatasetError: the folder is not there, or may not be listed.
     """
     root = Path(folder)
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; give the folder that holds the images.")
-    paths = root.rglob("*") if recursive else root.iterdir()
+    try:
+        paths = list(root.rglob("*") if recursive else root.iterdir())
+    except OSError as error:
+        raise DatasetError(f"{root} cannot be listed ({error.strerror}); check its permissions.") from error
     return sorted(
         path
         for path in paths
@@ -174,15 +179,15 @@ def find_images(folder: FilePath, *, recursive: bool = False) -> list[Path]:
 @contextmanager
 def _opened(path: FilePath) -> Iterator[BinaryIO]:
     file_path = Path(path)
-    if file_path.is_dir():
-        raise ImageError(f"{path} is a folder; give an image file.")
-    if not file_path.exists():
-        raise ImageError(f"{path} does not exist; check the path.")
-    if not file_path.is_file():
-        raise ImageError(f"{path} is not a regular file; give an image file.")
-    if file_path.stat().st_size == 0:
-        raise ImageError(f"{path} is empty; copy or export it again.")
     try:
+        if file_path.is_dir():
+            raise ImageError(f"{path} is a folder; give an image file.")
+        if not file_path.exists():
+            raise ImageError(f"{path} does not exist; check the path.")
+        if not file_path.is_file():
+            raise ImageError(f"{path} is not a regular file; give an image file.")
+        if file_path.stat().st_size == 0:
+            raise ImageError(f"{path} is empty; copy or export it again.")
         file = file_path.open("rb")
     except OSError as error:
         raise ImageError(f"{path} cannot be opened ({error.strerror}); check its permissions.") from error

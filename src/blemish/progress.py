@@ -8,7 +8,9 @@ Advance = Callable[..., None]
 
 
 @contextmanager
-def progress_bar(description: str, total: int | None, *, done: int = 0, quiet: bool = False) -> Iterator[Advance]:
+def progress_bar(
+    description: str, total: int | None, *, done: int = 0, quiet: bool = False
+) -> Iterator[Advance]:
     """Show progress with an estimate of the time left on standard error.
 
     Args:

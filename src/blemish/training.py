@@ -8,7 +8,6 @@ import io
 import json
 import math
 import os
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -54,7 +53,7 @@ class TrainingSummary:
     best_validation_loss: float
     seconds: float
     seconds_per_epoch: float
-    peak_memory_mb: float
+    peak_memory_mb: float | None
     precision: str
     processes: int = field(default=1)
 
@@ -286,6 +285,11 @@ def _deterministic_kernels(wanted: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
-def _peak_memory_mb() -> float:
+def _peak_memory_mb() -> float | None:
+    """Of this process so far; None on systems that do not tell."""
+    try:
+        import resource
+    except ImportError:
+        return None
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)

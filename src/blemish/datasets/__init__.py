@@ -5,7 +5,7 @@ from pathlib import Path
 
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.folder import read_folder, read_good_bad
-from blemish.datasets.loading import load_frames, load_masks
+from blemish.datasets.loading import load_frames
 from blemish.datasets.sample import GOOD, Dataset, Sample
 from blemish.datasets.table import read_table
 from blemish.errors import DatasetError
@@ -16,7 +16,6 @@ __all__ = [
     "Sample",
     "check_trainable",
     "load_frames",
-    "load_masks",
     "read_dataset",
     "read_folder",
     "read_good_bad",

@@ -60,6 +60,9 @@ def _defective(folder: Path, kind: str) -> list[Sample]:
 
 
 def _image_folders(folder: Path) -> list[Path]:
+    """The subfolders that hold images, sorted; none where there is no such folder."""
+    if not folder.is_dir():
+        return []
     return sorted(
         child
         for child in folder.iterdir()
@@ -106,32 +109,26 @@ def _read_train(root: Path) -> list[Sample]:
 
 def _read_test(root: Path) -> list[Sample]:
     test = root / "test"
-    if not test.is_dir():
-        return []
-    if find_images(test):
-        raise DatasetError(
-            f"{test} holds images of unknown kind; move them to {test / GOOD} or test/<defect>."
-        )
-    samples = []
-    for folder in _image_folders(test):
-        if folder.name == GOOD:
-            samples += [Sample(path, label=0) for path in find_images(folder)]
-        else:
-            masks = _masks(root / "ground_truth" / folder.name, folder)
-            samples += [
-                Sample(path, label=1, defect=folder.name, mask=masks.get(path.stem))
-                for path in find_images(folder)
-            ]
+    if test.is_dir() and find_images(test):
+        raise DatasetError(f"{test} holds images of unknown kind; move them to test/good or test/<defect>.")
+    masks = _masks(root / "ground_truth")
+    samples = [
+        Sample(path, int(folder.name != GOOD), folder.name, masks.get((folder.name, path.stem)))
+        for folder in _image_folders(test)
+        for path in find_images(folder)
+    ]
+    images = {(sample.defect, sample.path.stem) for sample in samples}
+    for (kind, stem), mask in masks.items():
+        if (kind, stem) not in images:
+            raise DatasetError(f"{mask} has no image {test / kind / stem}.*; add it or remove the mask.")
     return samples
 
 
-def _masks(folder: Path, image_folder: Path) -> dict[str, Path]:
-    """Mask files by the stem of their image: `000_mask.png` or `000.png` belongs to `000.*`."""
-    if not folder.is_dir():
-        return {}
-    masks = {path.stem.removesuffix("_mask"): path for path in find_images(folder)}
-    stems = {path.stem for path in find_images(image_folder)}
-    for stem, mask in masks.items():
-        if stem not in stems:
-            raise DatasetError(f"{mask} has no image {stem}.* in {image_folder}; add it or remove the mask.")
-    return masks
+def _masks(root: Path) -> dict[tuple[str, str], Path]:
+    """Mask files by kind of defect and image name: `000_mask.png` or `000.png` belongs to `000.*`."""
+    return {
+        (folder.name, path.stem.removesuffix("_mask")): path
+        for folder in _image_folders(root)
+        if folder.name != GOOD
+        for path in find_images(folder)
+    }

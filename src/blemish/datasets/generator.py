@@ -195,7 +195,7 @@ def _spot_on(rng: np.random.Generator, part: Part) -> np.ndarray:
 
 def _blob(rng: np.random.Generator, size: int, centre: np.ndarray, radius: float, rough: float) -> np.ndarray:
     """Signed distance in pixels to the edge of an irregular spot, negative inside."""
-    rows, columns = np.mgrid[:size, :size]
+    rows, columns = np.ogrid[:size, :size]
     stretch, turn = rng.uniform(1, 1.5), rng.uniform(0, np.pi)
     down, right = rows - centre[0], columns - centre[1]
     along, aside = down * np.cos(turn) + right * np.sin(turn), right * np.cos(turn) - down * np.sin(turn)
@@ -207,8 +207,11 @@ def _scratch(rng: np.random.Generator, part: Part, picture: np.ndarray) -> tuple
     steps = np.linspace(-0.5, 0.5, 100) * rng.uniform(0.2, 0.5) * size
     direction = rng.uniform(0, 2 * np.pi) + steps / size * rng.uniform(-2.5, 2.5)
     path = _spot_on(rng, part) + np.stack([steps * np.sin(direction), steps * np.cos(direction)], axis=1)
-    rows, columns = np.mgrid[:size, :size]
-    away = np.min([np.hypot(rows - row, columns - column) for row, column in path], axis=0)
+    rows, columns = np.ogrid[:size, :size]
+    away = np.full((size, size), np.inf)
+    for row, column in path:
+        np.minimum(away, (rows - row) ** 2 + (columns - column) ** 2, out=away)
+    away = np.sqrt(away)
     width = rng.uniform(0.0045, 0.009) * size
     groove = (1.3 - away / width).clip(0, 1) * part.inside
     tone = 0.16 if picture[part.inside == 1].mean() < 0.65 else -0.28

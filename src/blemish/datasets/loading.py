@@ -8,7 +8,7 @@ import numpy as np
 
 from blemish.datasets.sample import Sample
 from blemish.errors import DatasetError, ImageError
-from blemish.images import Frame, load_frame, mask_to_frame, read_mask
+from blemish.images import Frame, load_frame
 
 Skipped = list[tuple[str, str]]
 
@@ -68,16 +68,3 @@ def load_frames(
         for position, index in enumerate(kept):
             out[position] = out[index]
     return out[: len(kept)], [samples[index] for index in kept], skipped
-
-
-def load_masks(samples: Sequence[Sample], frame: Frame) -> np.ndarray:
-    """The samples' masks in the frame's geometry, bool [N, S, S]; all False for a sample without a mask.
-
-    Raises:
-        ImageError: a mask file cannot be read.
-    """
-    masks = np.zeros((len(samples), frame.size, frame.size), bool)
-    for index, sample in enumerate(samples):
-        if sample.mask is not None:
-            masks[index] = mask_to_frame(read_mask(sample.mask), frame)
-    return masks

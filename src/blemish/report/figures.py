@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
-WIDTH, HEIGHT = 450, 300
-LEFT, RIGHT, TOP, BOTTOM = 52, 24, 30, 46
+from blemish.report.numbers import percent, short_number
+
+WIDTH, HEIGHT = 460, 300
+LEFT, RIGHT, TOP, BOTTOM = 60, 24, 30, 46
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
 BINS = 32
@@ -27,8 +29,8 @@ def roc_figure(fpr: np.ndarray, tpr: np.ndarray, false_alarms: float, found: flo
     below = found > 0.15
     parts = [
         _open("ROC curve: share of defective images found against share of good images flagged"),
-        *(_grid_x(_x(tick), _percent(tick)) for tick in (0, 0.25, 0.5, 0.75, 1)),
-        *(_grid_y(_y(tick), _percent(tick)) for tick in (0, 0.25, 0.5, 0.75, 1)),
+        *(_grid_x(_x(tick), percent(tick)) for tick in (0, 0.25, 0.5, 0.75, 1)),
+        *(_grid_y(_y(tick), percent(tick)) for tick in (0, 0.25, 0.5, 0.75, 1)),
         f'<line class="chance" x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}"/>',
         _text(_x(0.72), _y(0.62), "chance", "small"),
         f'<polyline class="curve" points="{points}"/>',
@@ -36,7 +38,7 @@ def roc_figure(fpr: np.ndarray, tpr: np.ndarray, false_alarms: float, found: flo
         _text(
             ring_x + (12 if right else -12),
             ring_y + (20 if below else -10),
-            f"at the threshold: {_percent(found)} found",
+            "at the threshold",
             "strong" + ("" if right else " end"),
         ),
         _text(LEFT + PLOT_WIDTH / 2, HEIGHT - 8, "good images flagged", "middle"),
@@ -79,8 +81,8 @@ def score_figure(good: np.ndarray, defective: np.ndarray, threshold: float) -> s
     ticks = _log_ticks(low, high) if logarithmic else _linear_ticks(low, high)
     parts += [_grid_x(place(tick), short_number(tick)) for tick in ticks]
     for y in (middle - half, middle + half):
-        parts.append(_grid_y(y, _percent(tallest)))
-    parts.append(_grid_y(middle, "0 %"))
+        parts.append(_grid_y(y, percent(tallest)))
+    parts.append(_grid_y(middle, percent(0)))
     for name, share, up in (("good", shares[0], True), ("bad", shares[1], False)):
         for index in np.flatnonzero(share):
             height = half * share[index] / tallest
@@ -104,12 +106,6 @@ def score_figure(good: np.ndarray, defective: np.ndarray, threshold: float) -> s
         "</svg>",
     ]
     return "".join(parts)
-
-
-def short_number(value: float) -> str:
-    """Three significant digits, without padding: 0.0123, 12.3, 1.2e-9."""
-    mantissa, _, exponent = f"{value:.3g}".partition("e")
-    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
 def _corners(fpr: np.ndarray, tpr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -141,10 +137,6 @@ def _x(share: float) -> float:
 
 def _y(share: float) -> float:
     return TOP + PLOT_HEIGHT * (1 - share)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
 
 
 def _open(description: str) -> str:

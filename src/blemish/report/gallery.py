@@ -11,7 +11,7 @@ from PIL import Image
 from blemish.evaluation import Evaluation
 from blemish.images import mask_to_frame, read_mask
 from blemish.pictures import HeatScale, encode_jpeg, overlay
-from blemish.report.figures import short_number
+from blemish.report.numbers import short_number
 
 if TYPE_CHECKING:
     from blemish.detector import Detector
@@ -83,7 +83,8 @@ def _choose(rows: list[dict[str, Any]]) -> list[tuple[str, str, list[dict[str, A
     defective = [row for row in ranked if row["label"]]
     missed = sum(not row["is_anomalous"] for row in defective)
     alarms = sum(row["is_anomalous"] for row in good)
-    faintest, clearest = defective[:CARDS], defective[CARDS:][::-1][:CARDS]
+    faintest = defective[:CARDS]
+    clearest = [row for row in defective[CARDS:][::-1] if row["is_anomalous"]][:CARDS]
     return [
         (
             "Worst misses" if missed else "Faintest finds",

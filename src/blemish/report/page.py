@@ -10,8 +10,9 @@ from blemish.evaluation import Evaluation
 from blemish.metrics import roc_curve
 from blemish.modelfile import facts
 from blemish.pictures import HeatScale
-from blemish.report.figures import roc_figure, score_figure, short_number
+from blemish.report.figures import roc_figure, score_figure
 from blemish.report.gallery import galleries, legend
+from blemish.report.numbers import fraction, percent, short_number
 
 if TYPE_CHECKING:
     from blemish.detector import Detector
@@ -59,20 +60,6 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(html, encoding="utf-8", errors="replace")
-
-
-def percent(share: float | None) -> str:
-    """0.0488 as "4.9 %" on one line, None as "n/a"."""
-    if share is None:
-        return "n/a"
-    return f"{100 * share:.2g}\u00a0%" if share < 0.1 else f"{100 * share:.1f}\u00a0%".replace(".0", "")
-
-
-def fraction(value: float | None) -> str:
-    """Three decimals, None as "n/a". What is not quite 1 is never rounded up to it."""
-    if value is None:
-        return "n/a"
-    return f"{min(value, 0.9999):.4f}" if 0.9995 <= value < 1 else f"{value:.3f}"
 
 
 def _read(name: str) -> str:

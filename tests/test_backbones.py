@@ -1,0 +1,99 @@
+"""timm networks as feature extractors."""
+
+import pytest
+import timm
+import torch
+
+from blemish.errors import ConfigError
+from blemish.models.backbones import create_backbone
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [
+        ("test_resnet", [32, 48, 192]),
+        ("test_efficientnet", [24, 32, 48]),
+        ("test_convnext", [24, 32, 48]),
+        ("test_mambaout", [16, 32, 48]),
+        ("efficientnet_lite0", [24, 40, 112]),
+        ("efficientnet_lite1", [24, 40, 112]),
+        ("resnet18", [64, 128, 256]),
+    ],
+)
+def test_levels_are_channels_first_at_strides_4_8_and_16(name: str, channels: list[int]) -> None:
+    backbone = create_backbone(name, (1, 2, 3)).eval()
+    with torch.inference_mode():
+        maps = backbone(torch.rand(1, 3, 64, 64))
+    assert backbone.channels == channels
+    assert [tuple(f.shape) for f in maps] == [
+        (1, c, 64 // s, 64 // s) for c, s in zip(channels, (4, 8, 16), strict=True)
+    ]
+
+
+def test_channels_last_maps_are_turned_even_when_as_many_channels_as_rows() -> None:
+    backbone = create_backbone("test_mambaout", (1, 2)).eval()
+    images = torch.rand(1, 3, 64, 64)  # level 1 has 16 channels and 16 rows
+    with torch.inference_mode():
+        turned, raw = backbone(images), backbone.network(images)
+    assert raw[0].shape == (1, 16, 16, 16)
+    assert all(torch.equal(f, r.permute(0, 3, 1, 2)) for f, r in zip(turned, raw, strict=True))
+
+
+def test_a_swin_transformer_gives_levels() -> None:
+    with torch.device("meta"):
+        backbone = create_backbone("swin_tiny_patch4_window7_224", (1, 2))
+        maps = backbone(torch.rand(1, 3, 224, 224))
+    assert [tuple(f.shape) for f in maps] == [(1, 96, 56, 56), (1, 192, 28, 28)]
+
+
+def test_stages_behind_the_last_level_are_cut_off() -> None:
+    resnet = create_backbone("test_resnet", (1, 2)).network
+    assert hasattr(resnet, "layer2") and not hasattr(resnet, "layer3")
+    lite = create_backbone("efficientnet_lite0", (1, 2, 3))
+    assert len(lite.network.blocks) == 5
+    reference = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(1, 2, 3)).eval()
+    reference.load_state_dict(lite.network.state_dict(), strict=False)
+    images = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        for ours, full in zip(lite.eval()(images), reference(images), strict=True):
+            assert torch.equal(ours, full)
+
+
+def test_residual_branches_start_with_batchnorm_weights_of_one() -> None:
+    network = create_backbone("resnet18", (1, 2, 3)).network
+    weights = [block.bn2.weight for layer in (network.layer1, network.layer2) for block in layer]
+    assert all(torch.equal(weight, torch.ones_like(weight)) for weight in weights)
+
+
+def test_images_are_normalised_as_the_backbone_was_trained() -> None:
+    images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    for name in ("resnet18", "efficientnet_lite0"):
+        config = timm.get_pretrained_cfg(create_backbone_name(name))
+        mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (config.mean, config.std))
+        expected = (images / 255 - mean) / std
+        torch.testing.assert_close(create_backbone(name, (1,)).normalise(images), expected)
+
+
+def create_backbone_name(alias: str) -> str:
+    return {"resnet18": "resnet18.tv_in1k", "efficientnet_lite0": "tf_efficientnet_lite0.in1k"}[alias]
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "words"),
+    [
+        ("resnet43", (1, 2), "no backbone 'resnet43'; did you mean"),
+        ("resnet34.nonsense", (1, 2), "no backbone 'resnet34.nonsense'"),
+        ("", (1,), "no backbone ''"),
+        ("test_convnext", (1, 2, 5), r"levels \[1, 2, 3, 4\], not all of \[1, 2, 5\]"),
+        ("tresnet_m", (1, 2, 3), "gives no feature maps"),
+        ("test_vit", (1, 2, 3), r"levels \[3\], not all of"),
+    ],
+)
+def test_what_timm_cannot_give_is_refused(name: str, layers: tuple[int, ...], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        create_backbone(name, layers)
+
+
+def test_relatives_of_the_resnet_without_its_options_work() -> None:
+    with torch.device("meta"):
+        assert create_backbone("nf_resnet26", (1, 2)).channels == [256, 512]
