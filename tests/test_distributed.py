@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -104,15 +106,19 @@ def all_in_one(folder: Path, rank: int, port: int) -> None:
         work(folder / name, rank)
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes left behind."""
     folder = tmp_path_factory.mktemp("distributed")
     for name in WORK:
         (folder / name).mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     processes = [PROCESSES.Process(target=all_in_one, args=(folder, rank, port)) for rank in range(COUNT)]
     for process in processes:
         process.start()
@@ -151,3 +157,20 @@ def test_ctrl_c_in_one_process_stops_all_and_resuming_is_exact(folder: Path) -> 
     weights = [load_file(f / f"weights{rank}") for f in (interrupted, whole) for rank in range(COUNT)]
     assert all(same_tensors(weights[0], other) for other in weights[1:])
     assert log_lines(interrupted / "log.jsonl") == log_lines(whole / "log.jsonl")
+
+
+def test_accelerate_launch_starts_two_processes_for_one_model(parts_folder: Path, tmp_path: Path) -> None:
+    launch = ("accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
+    small = ("frame.resize=64", "frame.crop=64", "training.batch_size=4")
+    command = [sys.executable, "-m", *launch, "--main_process_port", str(free_port()), "-m", "blemish", "fit"]
+    command += [str(parts_folder), "--out", "model.safetensors", "--epochs", "2"]
+    command += [word for field in small for word in ("--set", field)]
+    environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("Wrote model.safetensors") == 1
+    summary = modelfile.read_metadata(tmp_path / "model.safetensors").training["summary"]
+    assert summary["processes"] == 2
+    assert [line["epoch"] for line in log_lines(tmp_path / "model.log.jsonl")] == [1, 2]

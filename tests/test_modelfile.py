@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -157,11 +156,11 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     before = copy.read_bytes()
     metadata = read_metadata(copy)
 
-    def fill_the_disk(tensors: Any, path: Path, *rest: Any) -> None:
-        path.write_bytes(b"half of it")
+    def fill_the_disk(path: Path, data: bytes) -> None:
+        path.write_text("half of it", encoding="utf-8")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(safetensors.torch, "save_file", fill_the_disk)
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
     with pytest.raises(ModelFileError, match=r"cannot be written .*No space left"):
         write_model(copy, load_file(copy), metadata)
     assert copy.read_bytes() == before

@@ -36,7 +36,8 @@ def fit(
     """Learn what normal looks like from good images.
 
     Args:
-        data: a folder of good images, a folder in the MVTec layout, a .csv table, or a `Dataset`.
+        data: a folder of good images (its subfolders are not searched), a folder in the MVTec layout, a
+            .csv table, or a `Dataset`.
         out: .safetensors file to write; None keeps the model in memory only.
         config: a TOML file with fields of `blemish.config.RunConfig`.
         assignments: texts such as "model.tfm_depth=1", stronger than `config`.
@@ -45,8 +46,12 @@ def fit(
         skip_unreadable: leave unreadable files out instead of stopping.
         quiet: no progress bars.
         say: called with each sentence that the user should read.
-        method, backbone, epochs, seed, deterministic, false_alarm_rate: the configuration's most used
-            fields, stronger than `assignments`.
+        method: name of the model to fit; this and what follows are stronger than `assignments`.
+        backbone: an alias such as "resnet34" or a timm model name.
+        epochs: passes over the images.
+        seed: of everything random.
+        deterministic: insist on deterministic kernels.
+        false_alarm_rate: share of good images that may be called anomalous, in (0, 1).
 
     Raises:
         BlemishError: something given cannot be used; the message says what to do.
@@ -82,7 +87,7 @@ def load(model: str | Path, *, false_alarm_rate: float | None = None) -> "Detect
     """Load a model file.
 
     Args:
-        model: a file that `fit` wrote.
+        model: a .safetensors file that `fit` wrote, or an .onnx file that `export` wrote.
         false_alarm_rate: in (0, 1); None keeps the model's own.
 
     Raises:
@@ -109,7 +114,8 @@ def evaluate(
     Args:
         detector: a detector or a model file.
         data: a folder in the MVTec layout, a .csv table, or a `Dataset`; its test part is measured.
-        good, bad: instead of `data`, a folder of good and one of defective images.
+        good: instead of `data`, together with `bad`: a folder of good images.
+        bad: a folder of defective images.
         progress: called with (images done, images in all).
 
     Raises:

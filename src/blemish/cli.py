@@ -22,7 +22,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file that fit wrote.")]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model file: .safetensors from fit, .onnx from export.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no remarks.")]
 Rate = Annotated[
     float | None,
@@ -67,7 +69,7 @@ def fit(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the images. [default: 300]")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")] = None,
-    deterministic: Annotated[bool, typer.Option("--deterministic", help="No faster kernels.")] = False,
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Only repeatable kernels.")] = False,
     false_alarm_rate: Rate = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Sections [frame], [model], [training].")
@@ -136,7 +138,7 @@ def evaluate(
     false_alarm_rate: Rate = None,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model on labelled images, with a report page on request."""
+    """Measure a model on labelled images."""
     from blemish.api import evaluate, load, test_data
     from blemish.progress import progress_bar
 
@@ -189,9 +191,10 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1, help="Images scored at once.")] = 16,
     quiet: Quiet = False,
 ) -> None:
-    """Judge images: path, score, p_value, is_anomalous, error.
+    """Judge images: score, p-value, verdict, heat map.
 
-    Rows go to standard output as CSV unless a file is asked for.
+    Rows of path, score, p_value, is_anomalous and error go to standard output as CSV unless --csv or
+    --jsonl is given.
     """
     from blemish.api import load
     from blemish.prediction import STANDARD_INPUT, expand_inputs, predict_to_files
@@ -232,7 +235,10 @@ def export(
     model: Model,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The .onnx file to write.")],
 ) -> None:
-    """Turn a model into one .onnx file that predicts without torch, and check that it scores the same."""
+    """Turn a model into one .onnx file.
+
+    It predicts without torch, and is checked to score the same before it is written.
+    """
     from blemish.export import export_onnx
 
     difference = export_onnx(model, out)
@@ -244,7 +250,7 @@ def info(
     model: Model,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Show what a model file says of itself: method, configuration, training, calibration."""
+    """Show what a model file says of itself."""
     from blemish.modelfile import facts, read_metadata
 
     metadata = read_metadata(model).model_dump(mode="json")
@@ -269,7 +275,7 @@ def demo(
     epochs: Annotated[int | None, typer.Option(help="Passes over the images.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Fit and evaluate on real photographs, and write a report: the whole thing in minutes."""
+    """Fit, evaluate and report on real photographs."""
     from blemish.demo import run_demo
     from blemish.report.text import summary
 

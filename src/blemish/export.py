@@ -1,5 +1,6 @@
 """From a .safetensors model to one .onnx file that runs without torch."""
 
+import importlib.util
 import json
 import logging
 import warnings
@@ -30,6 +31,8 @@ def export_onnx(model: Path, out: Path) -> float:
     Raises:
         BlemishError: `out` cannot be written, or the scores differ by more than `TOLERANCE`.
     """
+    if importlib.util.find_spec("onnxscript") is None:
+        raise BlemishError('Exporting needs PyTorch and onnxscript: pip install "blemish[train]".')
     import torch
 
     if out.suffix.lower() != ".onnx":

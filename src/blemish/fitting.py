@@ -55,6 +55,8 @@ def fit_dataset(
     Raises:
         BlemishError: the images, the weights or the output file cannot be used; nothing was written.
     """
+    if importlib.util.find_spec("torch") is None:
+        raise BlemishError('Fitting needs PyTorch: pip install "blemish[train]".')
     if os.environ.get("RANK", "0") != "0":  # one voice among several processes
         quiet, say = True, lambda message: None
     checkpoint, log = _check_out(out, resume)

@@ -62,12 +62,12 @@ def write_tensors(path: Path, tensors: "dict[str, Tensor]", description: dict[st
         ModelFileError: the file cannot be written.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     temporary = path.with_name(path.name + ".part")
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
-        save_file(contiguous, temporary, description)
+        temporary.write_bytes(save(contiguous, description))  # save_file would hide it from other users
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
         raise ModelFileError(

@@ -159,7 +159,8 @@ def _place(folder: Path, path: str, suffix: str) -> Path:
     given = Path(path)
     parts = given.parts[1:] if given.anchor else given.parts
     place = folder.joinpath(*("up" if part == ".." else part for part in parts))
-    place = place.with_name(place.name + suffix)
+    if place.suffix.lower() != suffix:
+        place = place.with_name(place.name + suffix)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -114,6 +114,7 @@ def train(
     mixed_precision = choose_precision(config.precision)
     AcceleratorState._reset_state()  # else a second run in this process could not choose its own precision
     accelerator = Accelerator(
+        cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
         mixed_precision=mixed_precision,
         log_with=None if config.tracker == "none" else config.tracker,
         project_dir=log.parent,

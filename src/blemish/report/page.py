@@ -73,12 +73,18 @@ def _tiles(evaluation: Evaluation) -> list[Tile]:
     if image["auroc"] is not None:
         low, high = image["auroc_interval"]
         interval = f"95\u00a0% interval {fraction(low)} to {fraction(high)}"
+        if low == high == 1:  # resampling cannot show how sure a perfect order is
+            interval = f"perfect on these {len(evaluation.images)} images"
         tiles.append(Tile("Image AUROC", fraction(image["auroc"]), interval))
     if found["defective_images"]:
         detail = f"{found['flagged']} of {found['defective_images']} defective images"
         tiles.append(Tile("Defects found", percent(found["share"]), detail))
     if alarms["good_images"]:
-        detail = f"{alarms['flagged']} of {alarms['good_images']} good images; {_against_promise(alarms)}"
+        low, high = map(percent, alarms["interval"])
+        detail = (
+            f"{alarms['flagged']} of {alarms['good_images']} good images; {_rate(alarms)}; "
+            f"95\u00a0% interval {low} to {high}"
+        )
         tiles.append(Tile("False alarms", percent(alarms["observed"]), detail))
     if pixel and pixel["auroc"] is not None:
         tiles.append(Tile("Pixel AUROC", fraction(pixel["auroc"]), "of all pixels, pooled"))
@@ -87,12 +93,10 @@ def _tiles(evaluation: Evaluation) -> list[Tile]:
     return tiles
 
 
-def _against_promise(alarms: dict[str, Any]) -> str:
-    low, high = alarms["interval"]
+def _rate(alarms: dict[str, Any]) -> str:
     asked = f"{percent(alarms['asked'])} asked"
-    if alarms["in_force"] != alarms["asked"]:
-        asked += f", {percent(alarms['in_force'])} in force"
-    return f"{asked}; 95\u00a0% interval {percent(low)} to {percent(high)}"
+    same = alarms["in_force"] == alarms["asked"]
+    return asked if same else f"{asked}, {percent(alarms['in_force'])} in force"
 
 
 def _scores(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
@@ -118,13 +122,9 @@ def _histogram(evaluation: Evaluation) -> str:
 def _facts(evaluation: Evaluation, detector: "Detector") -> list[tuple[str, str]]:
     """How the model was made and measured, as (name, value) rows."""
     made = {key: value for key, value in evaluation.model.items() if key != "calibration"}
-    alarms = evaluation.false_alarms
     return [
         *facts(made),
         ("calibration: good images", str(len(detector.calibration.scores))),
-        (
-            "calibration: false-alarm rate",
-            f"{percent(alarms['in_force'])} ({percent(alarms['asked'])} asked)",
-        ),
+        ("calibration: false-alarm rate", _rate(evaluation.false_alarms)),
         ("evaluation: images scored", f"{len(evaluation.images)} in {evaluation.seconds:.3g} s"),
     ]

@@ -1,7 +1,7 @@
 """An evaluation as a few lines for the terminal."""
 
 from blemish.evaluation import Evaluation
-from blemish.report.page import fraction, percent
+from blemish.report.numbers import fraction, percent
 
 
 def summary(evaluation: Evaluation) -> str:
