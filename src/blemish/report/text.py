@@ -39,4 +39,4 @@ def summary(evaluation: Evaluation) -> str:
         f"{count} images of {kind}: the defect lies wholly outside the crop."
         for kind, count in evaluation.masks_outside.items()
     ]
-    return "\n".join(lines + [note for note in notes if note])
+    return "\n".join(lines + [note for note in notes if note]).replace("\N{NO-BREAK SPACE}", " ")
