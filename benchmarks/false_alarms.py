@@ -26,7 +26,7 @@ BATCH = 32
 
 def learning_history(seed: int, epochs: int) -> tuple[np.ndarray, np.ndarray]:
     """Losses and scores of the spare images after each epoch, both [epochs, SPARE]."""
-    config = build_config(None, ("frame.resize=128", "frame.crop=112"))
+    config = build_config(None, ("frame.resize=64", "frame.crop=64"))
     cells = elpv("mono", train=TRAIN, good=SPARE, bad=0, seed=seed)
     train = images_to_tensor(load_frames(cells.train, config.frame)[0])
     spare = images_to_tensor(load_frames(cells.test, config.frame)[0])
@@ -65,8 +65,8 @@ def false_alarms(calibration: np.ndarray, scores: np.ndarray) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--draws", type=int, default=2000)
     arguments = parser.parse_args()
 

@@ -283,29 +283,6 @@ def test_small_images_are_refused(tmp_path: Path) -> None:
     assert read_image(saved(tmp_path / "b.png", Image.new("L", (32, 32)))).shape == (32, 32, 3)
 
 
-@pytest.mark.parametrize("value", [1, 255])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_mask_pixels_that_are_not_zero_are_defective(tmp_path: Path, value: int, dtype: type) -> None:
-    expected = picture()[..., 0] > 200
-    path = saved(tmp_path / "a.png", Image.fromarray(expected.astype(dtype) * dtype(value)))
-    mask = read_mask(path)
-    assert mask.dtype == bool
-    np.testing.assert_array_equal(mask, expected)
-
-
-@pytest.mark.parametrize("mode", ["1", "P", "RGB", "RGBA"])
-def test_masks_of_other_modes(tmp_path: Path, mode: str) -> None:
-    expected = picture()[..., 0] > 200
-    path = saved(tmp_path / "a.png", Image.fromarray(expected).convert(mode))
-    np.testing.assert_array_equal(read_mask(path), expected)
-
-
-def test_a_jpeg_mask_is_refused(tmp_path: Path) -> None:
-    path = saved(tmp_path / "a.jpg", Image.new("L", (WIDTH, HEIGHT)))
-    with pytest.raises(ImageError, match=r"a\.jpg is a JPEG.*save the mask as PNG"):
-        read_mask(path)
-
-
 def test_find_images(tmp_path: Path) -> None:
     for name in ("b.PNG", "a.jpeg", "c.txt", ".hidden.png", "sub/d.webp", ".cache/e.png", "folder.png/f.bmp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
