@@ -108,9 +108,18 @@ def test_an_output_that_cannot_be_written_is_told_before_any_work(
 
 
 def test_a_tracker_that_is_not_installed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting.importlib.util, "find_spec", lambda name: None)
+    find = fitting.importlib.util.find_spec
+    monkeypatch.setattr(
+        fitting.importlib.util, "find_spec", lambda name: None if name == "wandb" else find(name)
+    )
     with pytest.raises(ConfigError, match=r"wandb is not installed; pip install .*trackers"):
         fit(tmp_path, config=small_config(training__tracker="wandb"))
+
+
+def test_without_torch_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(BlemishError, match=r'pip install "blemish\[train\]"'):
+        fit(tmp_path)
 
 
 def with_bad_files(folder: Path) -> Dataset:
