@@ -94,6 +94,11 @@ class TinyModel(AnomalyModel):
         return [Update("student", list(self.student.parameters()), lambda b: self.validation_loss(b).mean())]
 
 
+def count_parameters(module: nn.Module) -> int:
+    """Number of parameters, frozen ones included."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
 def tiny_training(**fields: Any) -> TrainingConfig:
     small = {"epochs": 3, "batch_size": 4, "learning_rate": 0.01, "precision": "fp32"}
     return TrainingConfig.model_validate(small | fields)

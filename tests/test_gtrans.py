@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from blemish.models.base import Batch, count_parameters, images_to_tensor
+from blemish.models.base import Batch, images_to_tensor
 from blemish.models.gtrans.config import GTransConfig
 from blemish.models.gtrans.mapper import Mapper
 from blemish.models.gtrans.model import GTrans

@@ -216,11 +216,6 @@ class TestWhatIsMissing:
     def test_one_image(self, tmp_path: Path) -> None:
         assert len(pictures(report(tmp_path, good=1, bad=0))) == 3
 
-    def test_nothing_readable(self, tmp_path: Path) -> None:
-        page = report(tmp_path, good=0, bad=0, broken=1)
-        assert "svg" not in page.tags
-        assert "good/broken0.png is damaged." in page.text
-
     def test_many_images_make_no_larger_page(self, tmp_path: Path) -> None:
         few, many = report(tmp_path), report(tmp_path, good=3000, bad=2000)
         assert len(many.links) == len(few.links)

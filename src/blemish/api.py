@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blemish.datasets import Dataset, read_dataset, read_good_bad
-from blemish.errors import DatasetError
+from blemish.errors import DatasetError, Interrupted
 
 if TYPE_CHECKING:
     from blemish.detector import Detector
@@ -80,7 +80,10 @@ def fit(
     if out is not None:
         return fit_dataset(dataset, run, Path(out), **options)
     with tempfile.TemporaryDirectory() as folder:
-        return fit_dataset(dataset, run, Path(folder) / "model.safetensors", **options)
+        try:
+            return fit_dataset(dataset, run, Path(folder) / "model.safetensors", **options)
+        except Interrupted as stop:
+            raise Interrupted("Stopped; without a file to write to, nothing was kept.") from stop
 
 
 def load(model: str | Path, *, false_alarm_rate: float | None = None) -> "Detector":
@@ -124,21 +127,27 @@ def evaluate(
     from blemish.evaluation import evaluate as evaluate_samples
 
     dataset = test_data(data, good, bad)
-    if not dataset.test:
-        raise DatasetError(
-            f"{data} holds no test images; add test/good and test/<defect> folders, or name folders with "
-            "--good and --bad."
-        )
     judge = load(detector) if isinstance(detector, str | Path) else detector
     return evaluate_samples(judge, dataset.test, name=dataset.name, progress=progress)
 
 
 def test_data(data: Source | None, good: str | Path | None, bad: str | Path | None) -> Dataset:
-    """The data set that the arguments of `evaluate` name."""
+    """The data set that the arguments of `evaluate` name.
+
+    Raises:
+        DatasetError: none is named, or it has no test images.
+    """
     if isinstance(data, Dataset):
-        return data
-    if data is not None and good is None and bad is None:
-        return read_dataset(data)
-    if data is None and good is not None and bad is not None:
-        return read_good_bad(good, bad)
-    raise DatasetError("Give either DATA or both --good and --bad.")
+        dataset = data
+    elif data is not None and good is None and bad is None:
+        dataset = read_dataset(data)
+    elif data is None and good is not None and bad is not None:
+        dataset = read_good_bad(good, bad)
+    else:
+        raise DatasetError("Give either DATA or both --good and --bad.")
+    if not dataset.test:
+        raise DatasetError(
+            f"{dataset.name} holds no test images; add test/good and test/<defect> folders, or name folders "
+            "with --good and --bad."
+        )
+    return dataset

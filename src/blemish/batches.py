@@ -36,12 +36,22 @@ def process_share(rows: np.ndarray, process: int, processes: int) -> np.ndarray:
     return padded[process * size : (process + 1) * size]
 
 
+def count_batches(images: int, batch_size: int, least: int) -> int:
+    """Batches in an epoch; a last one of fewer than `least` images is joined to the one before it."""
+    batches = -(-images // batch_size)
+    return batches - (batches > 1 and 0 < images % batch_size < least)
+
+
 class Batches:
     """Batches of this process's share of the asked rows, with frozen features from a cache if they fit.
 
     Args:
         model: on the accelerator's device, with its frozen part in its final state.
         images: uint8 [N, S, S, 3]; may be a memory map.
+
+    Attributes:
+        least: how many images a training batch needs: BatchNorm takes no single image whose map is one
+            pixel, and each process has its share of the batch.
     """
 
     def __init__(
@@ -51,6 +61,8 @@ class Batches:
         self.cache: list[Tensor] | None = None
         budget = config.cache_gigabytes * 1e9 - (0 if isinstance(images, np.memmap) else images.nbytes)
         first = self._compute(np.arange(min(2, len(images))))
+        one_pixel = any(f.ndim == 4 and f.shape[2] * f.shape[3] == 1 for f in first)
+        self.least = accelerator.num_processes + 1 if one_pixel else 1
         bytes_each = sum(f[0].numel() * f.element_size() for f in first)
         if 0 < bytes_each * len(images) <= budget:
             self.cache = [torch.empty(len(images), *f.shape[1:], dtype=f.dtype) for f in first]

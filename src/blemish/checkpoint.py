@@ -1,6 +1,7 @@
 """The state of an unfinished training run in one safetensors file."""
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,22 @@ from blemish.errors import BlemishError
 from blemish.modelfile import write_tensors
 
 
+@dataclass
+class Position:
+    """Where a run stands."""
+
+    step: int = 0
+    epoch_loss: float = 0.0
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+    log_bytes: int = 0
+    seconds: float = 0.0
+
+
 def save_checkpoint(
     path: Path,
     fingerprint: str,
-    position: dict[str, Any],
+    position: Position,
     model: nn.Module,
     best: dict[str, Tensor],
     optimisers: list[torch.optim.Adam],
@@ -26,7 +39,7 @@ def save_checkpoint(
     for number, optimiser in enumerate(optimisers):
         for index, state in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{index}.{key}": value for key, value in state.items()}
-    metadata = {"fingerprint": fingerprint, "position": json.dumps(position)}
+    metadata = {"fingerprint": fingerprint, "position": json.dumps(asdict(position))}
     write_tensors(path, tensors, metadata)
 
 
@@ -36,7 +49,7 @@ def load_checkpoint(
     model: nn.Module,
     best: dict[str, Tensor],
     optimisers: list[torch.optim.Adam],
-) -> dict[str, Any]:
+) -> Position:
     """Put a saved state back in place and return its position.
 
     Raises:
@@ -49,25 +62,50 @@ def load_checkpoint(
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise BlemishError(f"The checkpoint {path} is damaged; delete it and start afresh.") from error
+        raise _damaged(path) from error
     if metadata.get("fingerprint") != fingerprint:
         raise BlemishError(
             f"The checkpoint {path} belongs to a run with other images or settings; "
             "give the same ones, or delete it and start afresh."
         )
-    model.load_state_dict(_under("model.", tensors))
-    best.update(_under("best.", tensors))
-    for number, optimiser in enumerate(optimisers):
-        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under(f"optimiser.{number}.", tensors).items():
-            index, key = name.split(".")
-            if value.shape == (parameter := parameters[int(index)]).shape:
-                value = torch.empty_like(parameter).copy_(value)  # fused kernels need the parameter's strides
-            state.setdefault(int(index), {})[key] = value
-        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    position: dict[str, Any] = json.loads(metadata["position"])
+    try:
+        position = Position(**json.loads(metadata["position"]))
+        if not all(isinstance(value, int | float) for value in asdict(position).values()):
+            raise ValueError("a position is a number")
+        model.load_state_dict(_under("model.", tensors))
+        best.update(_same_shapes(_under("best.", tensors), best))
+        for number, optimiser in enumerate(optimisers):
+            _fill(optimiser, _under(f"optimiser.{number}.", tensors))
+    except (ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
+        raise _damaged(path) from error
     return position
+
+
+def _fill(optimiser: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
+    """Put an optimiser's state back; an optimiser that has made a step has one."""
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, key = name.split(".")
+        if value.shape == (parameter := parameters[int(index)]).shape:
+            value = torch.empty_like(parameter).copy_(value)  # fused kernels need the parameter's strides
+        state.setdefault(int(index), {})[key] = value
+    if not state:
+        raise ValueError("no optimiser state")
+    for index, values in state.items():
+        like = {"step": torch.tensor(0.0), "exp_avg": parameters[index], "exp_avg_sq": parameters[index]}
+        _same_shapes(values, like)
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _same_shapes(tensors: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, Tensor]:
+    if {k: v.shape for k, v in tensors.items()} != {k: v.shape for k, v in like.items()}:
+        raise ValueError("other names or shapes")
+    return tensors
+
+
+def _damaged(path: Path) -> BlemishError:
+    return BlemishError(f"The checkpoint {path} is damaged; delete it and start afresh.")
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

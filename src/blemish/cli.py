@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from blemish.errors import BlemishError
+from blemish.errors import BlemishError, Interrupted
 
 app = typer.Typer(
     name="blemish",
@@ -146,18 +146,20 @@ def evaluate(
     detector = load(model, false_alarm_rate=false_alarm_rate)
     with progress_bar("Scoring", len(dataset.test), quiet=quiet) as advance:
         evaluation = evaluate(detector, dataset, progress=lambda done, total: advance())
-    if report:
-        from blemish.report import write_report
-
-        write_report(evaluation, detector, report)
     if as_json:
         print(json.dumps(evaluation.to_dict(), indent=2))
     else:
         from blemish.report.text import summary
 
         print(summary(evaluation))
-        if report:
+    if report:
+        from blemish.report import write_report
+
+        write_report(evaluation, detector, report)
+        if not as_json:
             print(f"Report: {report}")
+    if evaluation.unreadable:
+        raise typer.Exit(1)
 
 
 @app.command(
@@ -168,7 +170,8 @@ Examples:
   find new/ -name '*.png' | blemish predict parts.safetensors - --jsonl out.jsonl
 
 \b
-Exit codes: 0 done, 1 some images could not be scored (their rows say why), 2 nothing was done.
+Exit codes: 0 done, 1 some images could not be scored (their rows say why), 2 stopped by what the message
+names. A --csv or --jsonl file takes its name when it is complete.
 """
 )
 def predict(
@@ -245,7 +248,13 @@ def export(
     print(f"Wrote {out}: scores differ by at most {difference:.1e} of their size.")
 
 
-@app.command()
+@app.command(
+    epilog="""\b
+Examples:
+  blemish info parts.safetensors
+  blemish info parts.onnx --json
+"""
+)
 def info(
     model: Model,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
@@ -263,7 +272,13 @@ def info(
         print(f"{name:{width}}  {value}")
 
 
-@app.command()
+@app.command(
+    epilog="""\b
+Examples:
+  blemish demo
+  blemish demo --data parts --epochs 100 --out parts-demo
+"""
+)
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for model, log and report.")] = Path("demo"),
     data: Annotated[
@@ -279,7 +294,7 @@ def demo(
     from blemish.demo import run_demo
     from blemish.report.text import summary
 
-    evaluation, report = run_demo(out, data=data, epochs=epochs, quiet=quiet, say=_say(quiet))
+    evaluation, report = run_demo(out, data=data, epochs=epochs, quiet=quiet, say=_say(False))
     print(summary(evaluation))
     print(f"Report: {report}")
 
@@ -290,23 +305,25 @@ def _say(quiet: bool) -> Any:
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one sentence and exit code 2."""
-    from blemish.errors import Interrupted
-
+    """Run the command line. What the user can mend is one sentence and exit code 2; Ctrl-C exits with 1."""
     try:
         app()
-    except Interrupted as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+    except Interrupted as stop:
+        _fail(str(stop), 1)
     except BlemishError as error:
-        print(f"blemish: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        _fail(f"blemish: {error}", 2)
+    except OSError as error:
+        _fail(f"blemish: {error.filename or 'A file'} cannot be used: {error.strerror or error}.", 2)
+    except SystemExit as end:
+        if end.code == 130:  # the command-line library's code for Ctrl-C
+            _fail("Stopped.", 1)
+        raise
+
+
+def _fail(message: str, code: int) -> None:
+    if os.environ.get("RANK", "0") == "0":  # one voice among several processes
+        print(message, file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

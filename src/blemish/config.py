@@ -37,7 +37,7 @@ class TrainingConfig(BaseModel):
     weight_decay: float = Field(default=1e-4, ge=0)
     lr_decay: float = Field(default=0.9, gt=0, le=1)
     validation_share: float = Field(default=0.2, gt=0, lt=1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
     deterministic: bool = False
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     cache_gigabytes: float = Field(default=4.0, ge=0)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from blemish.api import evaluate, fit
 from blemish.datasets import Dataset, read_folder
-from blemish.errors import ConfigError
+from blemish.errors import ConfigError, Interrupted
+from blemish.progress import progress_bar
 
 if TYPE_CHECKING:
     from blemish.evaluation import Evaluation
@@ -29,8 +30,9 @@ def run_demo(
         out: folder for the model, its log and the report; made if need be.
         data: "solar-cells" or "parts".
         epochs: passes over the images; None takes `EPOCHS`.
-        quiet: no progress bars.
-        say: called with each sentence that the user should read.
+        quiet: no progress bars and no remarks.
+        say: called with each sentence that the user should read; the licence of the photographs is said
+            even when quiet.
 
     Returns:
         What was measured, and the report's path.
@@ -44,17 +46,20 @@ def run_demo(
     dataset = _dataset(data, out, say)
     out.mkdir(parents=True, exist_ok=True)
     model = out / f"{data}.safetensors"
-    detector = fit(
-        dataset,
-        out=model,
-        epochs=epochs or EPOCHS,
-        false_alarm_rate=FALSE_ALARM_RATE,
-        resume=model.with_suffix(".checkpoint").exists(),
-        quiet=quiet,
-        say=say,
-    )
-    say(f"Wrote {model}.")
-    evaluation = evaluate(detector, dataset)
+    try:
+        detector = fit(
+            dataset,
+            out=model,
+            epochs=EPOCHS if epochs is None else epochs,
+            false_alarm_rate=FALSE_ALARM_RATE,
+            resume=model.with_suffix(".checkpoint").exists(),
+            quiet=quiet,
+            say=lambda message: None if quiet else say(message),
+        )
+    except Interrupted as stop:
+        raise Interrupted("Stopped; the same command goes on from there.") from stop
+    with progress_bar("Scoring", len(dataset.test), quiet=quiet) as advance:
+        evaluation = evaluate(detector, dataset, progress=lambda done, total: advance())
     report = out / f"{data}.html"
     write_report(evaluation, detector, report)
     return evaluation, report
@@ -71,5 +76,6 @@ def _dataset(data: str, out: Path, say: Callable[[str], None]) -> Dataset:
     if data == "parts":
         from blemish.datasets.generator import generate
 
-        return read_folder(generate(out / "parts"))
+        parts = out / "parts"
+        return read_folder(parts if parts.exists() else generate(parts))
     raise ConfigError(f"There is no demo data {data!r}; choose solar-cells or parts.")

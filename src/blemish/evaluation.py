@@ -100,7 +100,7 @@ def evaluate(
         progress: called with (images done, images in all) after every image.
 
     Raises:
-        DatasetError: there are no samples, or one has no label.
+        DatasetError: there are no samples, one has no label, or none can be scored.
         ImageError: a mask cannot be read. An unreadable image is listed in the evaluation instead.
     """
     if not samples:
@@ -129,6 +129,8 @@ def evaluate(
         if progress:
             progress(done, len(samples))
     seconds = time.perf_counter() - start
+    if not rows:
+        raise DatasetError(f"None of the images could be scored; the first one: {unreadable[0]['error']}")
 
     scores = np.array([row["score"] for row in rows], np.float64)
     defective = np.array([row["label"] for row in rows], bool)
@@ -162,7 +164,7 @@ def evaluate(
         unreadable=unreadable,
         threshold=calibration.threshold,
         calibration_note=calibration.note,
-        notes=_notes(samples, masks, defective),
+        notes=_notes(samples, masks, len(unreadable)),
         seconds=seconds,
         model=dict(detector.metadata),
     )
@@ -224,15 +226,13 @@ def _wilson_interval(flags: np.ndarray) -> list[float] | None:
     return [max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)]
 
 
-def _notes(samples: list[Sample], masks: list[np.ndarray | None], defective: np.ndarray) -> list[str]:
-    """`defective`: bool, one per readable image."""
+def _notes(samples: list[Sample], masks: list[np.ndarray | None], unreadable: int) -> list[str]:
     notes = []
-    unreadable = len(samples) - len(defective)
     if unreadable:
         notes.append(f"{unreadable} of {len(samples)} images could not be read; no number counts them.")
-    if not defective.any():
+    if not any(sample.label for sample in samples):
         notes.append("There are no defective test images: only false alarms can be measured.")
-    if defective.all():
+    if all(sample.label for sample in samples):
         notes.append("There are no good test images: only the share of defects found can be measured.")
     masked = sum(mask is not None for mask in masks)
     unmasked = sum(bool(sample.label) for sample in samples) - masked

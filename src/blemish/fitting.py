@@ -106,12 +106,14 @@ def _fit_images(
     from accelerate import PartialState
 
     from blemish.batches import split_indices
+    from blemish.calibration import Calibration
     from blemish.detector import Detector
     from blemish.engines.torch import TorchEngine
     from blemish.modelfile import Metadata, write_model
     from blemish.models.weights import read_weights
     from blemish.training import train
 
+    unfinished_log = log.with_name(log.name + ".part")  # an older log stays as long as its model
     digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
     torch.manual_seed(config.training.seed)
     model = model_class(config.method)(config.model)
@@ -128,7 +130,7 @@ def _fit_images(
         hold_out,
         config.training,
         checkpoint=checkpoint,
-        log=log,
+        log=unfinished_log,
         fingerprint=fingerprint,
         resume=resume,
         quiet=quiet,
@@ -144,7 +146,7 @@ def _fit_images(
         method=config.method,
         config=config.model.model_dump(mode="json"),
         frame=config.frame,
-        calibration={"scores": sorted(scores), "false_alarm_rate": config.false_alarm_rate},
+        calibration=Calibration(np.array(scores), config.false_alarm_rate).to_dict(),
         teacher=teacher,
         training=config.training.model_dump(mode="json") | {"summary": summary.to_dict()},
         data={"name": name, "images": len(images), "held_out": len(hold_out), "sha256": digest},
@@ -155,6 +157,7 @@ def _fit_images(
     processes = PartialState()
     if processes.is_main_process:
         write_model(out, model.state_dict(), metadata)
+        unfinished_log.replace(log)
         for leftover in (checkpoint, checkpoint.with_name(checkpoint.name + ".part")):
             leftover.unlink(missing_ok=True)
     processes.wait_for_everyone()

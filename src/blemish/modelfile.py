@@ -1,6 +1,7 @@
 """The model file: safetensors weights, or an ONNX graph, with one JSON description. Nothing is unpickled."""
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,8 @@ def write_tensors(path: Path, tensors: "dict[str, Tensor]", description: dict[st
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
         temporary.write_bytes(save(contiguous, description))  # save_file would hide it from other users
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())  # else a power cut could leave an empty file under the final name
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
         raise ModelFileError(
@@ -115,6 +118,8 @@ def parse_metadata(path: Path, text: str | None) -> Metadata:
     try:
         values = json.loads(text)
         version = values["format_version"]
+        if type(version) is not int or version < FORMAT_VERSION:
+            raise ValueError(f"format_version {version!r}")
         if version > FORMAT_VERSION:
             raise ModelFileError(
                 f"{path} has format {version} and this version reads up to {FORMAT_VERSION}; upgrade blemish."
@@ -122,7 +127,7 @@ def parse_metadata(path: Path, text: str | None) -> Metadata:
         metadata = Metadata.model_validate(values)
         config_class(metadata.method).model_validate(metadata.config)
         Calibration.from_dict(metadata.calibration)
-    except (ValueError, KeyError, TypeError, ConfigError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, ConfigError) as error:
         raise ModelFileError(
             f"The description in {path} is damaged or from another version of blemish; "
             "fit or copy the model again."

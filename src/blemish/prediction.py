@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("path", "score", "p_value", "is_anomalous", "error")
 STANDARD_INPUT = "-"
+OVERLAY_SUFFIX, MAP_SUFFIX = ".heat.png", ".map.npy"
 
 Sink = Callable[["Result"], None]
 
@@ -27,20 +28,24 @@ Sink = Callable[["Result"], None]
 def expand_inputs(inputs: Iterable[str]) -> Iterator[str]:
     """Image files named by files, folders (searched recursively), glob patterns, or "-" for a list on stdin.
 
-    A file is passed on unread, so that a bad one becomes a row with its error.
+    A file is passed on unread, so that a bad one becomes a row with its error. Overlays that an earlier run
+    left in a folder are passed over.
 
     Raises:
         DatasetError: an input that is not there, a folder without images, a pattern that matches nothing.
     """
     for item in inputs:
         path = Path(item)
+        if not item:
+            raise DatasetError("An input is empty; give image files, folders, patterns or -.")
         if item == STANDARD_INPUT:
             yield from (line.strip() for line in sys.stdin if line.strip())
         elif path.is_dir():
-            found = find_images(path, recursive=True)
-            if not found:
+            found = [str(image) for image in find_images(path, recursive=True)]
+            images = [image for image in found if not image.endswith(OVERLAY_SUFFIX)]
+            if not images:
                 raise DatasetError(f"The folder {item} holds no images.")
-            yield from map(str, found)
+            yield from images
         elif path.exists():
             yield item
         elif glob.has_magic(item):
@@ -71,7 +76,9 @@ def predict_to_files(
         detector: a calibrated detector.
         paths: image files.
         batch_size: images scored at once.
-        csv_file, jsonl_file: rows with the fields of `COLUMNS`; complete files or none.
+        csv_file: rows with the fields of `COLUMNS`. It takes its name once it is complete; after a failure
+            the rows so far lie in a file of that name with .part behind it.
+        jsonl_file: likewise, one JSON object per line.
         overlays: folder for a PNG of each image under its heat map.
         maps: folder for each raw anomaly map, float32 [S, S] in NumPy's .npy format.
         rows_to: an open text file for CSV rows, such as standard output.
@@ -79,7 +86,12 @@ def predict_to_files(
 
     Returns:
         How many images there were: "images", "anomalous", "errors".
+
+    Raises:
+        BlemishError: an output cannot be written.
     """
+    if csv_file is not None and csv_file == jsonl_file:
+        raise BlemishError(f"--csv and --jsonl both name {csv_file}; give two files.")
     counts = {"images": 0, "anomalous": 0, "errors": 0}
     with ExitStack() as stack:
         sinks: list[Sink] = []
@@ -105,15 +117,20 @@ def predict_to_files(
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[IO[str]]:
-    """A text file that takes its name once it is complete; before that it ends in .part."""
-    temporary = path.with_name(path.name + ".part")
+    """A text file that takes its name once it is complete; devices and pipes are written to directly."""
+    if path.is_dir():
+        raise BlemishError(f"{path} is a folder; name a file to write.")
+    special = path.exists() and not path.is_file()
+    target = path if special else path.with_name(path.name + ".part")
     try:
-        file = temporary.open("w", encoding="utf-8", newline="")
+        # file names that are not UTF-8 go out as they came in
+        file = target.open("w", encoding="utf-8", errors="surrogateescape", newline="")
     except OSError as error:
         raise BlemishError(f"{path} cannot be written: {error.strerror}.") from error
     with file:
         yield file
-    temporary.replace(path)
+    if not special:
+        target.replace(path)
 
 
 def _csv_sink(file: IO[str]) -> Sink:
@@ -137,32 +154,48 @@ def _overlay_sink(folder: Path, detector: "Detector") -> Sink:
     from blemish.pictures import HeatScale, overlay, save_png
 
     scale = HeatScale.from_calibration(detector.calibration)
+    places = _Places(folder, OVERLAY_SUFFIX)
 
     def write(result: "Result") -> None:
         if result.image is not None and result.anomaly_map is not None:
             picture = overlay(result.image, result.anomaly_map, scale.low, scale.high)
-            save_png(picture, _place(folder, result.path, ".png"))
+            save_png(picture, places.place(result.path))
 
     return write
 
 
 def _map_sink(folder: Path) -> Sink:
+    places = _Places(folder, MAP_SUFFIX)
+
     def write(result: "Result") -> None:
         if result.anomaly_map is not None:
-            np.save(_place(folder, result.path, ".npy"), result.anomaly_map)
+            np.save(places.place(result.path), result.anomaly_map)
 
     return write
 
 
-def _place(folder: Path, path: str, suffix: str) -> Path:
-    """A file below `folder` for an input file: its path as given, so that no two inputs share one."""
-    given = Path(path)
-    parts = given.parts[1:] if given.anchor else given.parts
-    place = folder.joinpath(*("up" if part == ".." else part for part in parts))
-    if place.suffix.lower() != suffix:
-        place = place.with_name(place.name + suffix)
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BlemishError(f"{place.parent} cannot be made: {error.strerror}.") from error
-    return place
+class _Places:
+    """Files below a folder for input files: their paths as given, with a suffix that no input has."""
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        self.folder, self.suffix = folder, suffix
+        self.taken: set[Path] = set()
+        self._make(folder)
+
+    def place(self, path: str) -> Path:
+        given = Path(path)
+        parts = given.parts[1:] if given.anchor else given.parts
+        wanted = self.folder.joinpath(*("up" if part == ".." else part for part in parts))
+        place, number = wanted.with_name(wanted.name + self.suffix), 1
+        while place in self.taken:
+            number += 1
+            place = wanted.with_name(f"{wanted.name}-{number}{self.suffix}")
+        self.taken.add(place)
+        self._make(place.parent)
+        return place
+
+    def _make(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BlemishError(f"The folder {folder} cannot be made: {error.strerror}.") from error

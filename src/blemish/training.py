@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -23,25 +23,13 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast, set_seed
 from torch import Tensor, nn
 
-from blemish.batches import Batches, epoch_order
-from blemish.checkpoint import load_checkpoint, save_checkpoint
+from blemish.batches import Batches, count_batches, epoch_order
+from blemish.checkpoint import Position, load_checkpoint, save_checkpoint
 from blemish.config import TrainingConfig
 from blemish.errors import BlemishError, Interrupted
 from blemish.interruption import Interruption
 from blemish.models.base import AnomalyModel, Batch
 from blemish.progress import progress_bar
-
-
-@dataclass
-class Position:
-    """Where a run stands."""
-
-    step: int = 0
-    epoch_loss: float = 0.0
-    best_epoch: int = 0
-    best_loss: float = float("inf")
-    log_bytes: int = 0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -101,15 +89,16 @@ def train(
         model: with its teacher's weights loaded.
         images: uint8 [N, S, S, 3], all good; may be a memory map.
         train_indices, validation_indices: disjoint rows of `images`.
-        checkpoint: file to keep the state in; removed at the end.
-        log: JSONL file, one object per epoch.
+        checkpoint: file to keep the state in; the caller removes it once the model is safe.
+        log: JSONL file, one object per epoch; removed if training fails before there is a checkpoint.
         fingerprint: what a checkpoint must have been made with to go on from it.
         resume: go on from `checkpoint`.
         quiet: no progress bar.
 
     Raises:
         Interrupted: Ctrl-C; the checkpoint is there.
-        BlemishError: the checkpoint belongs to another run, or the loss is no longer finite.
+        BlemishError: the checkpoint belongs to another run, the loss is no longer finite, or one image
+            is too little for BatchNorm.
     """
     mixed_precision = choose_precision(config.precision)
     AcceleratorState._reset_state()  # else a second run in this process could not choose its own precision
@@ -121,7 +110,12 @@ def train(
     )
     set_seed(config.seed)
     if config.tracker != "none":
-        accelerator.init_trackers("blemish", config=config.model_dump())
+        run = checkpoint.stem
+        accelerator.init_trackers(
+            f"blemish/{run}" if config.tracker == "tensorboard" else "blemish",  # tensorboard's is a folder
+            config=config.model_dump(),
+            init_kwargs={"mlflow": {"run_name": run}, "wandb": {"name": run}},
+        )
 
     updates = model.updates()
     optimisers = [
@@ -136,25 +130,28 @@ def train(
     position = Position()
     best = _snapshot(model)
     if resume:
-        position = Position(**load_checkpoint(checkpoint, fingerprint, model, best, optimisers))
-    steps_per_epoch = -(-len(train_indices) // config.batch_size)
-    total = config.epochs * steps_per_epoch
+        position = load_checkpoint(checkpoint, fingerprint, model, best, optimisers)
     started = time.monotonic() - position.seconds
 
-    with (
-        _deterministic_kernels(config.deterministic),
-        Interruption() as interruption,
-        _open_log(log, position.log_bytes, write=accelerator.is_main_process) as log_file,
-        progress_bar("Training", total, done=position.step, quiet=quiet) as advance,
-    ):
+    with ExitStack() as stack:
+        for tracker in accelerator.trackers:
+            stack.callback(tracker.finish)
+        stack.enter_context(_deterministic_kernels(config.deterministic))
+        interruption = stack.enter_context(Interruption())
+        batches = Batches(model, images, accelerator, config)
+        steps_per_epoch = count_batches(len(train_indices), config.batch_size, batches.least)
+        total = config.epochs * steps_per_epoch
+        log_file = stack.enter_context(
+            _open_log(log, position.log_bytes, checkpoint, write=accelerator.is_main_process)
+        )
+        advance = stack.enter_context(progress_bar("Training", total, done=position.step, quiet=quiet))
 
         def save() -> None:
             position.seconds = time.monotonic() - started
             if accelerator.is_main_process:
                 position.log_bytes = log_file.tell()
-                save_checkpoint(checkpoint, fingerprint, asdict(position), model, best, optimisers)
+                save_checkpoint(checkpoint, fingerprint, position, model, best, optimisers)
 
-        batches = Batches(model, images, accelerator, config)
         saved_at = epoch_started = time.monotonic()
         note = ""
         model.train()
@@ -163,16 +160,18 @@ def train(
             if batch_number == 0:
                 position.epoch_loss = 0.0
                 epoch_started = time.monotonic()
-            torch.manual_seed(config.seed + position.step)  # for models that drop units at random
+            torch.manual_seed((config.seed + position.step) % 2**32)  # for models that drop units at random
             order = epoch_order(train_indices, config.seed, epoch)
-            batch = batches.get(order[batch_number * config.batch_size :][: config.batch_size])
+            end = (batch_number + 1) * config.batch_size if batch_number + 1 < steps_per_epoch else None
+            batch = batches.get(order[batch_number * config.batch_size : end])
             rate = config.learning_rate * config.lr_decay ** (position.step / total)
             batch_loss = 0.0
             for number, optimiser in enumerate(optimisers):
                 for group in optimiser.param_groups:
                     group["lr"] = rate
                 optimiser.zero_grad()
-                loss = losses(number, batch)
+                with _lone_image_named():
+                    loss = losses(number, batch)
                 accelerator.backward(loss)
                 optimiser.step()
                 batch_loss += loss.item()
@@ -205,12 +204,10 @@ def train(
                     f"Stopped after epoch {position.step / steps_per_epoch:.1f} of {config.epochs}; "
                     "the same command with --resume goes on from there."
                 )
-            if position.step < total and time.monotonic() - saved_at >= config.checkpoint_seconds:
+            if position.step == total or time.monotonic() - saved_at >= config.checkpoint_seconds:
                 save()
                 saved_at = time.monotonic()
 
-    for tracker in accelerator.trackers:
-        tracker.finish()
     model.load_state_dict(best)
     model.eval()
     seconds = time.monotonic() - started
@@ -263,14 +260,35 @@ def _validate(model: AnomalyModel, batches: Batches, rows: np.ndarray, batch_siz
     return float(torch.cat(collected).mean())
 
 
-def _open_log(path: Path, keep_bytes: int, *, write: bool) -> TextIO:
+@contextmanager
+def _lone_image_named() -> Iterator[None]:
+    """Turn BatchNorm's complaint about a single value into a sentence for the user."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise BlemishError(
+            "One image is too little to learn from where the network's last map is a single pixel; "
+            "give more images or a larger frame (frame.resize and frame.crop)."
+        ) from error
+
+
+@contextmanager
+def _open_log(path: Path, keep_bytes: int, checkpoint: Path, *, write: bool) -> Iterator[TextIO]:
     """Open the log for appending, cut back to what the checkpoint knew of it."""
     if not write:
-        return io.StringIO()
-    file = path.open("a", encoding="utf-8")
-    file.truncate(min(keep_bytes, path.stat().st_size))
-    file.seek(0, os.SEEK_END)
-    return file
+        yield io.StringIO()
+        return
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.truncate(min(keep_bytes, path.stat().st_size))
+            file.seek(0, os.SEEK_END)
+            yield file
+    except BaseException:
+        if not checkpoint.exists():
+            path.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from blemish.errors import ModelFileError
@@ -27,10 +27,18 @@ class TorchEngine:
         Raises:
             ModelFileError: the weights do not fit the description.
         """
-        model = model_class(metadata.method)(config_class(metadata.method).model_validate(metadata.config))
+        build = model_class(metadata.method)
+        config = config_class(metadata.method).model_validate(metadata.config)
         try:
+            with torch.device("meta"):  # takes no memory, whatever size the description asks for
+                wanted = {name: list(value.shape) for name, value in build(config).state_dict().items()}
+            with safe_open(path, framework="pt") as file:
+                found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+            if found != wanted:
+                raise RuntimeError("other names or shapes")
+            model = build(config)
             model.load_state_dict(load_file(path))
-        except (RuntimeError, SafetensorError) as error:
+        except (RuntimeError, OSError, SafetensorError) as error:
             raise ModelFileError(
                 f"The weights in {path} do not fit its description; fit or copy the model again."
             ) from error

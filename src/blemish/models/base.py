@@ -63,11 +63,6 @@ class AnomalyModel(nn.Module):
         raise NotImplementedError
 
 
-def count_parameters(module: nn.Module) -> int:
-    """Number of parameters, frozen ones included."""
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
 def images_to_tensor(images: np.ndarray) -> Tensor:
     """uint8 array [B, S, S, 3] to uint8 tensor [B, 3, S, S] in channels-last memory, without a copy."""
     return torch.as_tensor(images).permute(0, 3, 1, 2)

@@ -74,6 +74,8 @@ def find_weights(backbone: str, file: str | Path | None = None) -> WeightsSource
             return WeightsSource(model, found[0], f"{package} ({found[0].name})", in_order=True)
     if "." not in model:
         model = _with_default_tag(model)
+    elif backbone not in ALIASES:
+        check_backbone(model)
     if cached := _cached(model):
         return WeightsSource(model, cached, f"hub cache, timm/{model}")
     if _hub_reachable():

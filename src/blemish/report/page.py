@@ -113,8 +113,6 @@ def _roc(evaluation: Evaluation) -> str:
 
 
 def _histogram(evaluation: Evaluation) -> str:
-    if not evaluation.images:
-        return ""
     scores, labels = _scores(evaluation)
     return score_figure(scores[labels == 0], scores[labels == 1], evaluation.threshold)
 
