@@ -87,6 +87,7 @@ def test_a_dump_holds_the_models_own_fields_and_is_read_back_equal() -> None:
         (["training.epochs=many"], "'training.epochs': .* integer"),
         (["training.learning_rate=inf"], "'training.learning_rate': .* finite"),
         (["training.learning_rate=nan"], "'training.learning_rate': "),
+        (["training.seed=4294967296"], "'training.seed': .* less than or equal to 4294967295"),
         (["training.precision=fp16"], "'training.precision': .*'auto', 'fp32' or 'bf16'"),
         (["training.validation_share=1"], "'training.validation_share': .* less than 1"),
         (["training.epoch=5"], "no configuration field 'training.epoch'"),

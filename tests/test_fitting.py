@@ -50,12 +50,15 @@ def test_the_held_out_images_and_only_they_calibrate(tmp_path: Path) -> None:
 def test_two_or_three_images_are_enough_to_fit(count: int, tmp_path: Path) -> None:
     said: list[str] = []
     detector = fit(tmp_path, count, say=said.append)
-    assert said == [f"{count} good images: {count - 1} to learn from, 1 held out."]
+    assert said == [
+        "The teacher has random weights: for tests only, detects nothing.",
+        f"{count} good images: {count - 1} to learn from, 1 held out.",
+    ]
     assert detector.predict(tmp_path / "images" / "000.png").score > 0
 
 
 def test_one_image_is_not(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="has 1 good images to learn from"):
+    with pytest.raises(DatasetError, match="has 1 good image to learn from"):
         fit(tmp_path, 1)
 
 
@@ -143,7 +146,7 @@ def test_unreadable_files_stop_a_fit_unless_they_may_be_skipped(tmp_path: Path) 
 def test_too_few_readable_files_are_refused(tmp_path: Path) -> None:
     dataset = with_bad_files(tmp_path / "images")
     few = Dataset("textures", [dataset.train[0], dataset.train[1], dataset.train[4]])
-    with pytest.raises(DatasetError, match="has 1 good images"):
+    with pytest.raises(DatasetError, match="has 1 good image"):
         fit(tmp_path, dataset=few, skip_unreadable=True)
 
 
@@ -179,3 +182,11 @@ def test_a_disk_too_small_for_the_images_is_told(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(fitting.shutil, "disk_usage", lambda folder: usage(10, 5, 5))
     with pytest.raises(BlemishError, match=r"has 0\.0 GB free; make room, or raise"):
         fit(tmp_path, config=small_config(training__cache_gigabytes=0.0))
+
+
+def test_a_fit_that_fails_leaves_the_old_model_and_its_log(tmp_path: Path) -> None:
+    fit(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.glob("model.*")}
+    with pytest.raises(BlemishError, match="loss became nan"):
+        fit(tmp_path, config=small_config(training__learning_rate=1e38))
+    assert {path: path.read_bytes() for path in tmp_path.glob("model.*")} == before

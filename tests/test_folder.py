@@ -171,9 +171,91 @@ def test_empty_files_are_no_twins(tmp_path: Path) -> None:
 
 def test_one_image_is_not_enough_to_learn_from(tmp_path: Path) -> None:
     dataset = read_folder(write(tmp_path / "nuts", "0.png"))
-    assert "nuts has 1 good images to learn from; give at least 2" in refused(check_trainable, dataset)
+    assert "nuts has 1 good image to learn from; give at least 2" in refused(check_trainable, dataset)
     assert "has 0 good images" in refused(check_trainable, Dataset("none"))
     check_trainable(read_folder(write(tmp_path / "nuts", "1.png")))
+
+
+@pytest.mark.parametrize("name", ["Good", "GOOD"])
+def test_good_is_written_in_lower_case(tmp_path: Path, name: str) -> None:
+    write(tmp_path, "train/good/0.png", f"test/{name}/1.png")
+    assert f"{name} would count as a kind of defect; rename it to 'good'." in refused(read_folder, tmp_path)
+
+
+def test_two_masks_of_one_image(tmp_path: Path) -> None:
+    write(tmp_path, "test/dent/0.png")
+    write_mask(tmp_path / "ground_truth/dent/0.png")
+    write_mask(tmp_path / "ground_truth/dent/0_mask.png")
+    assert "0_mask.png are masks of the same image; remove one." in refused(read_folder, tmp_path)
+
+
+def test_two_images_of_one_mask(tmp_path: Path) -> None:
+    write(tmp_path, "test/dent/0.png", "test/dent/0.jpg")
+    assert len(read_folder(tmp_path).test) == 2
+    write_mask(tmp_path / "ground_truth/dent/0_mask.png")
+    sentence = refused(read_folder, tmp_path)
+    assert "0.png share the mask" in sentence
+    assert "0_mask.png; rename one of them." in sentence
+
+
+def test_a_small_mask_is_of_another_size(tmp_path: Path) -> None:
+    write(tmp_path, "test/dent/0.png")
+    write_mask(tmp_path / "ground_truth/dent/0_mask.png", (20, 20))
+    assert "0_mask.png is 20 x 20 pixels, but" in refused(read_folder, tmp_path)
+
+
+def test_good_and_bad_are_read_with_all_their_subfolders(tmp_path: Path) -> None:
+    write(tmp_path, "fine/0.png", "fine/monday/1.png", "bad/dent/deep/2.png")
+    dataset = read_good_bad(tmp_path / "fine", tmp_path / "bad")
+    kinds = [(sample.path.name, sample.defect) for sample in dataset.test]
+    assert kinds == [("0.png", "good"), ("1.png", "good"), ("2.png", "dent")]
+
+
+@pytest.mark.parametrize(("good", "bad"), [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a/b/../b", "a/b")])
+def test_good_and_bad_that_overlap(tmp_path: Path, good: str, bad: str) -> None:
+    write(tmp_path, "a/0.png", "a/b/1.png")
+    sentence = refused(read_good_bad, tmp_path / good, tmp_path / bad)
+    assert "overlap; give two folders side by side." in sentence
+
+
+def test_the_same_image_in_good_and_bad(tmp_path: Path) -> None:
+    write(tmp_path, "fine/0.png", "bad/dent/1.png")
+    shutil.copy(tmp_path / "fine/0.png", tmp_path / "bad/dent/2.png")
+    sentence = refused(read_good_bad, tmp_path / "fine", tmp_path / "bad")
+    assert "2.png in the bad folder is the same image as" in sentence
+    assert "0.png in the good folder; remove one." in sentence
+
+
+def test_good_ones_among_the_bad(tmp_path: Path) -> None:
+    write(tmp_path, "fine/0.png", "bad/Good/1.png")
+    sentence = refused(read_good_bad, tmp_path / "fine", tmp_path / "bad")
+    assert "1.png is in a folder 'Good' but given as bad; rename that." in sentence
+
+
+@pytest.mark.parametrize("read", [read_dataset, read_folder])
+def test_names_that_no_file_system_takes(tmp_path: Path, read) -> None:
+    assert "cannot be opened (File name too long)" in refused(read, tmp_path / ("x" * 300))
+    assert "; give " in refused(read, tmp_path / "a\0b")
+
+
+def test_a_forbidden_folder(tmp_path: Path, monkeypatch) -> None:
+    def forbidden(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    write(tmp_path, "train/good/0.png")
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    assert "cannot be opened (Permission denied); check the path" in refused(read_dataset, tmp_path)
+
+
+def test_a_forbidden_image_is_left_for_loading(tmp_path: Path, monkeypatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    write(tmp_path, "train/good/0.png")
+    (tmp_path / "test/good").mkdir(parents=True)
+    shutil.copy(tmp_path / "train/good/0.png", tmp_path / "test/good/1.png")
+    monkeypatch.setattr(Path, "open", forbidden)
+    assert len(read_folder(tmp_path).test) == 1
 
 
 def test_the_real_screws() -> None:

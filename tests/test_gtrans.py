@@ -13,7 +13,7 @@ from blemish.models.gtrans.mapper import Mapper
 from blemish.models.gtrans.model import GTrans
 from blemish.models.gtrans.tfm import TFM, Block
 from blemish.models.gtrans.tokenizer import Tokenizer
-from helpers import BACKBONE, SIZE, textures
+from helpers import BACKBONE, SIZE, count_parameters, textures
 
 TOKENS, DIM = 3, 16
 

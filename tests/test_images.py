@@ -11,7 +11,6 @@ from PIL import Image
 from blemish.errors import DatasetError, ImageError
 from blemish.images import (
     MAX_PIXELS,
-    decode_image,
     find_images,
     image_size,
     read_image,
@@ -56,15 +55,6 @@ def test_jpeg_is_close(tmp_path: Path) -> None:
 def test_the_content_decides_the_format_not_the_name(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.jpg", Image.fromarray(picture()), format="PNG")
     np.testing.assert_array_equal(read_image(path), picture())
-
-
-def test_bytes_are_decoded_like_files(tmp_path: Path) -> None:
-    path = saved(tmp_path / "a.png", Image.fromarray(picture()))
-    np.testing.assert_array_equal(decode_image(path.read_bytes(), "upload"), read_image(path))
-    with pytest.raises(ImageError, match=r"^upload is not a PNG"):
-        decode_image(b"hello", "upload")
-    with pytest.raises(ImageError, match=r"^upload is not a PNG"):
-        decode_image(b"", "upload")
 
 
 def test_grey_is_repeated_in_three_channels(tmp_path: Path) -> None:
@@ -244,10 +234,11 @@ def test_random_damage_raises_nothing_but_our_error(tmp_path: Path, name: str) -
         damaged = whole.copy()
         places = rng.integers(0, min(len(whole), 200), 6)
         damaged[places] = rng.integers(0, 256, 6)
+        path.write_bytes(damaged.tobytes())
         try:
-            image = decode_image(damaged.tobytes(), name)
+            image = read_image(path)
         except ImageError as error:
-            assert str(error).startswith(name)
+            assert str(error).startswith(str(path))
         else:
             assert image.dtype == np.uint8
 
@@ -262,7 +253,11 @@ def test_wrong_paths_are_told_apart(tmp_path: Path) -> None:
         (empty, "empty.png is empty; copy or export it again."),
         (text, "text.png is not a PNG, JPEG, BMP, TIFF or WebP image; convert it to one."),
         (text / "below.png", "below.png does not exist; check the path."),
-        (tmp_path / ("x" * 300), "cannot be opened (File name too long); check its permissions."),
+        (
+            tmp_path / ("x" * 300),
+            "cannot be opened (File name too long); check the path and its permissions.",
+        ),
+        (tmp_path / "a\0.png", "does not exist; check the path."),
     ]:
         for read in (read_image, read_mask, image_size):
             with pytest.raises(ImageError) as caught:
@@ -281,6 +276,42 @@ def test_small_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="is 31 x 400 pixels, smaller than what the network needs"):
         read_image(path)
     assert read_image(saved(tmp_path / "b.png", Image.new("L", (32, 32)))).shape == (32, 32, 3)
+
+
+def test_the_size_of_a_small_image_is_told(tmp_path: Path) -> None:
+    assert image_size(saved(tmp_path / "a.png", Image.new("L", (3, 1)))) == (3, 1)
+
+
+@pytest.mark.parametrize("read", [read_image, read_mask])
+def test_too_little_memory_is_not_called_damage(tmp_path: Path, read, monkeypatch) -> None:
+    def load(_: Image.Image) -> None:
+        raise MemoryError
+
+    path = saved(tmp_path / "a.png", Image.fromarray(picture()))
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", load)
+    with pytest.raises(ImageError, match=r"a\.png does not fit into memory; cut it up"):
+        read(path)
+
+
+@pytest.mark.parametrize("method", ["is_dir", "stat", "open"])
+def test_a_forbidden_file_is_told(tmp_path: Path, method: str, monkeypatch) -> None:
+    path = saved(tmp_path / "a.png", Image.fromarray(picture()))
+    monkeypatch.setattr(Path, method, forbidden)
+    with pytest.raises(ImageError, match=r"a\.png cannot be opened \(Permission denied\); check the path"):
+        read_image(path)
+
+
+def forbidden(*_: object, **__: object) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+@pytest.mark.parametrize("method", ["is_dir", "iterdir", "is_file"])
+def test_a_forbidden_folder_is_told(tmp_path: Path, method: str, recursive: bool, monkeypatch) -> None:
+    (tmp_path / "a.png").touch()
+    monkeypatch.setattr(Path, method, forbidden)
+    with pytest.raises(DatasetError, match=r"cannot be opened \(Permission denied\); check the path"):
+        find_images(tmp_path, recursive=recursive)
 
 
 def test_find_images(tmp_path: Path) -> None:

@@ -26,6 +26,11 @@ def test_mask_pixels_that_are_not_zero_are_defective(tmp_path: Path, value: int,
     np.testing.assert_array_equal(mask, PATTERN)
 
 
+def test_masks_may_be_small(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.png", Image.fromarray(PATTERN[:5, :3]))
+    np.testing.assert_array_equal(read_mask(path), PATTERN[:5, :3])
+
+
 @pytest.mark.parametrize("mode", ["1", "P", "RGB", "RGBA"])
 def test_masks_of_other_modes(tmp_path: Path, mode: str) -> None:
     path = saved(tmp_path / "a.png", Image.fromarray(PATTERN).convert(mode))

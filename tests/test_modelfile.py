@@ -1,7 +1,9 @@
 """The model file."""
 
 import json
+import os
 import pickle
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +107,11 @@ def set_to(**fields: Any) -> Callable[[dict[str, Any]], None]:
     [
         set_to(format_version="1"),
         set_to(format_version=None),
+        set_to(format_version=0),
+        set_to(format_version=-1),
+        set_to(format_version=True),
+        set_to(format_version=1.0),
+        set_to(calibration={"scores": [10**400], "false_alarm_rate": 0.01}),
         set_to(method="nothing"),
         set_to(surprise=1),
         set_to(config={"backbone": "test_resnet", "surprise": 1}),
@@ -173,3 +180,28 @@ def test_writing_keeps_every_bit(fitted: tuple[Detector, Path], tmp_path: Path) 
     write_model(file, model.state_dict(), read_metadata(fitted[1]))
     assert same_tensors(load_file(file), load_file(fitted[1]))
     assert read_metadata(file) == read_metadata(fitted[1])
+
+
+@pytest.mark.parametrize("nested", [100_000])
+def test_a_deeply_nested_description_is_refused(nested: int, copy: Path) -> None:
+    rewrite(copy, lambda values: "[" * nested + "]" * nested)
+    with pytest.raises(ModelFileError, match=r"The description in .* is damaged"):
+        Detector.load(copy)
+
+
+def test_a_description_of_a_huge_model_is_refused_before_it_takes_memory(copy: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    huge = {"backbone": "test_resnet", "tokens": 1024, "token_dim": 8192, "tfm_depth": 64}
+    rewrite(copy, set_to(config=huge))
+    with pytest.raises(ModelFileError, match="do not fit its description"):
+        Detector.load(copy)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 500_000  # kilobytes
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_name(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    replace = Path.replace
+    monkeypatch.setattr(os, "fsync", lambda file: calls.append("fsync"))
+    monkeypatch.setattr(Path, "replace", lambda *paths: calls.append("replace") or replace(*paths))
+    write_model(copy, load_file(copy), read_metadata(copy))
+    assert calls == ["fsync", "replace"]

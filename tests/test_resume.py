@@ -1,5 +1,6 @@
 """A run that is interrupted anywhere and resumed ends as if it had never been interrupted."""
 
+import json
 import os
 import random
 import signal
@@ -11,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from blemish import training
+from blemish.engines.torch import TorchEngine
 from blemish.errors import BlemishError, Interrupted
 from blemish.fitting import fit_dataset
 from blemish.interruption import Interruption
@@ -290,3 +293,55 @@ def test_resuming_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
         fit(tmp_path, resume=True)
     with pytest.raises(BlemishError, match=r"no checkpoint .* to resume from; leave out --resume"):
         train(tmp_path, resume=True)
+
+
+def test_a_checkpoint_that_lacks_something_is_damaged(tmp_path: Path) -> None:
+    checkpoint = checkpoint_of(tmp_path)
+    tensors = load_file(checkpoint)
+    with safe_open(checkpoint, framework="pt") as file:
+        description = file.metadata()
+    position = json.loads(description["position"])
+    moment = next(name for name in tensors if name.endswith("exp_avg"))
+    weight = "model.student.0.weight"
+    spoilt: list[tuple[dict[str, Tensor], dict[str, str]]] = [
+        (tensors, {"fingerprint": description["fingerprint"]}),
+        (tensors, description | {"position": "{"}),
+        (tensors, description | {"position": "{}x"}),
+        (tensors, description | {"position": json.dumps(position | {"step": "2"})}),
+        (tensors, description | {"position": json.dumps(position | {"surprise": 2})}),
+        ({name: value for name, value in tensors.items() if name != weight}, description),
+        ({name: value for name, value in tensors.items() if name != moment}, description),
+        ({name: value for name, value in tensors.items() if not name.startswith("best")}, description),
+        ({name: value for name, value in tensors.items() if not name.startswith("optimiser")}, description),
+        (tensors | {moment: torch.ones(3)}, description),
+        (tensors | {"optimiser.0.99.exp_avg": torch.ones(3)}, description),
+    ]
+    for changed, said in spoilt:
+        write_tensors(checkpoint, changed, said)
+        with pytest.raises(BlemishError, match=r"run\.checkpoint is damaged; delete it"):
+            train(tmp_path, resume=True)
+
+
+def test_a_finished_run_resumes_without_a_step(tmp_path: Path, uninterrupted: Path, steps: list[int]) -> None:
+    train(tmp_path)
+    steps.clear()
+    train(tmp_path, resume=True)
+    assert not steps
+    assert_same_run(tmp_path, uninterrupted)
+
+
+def test_a_fit_that_fails_in_calibration_resumes_to_the_same_model(
+    tmp_path: Path, steps: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed, whole = tmp_path / "failed", tmp_path / "whole"
+    fit(whole)
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="no memory"):
+        patch.setattr(TorchEngine, "__call__", lambda *_: (_ for _ in ()).throw(RuntimeError("no memory")))
+        fit(failed)
+    names = ["images", "model.checkpoint", "model.log.jsonl.part"]
+    assert sorted(path.name for path in failed.iterdir()) == names
+    steps.clear()
+    fit(failed, resume=True)
+    assert not steps
+    assert same_tensors(load_file(failed / "model.safetensors"), load_file(whole / "model.safetensors"))
+    assert log_lines(failed / "model.log.jsonl") == log_lines(whole / "model.log.jsonl")

@@ -81,6 +81,9 @@ def test_spreadsheets_add_marks_spaces_and_blank_lines(folder: Path) -> None:
         ("path,label\n,good\n", "row 2, column path: nothing is not a file"),
         ("path,label\n0.png,\n", "row 2, column label: is empty"),
         ("path,label,mask\n0.png,dent,9.png\n", "row 2, column mask: 9.png is not a file"),
+        (f"path,label\n{'x' * 300}.png,good\n", "x.png is not a file; give an image file."),
+        ("path,label\na\0.png,good\n", "row 2, column path: a\0.png is not a file"),
+        (f"path,label,mask\n0.png,dent,{'x' * 300}\n", "x is not a file; give a mask file"),
         ("path,label,split\n0.png,good,valid\n", "row 2, column split: is 'valid'; write train or test."),
         ("path,label,split\n0.png,dent,train\n", "row 2, column split: puts a defective image into training"),
         ("path,label\n0.png,good\n./0.png,bad\n", "row 3, column path: repeats the image of row 2"),
@@ -101,3 +104,6 @@ def test_a_table_that_is_not_text_or_not_there(folder: Path) -> None:
         read_table(folder / "parts.csv")
     with pytest.raises(DatasetError, match=r"gone\.csv cannot be read"):
         read_table(folder / "gone.csv")
+    for name in ("a\0.csv", "x" * 300 + ".csv"):
+        with pytest.raises(DatasetError, match=r"\.csv cannot be read"):
+            read_table(folder / name)

@@ -1,6 +1,7 @@
 """The training loop."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from blemish import training
-from blemish.batches import epoch_order, process_share, split_indices
+from blemish.batches import count_batches, epoch_order, process_share, split_indices
 from blemish.config import TrainingConfig
 from blemish.errors import BlemishError
 from blemish.models.base import AnomalyModel, Batch
@@ -194,7 +195,7 @@ def test_an_epochs_last_batch_may_hold_one_image(tmp_path: Path) -> None:
 def test_a_tracker_gets_the_losses(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     run(tmp_path, tiny_training(tracker="tensorboard"))
-    assert list(tmp_path.rglob("events.out.tfevents.*"))
+    assert list((tmp_path / "blemish" / "c").rglob("events.out.tfevents.*"))  # named as the checkpoint
 
 
 @pytest.mark.parametrize(("count", "held_out"), [(2, 1), (3, 1), (4, 1), (10, 2), (14, 2), (320, 64)])
@@ -231,3 +232,58 @@ def test_bfloat16_is_chosen_only_where_it_is_fast(monkeypatch: pytest.MonkeyPatc
         assert training.choose_precision("auto") == expected
     assert training.choose_precision("fp32") == "no"
     assert training.choose_precision("bf16") == "bf16"
+
+
+def test_the_largest_seed_trains(tmp_path: Path) -> None:
+    assert len(run(tmp_path, tiny_training(seed=2**32 - 1))[1]) == 3
+
+
+@pytest.mark.parametrize(
+    ("images", "least", "batches"),
+    [(256, 2, 8), (257, 1, 9), (257, 2, 8), (258, 2, 9), (1, 2, 1), (33, 3, 1)],
+)
+def test_only_too_small_a_last_batch_is_joined(images: int, least: int, batches: int) -> None:
+    assert count_batches(images, 32, least) == batches
+
+
+class OnePixel(TinyModel):
+    """Whose maps are single pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+        pool = torch.nn.AdaptiveAvgPool2d(1)
+        self.teacher = torch.nn.Sequential(self.teacher, pool)  # type: ignore[assignment]
+        self.student.insert(1, pool)
+
+    def validation_loss(self, batch: Batch) -> Tensor:
+        self.sizes += [len(batch.images)] if self.training else []
+        return super().validation_loss(batch)
+
+
+def test_maps_of_one_pixel_join_a_last_batch_of_one_image(tmp_path: Path) -> None:
+    model = OnePixel()
+    _, log = run(tmp_path, tiny_training(), model)
+    assert model.sizes == [4, 5] * 3
+    assert [line["step"] for line in log] == [2, 4, 6]
+
+
+def test_one_image_with_maps_of_one_pixel_is_told_and_leaves_no_log(tmp_path: Path) -> None:
+    files = {"checkpoint": tmp_path / "c", "log": tmp_path / "log.jsonl"}
+    with pytest.raises(BlemishError, match="give more images or a larger frame"):
+        train(
+            OnePixel(), IMAGES[:2], np.arange(1), np.arange(1, 2), tiny_training(), fingerprint="f", **files
+        )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("losses", [[1.0, 2.0, 3.0], [1.0, float("nan")]])
+def test_trackers_are_finished_however_a_run_ends(
+    losses: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracking = pytest.importorskip("accelerate.tracking")
+    finished = []
+    monkeypatch.setattr(tracking.TensorBoardTracker, "finish", lambda self: finished.append(self.run_name))
+    with suppress(BlemishError):
+        run(tmp_path, tiny_training(tracker="tensorboard"), Forgetful(losses))
+    assert finished == ["blemish/c"]

@@ -1,5 +1,7 @@
 """Which images a training step sees, and the batches made of them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import numpy as np
@@ -8,6 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from blemish.config import TrainingConfig
+from blemish.errors import BlemishError
 from blemish.models.base import AnomalyModel, Batch, images_to_tensor
 
 
@@ -40,6 +43,20 @@ def count_batches(images: int, batch_size: int, least: int) -> int:
     """Batches in an epoch; a last one of fewer than `least` images is joined to the one before it."""
     batches = -(-images // batch_size)
     return batches - (batches > 1 and 0 < images % batch_size < least)
+
+
+@contextmanager
+def lone_image_named() -> Iterator[None]:
+    """Turn BatchNorm's complaint about a single value into a sentence for the user."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise BlemishError(
+            "One image is too little to learn from where the network's last map is a single pixel; "
+            "give more images or a larger frame (frame.resize and frame.crop)."
+        ) from error
 
 
 class Batches:

@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -92,8 +91,8 @@ def _fill(optimiser: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
         state.setdefault(int(index), {})[key] = value
     if not state:
         raise ValueError("no optimiser state")
-    for index, values in state.items():
-        like = {"step": torch.tensor(0.0), "exp_avg": parameters[index], "exp_avg_sq": parameters[index]}
+    for number, values in state.items():
+        like = {"step": torch.tensor(0.0), "exp_avg": parameters[number], "exp_avg_sq": parameters[number]}
         _same_shapes(values, like)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 

@@ -120,6 +120,8 @@ def _fit_images(
     if source:
         model.load_teacher(read_weights(source))
     teacher = source.description if source else "random weights: for tests only, detects nothing"
+    if not source:
+        say(f"The teacher has {teacher}.")
     learn, hold_out = split_indices(len(images), config.training.validation_share, config.training.seed)
     say(f"{len(images)} good images: {len(learn)} to learn from, {len(hold_out)} held out.")
     fingerprint = hashlib.sha256(f"{digest} {config.model_dump_json()} {teacher}".encode()).hexdigest()

@@ -1,6 +1,5 @@
 """From an image file, whatever its format, to the square frame that the network sees."""
 
-import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from blemish.errors import DatasetError, ImageError
+from blemish.errors import BlemishError, DatasetError, ImageError
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
@@ -79,19 +78,15 @@ def read_image(path: FilePath) -> np.ndarray:
         return np.array(_read(file, str(path)).convert("RGB"))
 
 
-def decode_image(data: bytes, name: str) -> np.ndarray:
-    """Like `read_image`, for the bytes of a file; `name` stands for it in error sentences."""
-    return np.array(_read(io.BytesIO(data), name).convert("RGB"))
-
-
 def read_mask(path: FilePath) -> np.ndarray:
     """Decode a mask file to bool [H, W]; pixels that are not zero are defective.
 
     Raises:
-        ImageError: as `read_image`, and for a JPEG, whose compression leaves non-zero pixels everywhere.
+        ImageError: as `read_image`, but of any size from one pixel on, and for a JPEG, whose compression
+            leaves non-zero pixels everywhere.
     """
     with _opened(path) as file:
-        image = _decode(file, str(path))
+        image = _decode(file, str(path), min_side=1)
     if image.format in ("JPEG", "MPO"):
         raise ImageError(f"{path} is a JPEG, which cannot hold an exact mask; save the mask as PNG.")
     with _sentences(str(path)):
@@ -142,11 +137,11 @@ def image_size(path: FilePath) -> tuple[int, int]:
     """Width and height of the upright image, without decoding its pixels where the format allows.
 
     Raises:
-        ImageError: as `read_image`, except for damage past the header.
+        ImageError: as `read_image`, except for damage past the header and for small sides.
     """
     with _opened(path) as file, _sentences(str(path)):
         image = Image.open(file, formats=FORMATS)
-        _check_size(image.width, image.height, str(path))
+        _check_size(image.width, image.height, str(path), min_side=1)
         if image.format == "TIFF":
             image.load()  # Pillow turns TIFF upright itself, depending on its version only here
         has_exif = image.format != "PNG" or "exif" in image.info  # asking a PNG without it decodes it
@@ -160,26 +155,44 @@ def find_images(folder: FilePath, *, recursive: bool = False) -> list[Path]:
     Raises:
         DatasetError: the folder is not there, or may not be listed.
     """
+    images: list[Path] = []
+    waiting = [Path(folder)]
+    while waiting:
+        files, folders = list_folder(waiting.pop())
+        images += [path for path in files if path.suffix.lower() in EXTENSIONS]
+        if recursive:
+            waiting += [path for path in folders if not path.is_symlink()]
+    return sorted(images)
+
+
+def list_folder(folder: FilePath) -> tuple[list[Path], list[Path]]:
+    """The files and the subfolders of a folder, each sorted; hidden ones are passed over.
+
+    Raises:
+        DatasetError: the folder is not there, or may not be listed.
+    """
     root = Path(folder)
-    if not root.is_dir():
-        raise DatasetError(f"{root} is not a folder; give the folder that holds the images.")
+    with path_errors(root, DatasetError):
+        if not root.is_dir():
+            raise DatasetError(f"{root} is not a folder; give the folder that holds the images.")
+        paths = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+        return [path for path in paths if path.is_file()], [path for path in paths if path.is_dir()]
+
+
+@contextmanager
+def path_errors(path: FilePath, kind: type[BlemishError]) -> Iterator[None]:
+    """Turn what the system says about a path (forbidden, too long, a NUL inside) into one sentence."""
     try:
-        paths = list(root.rglob("*") if recursive else root.iterdir())
-    except OSError as error:
-        raise DatasetError(f"{root} cannot be listed ({error.strerror}); check its permissions.") from error
-    return sorted(
-        path
-        for path in paths
-        if path.suffix.lower() in EXTENSIONS
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-        and path.is_file()
-    )
+        yield
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise kind(f"{path} cannot be opened ({reason}); check the path and its permissions.") from error
 
 
 @contextmanager
 def _opened(path: FilePath) -> Iterator[BinaryIO]:
     file_path = Path(path)
-    try:
+    with path_errors(path, ImageError):
         if file_path.is_dir():
             raise ImageError(f"{path} is a folder; give an image file.")
         if not file_path.exists():
@@ -189,8 +202,6 @@ def _opened(path: FilePath) -> Iterator[BinaryIO]:
         if file_path.stat().st_size == 0:
             raise ImageError(f"{path} is empty; copy or export it again.")
         file = file_path.open("rb")
-    except OSError as error:
-        raise ImageError(f"{path} cannot be opened ({error.strerror}); check its permissions.") from error
     with file:
         yield file
 
@@ -206,6 +217,8 @@ def _sentences(name: str) -> Iterator[None]:
         raise ImageError(f"{name} is not a PNG, JPEG, BMP, TIFF or WebP image; convert it to one.") from error
     except Image.DecompressionBombError as error:
         raise ImageError(_too_large(name)) from error
+    except MemoryError as error:
+        raise ImageError(f"{name} does not fit into memory; cut it up or save it smaller.") from error
     except Exception as error:
         raise ImageError(f"{name} is truncated or damaged; copy or export it again.") from error
 
@@ -214,20 +227,20 @@ def _too_large(name: str) -> str:
     return f"{name} has more than {MAX_PIXELS // 10**6} million pixels; cut it up or save it smaller."
 
 
-def _check_size(width: int, height: int, name: str) -> None:
+def _check_size(width: int, height: int, name: str, min_side: int = MIN_SIDE) -> None:
     if width * height > MAX_PIXELS:
         raise ImageError(_too_large(name))
-    if min(width, height) < MIN_SIDE:
+    if min(width, height) < min_side:
         raise ImageError(
             f"{name} is {width} x {height} pixels, smaller than what the network needs; "
-            f"give images of at least {MIN_SIDE} x {MIN_SIDE}."
+            f"give images of at least {min_side} x {min_side}."
         )
 
 
-def _decode(file: BinaryIO, name: str) -> Image.Image:
+def _decode(file: BinaryIO, name: str, min_side: int = MIN_SIDE) -> Image.Image:
     with _sentences(name):
         image = Image.open(file, formats=FORMATS)
-        _check_size(image.width, image.height, name)
+        _check_size(image.width, image.height, name, min_side)
         image.load()
         return image
 

@@ -23,7 +23,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast, set_seed
 from torch import Tensor, nn
 
-from blemish.batches import Batches, count_batches, epoch_order
+from blemish.batches import Batches, count_batches, epoch_order, lone_image_named
 from blemish.checkpoint import Position, load_checkpoint, save_checkpoint
 from blemish.config import TrainingConfig
 from blemish.errors import BlemishError, Interrupted
@@ -170,7 +170,7 @@ def train(
                 for group in optimiser.param_groups:
                     group["lr"] = rate
                 optimiser.zero_grad()
-                with _lone_image_named():
+                with lone_image_named():
                     loss = losses(number, batch)
                 accelerator.backward(loss)
                 optimiser.step()
@@ -258,20 +258,6 @@ def _validate(model: AnomalyModel, batches: Batches, rows: np.ndarray, batch_siz
         collected.append(batches.accelerator.gather(values)[: len(batch_rows)])
     model.train()
     return float(torch.cat(collected).mean())
-
-
-@contextmanager
-def _lone_image_named() -> Iterator[None]:
-    """Turn BatchNorm's complaint about a single value into a sentence for the user."""
-    try:
-        yield
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise BlemishError(
-            "One image is too little to learn from where the network's last map is a single pixel; "
-            "give more images or a larger frame (frame.resize and frame.crop)."
-        ) from error
 
 
 @contextmanager

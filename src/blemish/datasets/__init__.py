@@ -9,6 +9,7 @@ from blemish.datasets.loading import load_frames
 from blemish.datasets.sample import GOOD, Dataset, Sample
 from blemish.datasets.table import read_table
 from blemish.errors import DatasetError
+from blemish.images import path_errors
 
 __all__ = [
     "GOOD",
@@ -30,9 +31,11 @@ def read_dataset(source: str | PathLike[str]) -> Dataset:
         DatasetError: there is nothing at `source`, or its samples cannot be used.
     """
     path = Path(source)
-    if path.is_dir():
+    with path_errors(path, DatasetError):
+        is_folder, exists = path.is_dir(), path.exists()
+    if is_folder:
         return read_folder(path)
-    if not path.exists():
+    if not exists:
         raise DatasetError(f"{path} does not exist; give a folder of images or a .csv table.")
     if path.suffix.lower() == ".csv":
         return read_table(path)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from blemish.datasets.sample import Dataset, Sample
@@ -24,7 +25,7 @@ def check_dataset(dataset: Dataset, source: str) -> None:
     for sample in dataset.train:
         if sample.label == 1:
             raise DatasetError(f"{sample.path} is defective but meant for training; move it to the test set.")
-    _check_disjoint(dataset)
+    check_disjoint((dataset.train, "the training set"), (dataset.test, "the test set"))
     for sample in dataset.test:
         _check_mask(sample)
 
@@ -36,10 +37,26 @@ def check_trainable(dataset: Dataset) -> None:
         DatasetError: with the number found.
     """
     if len(dataset.train) < 2:
-        raise DatasetError(
-            f"{dataset.name} has {len(dataset.train)} good images to learn from; "
-            "give at least 2, better 50 or more."
-        )
+        found = "1 good image" if dataset.train else "0 good images"
+        raise DatasetError(f"{dataset.name} has {found} to learn from; give at least 2, better 50 or more.")
+
+
+def check_disjoint(first: tuple[list[Sample], str], second: tuple[list[Sample], str]) -> None:
+    """Refuse an image that two lists of samples, each given with its name, both hold, byte for byte.
+
+    Raises:
+        DatasetError: with the first such pair.
+    """
+    by_size, others = _by_size(first[0]), _by_size(second[0])
+    for size in sorted(by_size.keys() & others.keys()):
+        seen = {_digest(path): path for path in by_size[size]}
+        seen.pop(None, None)
+        for path in others[size]:
+            twin = seen.get(_digest(path))
+            if twin is not None:
+                raise DatasetError(
+                    f"{path} in {second[1]} is the same image as {twin} in {first[1]}; remove one."
+                )
 
 
 def _check_mask(sample: Sample) -> None:
@@ -57,28 +74,18 @@ def _check_mask(sample: Sample) -> None:
         )
 
 
-def _check_disjoint(dataset: Dataset) -> None:
-    train = _by_size(dataset.train)
-    test = _by_size(dataset.test)
-    for size in sorted(train.keys() & test.keys()):
-        seen = {_digest(path): path for path in train[size]}
-        for path in test[size]:
-            twin = seen.get(_digest(path))
-            if twin is not None:
-                raise DatasetError(
-                    f"{path} in the test set is the same image as {twin} in the training set; remove one."
-                )
-
-
 def _by_size(samples: Iterable[Sample]) -> dict[int, list[Path]]:
     groups: dict[int, list[Path]] = {}
     for sample in samples:
-        if sample.path.is_file():
-            groups.setdefault(sample.path.stat().st_size, []).append(sample.path)
+        with suppress(OSError):  # told, or skipped, when the image is loaded
+            if sample.path.is_file():
+                groups.setdefault(sample.path.stat().st_size, []).append(sample.path)
     groups.pop(0, None)
     return groups
 
 
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
+def _digest(path: Path) -> bytes | None:
+    """None for a file that may not be read: that is told, or skipped, when the image is loaded."""
+    with suppress(OSError), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
+    return None

@@ -3,10 +3,10 @@
 from os import PathLike
 from pathlib import Path
 
-from blemish.datasets.checks import check_dataset
+from blemish.datasets.checks import check_dataset, check_disjoint
 from blemish.datasets.sample import GOOD, Dataset, Sample
 from blemish.errors import DatasetError
-from blemish.images import find_images
+from blemish.images import find_images, list_folder, path_errors
 
 FolderPath = str | PathLike[str]
 
@@ -22,10 +22,9 @@ def read_folder(root: FolderPath) -> Dataset:
         DatasetError: no images, good and defective ones mixed up, or masks that do not match.
     """
     folder = Path(root)
-    if not folder.is_dir():
-        raise DatasetError(f"{folder} is not a folder; give the folder that holds the images.")
+    list_folder(folder)
     name = folder.resolve().name
-    if (folder / "train").is_dir() or (folder / "test").is_dir():
+    if _is_folder(folder / "train") or _is_folder(folder / "test"):
         dataset = Dataset(name, _read_train(folder), _read_test(folder))
     else:
         dataset = Dataset(name, [Sample(path, label=0) for path in _plain_good(folder)])
@@ -36,38 +35,50 @@ def read_folder(root: FolderPath) -> Dataset:
 def read_good_bad(good: FolderPath, bad: FolderPath) -> Dataset:
     """Read a folder of good and one of defective images, to measure on: both become `test`.
 
-    Images directly in `bad` have the folder's name as their kind of defect, those in a subfolder the
-    subfolder's. To learn from `good`, use `read_folder(good)`.
+    Both are read with all their subfolders. Images directly in `bad` have the folder's name as their kind of
+    defect, the others that of the subfolder of `bad`. To learn from `good`, use `read_folder(good)`.
 
     Raises:
-        DatasetError: one of them is not a folder or holds no images.
+        DatasetError: one of them is not a folder, holds no images, or shares images with the other.
     """
     good_folder, bad_folder = Path(good), Path(bad)
-    good_samples = [Sample(path, label=0) for path in find_images(good_folder)]
-    bad_samples = _defective(bad_folder, bad_folder.resolve().name)
-    for folder in _image_folders(bad_folder):
-        bad_samples += _defective(folder, folder.name)
+    good_samples = [Sample(path, label=0) for _, path in _by_subfolder(good_folder)]
+    bad_samples = [Sample(path, label=1, defect=kind) for kind, path in _by_subfolder(bad_folder)]
+    good_root, bad_root = good_folder.resolve(), bad_folder.resolve()
+    if good_root.is_relative_to(bad_root) or bad_root.is_relative_to(good_root):
+        raise DatasetError(f"{good_folder} and {bad_folder} overlap; give two folders side by side.")
     for folder, samples in ((good_folder, good_samples), (bad_folder, bad_samples)):
         if not samples:
             raise DatasetError(f"{folder} holds no images; give a folder with PNG, JPEG, BMP, TIFF or WebP.")
-    dataset = Dataset(good_folder.resolve().parent.name, [], good_samples + bad_samples)
+    for sample in bad_samples:
+        if sample.defect.lower() == GOOD:
+            raise DatasetError(
+                f"{sample.path} is in a folder {sample.defect!r} but given as bad; rename that."
+            )
+    check_disjoint((good_samples, "the good folder"), (bad_samples, "the bad folder"))
+    dataset = Dataset(good_root.parent.name, [], good_samples + bad_samples)
     check_dataset(dataset, str(good_folder))
     return dataset
 
 
-def _defective(folder: Path, kind: str) -> list[Sample]:
-    return [Sample(path, label=1, defect=kind) for path in find_images(folder)]
+def _by_subfolder(folder: Path) -> list[tuple[str, Path]]:
+    """All images below a folder, each with the name of the subfolder it is in, or else of the folder."""
+    images = [(folder.resolve().name, path) for path in find_images(folder)]
+    for child in list_folder(folder)[1]:
+        images += [(child.name, path) for path in find_images(child, recursive=True)]
+    return images
+
+
+def _is_folder(path: Path) -> bool:
+    with path_errors(path, DatasetError):
+        return path.is_dir()
 
 
 def _image_folders(folder: Path) -> list[Path]:
     """The subfolders that hold images, sorted; none where there is no such folder."""
-    if not folder.is_dir():
+    if not _is_folder(folder):
         return []
-    return sorted(
-        child
-        for child in folder.iterdir()
-        if child.is_dir() and not child.name.startswith(".") and find_images(child)
-    )
+    return [child for child in list_folder(folder)[1] if find_images(child)]
 
 
 def _plain_good(folder: Path) -> list[Path]:
@@ -92,7 +103,7 @@ def _plain_good(folder: Path) -> list[Path]:
 
 def _read_train(root: Path) -> list[Sample]:
     train = root / "train"
-    if not train.is_dir():
+    if not _is_folder(train):
         return []
     stray = [folder.name for folder in _image_folders(train) if folder.name != GOOD]
     if stray:
@@ -102,22 +113,32 @@ def _read_train(root: Path) -> list[Sample]:
         )
     if find_images(train):
         raise DatasetError(f"{train} holds images outside {train / GOOD}; move the good ones there.")
-    if not (train / GOOD).is_dir():
+    if not _is_folder(train / GOOD):
         raise DatasetError(f"{train / GOOD} is missing; put the good images to learn from there.")
     return [Sample(path, label=0) for path in find_images(train / GOOD)]
 
 
 def _read_test(root: Path) -> list[Sample]:
     test = root / "test"
-    if test.is_dir() and find_images(test):
-        raise DatasetError(f"{test} holds images of unknown kind; move them to test/good or test/<defect>.")
+    if _is_folder(test):
+        if find_images(test):
+            raise DatasetError(
+                f"{test} holds images of unknown kind; move them to test/good or test/<defect>."
+            )
+        for folder in list_folder(test)[1]:
+            if folder.name.lower() == GOOD != folder.name:
+                raise DatasetError(f"{folder} would count as a kind of defect; rename it to {GOOD!r}.")
     masks = _masks(root / "ground_truth")
     samples = [
         Sample(path, int(folder.name != GOOD), folder.name, masks.get((folder.name, path.stem)))
         for folder in _image_folders(test)
         for path in find_images(folder)
     ]
-    images = {(sample.defect, sample.path.stem) for sample in samples}
+    images: dict[tuple[str, str], Path] = {}
+    for sample in samples:
+        other = images.setdefault((sample.defect, sample.path.stem), sample.path)
+        if sample.mask and other != sample.path:
+            raise DatasetError(f"{other} and {sample.path} share the mask {sample.mask}; rename one of them.")
     for (kind, stem), mask in masks.items():
         if (kind, stem) not in images:
             raise DatasetError(f"{mask} has no image {test / kind / stem}.*; add it or remove the mask.")
@@ -126,9 +147,12 @@ def _read_test(root: Path) -> list[Sample]:
 
 def _masks(root: Path) -> dict[tuple[str, str], Path]:
     """Mask files by kind of defect and image name: `000_mask.png` or `000.png` belongs to `000.*`."""
-    return {
-        (folder.name, path.stem.removesuffix("_mask")): path
-        for folder in _image_folders(root)
-        if folder.name != GOOD
-        for path in find_images(folder)
-    }
+    masks: dict[tuple[str, str], Path] = {}
+    for folder in _image_folders(root):
+        if folder.name == GOOD:
+            continue
+        for path in find_images(folder):
+            other = masks.setdefault((folder.name, path.stem.removesuffix("_mask")), path)
+            if other != path:
+                raise DatasetError(f"{other} and {path} are masks of the same image; remove one.")
+    return masks

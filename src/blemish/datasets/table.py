@@ -53,7 +53,7 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise DatasetError(f"{table} cannot be read ({error}); save it as a UTF-8 .csv.") from error
     header = [name.lower() for name in lines[0][1]] if lines else []
     if "path" not in header or "label" not in header:
@@ -72,14 +72,21 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     return [(line, dict(zip(header, cells, strict=True))) for line, cells in lines[1:]]
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def _sample(table: Path, line: int, row: dict[str, str]) -> Sample:
     image = table.parent / row["path"]
-    if not row["path"] or not image.is_file():
+    if not row["path"] or not _is_file(image):
         raise _fault(table, line, "path", f"{row['path'] or 'nothing'} is not a file; give an image file")
     if not row["label"]:
         raise _fault(table, line, "label", "is empty; write good or the kind of defect")
     mask = table.parent / row["mask"] if row.get("mask") else None
-    if mask is not None and not mask.is_file():
+    if mask is not None and not _is_file(mask):
         raise _fault(table, line, "mask", f"{row['mask']} is not a file; give a mask file or leave it empty")
     if row["label"].lower() in GOOD_LABELS:
         return Sample(image, label=0)
