@@ -12,6 +12,7 @@ from blemish import fitting
 from blemish.batches import split_indices
 from blemish.datasets import Dataset, Sample, load_frames
 from blemish.errors import BlemishError, ConfigError, DatasetError, ImageError, WeightsError
+from blemish.evaluation import evaluate
 from blemish.fitting import fit_dataset
 from helpers import BACKBONE, log_lines, same_tensors, small_config, small_fit, texture_dataset, texture_files
 
@@ -190,3 +191,12 @@ def test_a_fit_that_fails_leaves_the_old_model_and_its_log(tmp_path: Path) -> No
     with pytest.raises(BlemishError, match="loss became nan"):
         fit(tmp_path, config=small_config(training__learning_rate=1e38))
     assert {path: path.read_bytes() for path in tmp_path.glob("model.*")} == before
+
+
+def test_measuring_on_the_images_of_the_fit_is_noticed(tmp_path: Path) -> None:
+    detector = fit(tmp_path, 4)
+    fresh = texture_files(tmp_path / "fresh", 7)[4:]
+    fitted = sorted((tmp_path / "images").glob("*.png"))
+    samples = [Sample(path, label=0) for path in [*fresh, *fitted[:3]]]
+    assert evaluate(detector, samples).notes[0].startswith("3 of 6 images were used to fit this model")
+    assert not any("used to fit" in note for note in evaluate(detector, samples[:3]).notes)

@@ -11,7 +11,7 @@ import numpy as np
 
 from blemish.datasets.sample import GOOD, Sample
 from blemish.errors import DatasetError
-from blemish.images import Frame, mask_to_frame, read_mask
+from blemish.images import Frame, frame_digest, mask_to_frame, read_mask
 from blemish.metrics import auroc, image_metrics, pixel_metrics
 from blemish.result import Result
 
@@ -115,6 +115,8 @@ def evaluate(
     unreadable: list[dict[str, str]] = []
     maps: list[np.ndarray] = []
     masks_of_maps: list[np.ndarray] = []
+    fitted = set(detector.metadata.get("data", {}).get("frames", ()))
+    known = 0
     start = time.perf_counter()
     results = detector.predict_many([sample.path for sample in samples])
     for done, (sample, mask, result) in enumerate(zip(samples, masks, results, strict=True), start=1):
@@ -122,6 +124,7 @@ def evaluate(
             unreadable.append({"path": str(sample.path), "error": result.error})
         else:
             rows.append(_row(sample, result))
+            known += result.image is not None and frame_digest(result.image) in fitted
             wanted = any_mask and (mask is not None or not sample.label)
             if wanted and result.anomaly_map is not None:
                 maps.append(result.anomaly_map)
@@ -164,7 +167,7 @@ def evaluate(
         unreadable=unreadable,
         threshold=calibration.threshold,
         calibration_note=calibration.note,
-        notes=_notes(samples, masks, len(unreadable)),
+        notes=_notes(samples, masks, len(unreadable), known),
         seconds=seconds,
         model=dict(detector.metadata),
     )
@@ -226,8 +229,12 @@ def _wilson_interval(flags: np.ndarray) -> list[float] | None:
     return [max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)]
 
 
-def _notes(samples: list[Sample], masks: list[np.ndarray | None], unreadable: int) -> list[str]:
+def _notes(samples: list[Sample], masks: list[np.ndarray | None], unreadable: int, known: int) -> list[str]:
     notes = []
+    if known:
+        notes.append(
+            f"{known} of {len(samples)} images were used to fit this model: the numbers here flatter it."
+        )
     if unreadable:
         notes.append(f"{unreadable} of {len(samples)} images could not be read; no number counts them.")
     if not any(sample.label for sample in samples):

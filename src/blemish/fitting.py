@@ -18,7 +18,7 @@ from blemish.datasets import Dataset
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import load_frames
 from blemish.errors import BlemishError, ConfigError
-from blemish.images import image_size, visible_share
+from blemish.images import frame_digest, image_size, visible_share
 from blemish.models.registry import model_class
 from blemish.models.weights import RANDOM, find_weights
 from blemish.progress import progress_bar
@@ -151,7 +151,13 @@ def _fit_images(
         calibration=Calibration(np.array(scores), config.false_alarm_rate).to_dict(),
         teacher=teacher,
         training=config.training.model_dump(mode="json") | {"summary": summary.to_dict()},
-        data={"name": name, "images": len(images), "held_out": len(hold_out), "sha256": digest},
+        data={
+            "name": name,
+            "images": len(images),
+            "held_out": len(hold_out),
+            "sha256": digest,
+            "frames": list(map(frame_digest, images)),
+        },
         versions={"python": platform.python_version()}
         | {package: version(package) for package in ("blemish", "torch", "timm", "numpy")},
     )

@@ -30,7 +30,8 @@ class Metadata(BaseModel):
         calibration: held-out normal scores and the false-alarm rate (`Calibration.to_dict`).
         teacher: where the ImageNet weights came from.
         training: configuration and outcome of training.
-        data: name, number of images and SHA-256 of the training images as the network saw them.
+        data: name, number of images, SHA-256 of all of them as the network saw them, and a digest of each
+            (`blemish.images.frame_digest`), by which `evaluate` notices images that were fitted to.
         versions: of the libraries that made the file.
     """
 
