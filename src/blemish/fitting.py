@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from blemish.datasets.loading import load_frames
 from blemish.errors import BlemishError, ConfigError
 from blemish.images import frame_digest, image_size, visible_share
 from blemish.models.registry import model_class
-from blemish.models.weights import RANDOM, find_weights
+from blemish.models.weights import RANDOM, WeightsSource, find_weights
 from blemish.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _fit_images(
     out: Path,
     checkpoint: Path,
     log: Path,
-    source: Any,
+    source: WeightsSource | None,
     *,
     resume: bool,
     quiet: bool,
