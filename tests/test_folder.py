@@ -92,6 +92,28 @@ def test_good_and_bad_folders(tmp_path: Path) -> None:
     ]
 
 
+def test_the_layout_of_lbot(tmp_path: Path) -> None:
+    """A hundredth of its 4000 training, 500 normal and 500 abnormal images."""
+    counts = {"train/0.normal": 40, "test/0.normal": 5, "test/1.abnormal": 5}
+    write(
+        tmp_path, *(f"{folder}/{index:02}.png" for folder, count in counts.items() for index in range(count))
+    )
+    mask = write_mask(tmp_path / "ground_truth/1.abnormal/03_mask.png")
+    dataset = read_dataset(tmp_path)
+    assert [(sample.label, sample.defect) for sample in dataset.train] == [(0, GOOD)] * 40
+    measured = [(sample.label, sample.defect) for sample in dataset.test]
+    assert measured == [(0, GOOD)] * 5 + [(1, "abnormal")] * 5
+    assert [sample.mask for sample in dataset.test] == [None] * 8 + [mask, None]
+    assert [sample.path.parent.name for sample in read_folder(tmp_path / "train").train] == ["0.normal"] * 40
+    bad = read_good_bad(tmp_path / "test/0.normal", tmp_path / "test/1.abnormal")
+    assert [sample.defect for sample in bad.test] == [GOOD] * 5 + ["abnormal"] * 5
+
+
+def test_other_kinds_beside_0_normal_keep_their_names(tmp_path: Path) -> None:
+    write(tmp_path, "train/0.normal/0.png", "test/0.normal/1.png", "test/dent/2.png", "test/2.bent/3.png")
+    assert [sample.defect for sample in read_folder(tmp_path).test] == [GOOD, "2.bent", "dent"]
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").touch()
@@ -116,6 +138,15 @@ def test_nothing_there(tmp_path: Path) -> None:
         (["train/good/0.png", "test/1.png"], "holds images of unknown kind"),
         (["good/0.png", "dent/0.png"], "holds 'good' beside dent"),
         (["good/0.png", "1.png"], "holds 'good' beside images of unknown kind"),
+        (["0.normal/0.png", "1.abnormal/0.png"], "holds '0.normal' beside 1.abnormal; give"),
+        (["good/0.png", "0.normal/0.png"], "holds 'good' beside 0.normal"),
+        (["train/good/0.png", "test/0.normal/1.png"], "holds folders named 'good' and '0.normal'; use one"),
+        (["train/good/0.png", "train/0.normal/1.png"], "holds folders named 'good' and '0.normal'; use one"),
+        (
+            ["train/0.normal/0.png", "train/1.abnormal/0.png"],
+            "holds 1.abnormal, but a model learns from good",
+        ),
+        (["train/0.normal/0.png", "test/0.Normal/1.png"], "a kind of defect; rename it to '0.normal'"),
         (["monday/0.png", "tuesday/0.png"], "holds images only in its subfolders (monday, tuesday)"),
     ],
 )

@@ -1,0 +1,142 @@
+"""Published data sets of classes, by name: CIFAR10 and STL10, downloaded and checked by torchvision."""
+
+import errno
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from blemish.errors import DatasetError
+
+CLASSES = {
+    "cifar10": (
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    ),
+    "stl10": ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"),
+}
+ARCHIVES = {"cifar10": "cifar-10-python.tar.gz", "stl10": "stl10_binary.tar.gz"}
+PUBLISHED = tuple(CLASSES)
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def default_root() -> Path:
+    """Where the published sets lie when no folder is named."""
+    return Path.home() / ".cache" / "blemish"
+
+
+def unpack(name: str, root: Path, say: Callable[[str], None] = lambda message: None) -> Path:
+    """Make sure that a published set's images lie in `root`, as PNG files in class folders.
+
+    The first call uses what torchvision left in `root`, or else the archive there, or else downloads the
+    archive into it. Only the labelled images are written, to `<name>-images/<train or test>/<class>`; a
+    file's name is its number in that split. The folder takes its name when it is whole; later calls find it.
+
+    CIFAR10's archive holds pickles, which torchvision opens after checking their published MD5 sums.
+
+    Args:
+        name: one of `PUBLISHED`.
+        root: the folder, made if need be.
+        say: called with one sentence before the work starts.
+
+    Returns:
+        The folder of images.
+
+    Raises:
+        DatasetError: torchvision is missing, the archive is damaged or cannot be downloaded, or the folder
+            cannot be written or is full.
+    """
+    images = root / f"{name}-images"
+    if images.is_dir():
+        return images
+    try:
+        import torchvision.datasets  # noqa: F401
+    except ImportError as error:
+        raise DatasetError(f'{name} is read with torchvision; run: pip install "blemish[train]"') from error
+    say(f"Unpacking {name} to {images}, once.")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{name}-", dir=root) as folder:
+            whole = Path(folder) / "images"
+            for split, pictures in _splits(name, root, Path(folder)).items():
+                _write(pictures, CLASSES[name], whole / split)
+            try:
+                whole.rename(images)
+            except OSError:
+                if not images.is_dir():  # else another process was faster
+                    raise
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            what = f"{root} is full; make room there for {ARCHIVES[name]} and its images, or"
+        else:
+            what = f"{error.filename or root} cannot be used ({error.strerror or error}); mend that, or"
+        raise DatasetError(f"{what} name another folder with --data DIR.") from error
+    return images
+
+
+def _splits(name: str, root: Path, temporary: Path) -> dict[str, Any]:
+    """The labelled images, in torchvision's hands; what has to be extracted for that goes to `temporary`."""
+    from torchvision.datasets.utils import check_integrity, extract_archive
+
+    with suppress(RuntimeError):  # torchvision's word for not there, or not whole
+        return _open(name, root, download=False)
+    archive = root / ARCHIVES[name]
+    if archive.exists():
+        if not check_integrity(archive, _class(name).tgz_md5):
+            raise DatasetError(
+                f"{archive} is damaged (not the published checksum); put a whole {archive.name} there, or "
+                "name the folder that holds one with --data DIR."
+            )
+        extract_archive(archive, temporary)
+        return _open(name, temporary, download=False)
+    try:
+        splits = _open(name, temporary, download=True)
+    except (OSError, RuntimeError, HTTPException) as error:
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            raise
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise DatasetError(
+            f"{name} could not be downloaded ({reason}); put {archive.name} into {root}, or name the folder "
+            "that holds it with --data DIR."
+        ) from error
+    (temporary / archive.name).replace(archive)
+    return splits
+
+
+def _class(name: str) -> Any:
+    from torchvision import datasets
+
+    return datasets.CIFAR10 if name == "cifar10" else datasets.STL10
+
+
+def _open(name: str, folder: Path, *, download: bool) -> dict[str, Any]:
+    read = _class(name)
+    if name == "cifar10":
+        return {split: read(folder, train=split == "train", download=download) for split in ("train", "test")}
+    return {split: read(folder, split=split, download=download) for split in ("train", "test")}
+
+
+def _write(pictures: Any, classes: tuple[str, ...], folder: Path) -> None:
+    """Write each picture of a torchvision data set into its class's folder."""
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+
+    def save(index: int) -> None:
+        picture, label = pictures[index]
+        picture.save(folder / classes[label] / f"{index:05}.png")
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(save, range(len(pictures))):
+            pass  # only for the error of one that fails, which also cancels the others

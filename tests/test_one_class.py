@@ -1,0 +1,178 @@
+"""One class held out: which images are learnt from, which are measured on, and what is refused."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from blemish.datasets import GOOD, Dataset, leave_one_class_out, read_dataset, read_folder, read_one_class
+from blemish.datasets.one_class import split
+from blemish.datasets.published import CLASSES
+from blemish.errors import DatasetError
+
+
+def write(root: Path, *names: str) -> Path:
+    """Different small images; each name is a path below the root."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(list(name.encode())).integers(0, 256, (32, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(root / name)
+    return root
+
+
+def paths(part: str, classes: tuple[str, ...], count: int) -> dict[str, list[Path]]:
+    return {key: [Path(part, key, f"{index:05}.png") for index in range(count)] for key in classes}
+
+
+def names(dataset: Dataset, part: str, root: Path) -> list[str]:
+    return [sample.path.relative_to(root).as_posix() for sample in getattr(dataset, part)]
+
+
+def refused(function, *arguments: object) -> str:
+    with pytest.raises(DatasetError) as caught:
+        function(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test", "counts"),
+    [("cifar10", 5000, 1000, (45_000, 9_000, 6_000)), ("stl10", 500, 800, (4_500, 7_200, 1_300))],
+)
+@pytest.mark.parametrize("held_out", ["airplane", "cat", "truck"])
+def test_the_counts_of_the_paper(
+    name: str, train: int, test: int, counts: tuple[int, int, int], held_out: str
+) -> None:
+    classes = CLASSES[name]
+    dataset = leave_one_class_out(
+        name, paths("train", classes, train), paths("test", classes, test), held_out
+    )
+    good = [sample for sample in dataset.test if sample.label == 0]
+    abnormal = [sample for sample in dataset.test if sample.label == 1]
+    assert (len(dataset.train), len(good), len(abnormal)) == counts
+    assert dataset.name == f"{name} without {held_out}"
+    assert all(sample.label == 0 and sample.defect == GOOD for sample in dataset.train + good)
+    assert all(sample.path.parts[0] == "train" for sample in dataset.train)
+    assert all(sample.path.parent.name != held_out for sample in dataset.train + good)
+    assert all(sample.defect == sample.path.parent.name == held_out for sample in abnormal)
+    assert dataset.test == good + abnormal
+    assert [sample.path.parts[0] for sample in abnormal] == ["train"] * train + ["test"] * test
+    assert len({sample.path for sample in dataset.train + dataset.test}) == 10 * (train + test)
+
+
+def test_the_class_held_out_may_be_in_one_part_only() -> None:
+    some, other = paths("train", ("a",), 2), paths("test", ("a", "b"), 1)
+    dataset = leave_one_class_out("letters", some, other, "b")
+    assert [sample.path for sample in dataset.test] == [Path("test/a/00000.png"), Path("test/b/00000.png")]
+
+
+def test_classes_that_cannot_be_used() -> None:
+    train, test = paths("train", ("a", "b", "good"), 1), paths("test", ("a", "b", "good"), 1)
+    assert "letters has no class 'c' to hold out; choose from a, b, good." in refused(
+        leave_one_class_out, "letters", train, test, "c"
+    )
+    assert "class 'good' of letters cannot be the abnormal one" in refused(
+        leave_one_class_out, "letters", train, test, "good"
+    )
+    assert "letters has no test images of class 'b'; every class but the one held out needs" in refused(
+        leave_one_class_out, "letters", train, test | {"b": []}, "a"
+    )
+    assert "letters has no training images of class 'good'" in refused(
+        leave_one_class_out, "letters", {"b": train["b"]}, test, "a"
+    )
+    assert "letters holds images of a alone, but holding one class out needs at least two" in refused(
+        leave_one_class_out, "letters", {"a": train["a"], "b": []}, {"a": test["a"]}, "a"
+    )
+
+
+def test_class_folders_in_train_and_test(tmp_path: Path) -> None:
+    files = [f"{part}/{key}/{index}.png" for part in ("train", "test") for key in "cab" for index in (1, 0)]
+    write(tmp_path / "letters", *files, "train/a/deep/9.png", "notes/0.png")
+    dataset = read_dataset(tmp_path / "letters", held_out="b")
+    assert dataset == read_one_class(str(tmp_path / "letters"), "b")
+    assert dataset.name == "letters without b"
+    root = tmp_path / "letters"
+    assert names(dataset, "train", root) == [
+        "train/a/0.png",
+        "train/a/1.png",
+        "train/c/0.png",
+        "train/c/1.png",
+    ]
+    assert names(dataset, "test", root) == [
+        *("test/a/0.png", "test/a/1.png", "test/c/0.png", "test/c/1.png"),
+        *("train/b/0.png", "train/b/1.png", "test/b/0.png", "test/b/1.png"),
+    ]
+
+
+def test_class_folders_alone_are_divided_alike_whatever_is_held_out(tmp_path: Path) -> None:
+    write(tmp_path, *(f"{key}/{index}.png" for key in "abc" for index in range(7)))
+    without_a, without_c = read_one_class(tmp_path, "a"), read_one_class(tmp_path, "c")
+    assert without_a == read_one_class(tmp_path, "a")
+    for dataset in (without_a, without_c):
+        assert len(dataset.train) == 10
+        assert [sample.label for sample in dataset.test] == [0] * 4 + [1] * 7
+    b_to_learn = [name for name in names(without_a, "train", tmp_path) if name.startswith("b")]
+    assert b_to_learn == [name for name in names(without_c, "train", tmp_path) if name.startswith("b")]
+
+
+@pytest.mark.parametrize(("count", "test"), [(0, 0), (1, 1), (2, 1), (5, 1), (6, 2), (1000, 200)])
+def test_every_fifth_image_is_for_testing(count: int, test: int) -> None:
+    images = [Path(f"{index:03}.png") for index in range(count)]
+    to_learn, to_test = split(images)
+    assert len(to_test) == test
+    assert sorted(to_learn + to_test) == images
+    assert (to_learn, to_test) == (sorted(to_learn), sorted(to_test))
+
+
+def test_the_division_never_changes() -> None:
+    """What a model was fitted to must stay so in later versions of Python and of the package."""
+    assert split([Path(str(index)) for index in range(10)])[1] == [Path("4"), Path("7")]
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        (["a/0.png", "b/0.png", "1.png"], "holds images beside its class folders; move them into one"),
+        (["train/a/0.png", "train/1.png", "test/a/2.png"], "train holds images beside its class folders"),
+        (["train/a/0.png", "train/b/0.png"], "test is missing; give both train/<class> and test/<class>"),
+        (["test/a/0.png", "test/b/0.png"], "train is missing; give both"),
+        (["train/a/0.png", "train/b/0.png", "test/b/1.png"], "no test images of class 'a'"),
+        (["a/0.png", "b/1.png"], "no training images of class 'a'"),
+        (["train/good/0.png", "test/good/1.png"], "needs at least two"),
+        (["0.png"], "holds images beside"),
+    ],
+)
+def test_mixed_up_class_folders(tmp_path: Path, files: list[str], sentence: str) -> None:
+    assert sentence in refused(read_one_class, write(tmp_path, *files), "b")
+
+
+def test_abnormal_images_are_never_learnt_from(tmp_path: Path) -> None:
+    write(tmp_path, *(f"{part}/{key}/{part}.png" for part in ("train", "test") for key in "ab"))
+    shutil.copy(tmp_path / "train/a/train.png", tmp_path / "test/a/twin.png")
+    assert len(read_one_class(tmp_path, "b").test) == 4
+    shutil.copy(tmp_path / "train/a/train.png", tmp_path / "test/b/twin.png")
+    sentence = refused(read_one_class, tmp_path, "b")
+    assert "twin.png in the class held out is the same image as" in sentence
+    assert "train.png in the training set; remove one." in sentence
+
+
+def test_what_does_not_go_with_a_class_held_out(tmp_path: Path) -> None:
+    def read(source: Path | str, **options: object) -> str:
+        return refused(lambda: read_dataset(source, **options))
+
+    (tmp_path / "letters.csv").write_text("path,label\n")
+    assert "--held-out needs class folders, but" in read(tmp_path / "letters.csv", held_out="a")
+    assert "gone does not exist; give a folder of images" in read(tmp_path / "gone", held_out="a")
+    assert "--data is for cifar10 and stl10, but" in read(tmp_path, held_out="a", data_root=tmp_path)
+
+
+def test_class_folders_without_a_class_held_out(tmp_path: Path) -> None:
+    write(tmp_path, "a/x/0.png", "a/y/0.png", "b/train/x/0.png", "b/train/y/0.png", "c/train/x/0.png")
+    hint = ", or, if these are classes, hold one out with --held-out."
+    assert refused(read_folder, tmp_path / "a").endswith("train/good and test/<defect>" + hint)
+    assert refused(read_folder, tmp_path / "b").endswith("move other folders to test/" + hint)
+    assert "--held-out" not in refused(read_folder, tmp_path / "c")
+    write(tmp_path, "b/train/good/0.png")
+    assert "--held-out" not in refused(read_folder, tmp_path / "b")
