@@ -31,12 +31,11 @@ def learning_history(seed: int, epochs: int) -> tuple[np.ndarray, np.ndarray]:
     train = images_to_tensor(load_frames(cells.train, config.frame)[0])
     spare = images_to_tensor(load_frames(cells.test, config.frame)[0])
     torch.manual_seed(seed)
-    model = GTrans(config.model)
+    model = GTrans(config.model, config.frame.size)
     model.load_teacher(read_weights(find_weights(config.model.backbone)))
-    (update,) = model.updates()
     training = config.training
     optimiser = torch.optim.Adam(
-        update.parameters, training.learning_rate, weight_decay=training.weight_decay
+        model.parameter_groups()["student"], training.learning_rate, weight_decay=training.weight_decay
     )
     losses, scores = [], []
     for _ in range(epochs):
@@ -45,9 +44,9 @@ def learning_history(seed: int, epochs: int) -> tuple[np.ndarray, np.ndarray]:
             with torch.autocast("cpu", torch.bfloat16):
                 with torch.no_grad():
                     frozen = model.frozen_features(train[rows])
-                loss = update.loss(Batch(train[rows], frozen))
+                (step,) = model.training_steps(Batch(train[rows], frozen))
             optimiser.zero_grad()
-            loss.backward()
+            step.loss.backward()
             optimiser.step()
         model.eval()
         with torch.inference_mode():

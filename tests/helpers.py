@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from blemish.config import RunConfig, TrainingConfig, build_config
 from blemish.datasets import Dataset, Sample
 from blemish.detector import Detector
 from blemish.fitting import fit_dataset
-from blemish.models.base import AnomalyModel, Batch, Update
+from blemish.models.base import AnomalyModel, Batch, Step
 
 BACKBONE = "test_resnet"
 SIZE = 64
@@ -90,8 +91,11 @@ class TinyModel(AnomalyModel):
         difference = self.student(batch.images / 255) - batch.frozen[0]
         return difference.float().square().mean(dim=(1, 2, 3))
 
-    def updates(self) -> list[Update]:
-        return [Update("student", list(self.student.parameters()), lambda b: self.validation_loss(b).mean())]
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        return {"student": list(self.student.parameters())}
+
+    def training_steps(self, batch: Batch) -> Iterator[Step]:
+        yield Step("student", self.validation_loss(batch).mean())
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -110,6 +114,8 @@ def same_tensors(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 def log_lines(path: Path) -> list[dict[str, Any]]:
-    """A training log without its seconds."""
+    """A training log's lines about epochs (it has others about batches), without their seconds."""
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+    return [
+        {key: value for key, value in line.items() if key != "seconds"} for line in lines if "epoch" in line
+    ]

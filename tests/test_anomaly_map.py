@@ -6,8 +6,9 @@ import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 from torch import Tensor
 
-from blemish.models.gtrans.anomaly_map import AnomalyMap, combine, distance, gaussian_matrix, level_weight
+from blemish.models.gtrans.anomaly_map import AnomalyMap, combine, distance, level_weight
 from blemish.models.gtrans.config import Combination, GTransConfig
+from blemish.models.smoothing import gaussian_matrix
 
 SHAPES = ((6, 16), (8, 8), (10, 4))  # channels and side of each level
 

@@ -12,7 +12,7 @@ SIZE, COUNT = 64, 3
 @pytest.fixture(scope="module", params=sorted(METHODS))
 def model(request: pytest.FixtureRequest) -> AnomalyModel:
     torch.manual_seed(0)
-    return model_class(request.param)(config_class(request.param)())
+    return model_class(request.param)(config_class(request.param)(), SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +42,22 @@ def test_no_image_changes_anothers_score(model: AnomalyModel, images: torch.Tens
     torch.testing.assert_close(reversed_.flip(0), together, rtol=1e-4, atol=0)
 
 
-def test_each_update_reaches_just_the_parameters_it_names(model: AnomalyModel, batch: Batch) -> None:
-    model.train()
-    for update in model.updates():
+def test_each_step_changes_just_the_parameters_of_its_group(model: AnomalyModel, batch: Batch) -> None:
+    groups = {
+        group: {name for name, one in model.named_parameters() if any(one is other for other in parameters)}
+        for group, parameters in model.train().parameter_groups().items()
+    }
+    assert all(groups.values())
+    reached = set()
+    for step in model.training_steps(batch):
+        assert step.loss.ndim == 0 and step.loss.isfinite()
+        assert all(part.ndim == 0 and not part.isnan() for part in step.parts.values())
         model.zero_grad(set_to_none=True)
-        loss = update.loss(batch)
-        assert loss.ndim == 0 and loss.isfinite()
-        loss.backward()
-        named = {id(parameter) for parameter in update.parameters}
-        for name, parameter in model.named_parameters():
-            if id(parameter) in named:
-                assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
-            elif not parameter.requires_grad:
-                assert parameter.grad is None, name
+        step.loss.backward(inputs=model.parameter_groups()[step.group])
+        found = {name for name, one in model.named_parameters() if one.grad is not None and one.grad.any()}
+        assert found == groups[step.group]
+        reached |= found
+    assert reached == {name for name, one in model.named_parameters() if one.requires_grad}
 
 
 def test_one_validation_loss_per_image(model: AnomalyModel, batch: Batch) -> None:
@@ -74,7 +77,7 @@ def test_frozen_features_belong_to_their_image_and_never_change(
 
 def test_weights_make_the_model(model: AnomalyModel, images: torch.Tensor) -> None:
     method = next(name for name in METHODS if type(model) is model_class(name))
-    other = model_class(method)(config_class(method)())
+    other = model_class(method)(config_class(method)(), SIZE)
     other.load_state_dict(model.state_dict())
     with torch.inference_mode():
         assert torch.equal(other.eval()(images)[0], model.eval()(images)[0])

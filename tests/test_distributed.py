@@ -148,7 +148,9 @@ def test_two_processes_train_as_one_does(folder: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(together[name], value, rtol=1e-4, atol=1e-6)
     one, two = log_lines(tmp_path / "log.jsonl"), log_lines(folder / "plain" / "log.jsonl")
     assert [line["step"] for line in two] == [3, 6, 9]
-    for key in ("train_loss", "validation_loss", "learning_rate"):
+    losses = [[line["losses"]["student"] for line in log] for log in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    for key in ("validation_loss", "learning_rate"):
         assert [line[key] for line in two] == pytest.approx([line[key] for line in one], rel=1e-4)
 
 

@@ -52,7 +52,7 @@ def test_the_description_tells_how_the_model_was_made(fitted: tuple[Detector, Pa
     assert "random" in metadata.teacher
     assert len(metadata.calibration["scores"]) == metadata.data["held_out"] == 1
     assert metadata.data["images"] == 8 and len(metadata.data["sha256"]) == 64
-    assert metadata.training["epochs"] == 2 and metadata.training["summary"]["best_epoch"] in (1, 2)
+    assert metadata.training["epochs"] == 2 and metadata.training["summary"]["kept_epoch"] in (1, 2)
     assert {"python", "blemish", "torch", "timm", "numpy"} <= set(metadata.versions)
 
 

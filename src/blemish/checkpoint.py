@@ -1,7 +1,7 @@
 """The state of an unfinished training run in one safetensors file."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,9 +17,10 @@ class Position:
     """Where a run stands."""
 
     step: int = 0
-    epoch_loss: float = 0.0
-    best_epoch: int = 0
-    best_loss: float = float("inf")
+    losses: dict[str, float] = field(default_factory=dict)  # means of the epoch so far
+    kept_epoch: int = 0
+    kept_loss: float = float("inf")
+    unhealthy: int = 0  # batches on end that showed a collapse
     log_bytes: int = 0
     seconds: float = 0.0
 
@@ -30,14 +31,14 @@ def save_checkpoint(
     position: Position,
     model: nn.Module,
     best: dict[str, Tensor],
-    optimisers: list[torch.optim.Adam],
+    optimisers: dict[str, torch.optim.Adam],
 ) -> None:
     """Write all that the rest of the run depends on; an older checkpoint stays until the new one is whole."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in best.items()}
-    for number, optimiser in enumerate(optimisers):
+    for group, optimiser in optimisers.items():
         for index, state in optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{number}.{index}.{key}": value for key, value in state.items()}
+            tensors |= {f"optimiser.{group}.{index}.{key}": value for key, value in state.items()}
     metadata = {"fingerprint": fingerprint, "position": json.dumps(asdict(position))}
     write_tensors(path, tensors, metadata)
 
@@ -47,7 +48,7 @@ def load_checkpoint(
     fingerprint: str,
     model: nn.Module,
     best: dict[str, Tensor],
-    optimisers: list[torch.optim.Adam],
+    optimisers: dict[str, torch.optim.Adam],
 ) -> Position:
     """Put a saved state back in place and return its position.
 
@@ -69,12 +70,13 @@ def load_checkpoint(
         )
     try:
         position = Position(**json.loads(metadata["position"]))
-        if not all(isinstance(value, int | float) for value in asdict(position).values()):
-            raise ValueError("a position is a number")
+        numbers = asdict(position)
+        if not all(isinstance(value, int | float) for value in (numbers | numbers.pop("losses")).values()):
+            raise ValueError("a position is made of numbers")
         model.load_state_dict(_under("model.", tensors))
         best.update(_same_shapes(_under("best.", tensors), best))
-        for number, optimiser in enumerate(optimisers):
-            _fill(optimiser, _under(f"optimiser.{number}.", tensors))
+        for group, optimiser in optimisers.items():
+            _fill(optimiser, _under(f"optimiser.{group}.", tensors))
     except (ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
         raise _damaged(path) from error
     return position

@@ -3,22 +3,24 @@
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
 from blemish.errors import ConfigError
 from blemish.images import Frame
+from blemish.models.config import ModelConfig
 from blemish.models.registry import config_class
 
 
 class TrainingConfig(BaseModel):
-    """How a model is trained; the defaults are GTrans's (section 4).
+    """How a model is trained; the defaults are GTrans's (section 4), other methods bring their own.
 
     Attributes:
-        epochs, batch_size, learning_rate, weight_decay: as in the paper; Adam.
+        epochs, batch_size, learning_rate, weight_decay, adam_betas: as in the paper; Adam.
         lr_decay: the learning rate is learning_rate * lr_decay^(step / total steps) (eq. 20).
         validation_share: share of the good images held out of training (the paper's 80/20 split).
+        select: keep the weights of the epoch with the "best" validation loss, or of the "last" one.
         seed: of the split, the initial weights and the order of the images.
         deterministic: insist on deterministic kernels.
         precision: "bf16" computes convolutions and matrix products in bfloat16 with float32 weights;
@@ -35,8 +37,10 @@ class TrainingConfig(BaseModel):
     batch_size: int = Field(default=32, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
+    adam_betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     lr_decay: float = Field(default=0.9, gt=0, le=1)
     validation_share: float = Field(default=0.2, gt=0, lt=1)
+    select: Literal["best", "last"] = "best"
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     deterministic: bool = False
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -60,13 +64,18 @@ class RunConfig(BaseModel):
 
     method: str = "gtrans"
     frame: Frame = Frame()
-    model: SerializeAsAny[BaseModel]
+    model: SerializeAsAny[ModelConfig]
     training: TrainingConfig = TrainingConfig()
     false_alarm_rate: float = Field(default=0.01, gt=0, lt=1)
 
+    @model_validator(mode="after")
+    def _frame_suits_model(self) -> Self:
+        self.model.check_image_size(self.frame.size)
+        return self
+
 
 def build_config(file: str | Path | None = None, assignments: Iterable[str] = (), **fields: Any) -> RunConfig:
-    """Put a run's configuration together; later sources win.
+    """Put a run's configuration together; later sources win, and all of them over the method's defaults.
 
     Args:
         file: a TOML file with the fields of `RunConfig`, or None.
@@ -87,11 +96,14 @@ def build_config(file: str | Path | None = None, assignments: Iterable[str] = ()
     for name, value in fields.items():
         if value is not None:
             _assign(values, name.replace("__", "."), value)
-    method = values.get("method", RunConfig.model_fields["method"].default)
+    method = config_class(str(values.get("method", RunConfig.model_fields["method"].default)))
     try:
-        model = config_class(str(method)).model_validate(values.pop("model", {}))
+        model = method.model_validate(values.pop("model", {}))
     except ValidationError as error:
         raise ConfigError(_sentence(error, "model.")) from None
+    for section, defaults in method.run_defaults.items():
+        if isinstance(given := values.get(section, {}), dict):
+            values[section] = defaults | given
     try:
         return RunConfig.model_validate(values | {"model": model})
     except ValidationError as error:
@@ -129,4 +141,6 @@ def _sentence(error: ValidationError, prefix: str = "") -> str:
     if first["type"] == "extra_forbidden":
         return f"There is no configuration field {field!r}; `blemish fit --help` and the docs list them."
     message = first["msg"].removeprefix("Value error, ")
+    if not field:
+        return f"{message}."
     return f"Configuration field {field.rstrip('.')!r}: {message[0].lower()}{message[1:]}."

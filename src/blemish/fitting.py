@@ -26,6 +26,9 @@ from blemish.progress import progress_bar
 if TYPE_CHECKING:
     from blemish.detector import Detector
 
+# what may change when a run goes on: how long it trains and what keeps it from collapsing
+CHANGEABLE = {"epochs", "learning_rate", "precision", "checkpoint_seconds", "tracker"}
+
 MOSTLY_VISIBLE = 0.7  # the paper's 224 of 256 pixels leave 77 % of a square image
 
 
@@ -63,6 +66,8 @@ def fit_dataset(
     _check_tracker(config.training.tracker)
     check_trainable(dataset)
     backbone = getattr(config.model, "backbone", None)
+    if weights and not backbone:
+        raise ConfigError(f"{config.method} has no pre-trained backbone; leave out --weights.")
     source = find_weights(backbone, weights) if backbone and weights != RANDOM else None
 
     with progress_bar("Reading images", len(dataset.train), quiet=quiet) as advance:
@@ -83,6 +88,12 @@ def fit_dataset(
         say(
             f"The crop shows the network {share:.0%} of {samples[0].path.name}; "
             "set frame.crop=none to show it whole images."
+        )
+    height, width = image_size(samples[0].path)
+    if not backbone and max(height, width) < config.frame.size:
+        say(
+            f"{samples[0].path.name} is enlarged from {height} x {width} pixels to {config.frame.size}; "
+            f"frame.resize={min(height, width)} would cost less."
         )
     return _fit_images(
         images, dataset.name, config, out, checkpoint, log, source, resume=resume, quiet=quiet, say=say
@@ -116,15 +127,18 @@ def _fit_images(
     unfinished_log = log.with_name(log.name + ".part")  # an older log stays as long as its model
     digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
     torch.manual_seed(config.training.seed)
-    model = model_class(config.method)(config.model)
+    model = model_class(config.method)(config.model, config.frame.size)
+    teacher = ""
     if source:
         model.load_teacher(read_weights(source))
-    teacher = source.description if source else "random weights: for tests only, detects nothing"
-    if not source:
+        teacher = source.description
+    elif hasattr(config.model, "backbone"):
+        teacher = "random weights: for tests only, detects nothing"
         say(f"The teacher has {teacher}.")
     learn, hold_out = split_indices(len(images), config.training.validation_share, config.training.seed)
     say(f"{len(images)} good images: {len(learn)} to learn from, {len(hold_out)} held out.")
-    fingerprint = hashlib.sha256(f"{digest} {config.model_dump_json()} {teacher}".encode()).hexdigest()
+    settings = config.model_dump_json(exclude={"training": CHANGEABLE})
+    fingerprint = hashlib.sha256(f"{digest} {settings} {teacher}".encode()).hexdigest()
     summary = train(
         model,
         images,
@@ -139,16 +153,20 @@ def _fit_images(
     )
     engine = TorchEngine(model)
     with progress_bar("Calibrating", len(hold_out), quiet=quiet) as advance:
-        scores = []
+        scores: list[float] = []
+        peaks: list[float] = []
         for start in range(0, len(hold_out), 16):
             rows = hold_out[start : start + 16]
-            scores.extend(engine(images[rows])[0].tolist())
+            batch_scores, maps = engine(images[rows])
+            scores.extend(batch_scores.tolist())
+            peaks.extend(maps.max(axis=(1, 2)).tolist())
             advance(len(rows))
     metadata = Metadata(
         method=config.method,
         config=config.model.model_dump(mode="json"),
         frame=config.frame,
         calibration=Calibration(np.array(scores), config.false_alarm_rate).to_dict(),
+        map_peaks=peaks,
         teacher=teacher,
         training=config.training.model_dump(mode="json") | {"summary": summary.to_dict()},
         data={

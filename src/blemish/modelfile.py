@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from blemish.calibration import Calibration
@@ -28,7 +29,8 @@ class Metadata(BaseModel):
         method, config: which model, and its configuration.
         frame: how an image becomes the network's input.
         calibration: held-out normal scores and the false-alarm rate (`Calibration.to_dict`).
-        teacher: where the ImageNet weights came from.
+        map_peaks: the largest value in the map of each of these images, for the colours of heat maps.
+        teacher: where the ImageNet weights came from; "" for methods without.
         training: configuration and outcome of training.
         data: name, number of images, SHA-256 of all of them as the network saw them, and a digest of each
             (`blemish.images.frame_digest`), by which `evaluate` notices images that were fitted to.
@@ -42,6 +44,7 @@ class Metadata(BaseModel):
     config: dict[str, Any]
     frame: Frame
     calibration: dict[str, Any]
+    map_peaks: list[float]
     teacher: str
     training: dict[str, Any]
     data: dict[str, Any]
@@ -126,8 +129,9 @@ def parse_metadata(path: Path, text: str | None) -> Metadata:
                 f"{path} has format {version} and this version reads up to {FORMAT_VERSION}; upgrade blemish."
             )
         metadata = Metadata.model_validate(values)
-        config_class(metadata.method).model_validate(metadata.config)
+        config_class(metadata.method).model_validate(metadata.config).check_image_size(metadata.frame.size)
         Calibration.from_dict(metadata.calibration)
+        Calibration(np.array(metadata.map_peaks), metadata.calibration["false_alarm_rate"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError, ConfigError) as error:
         raise ModelFileError(
             f"The description in {path} is damaged or from another version of blemish; "

@@ -8,13 +8,12 @@ import io
 import json
 import math
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -28,17 +27,23 @@ from blemish.checkpoint import Position, load_checkpoint, save_checkpoint
 from blemish.config import TrainingConfig
 from blemish.errors import BlemishError, Interrupted
 from blemish.interruption import Interruption
+from blemish.machine import choose_precision, deterministic_kernels, peak_memory_mb
 from blemish.models.base import AnomalyModel, Batch
 from blemish.progress import progress_bar
+
+PATIENCE = 100  # batches on end that must show a collapse before training stops
 
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """What training did: for the model file and the user."""
+    """What training did: for the model file and the user.
+
+    The weights kept are those of the end of `kept_epoch`, where the held-out images had `validation_loss`.
+    """
 
     epochs: int
-    best_epoch: int
-    best_validation_loss: float
+    kept_epoch: int
+    validation_loss: float
     seconds: float
     seconds_per_epoch: float
     peak_memory_mb: float | None
@@ -47,27 +52,6 @@ class TrainingSummary:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-class _Losses(nn.Module):
-    """The model's losses behind one forward, which is what a distributed wrapper needs."""
-
-    def __init__(self, model: AnomalyModel) -> None:
-        super().__init__()
-        self.model = model
-        self.losses = [update.loss for update in model.updates()]
-
-    def forward(self, update: int, batch: Batch) -> Tensor:
-        return self.losses[update](batch)
-
-
-def choose_precision(precision: str) -> Literal["no", "bf16"]:
-    """Accelerate's name for the precision; "auto" takes bfloat16 where it is fast."""
-    if precision == "auto":
-        if torch.cuda.is_available():
-            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
-        return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
-    return "bf16" if precision == "bf16" else "no"
 
 
 def train(
@@ -83,22 +67,23 @@ def train(
     resume: bool = False,
     quiet: bool = False,
 ) -> TrainingSummary:
-    """Train `model` in place; it ends with the weights of the epoch with the least validation loss.
+    """Train `model` in place; it ends with the weights of the epoch that `config.select` says.
 
     Args:
         model: with its teacher's weights loaded.
         images: uint8 [N, S, S, 3], all good; may be a memory map.
         train_indices, validation_indices: disjoint rows of `images`.
         checkpoint: file to keep the state in; the caller removes it once the model is safe.
-        log: JSONL file, one object per epoch; removed if training fails before there is a checkpoint.
+        log: JSONL file, one object per batch and one per epoch; removed if training fails before there is a
+            checkpoint.
         fingerprint: what a checkpoint must have been made with to go on from it.
         resume: go on from `checkpoint`.
         quiet: no progress bar.
 
     Raises:
         Interrupted: Ctrl-C; the checkpoint is there.
-        BlemishError: the checkpoint belongs to another run, the loss is no longer finite, or one image
-            is too little for BatchNorm.
+        BlemishError: the checkpoint belongs to another run, training has collapsed or a loss is no longer
+            finite (the checkpoint then holds a state before that), or one image is too little for BatchNorm.
     """
     mixed_precision = choose_precision(config.precision)
     AcceleratorState._reset_state()  # else a second run in this process could not choose its own precision
@@ -113,22 +98,24 @@ def train(
         run = checkpoint.stem
         accelerator.init_trackers(
             f"blemish/{run}" if config.tracker == "tensorboard" else "blemish",  # tensorboard's is a folder
-            config=config.model_dump(),
+            config=config.model_dump() | {"adam_betas": str(config.adam_betas)},  # trackers take plain values
             init_kwargs={"mlflow": {"run_name": run}, "wandb": {"name": run}},
         )
 
-    updates = model.updates()
-    optimisers = [
-        torch.optim.Adam(
-            update.parameters, config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
-        for update in updates
-    ]
     model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    losses = accelerator.prepare_model(_Losses(model))
+    optimisers = {
+        group: torch.optim.Adam(
+            parameters,
+            config.learning_rate,
+            betas=config.adam_betas,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        for group, parameters in model.parameter_groups().items()
+    }
 
     position = Position()
-    best = _snapshot(model)
+    best = _snapshot(model) if config.select == "best" else {}
     if resume:
         position = load_checkpoint(checkpoint, fingerprint, model, best, optimisers)
     started = time.monotonic() - position.seconds
@@ -136,7 +123,7 @@ def train(
     with ExitStack() as stack:
         for tracker in accelerator.trackers:
             stack.callback(tracker.finish)
-        stack.enter_context(_deterministic_kernels(config.deterministic))
+        stack.enter_context(deterministic_kernels(config.deterministic))
         interruption = stack.enter_context(Interruption())
         batches = Batches(model, images, accelerator, config)
         steps_per_epoch = count_batches(len(train_indices), config.batch_size, batches.least)
@@ -147,6 +134,8 @@ def train(
         advance = stack.enter_context(progress_bar("Training", total, done=position.step, quiet=quiet))
 
         def save() -> None:
+            if not all(value.isfinite().all() for value in model.state_dict().values()):
+                return
             position.seconds = time.monotonic() - started
             if accelerator.is_main_process:
                 position.log_bytes = log_file.tell()
@@ -158,44 +147,40 @@ def train(
         while position.step < total:
             epoch, batch_number = divmod(position.step, steps_per_epoch)
             if batch_number == 0:
-                position.epoch_loss = 0.0
+                position.losses = {}
                 epoch_started = time.monotonic()
             torch.manual_seed((config.seed + position.step) % 2**32)  # for models that drop units at random
             order = epoch_order(train_indices, config.seed, epoch)
             end = (batch_number + 1) * config.batch_size if batch_number + 1 < steps_per_epoch else None
             batch = batches.get(order[batch_number * config.batch_size : end])
             rate = config.learning_rate * config.lr_decay ** (position.step / total)
-            batch_loss = 0.0
-            for number, optimiser in enumerate(optimisers):
-                for group in optimiser.param_groups:
-                    group["lr"] = rate
-                optimiser.zero_grad()
-                with lone_image_named():
-                    loss = losses(number, batch)
-                accelerator.backward(loss)
-                optimiser.step()
-                batch_loss += loss.item()
-            batch_loss, stop = _agree(accelerator, batch_loss, interruption.asked)
+            losses = _train_batch(model, batch, optimisers, rate, accelerator)
+            losses, stop = _agree(accelerator, losses, interruption.asked)
             position.step += 1
-            position.epoch_loss += batch_loss / steps_per_epoch
-            _check_finite("loss", batch_loss, epoch + 1, checkpoint)
+            for name, value in losses.items():
+                position.losses[name] = position.losses.get(name, 0.0) + value / steps_per_epoch
+            _write(log_file, {"step": position.step, "losses": losses})
+            collapse = _not_finite(losses) or model.after_batch(losses)
+            position.unhealthy = position.unhealthy + 1 if collapse else 0
+            if position.unhealthy == PATIENCE or _not_finite(losses):
+                raise _collapsed(collapse, epoch + 1, checkpoint)
             if position.step % steps_per_epoch == 0:
                 validation_loss = _validate(model, batches, validation_indices, config.batch_size)
-                _check_finite("validation loss", validation_loss, epoch + 1, checkpoint)
-                if validation_loss < position.best_loss:
-                    position.best_loss, position.best_epoch = validation_loss, epoch + 1
-                    best = _snapshot(model)
+                if not math.isfinite(validation_loss):
+                    raise _collapsed(f"the validation loss is {validation_loss}", epoch + 1, checkpoint)
+                if config.select == "last" or validation_loss < position.kept_loss:
+                    position.kept_loss, position.kept_epoch = validation_loss, epoch + 1
+                    best = _snapshot(model) if config.select == "best" else {}
                 entry = {
                     "epoch": epoch + 1,
                     "step": position.step,
-                    "train_loss": position.epoch_loss,
+                    "losses": position.losses,
                     "validation_loss": validation_loss,
                     "learning_rate": rate,
                     "seconds": round(time.monotonic() - epoch_started, 3),
                 }
-                log_file.write(json.dumps(entry) + "\n")
-                log_file.flush()
-                accelerator.log({k: v for k, v in entry.items() if "loss" in k}, step=position.step)
+                _write(log_file, entry)
+                accelerator.log(position.losses | {"validation_loss": validation_loss}, step=position.step)
                 note = f"epoch {epoch + 1}, validation loss {validation_loss:.4f}"
             advance(note=note)
             if stop:
@@ -204,20 +189,22 @@ def train(
                     f"Stopped after epoch {position.step / steps_per_epoch:.1f} of {config.epochs}; "
                     "the same command with --resume goes on from there."
                 )
-            if position.step == total or time.monotonic() - saved_at >= config.checkpoint_seconds:
+            due = position.step == total or time.monotonic() - saved_at >= config.checkpoint_seconds
+            if (due and not collapse) or (position.unhealthy == 1 and not checkpoint.exists()):
                 save()
                 saved_at = time.monotonic()
 
-    model.load_state_dict(best)
+    if best:
+        model.load_state_dict(best)
     model.eval()
     seconds = time.monotonic() - started
     return TrainingSummary(
         epochs=config.epochs,
-        best_epoch=position.best_epoch,
-        best_validation_loss=position.best_loss,
+        kept_epoch=position.kept_epoch,
+        validation_loss=position.kept_loss,
         seconds=round(seconds, 1),
         seconds_per_epoch=round(seconds / config.epochs, 3),
-        peak_memory_mb=_peak_memory_mb(),
+        peak_memory_mb=peak_memory_mb(),
         precision="bf16" if mixed_precision == "bf16" else "fp32",
         processes=accelerator.num_processes,
     )
@@ -227,21 +214,76 @@ def _snapshot(model: AnomalyModel) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def _agree(accelerator: Accelerator, loss: float, stop: bool) -> tuple[float, bool]:
-    """The mean loss of all processes, and whether any of them was asked to stop."""
+def _train_batch(
+    model: AnomalyModel,
+    batch: Batch,
+    optimisers: dict[str, torch.optim.Adam],
+    rate: float,
+    accelerator: Accelerator,
+) -> dict[str, float]:
+    """Make all optimisation steps of a batch; the mean of each loss and of its parts."""
+    values: dict[str, list[float]] = {}
+    steps = model.training_steps(batch)
+    while True:
+        with accelerator.autocast(), lone_image_named():  # anew for each step: it keeps weights it has cast
+            step = next(steps, None)
+        if step is None:
+            return {name: sum(found) / len(found) for name, found in values.items()}
+        optimiser = optimisers[step.group]
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.zero_grad()
+        accelerator.backward(step.loss, inputs=parameters)
+        _average_gradients(accelerator, parameters)
+        optimiser.step()
+        for name, value in {step.group: step.loss, **step.parts}.items():
+            values.setdefault(name, []).append(value.item())
+
+
+def _average_gradients(accelerator: Accelerator, parameters: list[nn.Parameter]) -> None:
+    """Give all processes the mean of their gradients.
+
+    A distributed wrapper would do so for one loss that reaches every parameter; the steps of a GAN reach
+    different ones each.
+    """
     if accelerator.num_processes == 1:
-        return loss, stop
-    mean = accelerator.reduce(torch.tensor([loss, float(stop)], device=accelerator.device), "mean")
-    return float(mean[0]), bool(mean[1] > 0)
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    mean = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
+    parts = mean.split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view(gradient.shape))
 
 
-def _check_finite(name: str, value: float, epoch: int, checkpoint: Path) -> None:
-    if not math.isfinite(value):
-        afresh = f", delete {checkpoint}" if checkpoint.exists() else ""
-        raise BlemishError(
-            f"The {name} became {value} in epoch {epoch}; lower training.learning_rate or set "
-            f"training.precision to fp32{afresh} and start afresh."
+def _agree(accelerator: Accelerator, losses: dict[str, float], stop: bool) -> tuple[dict[str, float], bool]:
+    """The mean losses of all processes, and whether any of them was asked to stop."""
+    if accelerator.num_processes == 1:
+        return losses, stop
+    values = torch.tensor([*losses.values(), float(stop)], device=accelerator.device)
+    *means, stops = accelerator.reduce(values, "mean").tolist()
+    return dict(zip(losses, means, strict=True)), stops > 0
+
+
+def _not_finite(losses: dict[str, float]) -> str:
+    broken = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
+    return f"the loss {broken[0]}" if broken else ""
+
+
+def _collapsed(reason: str, epoch: int, checkpoint: Path) -> BlemishError:
+    remedy = "lower training.learning_rate or set training.precision to fp32"
+    if checkpoint.exists():
+        remedy = (
+            f"{checkpoint} holds the state before that. Go on from there with --resume and a lower "
+            f"training.learning_rate or training.precision=fp32, end there with --resume --epochs "
+            f"{max(1, epoch - 1)}, or delete it and start afresh"
         )
+    return BlemishError(f"Training collapsed in epoch {epoch}: {reason}; {remedy}.")
+
+
+def _write(log: TextIO, entry: dict[str, Any]) -> None:
+    log.write(json.dumps(entry) + "\n")
+    log.flush()
 
 
 @torch.no_grad()
@@ -275,26 +317,3 @@ def _open_log(path: Path, keep_bytes: int, checkpoint: Path, *, write: bool) -> 
         if not checkpoint.exists():
             path.unlink(missing_ok=True)
         raise
-
-
-@contextmanager
-def _deterministic_kernels(wanted: bool) -> Iterator[None]:
-    """Insist on deterministic kernels for a while."""
-    before = torch.are_deterministic_algorithms_enabled()
-    if wanted:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is only deterministic with it
-    torch.use_deterministic_algorithms(wanted or before)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-
-
-def _peak_memory_mb() -> float | None:
-    """Of this process so far; None on systems that do not tell."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)

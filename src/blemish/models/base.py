@@ -1,6 +1,7 @@
 """What every model is to the training loop, the model file and the exporters."""
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -20,16 +21,35 @@ class Batch(NamedTuple):
     frozen: tuple[Tensor, ...]
 
 
-class Update(NamedTuple):
-    """One optimisation step of a batch: the parameters it changes and the scalar loss it minimises."""
+class Step(NamedTuple):
+    """One optimisation step.
 
-    name: str
-    parameters: list[nn.Parameter]
-    loss: Callable[[Batch], Tensor]
+    Attributes:
+        group: whose parameters it changes, a key of `AnomalyModel.parameter_groups`.
+        loss: the scalar that it minimises.
+        parts: further scalars for the log.
+    """
+
+    group: str
+    loss: Tensor
+    parts: Mapping[str, Tensor] = MappingProxyType({})
+
+
+class Explanation(NamedTuple):
+    """What a reconstruction model shows of its judgement.
+
+    Attributes:
+        reconstruction: uint8 [B, 3, S, S], RGB: the images as the model redraws them.
+        attention: float32 [B, S, S] in [0, 1], per image: where the features lie that raise the score
+            (Grad-CAM).
+    """
+
+    reconstruction: Tensor
+    attention: Tensor
 
 
 class AnomalyModel(nn.Module):
-    """Base of all models. A subclass takes its config as the only constructor argument.
+    """Base of all models. A subclass is made from its config and the side S of its images in pixels.
 
     `forward` is the single way to score an image: evaluation, prediction and every export run it.
     """
@@ -46,9 +66,27 @@ class AnomalyModel(nn.Module):
         """
         raise NotImplementedError
 
-    def updates(self) -> list[Update]:
-        """The ordered optimisation steps of one batch, one optimiser each."""
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """The parameters that training changes; each group has an optimiser of its own."""
         raise NotImplementedError
+
+    def training_steps(self, batch: Batch) -> Iterator[Step]:
+        """The ordered optimisation steps of one batch.
+
+        Each is made before the next one is asked for, so that later losses see the changed parameters.
+        """
+        raise NotImplementedError
+
+    def after_batch(self, losses: dict[str, float]) -> str:
+        """Told the losses of each batch, the model may mend itself.
+
+        Args:
+            losses: by group, and the parts that the steps gave; the means of all processes.
+
+        Returns:
+            What shows that training has degenerated, as the middle of a sentence; "" while it is healthy.
+        """
+        return ""
 
     def validation_loss(self, batch: Batch) -> Tensor:
         """What selection minimises on held-out normal images: float32 [B], one loss per image."""
@@ -59,8 +97,12 @@ class AnomalyModel(nn.Module):
         return ()
 
     def load_teacher(self, weights: dict[str, Tensor]) -> None:
-        """Fill the pre-trained part with ImageNet weights."""
+        """Fill the pre-trained part with ImageNet weights; only asked of models with a backbone."""
         raise NotImplementedError
+
+    def explain(self, images: Tensor) -> Explanation | None:
+        """Pictures for people, of images as in `forward`; None for models that reconstruct nothing."""
+        return None
 
 
 def images_to_tensor(images: np.ndarray) -> Tensor:

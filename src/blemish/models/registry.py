@@ -3,20 +3,26 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
-
 from blemish.errors import ConfigError
 
 if TYPE_CHECKING:
     from blemish.models.base import AnomalyModel
+    from blemish.models.config import ModelConfig
 
 # name: (config class, model class), each as "module:name"
 METHODS = {
     "gtrans": ("blemish.models.gtrans.config:GTransConfig", "blemish.models.gtrans.model:GTrans"),
+    "anotrans": ("blemish.models.anotrans.config:AnoTransConfig", "blemish.models.anotrans.model:AnoTrans"),
+    "ganomaly": ("blemish.models.gan_config:GANomalyConfig", "blemish.models.ganomaly:GANomaly"),
+    "skip_ganomaly": (
+        "blemish.models.gan_config:SkipGANomalyConfig",
+        "blemish.models.skip_ganomaly:SkipGANomaly",
+    ),
+    "sagan": ("blemish.models.gan_config:SAGANConfig", "blemish.models.sagan:SAGAN"),
 }
 
 
-def config_class(method: str) -> type[BaseModel]:
+def config_class(method: str) -> "type[ModelConfig]":
     """The class of a method's configuration.
 
     Raises:
@@ -26,7 +32,7 @@ def config_class(method: str) -> type[BaseModel]:
 
 
 def model_class(method: str) -> "type[AnomalyModel]":
-    """The class of a method's model, which takes an instance of its configuration.
+    """The class of a method's model, which takes an instance of its configuration and the side of its images.
 
     Raises:
         ConfigError: no such method.

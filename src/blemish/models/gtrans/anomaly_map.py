@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from blemish.models.gtrans.config import Combination, GTransConfig
+from blemish.models.smoothing import smooth
 
 EPS = 1e-12
 
@@ -60,21 +61,6 @@ def combine(maps: list[Tensor], mode: Combination) -> Tensor:
             return (m1 * m3) * (m2 * m3)
 
 
-def gaussian_matrix(size: int, sigma: float) -> Tensor:
-    """One-dimensional Gaussian filter with mirrored borders as a matrix, float32 [size, size].
-
-    Cut off at 4 sigma, so that `g @ image @ g.T` is scipy.ndimage.gaussian_filter with its defaults.
-    """
-    radius = int(4 * sigma + 0.5)
-    offsets = torch.arange(-radius, radius + 1)
-    kernel = torch.exp(-0.5 * (offsets.double() / sigma) ** 2)
-    kernel /= kernel.sum()
-    position = (torch.arange(size)[:, None] + offsets) % (2 * size)
-    position = torch.where(position < size, position, 2 * size - 1 - position)
-    matrix = torch.zeros(size, size, dtype=torch.float64)
-    return matrix.scatter_add_(1, position, kernel.expand(size, -1)).float()
-
-
 class AnomalyMap(nn.Module):
     """Weights, upsampling, combination and smoothing of the levels' distances.
 
@@ -96,5 +82,4 @@ class AnomalyMap(nn.Module):
             alpha = level_weight(f_g, f_m, self.config.alpha, self.config.alpha_lambda)
             weighted.append(alpha[:, None, None] * upsampled)
         combined = combine(weighted, self.config.combine)
-        blur = gaussian_matrix(size, self.config.sigma).to(combined.device)
-        return blur @ combined @ blur.T
+        return smooth(combined, self.config.sigma)

@@ -2,12 +2,14 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from blemish.models.config import ModelConfig
 
 Combination = Literal["P1", "P2", "P3", "P4", "P5", "P6", "P7"]
 
 
-class GTransConfig(BaseModel):
+class GTransConfig(ModelConfig):
     """Fields of the GTrans model (arXiv 2305.14880).
 
     Attributes:
@@ -27,8 +29,6 @@ class GTransConfig(BaseModel):
             others name level 1 to 3 and need three levels. "P7" multiplies P6's two products.
         sigma: standard deviation of the final Gaussian in pixels; 4 as in the authors' code.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     backbone: str = "efficientnet_lite0"
     layers: tuple[int, ...] = (1, 2, 3)

@@ -1,10 +1,12 @@
 """GTrans: AGN guides Trans; anomalies are where the two disagree."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from blemish.models.backbones import create_backbone
-from blemish.models.base import AnomalyModel, Batch, Update
+from blemish.models.base import AnomalyModel, Batch, Step
 from blemish.models.gtrans.agn import AGN
 from blemish.models.gtrans.anomaly_map import AnomalyMap, distance
 from blemish.models.gtrans.config import GTransConfig
@@ -24,9 +26,9 @@ class GTrans(AnomalyModel):
     The teacher's weights are random until `load_teacher` or a model file fills them.
     """
 
-    def __init__(self, config: GTransConfig) -> None:
+    def __init__(self, config: GTransConfig, image_size: int) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.image_size = config, image_size
         self.agn = AGN(create_backbone(config.backbone, config.layers))
         self.trans = create_backbone(config.backbone, config.layers)
         channels = self.trans.channels
@@ -73,7 +75,7 @@ class GTrans(AnomalyModel):
         normalised = self.trans.normalise(images)
         teacher = self.agn(normalised)
         student = self.student_features(normalised, teacher)
-        anomaly_map = self.anomaly_map(teacher, student, images.shape[-1])
+        anomaly_map = self.anomaly_map(teacher, student, self.image_size)
         return anomaly_map.amax(dim=(1, 2)), anomaly_map
 
     def frozen_features(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -86,7 +88,10 @@ class GTrans(AnomalyModel):
         losses = [distance(g, m).mean(dim=(1, 2)) for g, m in zip(batch.frozen, student, strict=True)]
         return torch.stack(losses).sum(dim=0)
 
-    def updates(self) -> list[Update]:
-        """One step: everything but AGN, mean of eq. 14 over the batch (the paper does not reduce it)."""
-        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return [Update("student", parameters, lambda batch: self.validation_loss(batch).mean())]
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Everything but AGN."""
+        return {"student": [parameter for parameter in self.parameters() if parameter.requires_grad]}
+
+    def training_steps(self, batch: Batch) -> Iterator[Step]:
+        """One step: the mean of eq. 14 over the batch (the paper does not reduce it)."""
+        yield Step("student", self.validation_loss(batch).mean())

@@ -1,0 +1,1 @@
+"""AnoTrans: image anomaly detection with skip attention connections (ICANN 2022)."""

@@ -1,0 +1,25 @@
+"""What the configurations of all models have in common. Free of torch."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ModelConfig(BaseModel):
+    """Base of the configurations of models.
+
+    Attributes:
+        run_defaults: what a run of this method takes where its user says nothing, by section of `RunConfig`
+            ("frame", "training").
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    run_defaults: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def check_image_size(self, size: int) -> None:
+        """Refuse frames that the network cannot take.
+
+        Raises:
+            ValueError: with the sizes that it takes.
+        """
