@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from blemish.datasets.generator import generate
+from helpers import log_lines
 
 SMALL = ("--set", "frame.resize=64", "--set", "frame.crop=64", "--set", "training.batch_size=8")
 
@@ -49,14 +50,14 @@ def model(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("model") / "parts.safetensors"
     result = blemish("fit", parts, "--out", out, "--epochs", "2", *SMALL)
     assert result.returncode == 0, result.stderr
-    assert f"Wrote {out}: best epoch" in result.stdout
+    assert f"Wrote {out}: weights of epoch" in result.stdout
     assert "cannot support a false-alarm rate of 1 %" in result.stderr
     return out
 
 
 def test_fit_leaves_the_model_and_its_log(model: Path) -> None:
     assert sorted(path.name for path in model.parent.iterdir()) == ["parts.log.jsonl", "parts.safetensors"]
-    epochs = [json.loads(line)["epoch"] for line in model.with_suffix(".log.jsonl").read_text().splitlines()]
+    epochs = [line["epoch"] for line in log_lines(model.with_suffix(".log.jsonl"))]
     assert epochs == [1, 2]
 
 
@@ -119,6 +120,24 @@ def test_predict_writes_rows_overlays_and_maps(model: Path, parts: Path, tmp_pat
     assert loaded.max() == pytest.approx(rows[0]["score"])
 
 
+def test_a_gan_explains_itself_and_shows_what_batch_statistics_do(parts: Path, tmp_path: Path) -> None:
+    small = ("--set", "frame.resize=32", "--set", "training.batch_size=4", "--quiet")
+    fitted = blemish(
+        "fit", parts, "--out", "g.safetensors", "--method", "sagan", "--epochs", "1", *small, cwd=tmp_path
+    )
+    assert fitted.returncode == 0, fitted.stderr
+    picture = parts / "test" / "hole" / "000.png"
+    result = blemish("predict", "g.safetensors", picture, "--explain", "seen", "--quiet", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in (tmp_path / "seen").rglob("*.png")] == ["000.png.explain.png"]
+    leak = ("--batchnorm-at-test", "batch", "--report", "page.html")
+    result = blemish("evaluate", "g.safetensors", parts, *leak, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("WARNING: Not comparable")
+    assert 'role="alert"' in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "eval|instance|batch" in blemish("evaluate", "--help").stdout
+
+
 def test_info_describes_the_model(model: Path) -> None:
     result = blemish("info", model, "--json")
     assert result.returncode == 0, result.stderr
@@ -150,8 +169,19 @@ def test_help_teaches(command: str) -> None:
         (("fit", "{parts}", "--out", "m.safetensors", "--weights", "none.pth"), "no weights file none.pth"),
         (("fit", "{parts}", "--out", "m.safetensors", "--backbone", "resnet34"), "--weights FILE"),
         (("evaluate", "none.safetensors", "{parts}"), "There is no model file none.safetensors"),
+        (("fit", "{parts}/ground_truth", "--out", "m.safetensors"), "hold one out with --held-out"),
+        (
+            ("fit", "{parts}/test", "--out", "m.safetensors", "--held-out", "dent"),
+            "no class 'dent' to hold out",
+        ),
+        (("fit", "{parts}", "--out", "m.safetensors", "--data", "."), "--data is for cifar10 and stl10"),
+        (("fit", "cifar10", "--out", "m.safetensors"), "--held-out with one of airplane, automobile, bird"),
+        (("evaluate", "{model}", "stl10", "--held-out", "frog", "--data", "."), "no class 'frog'; say which"),
+        (("evaluate", "{model}", "--good", "a", "--bad", "b", "--held-out", "c"), "--held-out and --data go"),
         (("evaluate", "{model}"), "either DATA or both --good and --bad"),
         (("evaluate", "{model}", "{parts}", "--false-alarm-rate", "2"), "false_alarm_rate"),
+        (("evaluate", "{model}", "{parts}", "--batchnorm-at-test", "batch"), "gtrans has no BatchNorm"),
+        (("predict", "{model}", "{parts}/test", "--explain", "seen", "--csv", "c"), "--explain needs the"),
         (("predict", "{model}", "nowhere.png"), "nowhere.png does not exist"),
         (("predict", "{parts}/test/good/000.png", "{parts}"), "is no model file"),
         (("info", "{parts}/train"), "There is no model file"),
@@ -163,4 +193,4 @@ def test_bad_input_is_one_sentence(
     filled = [argument.format(parts=parts, model=model) for argument in arguments]
     result = blemish(*filled, cwd=tmp_path, HF_HUB_OFFLINE="1", HF_HUB_CACHE=str(tmp_path / "cache"))
     assert expected in sentence(result)
-    assert not list(tmp_path.glob("m.*"))
+    assert not [path for pattern in ("m.*", "seen", "c", "c.*") for path in tmp_path.glob(pattern)]

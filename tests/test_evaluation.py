@@ -16,6 +16,7 @@ from blemish.errors import DatasetError
 from blemish.evaluation import Evaluation, evaluate
 from blemish.images import Frame
 from blemish.metrics import auroc, image_metrics, pixel_metrics
+from blemish.report.text import summary
 from blemish.result import Result
 
 FRAME = Frame(resize=48, crop=32)
@@ -27,6 +28,7 @@ class FakeDetector:
 
     frame = FRAME
     metadata = METADATA
+    warning = ""
 
     def __init__(self, rate: float = 0.1) -> None:
         self.calibration = Calibration(np.linspace(0, 2, 99), rate)
@@ -212,6 +214,15 @@ def test_calibration_note_is_passed_on() -> None:
     evaluation = evaluate(detector, good(3))  # type: ignore[arg-type]
     assert evaluation.calibration_note == detector.calibration.note != ""
     assert evaluation.false_alarms["in_force"] > evaluation.false_alarms["asked"]
+
+
+def test_the_warning_comes_first_wherever_the_numbers_go(samples: list[Sample]) -> None:
+    detector = FakeDetector()
+    assert not summary(evaluate(detector, samples)).startswith("WARNING")  # type: ignore[arg-type]
+    detector.warning = "Not comparable."
+    evaluation = evaluate(detector, samples)  # type: ignore[arg-type]
+    assert evaluation.to_dict()["warning"] == "Not comparable."
+    assert summary(evaluation).splitlines()[0] == "WARNING: Not comparable."
 
 
 def test_dictionary_is_plain_json(samples: list[Sample]) -> None:

@@ -9,12 +9,14 @@ from PIL import Image
 from blemish.calibration import Calibration
 from blemish.pictures import (
     HeatScale,
+    attention_overlay,
     contour,
     draw_contour,
     encode_jpeg,
     heat,
     heat_colours,
     overlay,
+    panels,
     save_png,
 )
 from blemish.result import Result
@@ -130,6 +132,59 @@ class TestOverlay:
         assert (result.overlay(scale) == expected).all()
         with pytest.raises(ValueError, match="unreadable"):
             Result("a.png", error="unreadable").overlay(scale)
+
+    def test_a_result_shows_what_it_has(self) -> None:
+        scale, anomaly_map = HeatScale(1.0, 8.0), blob(4.0)
+        mask, redrawn, attention = blob(1.0) > 0.5, picture(1), blob(1.0)
+        plain = Result("a.png", 4.0, 0.1, True, anomaly_map, picture()).pictures(scale)
+        assert list(plain) == ["input", "heat map"]
+        shown = Result("a.png", 4.0, 0.1, True, anomaly_map, picture(), redrawn, attention)
+        whole = shown.pictures(scale, mask)
+        assert list(whole) == ["input", "reconstruction", "error map", "Grad-CAM (own scale)"]
+        assert (whole["reconstruction"] == redrawn).all()
+        assert (whole["error map"] == shown.overlay(scale, mask)).all()
+        assert (whole["Grad-CAM (own scale)"] == attention_overlay(picture(), attention)).all()
+        with pytest.raises(ValueError, match="unreadable"):
+            Result("a.png", error="unreadable").pictures(scale)
+
+
+class TestAttention:
+    def test_nothing_leaves_the_image_grey(self) -> None:
+        assert (attention_overlay(picture(), np.zeros((SIZE, SIZE), np.float32)) == grey(picture())).all()
+
+    def test_its_colours_are_not_those_of_heat(self) -> None:
+        even = np.full((SIZE, SIZE, 3), 128, np.uint8)
+        half = np.full((SIZE, SIZE), 0.6, np.float32)
+        red, green, _ = attention_overlay(even, half)[0, 0].astype(int)
+        assert green > red + 50
+        hot = HeatScale(0.0, 1.0)
+        red, green, _ = overlay(even, np.full_like(half, hot.value_at(0.6)), 0.0, 1.0)[0, 0].astype(int)
+        assert red > green + 50
+
+    def test_sizes_must_agree(self) -> None:
+        with pytest.raises(ValueError, match="cannot carry"):
+            attention_overlay(picture(), np.zeros((8, 8), np.float32))
+
+
+class TestPanels:
+    @pytest.mark.parametrize(("side", "shown"), [(32, 192), (100, 200), (192, 192), (224, 224)])
+    def test_small_pictures_are_enlarged_pixel_by_pixel(self, side: int, shown: int) -> None:
+        rng = np.random.default_rng(0)
+        one, other = rng.integers(0, 250, (2, side, side, 3), dtype=np.uint8)
+        sheet = panels({"one": one, "other": other})
+        assert sheet.shape == (22 + shown + 8, 2 * shown + 3 * 8, 3)
+        times = shown // side
+        for left, given in ((8, one), (16 + shown, other)):
+            panel = sheet[22 : 22 + shown, left : left + shown]
+            assert (panel[::times, ::times] == given).all()
+            assert (panel[times - 1 :: times, times - 1 :: times] == given).all()
+
+    def test_each_has_its_caption(self) -> None:
+        captions = ["input", "reconstruction", "error map", "Grad-CAM (own scale)"]
+        sheet = panels({caption: np.full((SIZE, SIZE, 3), 90, np.uint8) for caption in captions})
+        written = [(sheet[:22, 8 + n * 200 : 8 + n * 200 + 192] < 128).sum() for n in range(4)]
+        assert min(written) > 0 and written[0] < written[3]
+        assert (sheet[:, :8] == 255).all() and (sheet[:, -8:] == 255).all()
 
 
 class TestContour:

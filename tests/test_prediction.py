@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from PIL import Image
 
 from blemish.calibration import Calibration
 from blemish.errors import BlemishError, DatasetError
+from blemish.pictures import HeatScale
 from blemish.prediction import expand_inputs, predict_to_files
 from blemish.result import Result
 
@@ -22,8 +23,11 @@ class FakeDetector:
     """Scores every file that is there by the length of its path."""
 
     calibration = Calibration(np.arange(1.0, 20.0), 0.1)
+    heat_scale = HeatScale.from_calibration(calibration)
+    metadata: ClassVar = {"method": "fake"}
+    can_explain = True
 
-    def predict_many(self, paths: Iterable[str], *, batch_size: int) -> Iterator[Result]:
+    def predict_many(self, paths: Iterable[str], *, batch_size: int, explain: bool) -> Iterator[Result]:
         for path in paths:
             if not Path(path).exists():
                 yield Result(path, error="gone")
@@ -31,7 +35,8 @@ class FakeDetector:
                 score = float(len(path))
                 image = np.zeros((40, 40, 3), np.uint8)
                 anomaly_map = np.full((40, 40), score, np.float32)
-                yield Result(path, score, 0.05, True, anomaly_map, image)
+                pictures = (image + 99, anomaly_map / score) if explain else ()
+                yield Result(path, score, 0.05, True, anomaly_map, image, *pictures)
 
 
 def predict(paths: list[str], **outputs: Any) -> dict[str, int]:
@@ -82,6 +87,27 @@ def test_pictures_and_maps_never_touch_an_input_nor_each_other(pictures: list[st
     assert sorted(expand_inputs(["."])) == ["a.jpg", "a.png", "up/x.png"], "overlays are no inputs"
 
 
+def test_explanations_are_named_like_overlays_and_are_no_inputs(pictures: list[str]) -> None:
+    predict([*pictures, "gone.png"], explain=Path())
+    made = sorted(str(path) for path in Path().rglob("*.explain.png"))
+    assert made == [
+        "a.jpg.explain.png",
+        "a.png.explain.png",
+        "up/x.png-2.explain.png",
+        "up/x.png.explain.png",
+    ]
+    assert sorted(expand_inputs(["."])) == ["a.jpg", "a.png", "up/x.png"]
+
+
+def test_explanations_are_refused_before_anything_is_written(
+    pictures: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeDetector, "can_explain", False)
+    with pytest.raises(BlemishError, match=r"This fake model gives no explanations: --explain needs"):
+        predict(pictures, explain=Path("seen"), csv_file=Path("rows.csv"))
+    assert not Path("seen").exists() and not list(Path().glob("rows.csv*"))
+
+
 def test_a_file_takes_its_name_when_it_is_complete(pictures: list[str]) -> None:
     rows, old = Path("rows.csv"), "yesterday's"
     rows.write_text(old, encoding="utf-8")
@@ -127,6 +153,7 @@ def test_outputs_that_cannot_be_written_are_refused_before_scoring(
         ({"csv_file": tmp_path / "no" / "rows.csv"}, "cannot be written"),
         ({"csv_file": Path("o"), "jsonl_file": Path("o")}, "give two files"),
         ({"overlays": Path("a.png")}, "cannot be made"),
+        ({"explain": Path("a.png")}, "cannot be made"),
         ({"maps": Path("a.png")}, "cannot be made"),
     ):
         with pytest.raises(BlemishError, match=expected):

@@ -33,9 +33,13 @@ class FakeDetector:
 
     frame = Frame(resize=SIZE, crop=SIZE)
 
-    def __init__(self, scores: dict[str, float], rate: float = 0.05) -> None:
-        self.scores = scores
+    def __init__(
+        self, scores: dict[str, float], rate: float = 0.05, *, redraws: bool = False, warning: str = ""
+    ) -> None:
+        self.scores, self.redraws, self.warning = scores, redraws, warning
         self.calibration = Calibration(1e-9 * np.exp(np.linspace(-1, 1, 99)), rate)
+        peaks = self.calibration.scores * (50 if redraws else 1)
+        self.heat_scale = HeatScale.from_calibration(Calibration(peaks, rate))
         self.metadata = {
             "method": "gtrans",
             "config": {"backbone": "resnet34", "layers": [1, 2, 3]},
@@ -45,7 +49,7 @@ class FakeDetector:
             "versions": {"numpy": "2.0"},
         }
 
-    def predict_many(self, paths: Iterable[Path | str]) -> Iterator[Result]:
+    def predict_many(self, paths: Iterable[Path | str], *, explain: bool = False) -> Iterator[Result]:
         for path in map(str, paths):
             if path not in self.scores:
                 yield Result(path, error=f"{path} is damaged.")
@@ -56,7 +60,8 @@ class FakeDetector:
             blob = np.exp(-((rows - 16) ** 2 + (columns - 16) ** 2) / 20) * score
             image = np.random.default_rng(len(path)).integers(60, 180, (SIZE, SIZE, 3), dtype=np.uint8)
             anomalous = self.calibration.is_anomalous(score)
-            yield Result(path, score, p_value, anomalous, blob.astype(np.float32), image)
+            pictures = (255 - image, blob / score) if explain and self.redraws else ()
+            yield Result(path, score, p_value, anomalous, blob.astype(np.float32), image, *pictures)
 
 
 class Page(HTMLParser):
@@ -99,6 +104,8 @@ def report(
     broken: int = 0,
     rate: float = 0.05,
     name: str = "parts",
+    redraws: bool = False,
+    warning: str = "",
 ) -> Page:
     rng = np.random.default_rng(0)
     mask = folder / "mask.png"
@@ -113,7 +120,7 @@ def report(
     samples += [Sample(Path(name), 1, NASTY, None) for name in names]
     scores = {str(s.path): 1e-9 * np.exp(rng.normal(2 * (s.label or 0), 0.8)) for s in samples}
     samples += [Sample(Path(f"good/broken{index}.png"), 0) for index in range(broken)]
-    detector = FakeDetector(scores, rate)
+    detector = FakeDetector(scores, rate, redraws=redraws, warning=warning)
     evaluation = evaluate(detector, samples, name=name)  # type: ignore[arg-type]
     path = folder / "new folder" / "report.html"
     write_report(evaluation, detector, path)  # type: ignore[arg-type]
@@ -148,6 +155,7 @@ class TestSelfContained:
         drawn = pictures(report(tmp_path, masks=True))
         assert len(drawn) == 1 + 2 * 18  # legend, and two for each of three times six images
         assert {image.size for image in drawn[1:]} == {(SIZE, SIZE)}
+        assert len(pictures(report(tmp_path, masks=True, redraws=True))) == 1 + 4 * 18
 
 
 class TestContents:
@@ -170,10 +178,40 @@ class TestContents:
 
     def test_the_fixed_scale_is_stated(self, tmp_path: Path) -> None:
         text = report(tmp_path).text
-        scale = HeatScale.from_calibration(FakeDetector({}).calibration)
+        scale = FakeDetector({}).heat_scale
         assert "one fixed scale" in text
         for value in (scale.low, scale.alarm, scale.high):
             assert short_number(value) in text
+        assert "one third up the colours at the threshold." in text
+        assert "rare in good" not in text
+
+    def test_a_scale_of_peaks_is_not_passed_off_as_one_of_scores(self, tmp_path: Path) -> None:
+        text = report(tmp_path, redraws=True).text
+        scale = FakeDetector({}, redraws=True).heat_scale
+        assert f"{short_number(scale.alarm)}rare in good" in text
+        assert "hottest spots of at most 5 % of good images exceed. This is not the threshold" in text
+        assert "at the threshold" not in text.split("Error maps")[1].split("Worst misses")[0]
+
+    def test_reconstructions_are_shown_and_explained(self, tmp_path: Path) -> None:
+        plain, page = report(tmp_path), report(tmp_path, redraws=True)
+        assert "redraws" not in plain.text and "Grad-CAM" not in plain.text
+        assert "what it redraws badly is anomalous" in page.text
+        assert "it also glows on good images" in page.text
+        for caption in ("input", "reconstruction", "error map", "Grad-CAM (own scale)"):
+            assert page.source.count(f"<span>{caption}</span>") == 18
+            assert page.source.count(f'.png: {caption}"') == 18
+        assert 'class="pictures crisp"' in page.source
+
+    def test_the_warning_stands_under_the_title_before_any_number(self, tmp_path: Path) -> None:
+        assert 'role="alert"' not in report(tmp_path).source
+        page = report(tmp_path, warning=f"Not comparable {NASTY}.")
+        assert page.source.count('role="alert"') == 1
+        order = [
+            page.text.index(text) for text in ("Method gtrans", f"Not comparable {NASTY}.", "Image AUROC")
+        ]
+        assert order == sorted(order)
+        assert page.source.index("</header>") < page.source.index('role="alert"')
+        assert "scored once more for their pictures" in page.text
 
     def test_verdicts_are_written_out(self, tmp_path: Path) -> None:
         text = report(tmp_path, good=200, bad=50).text
@@ -274,10 +312,20 @@ onload = () => {{
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on this machine")
-@pytest.mark.parametrize("width", [360, 390])
-def test_fits_a_phone(tmp_path: Path, width: int) -> None:
+@pytest.mark.parametrize(
+    ("width", "redraws"), [(360, False), (390, False), (360, True), (390, True), (1280, True)]
+)
+def test_fits_the_screen(tmp_path: Path, width: int, redraws: bool) -> None:
     assert CHROMIUM is not None
-    page = report(tmp_path, names=["a_very_long_name_" * 8 + ".png"], masks=True, rate=0.001, name="x" * 90)
+    page = report(
+        tmp_path,
+        names=["a_very_long_name_" * 8 + ".png"],
+        masks=True,
+        rate=0.001,
+        name="x" * 90,
+        redraws=redraws,
+        warning="Not comparable. " * 9 if redraws else "",
+    )
     outer = tmp_path / "outer.html"
     outer.write_text(MEASURE.format(width=width, page=html.escape(page.source)), encoding="utf-8")
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blemish.datasets import Dataset, read_dataset, read_good_bad
-from blemish.errors import DatasetError, Interrupted
+from blemish.errors import ConfigError, DatasetError, Interrupted
 
 if TYPE_CHECKING:
     from blemish.detector import Detector
@@ -18,6 +18,8 @@ Source = str | Path | Dataset
 def fit(
     data: Source,
     *,
+    held_out: str | None = None,
+    data_root: str | Path | None = None,
     out: str | Path | None = None,
     config: str | Path | None = None,
     assignments: Iterable[str] = (),
@@ -37,7 +39,9 @@ def fit(
 
     Args:
         data: a folder of good images (its subfolders are not searched), a folder in the MVTec layout, a
-            .csv table, or a `Dataset`.
+            .csv table, or a `Dataset`; with `held_out` a folder of class folders, "cifar10" or "stl10".
+        held_out: the class to leave out as the abnormal one.
+        data_root: where cifar10 and stl10 lie or are downloaded to; None is ~/.cache/blemish.
         out: .safetensors file to write; None keeps the model in memory only.
         config: a TOML file with fields of `blemish.config.RunConfig`.
         assignments: texts such as "model.tfm_depth=1", stronger than `config`.
@@ -69,7 +73,7 @@ def fit(
         training__deterministic=deterministic,
         false_alarm_rate=false_alarm_rate,
     )
-    dataset = data if isinstance(data, Dataset) else read_dataset(data)
+    dataset = _dataset(data, held_out, data_root, say)
     options: dict[str, Any] = {
         "weights": weights,
         "resume": resume,
@@ -86,19 +90,25 @@ def fit(
             raise Interrupted("Stopped; without a file to write to, nothing was kept.") from stop
 
 
-def load(model: str | Path, *, false_alarm_rate: float | None = None) -> "Detector":
+def load(
+    model: str | Path, *, false_alarm_rate: float | None = None, batchnorm_at_test: str | None = None
+) -> "Detector":
     """Load a model file.
 
     Args:
         model: a .safetensors file that `fit` wrote, or an .onnx file that `export` wrote.
         false_alarm_rate: in (0, 1); None keeps the model's own.
+        batchnorm_at_test: "eval", "instance" or "batch": score a GAN with other BatchNorm statistics than it
+            was calibrated with, to show what they do to the numbers ("batch" leaks the label into them);
+            None keeps the model's own.
 
     Raises:
         ModelFileError: missing, foreign, damaged or of a newer format.
+        ConfigError: no such statistics, or the model has no BatchNorm to choose them for.
     """
     from blemish.detector import Detector
 
-    detector = Detector.load(model)
+    detector = Detector.load(model, batchnorm_at_test=batchnorm_at_test)
     if false_alarm_rate is not None:
         detector.calibration = detector.calibration.with_rate(false_alarm_rate)
     return detector
@@ -110,38 +120,61 @@ def evaluate(
     *,
     good: str | Path | None = None,
     bad: str | Path | None = None,
+    held_out: str | None = None,
+    data_root: str | Path | None = None,
+    batchnorm_at_test: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> "Evaluation":
     """Measure a detector on labelled images.
 
     Args:
         detector: a detector or a model file.
-        data: a folder in the MVTec layout, a .csv table, or a `Dataset`; its test part is measured.
+        data: a folder in the MVTec layout, a .csv table, or a `Dataset`; with `held_out` a folder of class
+            folders, "cifar10" or "stl10". Its test part is measured.
         good: instead of `data`, together with `bad`: a folder of good images.
         bad: a folder of defective images.
+        held_out: the class that is the abnormal one.
+        data_root: where cifar10 and stl10 lie or are downloaded to; None is ~/.cache/blemish.
+        batchnorm_at_test: as for `load`; only with a model file.
         progress: called with (images done, images in all).
 
     Raises:
         DatasetError: there are no test images.
+        ConfigError: `batchnorm_at_test` is wrong, or given beside a detector.
     """
     from blemish.evaluation import evaluate as evaluate_samples
 
-    dataset = test_data(data, good, bad)
-    judge = load(detector) if isinstance(detector, str | Path) else detector
-    return evaluate_samples(judge, dataset.test, name=dataset.name, progress=progress)
+    dataset = test_data(data, good, bad, held_out=held_out, data_root=data_root)
+    if isinstance(detector, str | Path):
+        detector = load(detector, batchnorm_at_test=batchnorm_at_test)
+    elif batchnorm_at_test is not None:
+        raise ConfigError(
+            "batchnorm_at_test goes with a model file, not with a Detector; give it to blemish.load instead."
+        )
+    return evaluate_samples(detector, dataset.test, name=dataset.name, progress=progress)
 
 
-def test_data(data: Source | None, good: str | Path | None, bad: str | Path | None) -> Dataset:
+def test_data(
+    data: Source | None,
+    good: str | Path | None,
+    bad: str | Path | None,
+    *,
+    held_out: str | None = None,
+    data_root: str | Path | None = None,
+    say: Callable[[str], None] = lambda message: None,
+) -> Dataset:
     """The data set that the arguments of `evaluate` name.
 
     Raises:
         DatasetError: none is named, or it has no test images.
     """
-    if isinstance(data, Dataset):
-        dataset = data
-    elif data is not None and good is None and bad is None:
-        dataset = read_dataset(data)
+    if data is not None and good is None and bad is None:
+        dataset = _dataset(data, held_out, data_root, say)
     elif data is None and good is not None and bad is not None:
+        if held_out is not None or data_root is not None:
+            raise DatasetError(
+                "--held-out and --data go with DATA, not with --good and --bad; leave them out."
+            )
         dataset = read_good_bad(good, bad)
     else:
         raise DatasetError("Give either DATA or both --good and --bad.")
@@ -151,3 +184,13 @@ def test_data(data: Source | None, good: str | Path | None, bad: str | Path | No
             "with --good and --bad."
         )
     return dataset
+
+
+def _dataset(
+    data: Source, held_out: str | None, data_root: str | Path | None, say: Callable[[str], None]
+) -> Dataset:
+    if not isinstance(data, Dataset):
+        return read_dataset(data, held_out=held_out, data_root=data_root, say=say)
+    if held_out is not None or data_root is not None:
+        raise DatasetError(f"held_out and data_root do not go with the Dataset {data.name}; leave them out.")
+    return data

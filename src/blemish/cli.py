@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +35,29 @@ Rate = Annotated[
         help="Share of good images that may be called anomalous, such as 0.01.",
     ),
 ]
+HeldOut = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLASS", help="DATA is class folders, cifar10 or stl10; this class is the abnormal one."
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Where cifar10 and stl10 lie or are downloaded to. [default: ~/.cache/blemish]",
+    ),
+]
+
+
+class BatchNormAtTest(StrEnum):
+    """Which statistics BatchNorm uses: running ones, those of each image, or those of each test batch."""
+
+    EVAL = "eval"
+    INSTANCE = "instance"
+    BATCH = "batch"
+
 
 FIT_EXAMPLES = """\b
 Examples:
@@ -51,10 +75,13 @@ def fit(
         typer.Argument(
             metavar="DATA",
             help="A folder of good images, a folder with train/good inside (MVTec layout), or a .csv table "
-            "with the columns path, label, mask, split.",
+            "with the columns path, label, mask, split; with --held-out a folder of class folders, cifar10 "
+            "or stl10.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .safetensors file to write.")],
+    held_out: HeldOut = None,
+    data_root: DataRoot = None,
     method: Annotated[str | None, typer.Option(help="Which model to fit. [default: gtrans]")] = None,
     backbone: Annotated[
         str | None,
@@ -94,6 +121,8 @@ def fit(
     quiet = quiet or int(os.environ.get("RANK", "0")) > 0  # one voice among several processes
     detector = fit(
         data,
+        held_out=held_out,
+        data_root=data_root,
         out=out,
         config=config,
         assignments=assignments or [],
@@ -112,7 +141,7 @@ def fit(
     if not quiet:
         summary = detector.metadata["training"]["summary"]
         print(
-            f"Wrote {out}: best epoch {summary['best_epoch']} of {summary['epochs']}, "
+            f"Wrote {out}: weights of epoch {summary['kept_epoch']} of {summary['epochs']}, "
             f"{summary['seconds']:.0f} s of training ({summary['seconds_per_epoch']:.2g} s an epoch)."
         )
         _say(quiet)(detector.calibration.note)
@@ -129,21 +158,34 @@ def evaluate(
     model: Model,
     data: Annotated[
         str | None,
-        typer.Argument(metavar="[DATA]", help="A folder with test/ inside (MVTec layout) or a .csv table."),
+        typer.Argument(
+            metavar="[DATA]",
+            help="A folder with test/ inside (MVTec layout) or a .csv table; with --held-out a folder of "
+            "class folders, cifar10 or stl10.",
+        ),
     ] = None,
     good: Annotated[Path | None, typer.Option(help="Instead of DATA: a folder of good images.")] = None,
     bad: Annotated[Path | None, typer.Option(help="Instead of DATA: a folder of defective images.")] = None,
+    held_out: HeldOut = None,
+    data_root: DataRoot = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a report page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON.")] = False,
     false_alarm_rate: Rate = None,
+    batchnorm_at_test: Annotated[
+        BatchNormAtTest | None,
+        typer.Option(
+            help="Show what BatchNorm's statistics do to the numbers of a GAN: running ones (eval), those of "
+            "each image, or those of each test batch, which leak the label. [default: the model's own]"
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on labelled images."""
     from blemish.api import evaluate, load, test_data
     from blemish.progress import progress_bar
 
-    dataset = test_data(data, good, bad)
-    detector = load(model, false_alarm_rate=false_alarm_rate)
+    dataset = test_data(data, good, bad, held_out=held_out, data_root=data_root, say=_say(quiet))
+    detector = load(model, false_alarm_rate=false_alarm_rate, batchnorm_at_test=batchnorm_at_test)
     with progress_bar("Scoring", len(dataset.test), quiet=quiet) as advance:
         evaluation = evaluate(detector, dataset, progress=lambda done, total: advance())
     if as_json:
@@ -187,6 +229,10 @@ def predict(
     overlays: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write heat maps over the images, one fixed scale.")
     ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write image, reconstruction, error map and Grad-CAM of a GAN."),
+    ] = None,
     maps: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write each raw anomaly map, float32, as .npy.")
     ] = None,
@@ -216,6 +262,7 @@ def predict(
             csv_file=csv_file,
             jsonl_file=jsonl_file,
             overlays=overlays,
+            explain=explain,
             maps=maps,
             rows_to=None if csv_file or jsonl_file else sys.stdout,
             advance=advance,

@@ -41,6 +41,7 @@ class Evaluation:
         threshold: an image is anomalous when its score is above it.
         calibration_note: a sentence when the rate asked for cannot be kept, else "".
         notes: sentences on what could not be measured.
+        warning: why these numbers must not be compared with others, else "".
         seconds: to score all images.
         model: the detector's metadata.
     """
@@ -57,6 +58,7 @@ class Evaluation:
     threshold: float
     calibration_note: str
     notes: list[str]
+    warning: str
     seconds: float
     model: dict[str, Any]
 
@@ -73,6 +75,7 @@ class Evaluation:
             "threshold": self.threshold,
             "calibration_note": self.calibration_note,
             "notes": self.notes,
+            "warning": self.warning,
             "speed": {"seconds": self.seconds, "images_per_second": len(self.images) / self.seconds},
             "model": self.model,
             "unreadable": self.unreadable,
@@ -168,6 +171,7 @@ def evaluate(
         threshold=calibration.threshold,
         calibration_note=calibration.note,
         notes=_notes(samples, masks, len(unreadable), known),
+        warning=detector.warning,
         seconds=seconds,
         model=dict(detector.metadata),
     )

@@ -1,18 +1,19 @@
 """Heat maps and mask contours as pictures. One fixed scale for all images, so that good ones stay cool."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
     from blemish.calibration import Calibration
 
-# Ten stops of the Plasma colour map (Smith and van der Walt, public domain): its lightness rises
-# steadily, so the order survives colour-blind eyes and grey print.
+# Ten stops each of the colour maps Plasma and Viridis (Smith and van der Walt, public domain): their
+# lightness rises steadily, so the order survives colour-blind eyes and grey print.
 _PLASMA = np.array(
     [
         (13, 8, 135), (70, 3, 159), (114, 1, 168), (156, 23, 158), (189, 55, 134),
@@ -20,10 +21,21 @@ _PLASMA = np.array(
     ],
     dtype=np.float64,
 )  # fmt: skip
+_VIRIDIS = np.array(
+    [
+        (68, 1, 84), (72, 40, 120), (62, 74, 137), (49, 104, 142), (38, 130, 142),
+        (31, 158, 137), (53, 183, 121), (109, 205, 89), (180, 222, 44), (253, 231, 37),
+    ],
+    dtype=np.float64,
+)  # fmt: skip
 _STOPS = np.linspace(0, 1, len(_PLASMA))
 
 _DOUBLINGS = 3  # a third of the colours each: up to the alarm, up to 3 and up to 7 times its distance
 _ALARM = 1 / (2**_DOUBLINGS - 1)  # where the alarm lies between low and high
+
+_PANEL = 192  # pixels that a panel is wide at least
+_GAP = 8  # around panels
+_CAPTION = 22  # height of a caption
 
 
 @dataclass(frozen=True)
@@ -40,17 +52,21 @@ class HeatScale:
 
     @property
     def alarm(self) -> float:
-        """The value one third up the colours; for a scale from a calibration, its threshold."""
+        """The value one third up the colours; see `from_calibration`."""
         return self.low + _ALARM * (self.high - self.low)
 
     @classmethod
     def from_calibration(cls, calibration: "Calibration") -> "HeatScale":
-        """The scale of a calibrated model.
+        """The scale of a model whose map peaks are calibrated; `Detector.heat_scale` gives it.
 
-        An image's score is the peak of its map, so the calibration scores say how hot good images get.
-        Colour starts at the typical good image's peak (the median score); the alarm threshold is one third
-        up the colours; they end where the distance from typical to alarm is exceeded sevenfold. Only that
-        distance counts, so the raw scale may be tiny or shifted.
+        The peak of a map is its largest value. Colour starts at the typical good image's peak (the median);
+        one third up the colours lies the alarm, the threshold of the calibration: at most its false-alarm
+        rate of good images peak higher. The colours end where the distance from typical to alarm is exceeded
+        sevenfold. Only that distance counts, so the raw scale may be tiny or shifted.
+
+        Args:
+            calibration: of the peaks of held-out good images. Where the score is the peak, as with GTrans,
+                it is the calibration of the scores, and the alarm is the threshold of the verdicts.
         """
         alarm = float(calibration.threshold)
         low = float(np.median(calibration.scores))
@@ -79,9 +95,7 @@ def heat(anomaly_map: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def heat_colours(map01: np.ndarray) -> np.ndarray:
     """Heat in [0, 1], float [...], to uint8 RGB [..., 3]: dark blue through magenta to bright yellow."""
-    map01 = np.clip(map01, 0, 1)
-    channels = [np.interp(map01, _STOPS, _PLASMA[:, channel]) for channel in range(3)]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    return _colours(map01, _PLASMA)
 
 
 def overlay(
@@ -106,12 +120,47 @@ def overlay(
     """
     if image.shape != (*anomaly_map.shape, 3):
         raise ValueError(f"an image {image.shape} cannot carry a map {anomaly_map.shape}")
-    warmth = heat(anomaly_map, low, high)
-    grey = image.astype(np.float64) @ (0.299, 0.587, 0.114)
-    opacity = 0.75 * np.minimum(2 * warmth, 1)[..., None]
-    blend = (1 - opacity) * grey[..., None] + opacity * heat_colours(warmth)
-    picture = np.rint(blend).astype(np.uint8)
+    picture = _tint(image, heat(anomaly_map, low, high), _PLASMA)
     return picture if mask is None else draw_contour(picture, mask)
+
+
+def attention_overlay(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
+    """Lay a Grad-CAM map over the greyed image, in greens so that nobody takes it for a heat map.
+
+    Args:
+        image: uint8 [H, W, 3].
+        attention: float [H, W] in [0, 1].
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    if image.shape != (*attention.shape, 3):
+        raise ValueError(f"an image {image.shape} cannot carry a map {attention.shape}")
+    return _tint(image, attention.astype(np.float64), _VIRIDIS)
+
+
+def panels(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Pictures of one size side by side on white, each under its caption; small ones are enlarged crisply.
+
+    Args:
+        pictures: uint8 [H, W, 3] by caption.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    height, width = next(iter(pictures.values())).shape[:2]
+    times = max(1, -(-_PANEL // width))
+    height, width = times * height, times * width
+    sheet = Image.new("RGB", (_GAP + len(pictures) * (width + _GAP), _CAPTION + height + _GAP), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
+    for number, (caption, picture) in enumerate(pictures.items()):
+        left = _GAP + number * (width + _GAP)
+        draw.text((left, 2), caption, fill="black", font=font)
+        sheet.paste(Image.fromarray(picture.repeat(times, axis=0).repeat(times, axis=1)), (left, _CAPTION))
+    return np.asarray(sheet)
 
 
 def contour(mask: np.ndarray) -> np.ndarray:
@@ -129,6 +178,20 @@ def draw_contour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     picture[inner] = 255
     picture[contour(mask | inner)] = 0
     return picture
+
+
+def _tint(image: np.ndarray, map01: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """The greyed image under the colours of a map in [0, 1], uint8 [H, W, 3]; 0 leaves it grey."""
+    grey = image.astype(np.float64) @ (0.299, 0.587, 0.114)
+    opacity = 0.75 * np.minimum(2 * map01, 1)[..., None]
+    blend = (1 - opacity) * grey[..., None] + opacity * _colours(map01, stops)
+    return np.rint(blend).astype(np.uint8)
+
+
+def _colours(map01: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    map01 = np.clip(map01, 0, 1)
+    channels = [np.interp(map01, _STOPS, stops[:, channel]) for channel in range(3)]
+    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
 
 
 def _grow(mask: np.ndarray) -> np.ndarray:

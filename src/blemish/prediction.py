@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("path", "score", "p_value", "is_anomalous", "error")
 STANDARD_INPUT = "-"
-OVERLAY_SUFFIX, MAP_SUFFIX = ".heat.png", ".map.npy"
+OVERLAY_SUFFIX, EXPLANATION_SUFFIX, MAP_SUFFIX = ".heat.png", ".explain.png", ".map.npy"
 
 Sink = Callable[["Result"], None]
 
@@ -28,8 +28,8 @@ Sink = Callable[["Result"], None]
 def expand_inputs(inputs: Iterable[str]) -> Iterator[str]:
     """Image files named by files, folders (searched recursively), glob patterns, or "-" for a list on stdin.
 
-    A file is passed on unread, so that a bad one becomes a row with its error. Overlays that an earlier run
-    left in a folder are passed over.
+    A file is passed on unread, so that a bad one becomes a row with its error. Overlays and explanations
+    that an earlier run left in a folder are passed over.
 
     Raises:
         DatasetError: an input that is not there, a folder without images, a pattern that matches nothing.
@@ -42,7 +42,7 @@ def expand_inputs(inputs: Iterable[str]) -> Iterator[str]:
             yield from (line.strip() for line in sys.stdin if line.strip())
         elif path.is_dir():
             found = [str(image) for image in find_images(path, recursive=True)]
-            images = [image for image in found if not image.endswith(OVERLAY_SUFFIX)]
+            images = [image for image in found if not image.endswith((OVERLAY_SUFFIX, EXPLANATION_SUFFIX))]
             if not images:
                 raise DatasetError(f"The folder {item} holds no images.")
             yield from images
@@ -66,6 +66,7 @@ def predict_to_files(
     csv_file: Path | None = None,
     jsonl_file: Path | None = None,
     overlays: Path | None = None,
+    explain: Path | None = None,
     maps: Path | None = None,
     rows_to: IO[str] | None = None,
     advance: Callable[..., None] = lambda: None,
@@ -80,6 +81,7 @@ def predict_to_files(
             the rows so far lie in a file of that name with .part behind it.
         jsonl_file: likewise, one JSON object per line.
         overlays: folder for a PNG of each image under its heat map.
+        explain: folder for a PNG of each image beside its reconstruction, error map and Grad-CAM map.
         maps: folder for each raw anomaly map, float32 [S, S] in NumPy's .npy format.
         rows_to: an open text file for CSV rows, such as standard output.
         advance: called after each image.
@@ -88,10 +90,15 @@ def predict_to_files(
         How many images there were: "images", "anomalous", "errors".
 
     Raises:
-        BlemishError: an output cannot be written.
+        BlemishError: an output cannot be written, or the model has nothing to explain.
     """
     if csv_file is not None and csv_file == jsonl_file:
         raise BlemishError(f"--csv and --jsonl both name {csv_file}; give two files.")
+    if explain is not None and not detector.can_explain:
+        raise BlemishError(
+            f"This {detector.metadata['method']} model gives no explanations: --explain needs the "
+            ".safetensors file of a method that redraws images; leave it out."
+        )
     counts = {"images": 0, "anomalous": 0, "errors": 0}
     with ExitStack() as stack:
         sinks: list[Sink] = []
@@ -103,9 +110,11 @@ def predict_to_files(
             sinks.append(_jsonl_sink(stack.enter_context(_whole_file(jsonl_file))))
         if overlays is not None:
             sinks.append(_overlay_sink(overlays, detector))
+        if explain is not None:
+            sinks.append(_explanation_sink(explain, detector))
         if maps is not None:
             sinks.append(_map_sink(maps))
-        for result in detector.predict_many(paths, batch_size=batch_size):
+        for result in detector.predict_many(paths, batch_size=batch_size, explain=explain is not None):
             for sink in sinks:
                 sink(result)
             counts["images"] += 1
@@ -151,15 +160,27 @@ def _jsonl_sink(file: IO[str]) -> Sink:
 
 
 def _overlay_sink(folder: Path, detector: "Detector") -> Sink:
-    from blemish.pictures import HeatScale, overlay, save_png
+    from blemish.pictures import save_png
 
-    scale = HeatScale.from_calibration(detector.calibration)
+    scale = detector.heat_scale
     places = _Places(folder, OVERLAY_SUFFIX)
 
     def write(result: "Result") -> None:
-        if result.image is not None and result.anomaly_map is not None:
-            picture = overlay(result.image, result.anomaly_map, scale.low, scale.high)
-            save_png(picture, places.place(result.path))
+        if not result.error:
+            save_png(result.overlay(scale), places.place(result.path))
+
+    return write
+
+
+def _explanation_sink(folder: Path, detector: "Detector") -> Sink:
+    from blemish.pictures import panels, save_png
+
+    scale = detector.heat_scale
+    places = _Places(folder, EXPLANATION_SUFFIX)
+
+    def write(result: "Result") -> None:
+        if not result.error:
+            save_png(panels(result.pictures(scale)), places.place(result.path))
 
     return write
 

@@ -35,3 +35,6 @@ class OnnxEngine:
         batch = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
         scores, maps = self.session.run(["score", "anomaly_map"], {"images": batch})
         return scores, maps
+
+    def explain(self, images: np.ndarray) -> None:
+        """None: an exported graph has no gradients."""

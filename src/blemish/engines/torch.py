@@ -1,6 +1,8 @@
 """Runs a .safetensors model with PyTorch, in float32."""
 
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ from safetensors.torch import load_file
 from blemish.errors import ModelFileError
 from blemish.modelfile import Metadata
 from blemish.models.base import AnomalyModel, images_to_tensor
+from blemish.models.batchnorm import BatchNormAtTest, set_batchnorm_at_test
 from blemish.models.registry import config_class, model_class
 
 
@@ -27,16 +30,16 @@ class TorchEngine:
         Raises:
             ModelFileError: the weights do not fit the description.
         """
-        build = model_class(metadata.method)
         config = config_class(metadata.method).model_validate(metadata.config)
+        build = partial(model_class(metadata.method), config, metadata.frame.size)
         try:
             with torch.device("meta"):  # takes no memory, whatever size the description asks for
-                wanted = {name: list(value.shape) for name, value in build(config).state_dict().items()}
+                wanted = {name: list(value.shape) for name, value in build().state_dict().items()}
             with safe_open(path, framework="pt") as file:
                 found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
             if found != wanted:
                 raise RuntimeError("other names or shapes")
-            model = build(config)
+            model = build()
             model.load_state_dict(load_file(path))
         except (RuntimeError, OSError, SafetensorError) as error:
             raise ModelFileError(
@@ -44,8 +47,24 @@ class TorchEngine:
             ) from error
         return cls(model)
 
+    def set_batchnorm(self, at_test: str) -> int:
+        """Choose the statistics that BatchNorm uses from now on: "eval", "instance" or "batch".
+
+        Returns:
+            The number of layers that this concerns.
+        """
+        return set_batchnorm_at_test(self.model, cast(BatchNormAtTest, at_test))
+
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `blemish.engines.base.Engine`."""
         scores, maps = self.model(images_to_tensor(images).to(self.device))
         return scores.cpu().numpy(), maps.cpu().numpy()
+
+    def explain(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """See `blemish.engines.base.Engine`."""
+        explanation = self.model.explain(images_to_tensor(images).to(self.device))
+        if explanation is None:
+            return None
+        pictures = explanation.reconstruction.permute(0, 2, 3, 1)
+        return pictures.cpu().numpy(), explanation.attention.cpu().numpy()

@@ -12,6 +12,7 @@ from blemish.evaluation import Evaluation
 from blemish.images import mask_to_frame, read_mask
 from blemish.pictures import HeatScale, encode_jpeg, overlay
 from blemish.report.numbers import short_number
+from blemish.result import Result
 
 if TYPE_CHECKING:
     from blemish.detector import Detector
@@ -24,8 +25,8 @@ SIDE = 320  # pixels; larger pictures are made smaller to keep the page light
 class Card:
     """One image on the page.
 
-    `ratio` is the score over the threshold; `picture` and `heat` are data URIs; `masked` says that the true
-    defect is outlined.
+    `ratio` is the score over the threshold; `pictures` are data URIs by caption, two or four (see
+    `Result.pictures`); `masked` says that the true defect is outlined.
     """
 
     name: str
@@ -35,8 +36,7 @@ class Card:
     score: str
     ratio: str
     p_value: str
-    picture: str
-    heat: str
+    pictures: dict[str, str]
     masked: bool
 
 
@@ -53,18 +53,16 @@ def galleries(evaluation: Evaluation, detector: "Detector", scale: HeatScale) ->
     """Faintest and clearest defects and hottest good images; a gallery without images is left out."""
     chosen = _choose(evaluation.images)
     paths = [row["path"] for _, _, rows in chosen for row in rows]
-    results = dict(zip(paths, detector.predict_many(paths), strict=True))
+    results = dict(zip(paths, detector.predict_many(paths, explain=True), strict=True))
     made = []
     for title, text, rows in chosen:
         cards = []
         for row in rows:
             result = results[row["path"]]
-            if result.image is None or result.anomaly_map is None:
+            if result.error:
                 continue
             mask = mask_to_frame(read_mask(row["mask"]), detector.frame) if row["mask"] else None
-            masked = mask is not None and bool(mask.any())
-            heat = result.overlay(scale, mask if masked else None)
-            cards.append(_card(row, evaluation.threshold, result.image, heat, masked))
+            cards.append(_card(row, evaluation.threshold, result, scale, mask))
         if cards:
             made.append(Gallery(title, text, cards))
     return made
@@ -100,9 +98,13 @@ def _choose(rows: list[dict[str, Any]]) -> list[tuple[str, str, list[dict[str, A
     ]
 
 
-def _card(row: dict[str, Any], threshold: float, picture: np.ndarray, heat: np.ndarray, masked: bool) -> Card:
+def _card(
+    row: dict[str, Any], threshold: float, result: Result, scale: HeatScale, mask: np.ndarray | None
+) -> Card:
     verdicts = {(1, True): "found", (1, False): "missed", (0, True): "false alarm", (0, False): "passed"}
     verdict = verdicts[row["label"], row["is_anomalous"]]
+    masked = mask is not None and bool(mask.any())
+    pictures = result.pictures(scale, mask if masked else None)
     return Card(
         name=Path(row["path"]).name,
         defect=row["defect"],
@@ -111,8 +113,7 @@ def _card(row: dict[str, Any], threshold: float, picture: np.ndarray, heat: np.n
         score=short_number(row["score"]),
         ratio=short_number(row["score"] / threshold) if threshold > 0 else "",
         p_value=f"{row['p_value']:.2g}",
-        picture=_data_uri(picture),
-        heat=_data_uri(heat),
+        pictures={caption: _data_uri(picture) for caption, picture in pictures.items()},
         masked=masked,
     )
 

@@ -1,5 +1,6 @@
 """From an evaluation to one HTML file that needs nothing else: no network, no scripts, no other files."""
 
+import math
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,7 +10,6 @@ import numpy as np
 from blemish.evaluation import Evaluation
 from blemish.metrics import roc_curve
 from blemish.modelfile import facts
-from blemish.pictures import HeatScale
 from blemish.report.figures import roc_figure, score_figure
 from blemish.report.gallery import galleries, legend
 from blemish.report.numbers import fraction, percent, short_number
@@ -17,6 +17,7 @@ from blemish.report.numbers import fraction, percent, short_number
 if TYPE_CHECKING:
     from blemish.detector import Detector
 
+SMALL = 64  # images up to this side are enlarged with sharp pixels
 MOST_LISTED = 20  # unreadable files named on the page
 
 
@@ -40,7 +41,8 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
     """
     import jinja2
 
-    scale = HeatScale.from_calibration(detector.calibration)
+    scale = detector.heat_scale
+    shown = galleries(evaluation, detector, scale)
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -51,8 +53,11 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
         tiles=_tiles(evaluation),
         roc=_roc(evaluation),
         histogram=_histogram(evaluation),
-        galleries=galleries(evaluation, detector, scale),
+        galleries=shown,
+        redrawn=any(len(card.pictures) > 2 for gallery in shown for card in gallery.cards),
+        crisp=detector.frame.size <= SMALL,
         scale=scale,
+        peak_is_score=math.isclose(scale.alarm, evaluation.threshold, rel_tol=1e-5),
         legend=legend(scale),
         facts=_facts(evaluation, detector),
         unreadable=evaluation.unreadable[:MOST_LISTED],

@@ -5,10 +5,10 @@ from blemish.report.numbers import fraction, percent
 
 
 def summary(evaluation: Evaluation) -> str:
-    """Headline numbers, one line per kind of defect, and every note that limits them."""
+    """The warning if there is one, headline numbers, one line per kind of defect, and every note on them."""
     image, pixel = evaluation.image, evaluation.pixel
     alarms, found = evaluation.false_alarms, evaluation.detected
-    lines = []
+    lines = [f"WARNING: {evaluation.warning}"] if evaluation.warning else []
     if image["auroc"] is not None:
         low, high = image["auroc_interval"]
         lines.append(
