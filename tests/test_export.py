@@ -45,6 +45,27 @@ def test_the_description_travels_along(models: tuple[Path, Path]) -> None:
     assert exported.calibration.to_dict() == original.calibration.to_dict()
 
 
+GANS = {"anotrans": ("model.channels=16", "model.heads=2"), "ganomaly": ()}
+
+
+@pytest.mark.parametrize("method", GANS)
+def test_a_reconstructing_method_exports_and_agrees(method: str, parts: Path, tmp_path: Path) -> None:
+    model, exported = tmp_path / "parts.safetensors", tmp_path / "parts.onnx"
+    small = ("frame.resize=32", "training.batch_size=4", "training.validation_share=0.3", *GANS[method])
+    blemish.fit(parts, out=model, method=method, epochs=1, assignments=small, false_alarm_rate=0.4)
+    assert export_onnx(model, exported) < 1e-3
+    images = sorted(parts.glob("test/*/*.png"))
+    original, other = blemish.load(model), blemish.load(exported)
+    assert other.metadata == original.metadata
+    for batch_size in (1, 3):
+        pairs = zip(
+            original.predict_many(images), other.predict_many(images, batch_size=batch_size), strict=True
+        )
+        for one, same in pairs:
+            assert same.score == pytest.approx(one.score, rel=1e-3)
+            np.testing.assert_allclose(same.anomaly_map, one.anomaly_map, rtol=1e-3, atol=1e-5)
+
+
 def test_predicting_with_onnx_imports_no_torch(models: tuple[Path, Path], parts: Path) -> None:
     code = (
         "import sys\n"

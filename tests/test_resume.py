@@ -6,6 +6,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from blemish.engines.torch import TorchEngine
 from blemish.errors import BlemishError, Interrupted
 from blemish.fitting import fit_dataset
 from blemish.interruption import Interruption
-from blemish.modelfile import write_tensors
-from blemish.models.base import Batch
+from blemish.modelfile import read_metadata, write_tensors
+from blemish.models.base import Batch, Step
 from helpers import (
     PROCESSES,
     TinyModel,
@@ -247,7 +248,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 def fit(folder: Path, *, resume: bool = False, count: int = 8, **fields: Any) -> None:
     """A run of the real thing."""
     dataset = texture_dataset(folder / "images", count)
-    config = small_config(training__checkpoint_seconds=0.0, **fields)
+    config = small_config(**{"training__checkpoint_seconds": 0.0} | fields)
     out = folder / "model.safetensors"
     fit_dataset(dataset, config, out, weights="random", resume=resume, quiet=True)
 
@@ -277,7 +278,7 @@ def test_a_killed_fit_resumes_to_the_same_model_and_guards_its_checkpoint(tmp_pa
     with pytest.raises(BlemishError, match="holds an unfinished run: add --resume"):
         fit(killed)
     with pytest.raises(BlemishError, match="belongs to a run with other images or settings"):
-        fit(killed, resume=True, training__learning_rate=0.5)
+        fit(killed, resume=True, training__batch_size=5)
     with pytest.raises(BlemishError, match="belongs to a run with other images or settings"):
         fit(killed, resume=True, count=9)
     (killed / "images" / "008.png").unlink()
@@ -286,6 +287,111 @@ def test_a_killed_fit_resumes_to_the_same_model_and_guards_its_checkpoint(tmp_pa
     assert same_tensors(load_file(killed / "model.safetensors"), load_file(whole / "model.safetensors"))
     assert log_lines(killed / "model.log.jsonl") == log_lines(whole / "model.log.jsonl")
     assert sorted(p.name for p in killed.iterdir()) == ["images", "model.log.jsonl", "model.safetensors"]
+
+
+def test_what_keeps_a_run_from_collapsing_may_change_when_it_goes_on(
+    tmp_path: Path, steps: list[int]
+) -> None:
+    assert in_process(fit_until, tmp_path, 3) == -signal.SIGKILL  # of 2 x 2 steps
+    changed: dict[str, Any] = {
+        "learning_rate": 1e-5,
+        "epochs": 3,
+        "precision": "bf16",
+        "checkpoint_seconds": 60.0,
+    }
+    fit(tmp_path, resume=True, **{f"training__{name}": changed[name] for name in changed})
+    assert len(steps) == 3
+    lines = log_lines(tmp_path / "model.log.jsonl")
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert lines[0]["learning_rate"] > 9e-4 and max(line["learning_rate"] for line in lines[1:]) < 1e-5
+    training_said = read_metadata(tmp_path / "model.safetensors").training
+    assert {name: training_said[name] for name in changed} == changed
+    assert (training_said["summary"]["epochs"], training_said["summary"]["precision"]) == (3, "bf16")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"training__seed": 1},
+        {"training__select": "last"},
+        {"training__lr_decay": 0.5},
+        {"training__adam_betas": (0.5, 0.999)},
+        {"model__tokens": 4},
+        {"false_alarm_rate": 0.1},
+    ],
+    ids=str,
+)
+def test_what_a_checkpoint_depends_on_may_not_change(fields: dict[str, Any], interrupted: Path) -> None:
+    before = interrupted.read_bytes()
+    with pytest.raises(BlemishError, match="belongs to a run with other images or settings"):
+        fit(interrupted.parent, resume=True, **fields)
+    assert interrupted.read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a fit that was killed."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    assert in_process(fit_until, folder, 1) == -signal.SIGKILL
+    return folder / "model.checkpoint"
+
+
+class TwoGroups(TinyModel):
+    """With two optimisers, of which the second sees what the first has done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.judge = torch.nn.Conv2d(4, 1, 1)
+
+    def parameter_groups(self) -> dict[str, list[torch.nn.Parameter]]:
+        return super().parameter_groups() | {"judge": list(self.judge.parameters())}
+
+    def training_steps(self, batch: Batch) -> Iterator[Step]:
+        yield from super().training_steps(batch)
+        yield Step("judge", (self.judge(self.student(batch.images / 255)) - 1).square().mean())
+
+    def after_batch(self, losses: dict[str, float]) -> str:
+        if losses["judge"] < 0.9:
+            torch.nn.init.normal_(self.judge.weight)  # mends itself at random
+        return ""
+
+
+def train_two_groups(folder: Path, saves: int) -> None:
+    save = training.save_checkpoint
+    done = 0
+
+    def save_and_die(*arguments: Any) -> None:
+        nonlocal done
+        save(*arguments)
+        done += 1
+        if done == saves:
+            die()
+
+    training.save_checkpoint = save_and_die
+    train(folder, TwoGroups())
+
+
+def test_two_optimisers_and_random_mending_go_on_exactly(tmp_path: Path, steps: list[int]) -> None:
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    for folder in (killed, whole):
+        folder.mkdir()
+    train(whole, TwoGroups())
+    steps.clear()
+    assert in_process(train_two_groups, killed, 5) == -signal.SIGKILL
+    checkpoint = killed / "run.checkpoint"
+    with safe_open(checkpoint, framework="pt") as file:
+        description = file.metadata()
+    tensors = load_file(checkpoint)
+    for group in ("student", "judge"):
+        without = {k: v for k, v in tensors.items() if not k.startswith(f"optimiser.{group}.")}
+        assert len(without) < len(tensors)
+        write_tensors(checkpoint, without, description)
+        with pytest.raises(BlemishError, match=r"run\.checkpoint is damaged; delete it"):
+            train(killed, TwoGroups(), resume=True)
+    write_tensors(checkpoint, tensors, description)
+    train(killed, TwoGroups(), resume=True)
+    assert len(steps) == 2 * (STEPS - 5)
+    assert_same_run(killed, whole)
 
 
 def test_resuming_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -314,7 +420,7 @@ def test_a_checkpoint_that_lacks_something_is_damaged(tmp_path: Path) -> None:
         ({name: value for name, value in tensors.items() if not name.startswith("best")}, description),
         ({name: value for name, value in tensors.items() if not name.startswith("optimiser")}, description),
         (tensors | {moment: torch.ones(3)}, description),
-        (tensors | {"optimiser.0.99.exp_avg": torch.ones(3)}, description),
+        (tensors | {"optimiser.student.99.exp_avg": torch.ones(3)}, description),
     ]
     for changed, said in spoilt:
         write_tensors(checkpoint, changed, said)

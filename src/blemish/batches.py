@@ -67,8 +67,8 @@ class Batches:
         images: uint8 [N, S, S, 3]; may be a memory map.
 
     Attributes:
-        least: how many images a training batch needs: BatchNorm takes no single image whose map is one
-            pixel, and each process has its share of the batch.
+        least: how many images a training batch needs: as many as the model says, and BatchNorm takes no
+            single image whose map is one pixel, of which each process has its share.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Batches:
         budget = config.cache_gigabytes * 1e9 - (0 if isinstance(images, np.memmap) else images.nbytes)
         first = self._compute(np.arange(min(2, len(images))))
         one_pixel = any(f.ndim == 4 and f.shape[2] * f.shape[3] == 1 for f in first)
-        self.least = accelerator.num_processes + 1 if one_pixel else 1
+        self.least = max(model.least_batch, accelerator.num_processes + 1 if one_pixel else 1)
         bytes_each = sum(f[0].numel() * f.element_size() for f in first)
         if 0 < bytes_each * len(images) <= budget:
             self.cache = [torch.empty(len(images), *f.shape[1:], dtype=f.dtype) for f in first]

@@ -7,6 +7,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ from blemish.datasets import Dataset
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import load_frames
 from blemish.errors import BlemishError, ConfigError
-from blemish.images import frame_digest, image_size, visible_share
+from blemish.images import MIN_SIDE, frame_digest, image_size, visible_share
+from blemish.models.config import ModelConfig
 from blemish.models.registry import model_class
 from blemish.models.weights import RANDOM, WeightsSource, find_weights
 from blemish.progress import progress_bar
@@ -89,12 +91,11 @@ def fit_dataset(
             f"The crop shows the network {share:.0%} of {samples[0].path.name}; "
             "set frame.crop=none to show it whole images."
         )
-    height, width = image_size(samples[0].path)
-    if not backbone and max(height, width) < config.frame.size:
-        say(
-            f"{samples[0].path.name} is enlarged from {height} x {width} pixels to {config.frame.size}; "
-            f"frame.resize={min(height, width)} would cost less."
-        )
+    width, height = image_size(samples[0].path)
+    if not backbone and max(width, height) < config.frame.size:
+        enlarged = f"{samples[0].path.name} is enlarged from {width} x {height} to {config.frame.size} pixels"
+        cheaper = _largest_size(config.model, min(width, height))
+        say(f"{enlarged}; frame.resize={cheaper} would cost less." if cheaper else f"{enlarged}.")
     return _fit_images(
         images, dataset.name, config, out, checkpoint, log, source, resume=resume, quiet=quiet, say=say
     )
@@ -151,6 +152,8 @@ def _fit_images(
         resume=resume,
         quiet=quiet,
     )
+    if summary.unhealthy:
+        say(f"Training ended while {summary.unhealthy}; train for more epochs or on more images.")
     engine = TorchEngine(model)
     with progress_bar("Calibrating", len(hold_out), quiet=quiet) as advance:
         scores: list[float] = []
@@ -188,6 +191,15 @@ def _fit_images(
             leftover.unlink(missing_ok=True)
     processes.wait_for_everyone()
     return detector
+
+
+def _largest_size(model: ModelConfig, limit: int) -> int | None:
+    """The largest frame up to `limit` pixels that a model takes."""
+    for size in range(limit, MIN_SIDE - 1, -1):
+        with suppress(ValueError):
+            model.check_image_size(size)
+            return size
+    return None
 
 
 def _check_out(out: Path, resume: bool) -> tuple[Path, Path]:

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -39,6 +39,7 @@ class TrainingSummary:
     """What training did: for the model file and the user.
 
     The weights kept are those of the end of `kept_epoch`, where the held-out images had `validation_loss`.
+    `unhealthy` is what `AnomalyModel.after_batch` said of the last batch.
     """
 
     epochs: int
@@ -48,7 +49,8 @@ class TrainingSummary:
     seconds_per_epoch: float
     peak_memory_mb: float | None
     precision: str
-    processes: int = field(default=1)
+    processes: int = 1
+    unhealthy: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -133,16 +135,20 @@ def train(
         )
         advance = stack.enter_context(progress_bar("Training", total, done=position.step, quiet=quiet))
 
+        saved_step = position.step
+
         def save() -> None:
+            nonlocal saved_step
             if not all(value.isfinite().all() for value in model.state_dict().values()):
                 return
+            saved_step = position.step
             position.seconds = time.monotonic() - started
             if accelerator.is_main_process:
                 position.log_bytes = log_file.tell()
                 save_checkpoint(checkpoint, fingerprint, position, model, best, optimisers)
 
         saved_at = epoch_started = time.monotonic()
-        note = ""
+        note = collapse = ""
         model.train()
         while position.step < total:
             epoch, batch_number = divmod(position.step, steps_per_epoch)
@@ -159,15 +165,18 @@ def train(
             position.step += 1
             for name, value in losses.items():
                 position.losses[name] = position.losses.get(name, 0.0) + value / steps_per_epoch
+            if broken := _not_finite(losses):
+                raise _collapsed(broken, epoch, saved_step // steps_per_epoch, checkpoint)
             _write(log_file, {"step": position.step, "losses": losses})
-            collapse = _not_finite(losses) or model.after_batch(losses)
+            collapse = model.after_batch(losses)
             position.unhealthy = position.unhealthy + 1 if collapse else 0
-            if position.unhealthy == PATIENCE or _not_finite(losses):
-                raise _collapsed(collapse, epoch + 1, checkpoint)
+            if position.unhealthy == PATIENCE:
+                raise _collapsed(collapse, epoch, saved_step // steps_per_epoch, checkpoint)
             if position.step % steps_per_epoch == 0:
                 validation_loss = _validate(model, batches, validation_indices, config.batch_size)
                 if not math.isfinite(validation_loss):
-                    raise _collapsed(f"the validation loss is {validation_loss}", epoch + 1, checkpoint)
+                    broken = f"the validation loss is {validation_loss}"
+                    raise _collapsed(broken, epoch, saved_step // steps_per_epoch, checkpoint)
                 if config.select == "last" or validation_loss < position.kept_loss:
                     position.kept_loss, position.kept_epoch = validation_loss, epoch + 1
                     best = _snapshot(model) if config.select == "best" else {}
@@ -183,16 +192,15 @@ def train(
                 accelerator.log(position.losses | {"validation_loss": validation_loss}, step=position.step)
                 note = f"epoch {epoch + 1}, validation loss {validation_loss:.4f}"
             advance(note=note)
-            if stop:
-                save()
-                raise Interrupted(
-                    f"Stopped after epoch {position.step / steps_per_epoch:.1f} of {config.epochs}; "
-                    "the same command with --resume goes on from there."
-                )
-            due = position.step == total or time.monotonic() - saved_at >= config.checkpoint_seconds
-            if (due and not collapse) or (position.unhealthy == 1 and not checkpoint.exists()):
+            due = stop or time.monotonic() - saved_at >= config.checkpoint_seconds
+            if position.step == total or not checkpoint.exists() if collapse else due:
                 save()
                 saved_at = time.monotonic()
+            if stop:
+                raise Interrupted(
+                    f"Stopped after epoch {saved_step / steps_per_epoch:.1f} of {config.epochs}; "
+                    "the same command with --resume goes on from there."
+                )
 
     if best:
         model.load_state_dict(best)
@@ -207,6 +215,7 @@ def train(
         peak_memory_mb=peak_memory_mb(),
         precision="bf16" if mixed_precision == "bf16" else "fp32",
         processes=accelerator.num_processes,
+        unhealthy=collapse,
     )
 
 
@@ -270,15 +279,15 @@ def _not_finite(losses: dict[str, float]) -> str:
     return f"the loss {broken[0]}" if broken else ""
 
 
-def _collapsed(reason: str, epoch: int, checkpoint: Path) -> BlemishError:
+def _collapsed(reason: str, epoch: int, saved_epochs: int, checkpoint: Path) -> BlemishError:
     remedy = "lower training.learning_rate or set training.precision to fp32"
     if checkpoint.exists():
+        end_there = f"end there with --resume --epochs {saved_epochs}, " if saved_epochs else ""
         remedy = (
             f"{checkpoint} holds the state before that. Go on from there with --resume and a lower "
-            f"training.learning_rate or training.precision=fp32, end there with --resume --epochs "
-            f"{max(1, epoch - 1)}, or delete it and start afresh"
+            f"training.learning_rate or training.precision=fp32, {end_there}or delete it and start afresh"
         )
-    return BlemishError(f"Training collapsed in epoch {epoch}: {reason}; {remedy}.")
+    return BlemishError(f"Training collapsed in epoch {epoch + 1}: {reason}; {remedy}.")
 
 
 def _write(log: TextIO, entry: dict[str, Any]) -> None:

@@ -52,7 +52,12 @@ class AnomalyModel(nn.Module):
     """Base of all models. A subclass is made from its config and the side S of its images in pixels.
 
     `forward` is the single way to score an image: evaluation, prediction and every export run it.
+
+    Attributes:
+        least_batch: how many images a training batch needs.
     """
+
+    least_batch = 1
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Score images.

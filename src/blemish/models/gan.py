@@ -13,7 +13,7 @@ from blemish.models.gan_config import GANConfig, LatentGANConfig
 from blemish.models.gradcam import grad_cam
 from blemish.models.smoothing import smooth
 
-LEAST_SPREAD = 0.01  # reconstructions that vary less than this share of the images are all the same
+LEAST_SPREAD = 0.002  # reconstructions that vary less than this share of the images are all the same
 
 
 class Redrawn(NamedTuple):
@@ -31,6 +31,8 @@ class GAN(AnomalyModel):
     Attributes:
         generator: with a property `cam_layer`, the module whose output [B, C, h, w] Grad-CAM weighs.
     """
+
+    least_batch = 2  # one image has no spread
 
     def __init__(
         self, config: GANConfig, image_size: int, generator: nn.Module, discriminator: nn.Module

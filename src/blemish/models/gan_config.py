@@ -95,4 +95,4 @@ class SAGANConfig(LatentGANConfig):
 
 def _check_power_of_two(method: str, size: int) -> None:
     if size < 32 or size & (size - 1):
-        raise ValueError(f"{method} takes images of 32, 64, 128 or 256 pixels, not {size}; set frame.resize")
+        raise ValueError(f"{method} takes images of 32, 64, 128, ... pixels, not {size}; set frame.resize")
