@@ -17,8 +17,12 @@ from safetensors.torch import load_file
 from blemish import modelfile, training
 from blemish.errors import Interrupted
 from blemish.fitting import fit_dataset
+from blemish.models.base import AnomalyModel
+from blemish.models.gan_config import SAGANConfig
+from blemish.models.sagan import SAGAN
 from helpers import (
     PROCESSES,
+    SIZE,
     TinyModel,
     log_lines,
     same_tensors,
@@ -54,10 +58,21 @@ def fit(folder: Path, rank: int) -> None:
 
 
 def train(folder: Path, rank: int, *, resume: bool = False, plain: bool = False) -> None:
-    model = TinyModel(plain=plain)
+    train_model(TinyModel(plain=plain), folder, rank, resume=resume)
+
+
+def train_gan(folder: Path, rank: int) -> None:
+    """Whose discriminator starts anew after every batch."""
+    torch.manual_seed(0)
+    train_model(SAGAN(SAGANConfig(discriminator_floor=10), 32), folder, rank, size=32)
+
+
+def train_model(
+    model: AnomalyModel, folder: Path, rank: int, *, resume: bool = False, size: int = SIZE
+) -> None:
     training.train(
         model,
-        textures(11),
+        textures(11, size=size),
         np.arange(9),
         np.arange(9, 11),
         tiny_training(),
@@ -79,7 +94,7 @@ def train_interrupted(folder: Path, rank: int) -> None:
     steps = 0
     agree = training._agree
 
-    def interrupt(*arguments: Any) -> tuple[float, bool]:
+    def interrupt(*arguments: Any) -> tuple[dict[str, float], bool]:
         nonlocal steps
         steps += 1
         if steps == 4 and rank == 1:
@@ -95,7 +110,7 @@ def train_interrupted(folder: Path, rank: int) -> None:
     train(folder, rank, resume=True)
 
 
-WORK = {"fit": fit, "train": train, "plain": train_plain, "interrupted": train_interrupted}
+WORK = {"fit": fit, "train": train, "plain": train_plain, "interrupted": train_interrupted, "gan": train_gan}
 
 
 def all_in_one(folder: Path, rank: int, port: int) -> None:
@@ -152,6 +167,13 @@ def test_two_processes_train_as_one_does(folder: Path, tmp_path: Path) -> None:
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
     for key in ("validation_loss", "learning_rate"):
         assert [line[key] for line in two] == pytest.approx([line[key] for line in one], rel=1e-4)
+
+
+def test_processes_agree_on_both_networks_of_a_gan_and_on_mending_them(folder: Path) -> None:
+    weights = [load_file(folder / "gan" / f"weights{rank}") for rank in range(COUNT)]
+    assert same_tensors(weights[0], weights[1])
+    lines = log_lines(folder / "gan" / "log.jsonl")
+    assert lines[-1]["losses"]["contextual"] < lines[0]["losses"]["contextual"]
 
 
 def test_ctrl_c_in_one_process_stops_all_and_resuming_is_exact(folder: Path) -> None:
