@@ -92,7 +92,7 @@ def train_plain(folder: Path, rank: int) -> None:
 def train_interrupted(folder: Path, rank: int) -> None:
     """Ctrl-C reaches the second process only, in the fifth of nine steps; then both resume."""
     steps = 0
-    agree = training._agree
+    agree = training.agree
 
     def interrupt(*arguments: Any) -> tuple[dict[str, float], bool]:
         nonlocal steps
@@ -101,12 +101,12 @@ def train_interrupted(folder: Path, rank: int) -> None:
             signal.raise_signal(signal.SIGINT)
         return agree(*arguments)
 
-    training._agree = interrupt
+    training.agree = interrupt
     try:
         train(folder, rank)
     except Interrupted:
         (folder / f"interrupted{rank}").touch()
-    training._agree = agree
+    training.agree = agree
     train(folder, rank, resume=True)
 
 

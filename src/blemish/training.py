@@ -4,23 +4,19 @@ Everything random is a function of the seed and the epoch, so a run that goes on
 the same weights as one that was never interrupted.
 """
 
-import io
-import json
 import math
-import os
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast, set_seed
-from torch import Tensor, nn
+from torch import Tensor
 
 from blemish.batches import Batches, count_batches, epoch_order, lone_image_named
 from blemish.checkpoint import Position, load_checkpoint, save_checkpoint
@@ -29,7 +25,9 @@ from blemish.errors import BlemishError, Interrupted
 from blemish.interruption import Interruption
 from blemish.machine import choose_precision, deterministic_kernels, peak_memory_mb
 from blemish.models.base import AnomalyModel, Batch
+from blemish.processes import agree, average_gradients
 from blemish.progress import progress_bar
+from blemish.training_log import open_log, write_entry
 
 PATIENCE = 100  # batches on end that must show a collapse before training stops
 
@@ -131,7 +129,7 @@ def train(
         steps_per_epoch = count_batches(len(train_indices), config.batch_size, batches.least)
         total = config.epochs * steps_per_epoch
         log_file = stack.enter_context(
-            _open_log(log, position.log_bytes, checkpoint, write=accelerator.is_main_process)
+            open_log(log, position.log_bytes, checkpoint, write=accelerator.is_main_process)
         )
         advance = stack.enter_context(progress_bar("Training", total, done=position.step, quiet=quiet))
 
@@ -161,13 +159,13 @@ def train(
             batch = batches.get(order[batch_number * config.batch_size : end])
             rate = config.learning_rate * config.lr_decay ** (position.step / total)
             losses = _train_batch(model, batch, optimisers, rate, accelerator)
-            losses, stop = _agree(accelerator, losses, interruption.asked)
+            losses, stop = agree(accelerator, losses, interruption.asked)
             position.step += 1
             for name, value in losses.items():
                 position.losses[name] = position.losses.get(name, 0.0) + value / steps_per_epoch
             if broken := _not_finite(losses):
                 raise _collapsed(broken, epoch, saved_step // steps_per_epoch, checkpoint)
-            _write(log_file, {"step": position.step, "losses": losses})
+            write_entry(log_file, {"step": position.step, "losses": losses})
             collapse = model.after_batch(losses)
             position.unhealthy = position.unhealthy + 1 if collapse else 0
             if position.unhealthy == PATIENCE:
@@ -188,7 +186,7 @@ def train(
                     "learning_rate": rate,
                     "seconds": round(time.monotonic() - epoch_started, 3),
                 }
-                _write(log_file, entry)
+                write_entry(log_file, entry)
                 accelerator.log(position.losses | {"validation_loss": validation_loss}, step=position.step)
                 note = f"epoch {epoch + 1}, validation loss {validation_loss:.4f}"
             advance(note=note)
@@ -244,34 +242,10 @@ def _train_batch(
             group["lr"] = rate
         optimiser.zero_grad()
         accelerator.backward(step.loss, inputs=parameters)
-        _average_gradients(accelerator, parameters)
+        average_gradients(accelerator, parameters)
         optimiser.step()
         for name, value in {step.group: step.loss, **step.parts}.items():
             values.setdefault(name, []).append(value.item())
-
-
-def _average_gradients(accelerator: Accelerator, parameters: list[nn.Parameter]) -> None:
-    """Give all processes the mean of their gradients.
-
-    A distributed wrapper would do so for one loss that reaches every parameter; the steps of a GAN reach
-    different ones each.
-    """
-    if accelerator.num_processes == 1:
-        return
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    mean = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
-    parts = mean.split([gradient.numel() for gradient in gradients])
-    for gradient, part in zip(gradients, parts, strict=True):
-        gradient.copy_(part.view(gradient.shape))
-
-
-def _agree(accelerator: Accelerator, losses: dict[str, float], stop: bool) -> tuple[dict[str, float], bool]:
-    """The mean losses of all processes, and whether any of them was asked to stop."""
-    if accelerator.num_processes == 1:
-        return losses, stop
-    values = torch.tensor([*losses.values(), float(stop)], device=accelerator.device)
-    *means, stops = accelerator.reduce(values, "mean").tolist()
-    return dict(zip(losses, means, strict=True)), stops > 0
 
 
 def _not_finite(losses: dict[str, float]) -> str:
@@ -290,11 +264,6 @@ def _collapsed(reason: str, epoch: int, saved_epochs: int, checkpoint: Path) -> 
     return BlemishError(f"Training collapsed in epoch {epoch + 1}: {reason}; {remedy}.")
 
 
-def _write(log: TextIO, entry: dict[str, Any]) -> None:
-    log.write(json.dumps(entry) + "\n")
-    log.flush()
-
-
 @torch.no_grad()
 def _validate(model: AnomalyModel, batches: Batches, rows: np.ndarray, batch_size: int) -> float:
     """Mean validation loss over the held-out rows, each counted once."""
@@ -309,20 +278,3 @@ def _validate(model: AnomalyModel, batches: Batches, rows: np.ndarray, batch_siz
         collected.append(batches.accelerator.gather(values)[: len(batch_rows)])
     model.train()
     return float(torch.cat(collected).mean())
-
-
-@contextmanager
-def _open_log(path: Path, keep_bytes: int, checkpoint: Path, *, write: bool) -> Iterator[TextIO]:
-    """Open the log for appending, cut back to what the checkpoint knew of it."""
-    if not write:
-        yield io.StringIO()
-        return
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.truncate(min(keep_bytes, path.stat().st_size))
-            file.seek(0, os.SEEK_END)
-            yield file
-    except BaseException:
-        if not checkpoint.exists():
-            path.unlink(missing_ok=True)
-        raise
