@@ -36,6 +36,8 @@ def measure(arguments: argparse.Namespace, method: str, held_out: str, seed: int
         "held_out": held_out,
         "seed": seed,
         "epochs": arguments.epochs,
+        "size": arguments.size,
+        "batch": arguments.batch,
         "auroc": evaluation.image["auroc"],
         "validation_loss": summary["validation_loss"],
         "seconds": summary["seconds"],
@@ -57,11 +59,13 @@ def main() -> None:
 
     lines = arguments.out.read_text().splitlines() if arguments.out.exists() else []
     rows = [json.loads(line) for line in lines]
-    done = {(row["method"], row["held_out"], row["seed"], row["epochs"]) for row in rows}
+    settings = {key: getattr(arguments, key) for key in ("epochs", "size", "batch")}
+    rows = [row for row in rows if settings.items() <= row.items()]
+    done = {(row["method"], row["held_out"], row["seed"]) for row in rows}
     for seed in arguments.seeds:
         for held_out in arguments.classes:
             for method in arguments.methods:
-                if (method, held_out, seed, arguments.epochs) in done:
+                if (method, held_out, seed) in done:
                     continue
                 row = measure(arguments, method, held_out, seed)
                 rows.append(row)

@@ -111,7 +111,13 @@ def test_the_checkpoint_is_of_the_last_healthy_batch(tmp_path: Path) -> None:
     assert same_tensors(weights, model.seen[4])
 
 
-@pytest.mark.parametrize("first", [1, 5, 6, 7])
+def test_a_run_that_was_never_healthy_leaves_no_checkpoint(tmp_path: Path) -> None:
+    said = collapse(tmp_path, Patient(range(1, 100)))
+    assert "checkpoint" not in said and "lower training.learning_rate" in said
+    assert not (tmp_path / "run.checkpoint").exists()
+
+
+@pytest.mark.parametrize("first", [2, 5, 6, 7])
 def test_without_a_checkpoint_the_first_ill_batch_makes_one(first: int, tmp_path: Path) -> None:
     model = Patient(range(first, 100))
     said = collapse(tmp_path, model, checkpoint_seconds=NEVER)
@@ -242,3 +248,9 @@ def test_the_weights_kept_are_those_of_the_epoch_that_select_says(
     assert summary.validation_loss == losses[kept - 1]
     assert same_tensors(model.state_dict(), model.seen[3 * kept])
     assert not model.training
+
+
+def test_a_run_that_is_told_to_end_within_an_epoch_says_what_it_kept(tmp_path: Path) -> None:
+    collapse(tmp_path, Patient(range(5, 100)), select="last")
+    summary = train(tmp_path, Patient(script=[0.25]), resume=True, epochs=1, select="last")
+    assert (summary.epochs, summary.kept_epoch, summary.validation_loss) == (1.33, 1.33, 0.25)  # step 4 of 3

@@ -541,3 +541,11 @@ def test_every_ablation_of_anotrans_trains_and_scores(
         found, maps = model.eval()(images)
     assert found.unique().numel() == 4 and maps.shape == (4, SIZE, SIZE) and maps.isfinite().all()
     assert model.explain(images).reconstruction.shape == images.shape
+
+
+def test_a_model_no_better_than_one_picture_for_all_is_told() -> None:
+    learned = np.full((5, 32, 32, 3), 100, np.uint8)
+    held_out = learned[:2] + np.uint8(51)  # 0.4 away in [-1, 1]
+    model = make("anotrans")
+    assert model.remark(learned, held_out, 0.39) == ""
+    assert "(error 0.400, 0.400 with their median); train it longer" in model.remark(learned, held_out, 0.4)

@@ -61,7 +61,7 @@ def fit(
         BlemishError: something given cannot be used; the message says what to do.
     """
     from blemish.config import build_config
-    from blemish.fitting import fit_dataset
+    from blemish.fitting import check_out, fit_dataset
 
     run = build_config(
         config,
@@ -73,6 +73,8 @@ def fit(
         training__deterministic=deterministic,
         false_alarm_rate=false_alarm_rate,
     )
+    if out is not None:
+        check_out(Path(out), resume)  # before anything is read or downloaded
     dataset = _dataset(data, held_out, data_root, say)
     options: dict[str, Any] = {
         "weights": weights,
@@ -143,7 +145,10 @@ def evaluate(
         ConfigError: `batchnorm_at_test` is wrong, or given beside a detector.
     """
     from blemish.evaluation import evaluate as evaluate_samples
+    from blemish.modelfile import read_metadata
 
+    if isinstance(detector, str | Path):
+        read_metadata(Path(detector))  # a wrong model is told before data are read or downloaded
     dataset = test_data(data, good, bad, held_out=held_out, data_root=data_root)
     if isinstance(detector, str | Path):
         detector = load(detector, batchnorm_at_test=batchnorm_at_test)

@@ -18,7 +18,7 @@ class Position:
 
     step: int = 0
     losses: dict[str, float] = field(default_factory=dict)  # means of the epoch so far
-    kept_epoch: int = 0
+    kept_epoch: float = 0
     kept_loss: float = float("inf")
     unhealthy: int = 0  # batches on end that showed a collapse
     log_bytes: int = 0

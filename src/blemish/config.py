@@ -68,6 +68,15 @@ class RunConfig(BaseModel):
     training: TrainingConfig = TrainingConfig()
     false_alarm_rate: float = Field(default=0.01, gt=0, lt=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _methods_defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(model := values.get("model"), ModelConfig):
+            for section, defaults in model.run_defaults.items():
+                if isinstance(given := values.get(section, {}), dict):
+                    values = values | {section: defaults | given}
+        return values
+
     @model_validator(mode="after")
     def _frame_suits_model(self) -> Self:
         self.model.check_image_size(self.frame.size)
@@ -96,14 +105,12 @@ def build_config(file: str | Path | None = None, assignments: Iterable[str] = ()
     for name, value in fields.items():
         if value is not None:
             _assign(values, name.replace("__", "."), value)
-    method = config_class(str(values.get("method", RunConfig.model_fields["method"].default)))
+    name = str(values.get("method", RunConfig.model_fields["method"].default))
+    method = config_class(name)
     try:
         model = method.model_validate(values.pop("model", {}))
     except ValidationError as error:
-        raise ConfigError(_sentence(error, "model.")) from None
-    for section, defaults in method.run_defaults.items():
-        if isinstance(given := values.get(section, {}), dict):
-            values[section] = defaults | given
+        raise ConfigError(_sentence(error, "model.", f" in {name}")) from None
     try:
         return RunConfig.model_validate(values | {"model": model})
     except ValidationError as error:
@@ -135,11 +142,11 @@ def _assign(values: dict[str, Any], name: str, value: Any) -> None:
     values[last] = value
 
 
-def _sentence(error: ValidationError, prefix: str = "") -> str:
+def _sentence(error: ValidationError, prefix: str = "", where: str = "") -> str:
     first = error.errors(include_url=False)[0]
     field = prefix + ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"There is no configuration field {field!r}; `blemish fit --help` and the docs list them."
+        return f"There is no configuration field {field!r}{where}; the docs (Training) list what there is."
     message = first["msg"].removeprefix("Value error, ")
     if not field:
         return f"{message}."

@@ -96,7 +96,7 @@ class Detector:
                 )
             detector.warning = WARNINGS[batchnorm_at_test]
             if batchnorm_at_test == "batch":
-                detector.batch_size = metadata.training["batch_size"]
+                detector.batch_size = metadata.training.get("batch_size", BATCH_SIZE)
         return detector
 
     @property

@@ -64,7 +64,7 @@ def fit_dataset(
         raise BlemishError('Fitting needs PyTorch: pip install "blemish[train]".')
     if os.environ.get("RANK", "0") != "0":  # one voice among several processes
         quiet, say = True, lambda message: None
-    checkpoint, log = _check_out(out, resume)
+    checkpoint, log = check_out(out, resume)
     _check_tracker(config.training.tracker)
     check_trainable(dataset)
     backbone = getattr(config.model, "backbone", None)
@@ -152,8 +152,9 @@ def _fit_images(
         resume=resume,
         quiet=quiet,
     )
-    if summary.unhealthy:
-        say(f"Training ended while {summary.unhealthy}; train for more epochs or on more images.")
+    remark = model.remark(images[learn], images[hold_out], summary.validation_loss)
+    if remark:
+        say(remark)
     engine = TorchEngine(model)
     with progress_bar("Calibrating", len(hold_out), quiet=quiet) as advance:
         scores: list[float] = []
@@ -171,7 +172,7 @@ def _fit_images(
         calibration=Calibration(np.array(scores), config.false_alarm_rate).to_dict(),
         map_peaks=peaks,
         teacher=teacher,
-        training=config.training.model_dump(mode="json") | {"summary": summary.to_dict()},
+        training=config.training.model_dump(mode="json") | {"summary": summary.to_dict(), "remark": remark},
         data={
             "name": name,
             "images": len(images),
@@ -202,8 +203,12 @@ def _largest_size(model: ModelConfig, limit: int) -> int | None:
     return None
 
 
-def _check_out(out: Path, resume: bool) -> tuple[Path, Path]:
-    """Refuse an output file that cannot be written, before any work is done; name checkpoint and log."""
+def check_out(out: Path, resume: bool) -> tuple[Path, Path]:
+    """Refuse an output file that cannot be written, before any work is done; name checkpoint and log.
+
+    Raises:
+        BlemishError: the file cannot be written, or the checkpoint beside it does not go with `resume`.
+    """
     if out.suffix != ".safetensors":
         raise BlemishError(f"The model file {out} must end in .safetensors.")
     if not out.parent.is_dir():

@@ -29,26 +29,25 @@ from blemish.processes import agree, average_gradients
 from blemish.progress import progress_bar
 from blemish.training_log import open_log, write_entry
 
-PATIENCE = 100  # batches on end that must show a collapse before training stops
+PATIENCE = 500  # batches on end that must show a collapse before training stops
 
 
 @dataclass(frozen=True)
 class TrainingSummary:
     """What training did: for the model file and the user.
 
-    The weights kept are those of the end of `kept_epoch`, where the held-out images had `validation_loss`.
-    `unhealthy` is what `AnomalyModel.after_batch` said of the last batch.
+    The weights kept are those after `kept_epoch` epochs, with which the held-out images have
+    `validation_loss`.
     """
 
-    epochs: int
-    kept_epoch: int
+    epochs: float
+    kept_epoch: float
     validation_loss: float
     seconds: float
     seconds_per_epoch: float
     peak_memory_mb: float | None
     precision: str
-    processes: int = 1
-    unhealthy: str = ""
+    processes: int
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -146,7 +145,7 @@ def train(
                 save_checkpoint(checkpoint, fingerprint, position, model, best, optimisers)
 
         saved_at = epoch_started = time.monotonic()
-        note = collapse = ""
+        note = ""
         model.train()
         while position.step < total:
             epoch, batch_number = divmod(position.step, steps_per_epoch)
@@ -191,7 +190,9 @@ def train(
                 note = f"epoch {epoch + 1}, validation loss {validation_loss:.4f}"
             advance(note=note)
             due = stop or time.monotonic() - saved_at >= config.checkpoint_seconds
-            if position.step == total or not checkpoint.exists() if collapse else due:
+            if collapse:  # keep what there is from before; where there is nothing, what is nearest to it
+                due = not checkpoint.exists() and (stop or position.unhealthy == 1 < position.step)
+            if due or position.step == total:
                 save()
                 saved_at = time.monotonic()
             if stop:
@@ -200,12 +201,16 @@ def train(
                     "the same command with --resume goes on from there."
                 )
 
+        if config.select == "last" and position.step % steps_per_epoch:  # told to end within an epoch
+            position.kept_loss = _validate(model, batches, validation_indices, config.batch_size)
+            position.kept_epoch = round(position.step / steps_per_epoch, 2)
+
     if best:
         model.load_state_dict(best)
     model.eval()
     seconds = time.monotonic() - started
     return TrainingSummary(
-        epochs=config.epochs,
+        epochs=max(config.epochs, position.kept_epoch),
         kept_epoch=position.kept_epoch,
         validation_loss=position.kept_loss,
         seconds=round(seconds, 1),
@@ -213,7 +218,6 @@ def train(
         peak_memory_mb=peak_memory_mb(),
         precision="bf16" if mixed_precision == "bf16" else "fp32",
         processes=accelerator.num_processes,
-        unhealthy=collapse,
     )
 
 

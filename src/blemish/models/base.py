@@ -101,6 +101,15 @@ class AnomalyModel(nn.Module):
         """Per-image quantities that training never changes, each [B, ...]; the loop may cache them."""
         return ()
 
+    def remark(self, learned: np.ndarray, held_out: np.ndarray, validation_loss: float) -> str:
+        """What the user should know of a finished training, as a sentence, or "".
+
+        Args:
+            learned, held_out: uint8 [N, S, S, 3] images.
+            validation_loss: mean over the held-out ones.
+        """
+        return ""
+
     def load_teacher(self, weights: dict[str, Tensor]) -> None:
         """Fill the pre-trained part with ImageNet weights; only asked of models with a backbone."""
         raise NotImplementedError

@@ -12,7 +12,7 @@ def pyramid(image_size: int) -> tuple[nn.Sequential, int, int]:
 
     Returns:
         The layers, from images [B, 3, S, S] to [B, channels, remaining, remaining]; the channels; and
-        the remaining size, which is 4, or 3 at 96 pixels.
+        the remaining size: 4 for powers of two, 3 at 96 pixels, 2 at 160.
     """
     channels, remaining = 64, image_size // 2
     layers = nn.Sequential(nn.Conv2d(3, channels, 4, 2, 1, bias=False), nn.LeakyReLU(0.2))

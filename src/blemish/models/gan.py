@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from blemish.models.gan_config import GANConfig, LatentGANConfig
 from blemish.models.gradcam import grad_cam
 from blemish.models.smoothing import smooth
 
+MANY = 500  # images are enough for a median picture
 LEAST_SPREAD = 0.002  # reconstructions that vary less than this share of the images are all the same
 
 
@@ -110,6 +112,17 @@ class GAN(AnomalyModel):
         """The contextual loss (AnoTrans eq. 6) of each image, float32 [B]."""
         images = to_unit_range(batch.images)
         return (images - self.redraw(images).images.float()).abs().mean(dim=(1, 2, 3))
+
+    def remark(self, learned: np.ndarray, held_out: np.ndarray, validation_loss: float) -> str:
+        """See `AnomalyModel.remark`: whether one picture for all images would be redrawn as well."""
+        picture = np.median(learned[:MANY], axis=0)
+        one_for_all = float(np.abs(held_out[:MANY] - picture).mean() / 127.5)
+        if validation_loss < one_for_all:
+            return ""
+        return (
+            f"The model redraws held-out images no better than one picture for all of them would (error "
+            f"{validation_loss:.3f}, {one_for_all:.3f} with their median); train it longer with --epochs."
+        )
 
     def explain(self, images: Tensor) -> Explanation:
         """See `AnomalyModel.explain`. Grad-CAM of the score over the generator's last features; AnoTrans

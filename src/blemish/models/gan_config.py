@@ -65,6 +65,11 @@ class LatentGANConfig(GANConfig):
 class GANomalyConfig(GANConfig):
     """GANomaly (Akcay et al., ACCV 2018). The score is the distance of two latent vectors alone."""
 
+    run_defaults: ClassVar[dict[str, dict[str, Any]]] = {
+        "frame": GANConfig.run_defaults["frame"],
+        "training": GANConfig.run_defaults["training"] | {"epochs": 15},
+    }
+
     def check_image_size(self, size: int) -> None:
         """A power of two from 32 on."""
         _check_power_of_two("ganomaly", size)

@@ -1,0 +1,70 @@
+"""blemish evaluate"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from blemish.cli.app import app
+from blemish.cli.options import DataRoot, HeldOut, Model, Quiet, Rate, say
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  blemish evaluate screw.safetensors mvtec/screw --report screw.html
+  blemish evaluate parts.safetensors --good good/ --bad bad/ --json
+"""
+)
+def evaluate(
+    model: Model,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATA]",
+            help="A folder with test/ inside (MVTec layout) or a .csv table; with --held-out a folder of "
+            "class folders, cifar10 or stl10.",
+        ),
+    ] = None,
+    good: Annotated[Path | None, typer.Option(help="Instead of DATA: a folder of good images.")] = None,
+    bad: Annotated[Path | None, typer.Option(help="Instead of DATA: a folder of defective images.")] = None,
+    held_out: HeldOut = None,
+    data_root: DataRoot = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a report page.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON.")] = False,
+    false_alarm_rate: Rate = None,
+    batchnorm_at_test: Annotated[
+        str | None,
+        typer.Option(
+            metavar="eval|instance|batch",
+            help="Show what BatchNorm's statistics do to the numbers of a GAN: running ones (eval), those of "
+            "each image, or those of each test batch, which leak the label. [default: the model's own]",
+        ),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model on labelled images."""
+    from blemish.api import evaluate, load, test_data
+    from blemish.modelfile import read_metadata
+    from blemish.progress import progress_bar
+
+    read_metadata(model)  # a wrong model is told before data are read or downloaded
+    dataset = test_data(data, good, bad, held_out=held_out, data_root=data_root, say=say(quiet))
+    detector = load(model, false_alarm_rate=false_alarm_rate, batchnorm_at_test=batchnorm_at_test)
+    with progress_bar("Scoring", len(dataset.test), quiet=quiet) as advance:
+        evaluation = evaluate(detector, dataset, progress=lambda done, total: advance())
+    if as_json:
+        print(json.dumps(evaluation.to_dict(), indent=2))
+    else:
+        from blemish.report.text import summary
+
+        print(summary(evaluation))
+    if report:
+        from blemish.report import write_report
+
+        write_report(evaluation, detector, report)
+        if not as_json:
+            print(f"Report: {report}")
+    if evaluation.unreadable:
+        raise typer.Exit(1)

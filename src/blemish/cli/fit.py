@@ -1,0 +1,104 @@
+"""blemish fit"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from blemish.cli.app import app
+from blemish.cli.options import DataRoot, HeldOut, Quiet, Rate, say
+
+FIT_EXAMPLES = """\b
+Examples:
+  blemish fit good/ --out parts.safetensors
+  blemish fit mvtec/screw --out screw.safetensors --backbone resnet34 --seed 1
+  blemish fit cifar10/ --held-out cat --method anotrans --set frame.resize=32 --out cat.safetensors
+  blemish fit parts.csv --out parts.safetensors --set training.epochs=50 --set frame.crop=256
+  accelerate launch --multi_gpu -m blemish fit good/ --out parts.safetensors
+"""
+
+
+@app.command(epilog=FIT_EXAMPLES)
+def fit(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder of good images, a folder with train/good inside (MVTec layout), or a .csv table "
+            "with the columns path, label, mask, split; with --held-out a folder of class folders, cifar10 "
+            "or stl10.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .safetensors file to write.")],
+    held_out: HeldOut = None,
+    data_root: DataRoot = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="gtrans, anotrans, ganomaly, skip_ganomaly or sagan. [default: gtrans]"),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="efficientnet_lite0 (weights installed), efficientnet_lite1/2, resnet18, resnet34, "
+            "wide_resnet50_2 or any timm model with feature maps; for gtrans. [default: efficientnet_lite0]"
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The backbone's ImageNet weights: .safetensors or .pth."),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Passes over the images. [default: 300 for gtrans, 15 or 25 for the others]"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")] = None,
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Only repeatable kernels.")] = False,
+    false_alarm_rate: Rate = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Sections [frame], [model], [training].")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any configuration field; repeatable."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave unreadable files out, and list them.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Learn what normal looks like from good images.
+
+    Some of the images are held out: they calibrate the false-alarm rate and, for gtrans, choose the epoch.
+    Ctrl-C saves a checkpoint; the same command with --resume goes on.
+    """
+    from blemish.api import fit
+
+    quiet = quiet or int(os.environ.get("RANK", "0")) > 0  # one voice among several processes
+    detector = fit(
+        data,
+        held_out=held_out,
+        data_root=data_root,
+        out=out,
+        config=config,
+        assignments=assignments or [],
+        weights=weights,
+        resume=resume,
+        skip_unreadable=skip_unreadable,
+        quiet=quiet,
+        say=say(quiet),
+        method=method,
+        backbone=backbone,
+        epochs=epochs,
+        seed=seed,
+        deterministic=deterministic or None,
+        false_alarm_rate=false_alarm_rate,
+    )
+    if not quiet:
+        summary = detector.metadata["training"]["summary"]
+        print(
+            f"Wrote {out}: weights of epoch {summary['kept_epoch']} of {summary['epochs']}, "
+            f"{summary['seconds']:.0f} s of training ({summary['seconds_per_epoch']:.2g} s an epoch)."
+        )
+        say(quiet)(detector.calibration.note)

@@ -1,0 +1,39 @@
+"""Options that several commands share."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model file: .safetensors from fit, .onnx from export.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no remarks.")]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        "--false-alarm-rate",
+        metavar="RATE",
+        help="Share of good images that may be called anomalous, such as 0.01.",
+    ),
+]
+HeldOut = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLASS", help="DATA is class folders, cifar10 or stl10; this class is the abnormal one."
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Where cifar10 and stl10 lie or are downloaded to. [default: ~/.cache/blemish]",
+    ),
+]
+
+
+def say(quiet: bool) -> Any:
+    """Remarks go to standard error, so that standard output stays data."""
+    return lambda message: print(message, file=sys.stderr) if message and not quiet else None

@@ -1,0 +1,81 @@
+"""blemish predict"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from blemish.cli.app import app
+from blemish.cli.options import Model, Quiet, Rate, say
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  blemish predict parts.safetensors part.png
+  blemish predict parts.safetensors new/ --csv out.csv --overlays out/
+  find new/ -name '*.png' | blemish predict parts.safetensors - --jsonl out.jsonl
+
+\b
+Exit codes: 0 done, 1 some images could not be scored (their rows say why), 2 stopped by what the message
+names. A --csv or --jsonl file takes its name when it is complete.
+"""
+)
+def predict(
+    model: Model,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUTS...", help="Images, folders, patterns, or - for a list on stdin."),
+    ],
+    csv_file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write rows as CSV.")] = None,
+    jsonl_file: Annotated[
+        Path | None, typer.Option("--jsonl", metavar="FILE", help="Write rows as JSON lines.")
+    ] = None,
+    overlays: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write heat maps over the images, one fixed scale.")
+    ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write image, reconstruction, error map and Grad-CAM of a GAN."),
+    ] = None,
+    maps: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write each raw anomaly map, float32, as .npy.")
+    ] = None,
+    false_alarm_rate: Rate = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images scored at once.")] = 16,
+    quiet: Quiet = False,
+) -> None:
+    """Judge images: score, p-value, verdict, heat map.
+
+    Rows of path, score, p_value, is_anomalous and error go to standard output as CSV unless --csv or
+    --jsonl is given.
+    """
+    from blemish.api import load
+    from blemish.prediction import STANDARD_INPUT, expand_inputs, predict_to_files
+    from blemish.progress import progress_bar
+
+    paths: Any = expand_inputs(inputs)
+    if STANDARD_INPUT not in inputs:
+        paths = list(paths)
+    total = len(paths) if isinstance(paths, list) else None
+    detector = load(model, false_alarm_rate=false_alarm_rate)
+    with progress_bar("Scoring", total, quiet=quiet) as advance:
+        counts = predict_to_files(
+            detector,
+            paths,
+            batch_size=batch_size,
+            csv_file=csv_file,
+            jsonl_file=jsonl_file,
+            overlays=overlays,
+            explain=explain,
+            maps=maps,
+            rows_to=None if csv_file or jsonl_file else sys.stdout,
+            advance=advance,
+        )
+    say(quiet)(
+        f"{counts['images']} images: {counts['anomalous']} anomalous, {counts['errors']} could not be scored."
+    )
+    say(quiet)(detector.calibration.note)
+    if counts["errors"]:
+        raise typer.Exit(1)
