@@ -4,6 +4,8 @@ from torch import Tensor, nn
 
 from blemish.models.batchnorm import BatchNorm2d
 
+FEATURES = 100  # length of f(x)
+
 
 def pyramid(image_size: int) -> tuple[nn.Sequential, int, int]:
     """Strided convolutions that halve an image, and double the channels, until at most 4 pixels remain.
@@ -32,17 +34,16 @@ class Discriminator(nn.Module):
 
     Args:
         image_size: S.
-        feature_size: length of f(x).
     """
 
-    def __init__(self, image_size: int, feature_size: int = 100) -> None:
+    def __init__(self, image_size: int) -> None:
         super().__init__()
         self.pyramid, channels, remaining = pyramid(image_size)
-        self.feature = nn.Conv2d(channels, feature_size, remaining, bias=False)
-        self.classifier = nn.Conv2d(feature_size, 1, 3, padding=1, bias=False)
+        self.feature = nn.Conv2d(channels, FEATURES, remaining, bias=False)
+        self.classifier = nn.Conv2d(FEATURES, 1, 3, padding=1, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images float [B, 3, S, S] in [-1, 1] to the logit of being real [B] and f(x) [B, feature_size].
+        """Images float [B, 3, S, S] in [-1, 1] to the logit of being real [B] and f(x) [B, 100].
 
         The authors' last layer, a sigmoid, is left to `binary_cross_entropy_with_logits`.
         """
