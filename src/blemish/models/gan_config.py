@@ -55,7 +55,7 @@ class LatentGANConfig(GANConfig):
         score_weight: of the reconstruction error in the score; the latent distance has the rest.
         latent_trains_discriminator: the discriminator minimises the latent loss too, as in the code of all
             three methods; the papers print one loss for both networks. Without it the discriminator drives
-            its features apart without bound, and AnoTrans's generator never gets past a constant picture.
+            its features apart without bound, and AnoTrans's generator stayed at one picture in our runs.
     """
 
     score_weight: float = Field(default=0.9, ge=0, le=1)
