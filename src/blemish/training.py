@@ -196,6 +196,7 @@ def train(
                 save()
                 saved_at = time.monotonic()
             if stop:
+                accelerator.wait_for_everyone()  # one process writes the checkpoint: it is there for all
                 raise Interrupted(
                     f"Stopped after epoch {saved_step / steps_per_epoch:.1f} of {config.epochs}; "
                     "the same command with --resume goes on from there."
