@@ -15,7 +15,7 @@ from blemish.config import RunConfig, TrainingConfig, build_config
 from blemish.datasets import Dataset, Sample
 from blemish.detector import Detector
 from blemish.fitting import fit_dataset
-from blemish.models.base import AnomalyModel, Batch, Step
+from blemish.models.base import Batch, Step, TrainedModel
 
 BACKBONE = "test_resnet"
 SIZE = 64
@@ -69,7 +69,7 @@ def small_fit(folder: Path, *, count: int = 8, seed: int = 0, **fields: Any) -> 
     return fit_dataset(dataset, small_config(**fields), out, weights="random", quiet=True), out
 
 
-class TinyModel(AnomalyModel):
+class TinyModel(TrainedModel):
     """A frozen and a trained part; BatchNorm and dropout make exact resuming hard, unless it is plain."""
 
     def __init__(self, *, plain: bool = False) -> None:

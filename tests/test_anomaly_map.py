@@ -58,7 +58,7 @@ def test_equal_features_give_zero_without_nan(alpha: str) -> None:
     config = GTransConfig.model_validate({"alpha": alpha})
     same = features(0)
     same[0][:, :, :4] = 0  # positions where no channel is active
-    assert AnomalyMap(config)(same, same, 32).abs().max() < 1e-9
+    assert AnomalyMap(config, 32)(same, same).abs().max() < 1e-9
     for level in same:
         assert torch.equal(distance(level, level), torch.zeros_like(level[:, 0]))
         if alpha != "fixed":
@@ -69,7 +69,7 @@ def test_equal_features_give_zero_without_nan(alpha: str) -> None:
 def test_silent_features_on_one_side_only_give_finite_maps() -> None:
     silent = [torch.zeros_like(level) for level in features(0)]
     for teacher, student in ((silent, features(0)), (features(0), silent)):
-        assert torch.isfinite(AnomalyMap(GTransConfig())(teacher, student, 32)).all()
+        assert torch.isfinite(AnomalyMap(GTransConfig(), 32)(teacher, student)).all()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def literal_resize(image: np.ndarray, size: int) -> np.ndarray:
 
 def test_the_whole_map_is_eq_15_to_18_combined_by_p6_and_smoothed() -> None:
     size, teacher, student = 32, features(0), features(1)
-    maps = AnomalyMap(GTransConfig())(teacher, student, size).numpy()
+    maps = AnomalyMap(GTransConfig(), size)(teacher, student).numpy()
     for image in range(2):
         levels = []
         for f_g, f_m in zip(teacher, student, strict=True):
@@ -118,3 +118,10 @@ def test_the_whole_map_is_eq_15_to_18_combined_by_p6_and_smoothed() -> None:
             levels.append(0.1 * cos * mse / (mse + 0.1 * cos) * literal_resize(p, size))
         literal = gaussian_filter(levels[0] * levels[2] + levels[1] * levels[2], 4)
         np.testing.assert_allclose(maps[image], literal, rtol=1e-4)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3, 4])
+def test_geometric_mean_of_any_levels(levels: int) -> None:
+    maps = torch.rand(levels, 2, 5, 5) + 0.1
+    torch.testing.assert_close(combine(list(maps), "geometric"), maps.prod(dim=0) ** (1 / levels))
+    assert combine([torch.zeros(1, 2, 2)], "geometric").isfinite().all()

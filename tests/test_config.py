@@ -199,7 +199,7 @@ def test_a_dump_holds_the_models_own_fields_and_is_read_back_equal() -> None:
         (["model.layers=[1, 1, 2]"], "'model': layers must be ascending"),
         (["model.layers=[0, 1, 2]"], "'model': layers must be ascending"),
         (["model.layers=[]"], "'model': layers must be ascending"),
-        (["model.layers=[2, 3]"], '\'model\': combine "P6" needs three layers; use "P4" with 2'),
+        (["model.layers=[2, 3]", "model.combine=P6"], "'model': combine \"P6\" needs three layers"),
         (["model.tokens=0"], "'model.tokens': "),
         (["model.tokens=100000000"], "'model.tokens': "),
         (["model.sigma=0"], "'model.sigma': "),

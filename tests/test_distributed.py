@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from blemish import modelfile, training
 from blemish.errors import Interrupted
 from blemish.fitting import fit_dataset
-from blemish.models.base import AnomalyModel
+from blemish.models.base import TrainedModel
 from blemish.models.gan_config import SAGANConfig
 from blemish.models.sagan import SAGAN
 from helpers import (
@@ -68,7 +68,7 @@ def train_gan(folder: Path, rank: int) -> None:
 
 
 def train_model(
-    model: AnomalyModel, folder: Path, rank: int, *, resume: bool = False, size: int = SIZE
+    model: TrainedModel, folder: Path, rank: int, *, resume: bool = False, size: int = SIZE
 ) -> None:
     training.train(
         model,

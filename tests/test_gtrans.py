@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from blemish.config import TrainingConfig, build_config
 from blemish.models.base import Batch, images_to_tensor
+from blemish.models.gtrans.anomaly_map import distance
 from blemish.models.gtrans.config import GTransConfig
 from blemish.models.gtrans.mapper import Mapper
 from blemish.models.gtrans.model import GTrans
@@ -240,3 +242,47 @@ def test_parameter_counts_are_the_papers_networks() -> None:
     assert count_parameters(model.mappers) == 315_392
     assert [count_parameters(block) for block in model.tfm.encoder] == [352_256] * 2
     assert [count_parameters(block) for block in model.tfm.decoder] == [352_256] * 2
+
+
+def test_damage_is_seen_by_student_and_tokens_but_not_by_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    black = torch.zeros(4, 3, SIZE, SIZE)
+    monkeypatch.setattr("blemish.models.gtrans.model.damage", lambda images: black)
+    model = make(damage=1.0)
+    batch = make_batch(model)
+    student = model.student_features(model.trans.normalise(black), list(model.frozen_features(black)))
+    expected = sum(distance(g, m).mean() for g, m in zip(batch.frozen, student, strict=True))
+    torch.testing.assert_close(loss_of(model, batch), expected)
+
+
+def test_the_named_share_of_images_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make(damage=0.25)
+    batch = Batch(torch.full((400, 3, 8, 8), 9, dtype=torch.uint8), ())
+    monkeypatch.setattr("blemish.models.gtrans.model.damage", lambda images: images * 0)
+    monkeypatch.setattr("blemish.models.gtrans.model._loss", lambda teacher, student: student)
+    monkeypatch.setattr(model.trans, "normalise", lambda images: images)
+    monkeypatch.setattr(model.agn, "forward", lambda images: [])
+    monkeypatch.setattr(model, "student_features", lambda images, teacher: (images == 0).float())
+    assert 0.18 < loss_of(model, batch) < 0.32
+
+
+def test_standardising_divides_by_what_good_images_show_and_centring_takes_the_mean_off() -> None:
+    images = images_to_tensor(textures(12))
+    fields = {"alpha": "fixed", "combine": "geometric"}
+    model = make(**fields, standardise=True).eval()
+    with torch.inference_mode():
+        before = model(images)[1]
+        model.after_training(images.split(5), images.split(5))
+        after = model(images)[1]
+        centred = make(**fields, standardise=True, centre=True).eval()
+        centred.load_state_dict(model.state_dict())
+        assert centred(images)[1].mean(dim=(1, 2)).abs().max() < 1e-4
+        torch.testing.assert_close(make(**fields).eval()(images)[1], before)  # without statistics no change
+    assert not torch.allclose(after / after.mean(), before / before.mean(), rtol=0.01)
+
+
+def test_presets_are_the_papers_values_and_ours() -> None:
+    paper, improved = build_config(preset="paper"), build_config()
+    assert paper.model == GTransConfig()
+    assert paper.training == TrainingConfig()
+    assert improved.preset == "improved" and improved.model != paper.model
+    assert build_config(preset="improved", assignments=["model.tfm=none"]).model.tfm == "none"  # type: ignore[attr-defined]

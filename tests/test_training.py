@@ -14,7 +14,7 @@ from blemish import machine
 from blemish.batches import count_batches, epoch_order, process_share, split_indices
 from blemish.config import TrainingConfig
 from blemish.errors import BlemishError
-from blemish.models.base import AnomalyModel, Batch
+from blemish.models.base import Batch, TrainedModel
 from blemish.models.gtrans.model import GTrans
 from blemish.training import TrainingSummary, train
 from helpers import SIZE, TinyModel, log_lines, same_tensors, small_config, textures, tiny_training
@@ -25,7 +25,7 @@ WEIGHTS = dict[str, Tensor]
 
 
 def run(
-    folder: Path, config: TrainingConfig, model: AnomalyModel | None = None, images: np.ndarray = IMAGES
+    folder: Path, config: TrainingConfig, model: TrainedModel | None = None, images: np.ndarray = IMAGES
 ) -> tuple["WeightsAndSummary", list[dict[str, Any]]]:
     """Train; the weights with the summary, and the log's lines."""
     model = model or TinyModel()

@@ -29,6 +29,7 @@ def fit(
     quiet: bool = True,
     say: Callable[[str], None] = lambda message: None,
     method: str | None = None,
+    preset: str | None = None,
     backbone: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -51,6 +52,8 @@ def fit(
         quiet: no progress bars.
         say: called with each sentence that the user should read.
         method: name of the model to fit; this and what follows are stronger than `assignments`.
+        preset: a named set of values of the method's configuration, such as gtrans's "paper"; weaker than
+            `config` and `assignments`.
         backbone: an alias such as "resnet34" or a timm model name.
         epochs: passes over the images.
         seed: of everything random.
@@ -67,6 +70,7 @@ def fit(
         config,
         assignments,
         method=method,
+        preset=preset,
         model__backbone=backbone,
         training__epochs=epochs,
         training__seed=seed,

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from blemish.config import TrainingConfig
 from blemish.errors import BlemishError
-from blemish.models.base import AnomalyModel, Batch, images_to_tensor
+from blemish.models.base import Batch, TrainedModel, images_to_tensor
+
+IN_ORDER = 16  # images at a time where they are only looked at
 
 
 def split_indices(count: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +74,7 @@ class Batches:
     """
 
     def __init__(
-        self, model: AnomalyModel, images: np.ndarray, accelerator: Accelerator, config: TrainingConfig
+        self, model: TrainedModel, images: np.ndarray, accelerator: Accelerator, config: TrainingConfig
     ) -> None:
         self.model, self.images, self.accelerator = model, images, accelerator
         self.cache: list[Tensor] | None = None
@@ -97,6 +99,11 @@ class Batches:
         return Batch(
             self._tensor(own), tuple(stored[index].to(self.accelerator.device) for stored in self.cache)
         )
+
+    def in_order(self, rows: np.ndarray) -> Iterator[Tensor]:
+        """All of these rows' images, uint8 [B, 3, S, S], the same in every process."""
+        for start in range(0, len(rows), IN_ORDER):
+            yield self._tensor(rows[start : start + IN_ORDER])
 
     def _tensor(self, rows: np.ndarray) -> Tensor:
         return images_to_tensor(self.images[rows]).to(self.accelerator.device)

@@ -18,7 +18,9 @@ class TrainingConfig(BaseModel):
 
     Attributes:
         epochs, batch_size, learning_rate, weight_decay, adam_betas: as in the paper; Adam.
-        lr_decay: the learning rate is learning_rate * lr_decay^(step / total steps) (eq. 20).
+        schedule: how the learning rate goes: "exponential" is learning_rate * lr_decay^(step / total steps)
+            (eq. 20); "one-cycle" rises to learning_rate and then falls to nothing.
+        lr_decay: of the exponential schedule.
         validation_share: share of the good images held out of training (the paper's 80/20 split).
         select: keep the weights of the epoch with the "best" validation loss, or of the "last" one.
         seed: of the split, the initial weights and the order of the images.
@@ -38,6 +40,7 @@ class TrainingConfig(BaseModel):
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     adam_betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    schedule: Literal["exponential", "one-cycle"] = "exponential"
     lr_decay: float = Field(default=0.9, gt=0, le=1)
     validation_share: float = Field(default=0.2, gt=0, lt=1)
     select: Literal["best", "last"] = "best"
@@ -54,6 +57,7 @@ class RunConfig(BaseModel):
 
     Attributes:
         method: a name from the registry of models.
+        preset: the method's named set of values that this configuration started from.
         frame: how an image becomes the network's input.
         model: the method's own config.
         training: how it is trained.
@@ -63,6 +67,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: str = "gtrans"
+    preset: str = ""
     frame: Frame = Frame()
     model: SerializeAsAny[ModelConfig]
     training: TrainingConfig = TrainingConfig()
@@ -84,7 +89,7 @@ class RunConfig(BaseModel):
 
 
 def build_config(file: str | Path | None = None, assignments: Iterable[str] = (), **fields: Any) -> RunConfig:
-    """Put a run's configuration together; later sources win, and all of them over the method's defaults.
+    """Put a run's configuration together; later sources win, and all of them over the method's preset.
 
     Args:
         file: a TOML file with the fields of `RunConfig`, or None.
@@ -107,6 +112,7 @@ def build_config(file: str | Path | None = None, assignments: Iterable[str] = ()
             _assign(values, name.replace("__", "."), value)
     name = str(values.get("method", RunConfig.model_fields["method"].default))
     method = config_class(name)
+    _apply_preset(values, name, method)
     try:
         model = method.model_validate(values.pop("model", {}))
     except ValidationError as error:
@@ -115,6 +121,20 @@ def build_config(file: str | Path | None = None, assignments: Iterable[str] = ()
         return RunConfig.model_validate(values | {"model": model})
     except ValidationError as error:
         raise ConfigError(_sentence(error)) from None
+
+
+def _apply_preset(values: dict[str, Any], name: str, method: type[ModelConfig]) -> None:
+    preset = values.setdefault("preset", method.default_preset)
+    if preset and not method.presets:
+        raise ConfigError(f"{name} has no presets; leave out the preset {preset!r}.")
+    if preset and preset not in method.presets:
+        raise ConfigError(
+            f"{name} has no preset {preset!r}; choose one of: {', '.join(sorted(method.presets))}."
+        )
+    for section, fields in method.presets.get(preset, {}).items():
+        given = values.setdefault(section, {})
+        if isinstance(given, dict):
+            values[section] = fields | given
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from blemish.errors import BlemishError, ConfigError
 from blemish.images import MIN_SIDE, frame_digest, image_size, visible_share
 from blemish.models.config import ModelConfig
 from blemish.models.registry import model_class
+from blemish.models.training_free_config import TrainingFreeConfig
 from blemish.models.weights import RANDOM, WeightsSource, find_weights
 from blemish.progress import progress_bar
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 # what may change when a run goes on: how long it trains and what keeps it from collapsing
 CHANGEABLE = {"epochs", "learning_rate", "precision", "checkpoint_seconds", "tracker"}
+
+# the fields of `TrainingConfig` that mean something where nothing is trained
+ONE_PASS = {"validation_share", "seed", "deterministic", "cache_gigabytes"}
 
 MOSTLY_VISIBLE = 0.7  # the paper's 224 of 256 pixels leave 77 % of a square image
 
@@ -64,6 +68,8 @@ def fit_dataset(
         raise BlemishError('Fitting needs PyTorch: pip install "blemish[train]".')
     if os.environ.get("RANK", "0") != "0":  # one voice among several processes
         quiet, say = True, lambda message: None
+    if isinstance(config.model, TrainingFreeConfig):
+        _check_one_pass(config, resume)
     checkpoint, log = check_out(out, resume)
     _check_tracker(config.training.tracker)
     check_trainable(dataset)
@@ -122,8 +128,10 @@ def _fit_images(
     from blemish.detector import Detector
     from blemish.engines.torch import TorchEngine
     from blemish.modelfile import Metadata, write_model
+    from blemish.models.base import TrainedModel, TrainingFreeModel
     from blemish.models.weights import read_weights
-    from blemish.training import train
+    from blemish.one_pass import OnePassSummary, learn_in_one_pass
+    from blemish.training import TrainingSummary, train
 
     unfinished_log = log.with_name(log.name + ".part")  # an older log stays as long as its model
     digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
@@ -138,21 +146,29 @@ def _fit_images(
         say(f"The teacher has {teacher}.")
     learn, hold_out = split_indices(len(images), config.training.validation_share, config.training.seed)
     say(f"{len(images)} good images: {len(learn)} to learn from, {len(hold_out)} held out.")
-    settings = config.model_dump_json(exclude={"training": CHANGEABLE})
-    fingerprint = hashlib.sha256(f"{digest} {settings} {teacher}".encode()).hexdigest()
-    summary = train(
-        model,
-        images,
-        learn,
-        hold_out,
-        config.training,
-        checkpoint=checkpoint,
-        log=unfinished_log,
-        fingerprint=fingerprint,
-        resume=resume,
-        quiet=quiet,
-    )
-    remark = model.remark(images[learn], images[hold_out], summary.validation_loss)
+    summary: TrainingSummary | OnePassSummary
+    training = config.training.model_dump(mode="json")
+    remark = ""
+    if isinstance(model, TrainingFreeModel):
+        summary = learn_in_one_pass(model, images, learn, config.training, quiet=quiet)
+        training = {name: training[name] for name in training if name in ONE_PASS}
+    else:
+        assert isinstance(model, TrainedModel)
+        settings = config.model_dump_json(exclude={"training": CHANGEABLE})
+        fingerprint = hashlib.sha256(f"{digest} {settings} {teacher}".encode()).hexdigest()
+        summary = train(
+            model,
+            images,
+            learn,
+            hold_out,
+            config.training,
+            checkpoint=checkpoint,
+            log=unfinished_log,
+            fingerprint=fingerprint,
+            resume=resume,
+            quiet=quiet,
+        )
+        remark = model.remark(images[learn], images[hold_out], summary.validation_loss)
     if remark:
         say(remark)
     engine = TorchEngine(model)
@@ -167,12 +183,13 @@ def _fit_images(
             advance(len(rows))
     metadata = Metadata(
         method=config.method,
+        preset=config.preset,
         config=config.model.model_dump(mode="json"),
         frame=config.frame,
         calibration=Calibration(np.array(scores), config.false_alarm_rate).to_dict(),
         map_peaks=peaks,
         teacher=teacher,
-        training=config.training.model_dump(mode="json") | {"summary": summary.to_dict(), "remark": remark},
+        training=training | {"summary": summary.to_dict(), "remark": remark},
         data={
             "name": name,
             "images": len(images),
@@ -187,7 +204,10 @@ def _fit_images(
     processes = PartialState()
     if processes.is_main_process:
         write_model(out, model.state_dict(), metadata)
-        unfinished_log.replace(log)
+        if isinstance(model, TrainedModel):
+            unfinished_log.replace(log)
+        else:
+            log.unlink(missing_ok=True)  # of the model that was replaced
         for leftover in (checkpoint, checkpoint.with_name(checkpoint.name + ".part")):
             leftover.unlink(missing_ok=True)
     processes.wait_for_everyone()
@@ -224,6 +244,18 @@ def check_out(out: Path, resume: bool) -> tuple[Path, Path]:
     if resume and not checkpoint.is_file():
         raise BlemishError(f"There is no checkpoint {checkpoint} to resume from; leave out --resume.")
     return checkpoint, out.with_suffix(".log.jsonl")
+
+
+def _check_one_pass(config: RunConfig, resume: bool) -> None:
+    """Refuse what only makes sense where something is trained."""
+    once = f"{config.method} fits in one pass"
+    if resume:
+        raise ConfigError(f"{once} and leaves nothing to resume; leave out --resume.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(f"{once} in one process; start it without accelerate launch or torchrun.")
+    for name in sorted(config.training.model_fields_set - ONE_PASS):
+        option = "--epochs" if name == "epochs" else f"training.{name}"
+        raise ConfigError(f"{once}; leave out {option}.")
 
 
 def _check_tracker(tracker: str) -> None:

@@ -27,6 +27,7 @@ class Metadata(BaseModel):
     Attributes:
         format_version: of this description.
         method, config: which model, and its configuration.
+        preset: the method's named set of values that the configuration started from.
         frame: how an image becomes the network's input.
         calibration: held-out normal scores and the false-alarm rate (`Calibration.to_dict`).
         map_peaks: the largest value in the map of each of these images, for the colours of heat maps.
@@ -41,6 +42,7 @@ class Metadata(BaseModel):
 
     format_version: int = FORMAT_VERSION
     method: str
+    preset: str = ""
     config: dict[str, Any]
     frame: Frame
     calibration: dict[str, Any]

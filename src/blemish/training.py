@@ -24,9 +24,10 @@ from blemish.config import TrainingConfig
 from blemish.errors import BlemishError, Interrupted
 from blemish.interruption import Interruption
 from blemish.machine import choose_precision, deterministic_kernels, peak_memory_mb
-from blemish.models.base import AnomalyModel, Batch
+from blemish.models.base import Batch, TrainedModel
 from blemish.processes import agree, average_gradients
 from blemish.progress import progress_bar
+from blemish.schedule import learning_rate
 from blemish.training_log import open_log, write_entry
 
 PATIENCE = 500  # batches on end that must show a collapse before training stops
@@ -54,7 +55,7 @@ class TrainingSummary:
 
 
 def train(
-    model: AnomalyModel,
+    model: TrainedModel,
     images: np.ndarray,
     train_indices: np.ndarray,
     validation_indices: np.ndarray,
@@ -156,7 +157,7 @@ def train(
             order = epoch_order(train_indices, config.seed, epoch)
             end = (batch_number + 1) * config.batch_size if batch_number + 1 < steps_per_epoch else None
             batch = batches.get(order[batch_number * config.batch_size : end])
-            rate = config.learning_rate * config.lr_decay ** (position.step / total)
+            rate = learning_rate(config, position.step / total)
             losses = _train_batch(model, batch, optimisers, rate, accelerator)
             losses, stop = agree(accelerator, losses, interruption.asked)
             position.step += 1
@@ -209,6 +210,7 @@ def train(
     if best:
         model.load_state_dict(best)
     model.eval()
+    model.after_training(batches.in_order(train_indices), batches.in_order(validation_indices))
     seconds = time.monotonic() - started
     return TrainingSummary(
         epochs=max(config.epochs, position.kept_epoch),
@@ -222,12 +224,12 @@ def train(
     )
 
 
-def _snapshot(model: AnomalyModel) -> dict[str, Tensor]:
+def _snapshot(model: TrainedModel) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
 def _train_batch(
-    model: AnomalyModel,
+    model: TrainedModel,
     batch: Batch,
     optimisers: dict[str, torch.optim.Adam],
     rate: float,
@@ -270,7 +272,7 @@ def _collapsed(reason: str, epoch: int, saved_epochs: int, checkpoint: Path) -> 
 
 
 @torch.no_grad()
-def _validate(model: AnomalyModel, batches: Batches, rows: np.ndarray, batch_size: int) -> float:
+def _validate(model: TrainedModel, batches: Batches, rows: np.ndarray, batch_size: int) -> float:
     """Mean validation loss over the held-out rows, each counted once."""
     for buffer in model.buffers():  # every process has its own BatchNorm statistics
         broadcast(buffer)

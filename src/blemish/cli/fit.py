@@ -8,11 +8,13 @@ import typer
 
 from blemish.cli.app import app
 from blemish.cli.options import DataRoot, HeldOut, Quiet, Rate, say
+from blemish.models.registry import METHODS
 
 FIT_EXAMPLES = """\b
 Examples:
   blemish fit good/ --out parts.safetensors
   blemish fit mvtec/screw --out screw.safetensors --backbone resnet34 --seed 1
+  blemish fit good/ --out parts.safetensors --method patchcore
   blemish fit cifar10/ --held-out cat --method anotrans --set frame.resize=32 --out cat.safetensors
   blemish fit parts.csv --out parts.safetensors --set training.epochs=50 --set frame.crop=256
   accelerate launch --multi_gpu -m blemish fit good/ --out parts.safetensors
@@ -35,13 +37,18 @@ def fit(
     data_root: DataRoot = None,
     method: Annotated[
         str | None,
-        typer.Option(help="gtrans, anotrans, ganomaly, skip_ganomaly or sagan. [default: gtrans]"),
+        typer.Option(help=f"One of {', '.join(METHODS)}. [default: gtrans]"),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="For gtrans: improved, or paper (as published). [default: improved]"),
     ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(
             help="efficientnet_lite0 (weights installed), efficientnet_lite1/2, resnet18, resnet34, "
-            "wide_resnet50_2 or any timm model with feature maps; for gtrans. [default: efficientnet_lite0]"
+            "wide_resnet50_2 or any timm model with feature maps; for gtrans, patchcore, padim and spade. "
+            "[default: efficientnet_lite0]"
         ),
     ] = None,
     weights: Annotated[
@@ -50,7 +57,10 @@ def fit(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Passes over the images. [default: 300 for gtrans, 15 or 25 for the others]"),
+        typer.Option(
+            help="Passes over the images; not for patchcore, padim and spade, which need one. "
+            "[default: 300 for gtrans, 15 or 25 for the others]"
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Only repeatable kernels.")] = False,
@@ -71,7 +81,7 @@ def fit(
     """Learn what normal looks like from good images.
 
     Some of the images are held out: they calibrate the false-alarm rate and, for gtrans, choose the epoch.
-    Ctrl-C saves a checkpoint; the same command with --resume goes on.
+    Ctrl-C saves a checkpoint of what is trained; the same command with --resume goes on.
     """
     from blemish.api import fit
 
@@ -89,6 +99,7 @@ def fit(
         quiet=quiet,
         say=say(quiet),
         method=method,
+        preset=preset,
         backbone=backbone,
         epochs=epochs,
         seed=seed,
@@ -97,8 +108,11 @@ def fit(
     )
     if not quiet:
         summary = detector.metadata["training"]["summary"]
-        print(
-            f"Wrote {out}: weights of epoch {summary['kept_epoch']} of {summary['epochs']}, "
-            f"{summary['seconds']:.0f} s of training ({summary['seconds_per_epoch']:.2g} s an epoch)."
-        )
+        if "kept_epoch" in summary:
+            print(
+                f"Wrote {out}: weights of epoch {summary['kept_epoch']} of {summary['epochs']}, "
+                f"{summary['seconds']:.0f} s of training ({summary['seconds_per_epoch']:.2g} s an epoch)."
+            )
+        else:
+            print(f"Wrote {out}: {summary['seconds']:.0f} s of fitting.")
         say(quiet)(detector.calibration.note)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from blemish.errors import ModelFileError
 from blemish.modelfile import Metadata
-from blemish.models.base import AnomalyModel, images_to_tensor
+from blemish.models.base import AnomalyModel, TrainingFreeModel, images_to_tensor
 from blemish.models.batchnorm import BatchNormAtTest, set_batchnorm_at_test
 from blemish.models.registry import config_class, model_class
 
@@ -33,15 +33,15 @@ class TorchEngine:
         config = config_class(metadata.method).model_validate(metadata.config)
         build = partial(model_class(metadata.method), config, metadata.frame.size)
         try:
-            with torch.device("meta"):  # takes no memory, whatever size the description asks for
-                wanted = {name: list(value.shape) for name, value in build().state_dict().items()}
             with safe_open(path, framework="pt") as file:
                 found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-            if found != wanted:
+            with torch.device("meta"):  # takes no memory, whatever size the description asks for
+                wanted = _sized(build(), found).state_dict()
+            if found != {name: list(value.shape) for name, value in wanted.items()}:
                 raise RuntimeError("other names or shapes")
-            model = build()
+            model = _sized(build(), found)
             model.load_state_dict(load_file(path))
-        except (RuntimeError, OSError, SafetensorError) as error:
+        except (RuntimeError, ValueError, LookupError, OSError, SafetensorError) as error:
             raise ModelFileError(
                 f"The weights in {path} do not fit its description; fit or copy the model again."
             ) from error
@@ -68,3 +68,10 @@ class TorchEngine:
             return None
         pictures = explanation.reconstruction.permute(0, 2, 3, 1)
         return pictures.cpu().numpy(), explanation.attention.cpu().numpy()
+
+
+def _sized(model: AnomalyModel, shapes: dict[str, list[int]]) -> AnomalyModel:
+    """The model with room for what a file of these shapes has learned."""
+    if isinstance(model, TrainingFreeModel):
+        model.resize_state(shapes)
+    return model

@@ -1,6 +1,6 @@
 """What every model is to the training loop, the model file and the exporters."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class Batch(NamedTuple):
 
     Attributes:
         images: uint8 [B, 3, S, S], RGB.
-        frozen: what `AnomalyModel.frozen_features` gives for these images, perhaps from a cache.
+        frozen: what `TrainedModel.frozen_features` gives for these images, perhaps from a cache.
     """
 
     images: Tensor
@@ -25,7 +25,7 @@ class Step(NamedTuple):
     """One optimisation step.
 
     Attributes:
-        group: whose parameters it changes, a key of `AnomalyModel.parameter_groups`.
+        group: whose parameters it changes, a key of `TrainedModel.parameter_groups`.
         loss: the scalar that it minimises.
         parts: further scalars for the log.
     """
@@ -49,15 +49,11 @@ class Explanation(NamedTuple):
 
 
 class AnomalyModel(nn.Module):
-    """Base of all models. A subclass is made from its config and the side S of its images in pixels.
+    """Base of all models; a method's model is a `TrainedModel` or a `TrainingFreeModel`.
 
-    `forward` is the single way to score an image: evaluation, prediction and every export run it.
-
-    Attributes:
-        least_batch: how many images a training batch needs.
+    A subclass is made from its config and the side S of its images in pixels. `forward` is the single way to
+    score an image: evaluation, prediction and every export run it.
     """
-
-    least_batch = 1
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Score images.
@@ -70,6 +66,24 @@ class AnomalyModel(nn.Module):
             scale; each image's values are independent of the other images in the batch.
         """
         raise NotImplementedError
+
+    def load_teacher(self, weights: dict[str, Tensor]) -> None:
+        """Fill the pre-trained part with ImageNet weights; only asked of models with a backbone."""
+        raise NotImplementedError
+
+    def explain(self, images: Tensor) -> Explanation | None:
+        """Pictures for people, of images as in `forward`; None for models that reconstruct nothing."""
+        return None
+
+
+class TrainedModel(AnomalyModel):
+    """A model whose parameters the training loop changes, epoch by epoch.
+
+    Attributes:
+        least_batch: how many images a training batch needs.
+    """
+
+    least_batch = 1
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """The parameters that training changes; each group has an optimiser of its own."""
@@ -101,6 +115,12 @@ class AnomalyModel(nn.Module):
         """Per-image quantities that training never changes, each [B, ...]; the loop may cache them."""
         return ()
 
+    def after_training(self, learned: Iterable[Tensor], held_out: Iterable[Tensor]) -> None:
+        """Shown all images once more, in batches as for `forward`, when the weights are final.
+
+        A model may fill buffers; it is in eval mode.
+        """
+
     def remark(self, learned: np.ndarray, held_out: np.ndarray, validation_loss: float) -> str:
         """What the user should know of a finished training, as a sentence, or "".
 
@@ -110,13 +130,34 @@ class AnomalyModel(nn.Module):
         """
         return ""
 
-    def load_teacher(self, weights: dict[str, Tensor]) -> None:
-        """Fill the pre-trained part with ImageNet weights; only asked of models with a backbone."""
+
+class TrainingFreeModel(AnomalyModel):
+    """A model that looks at the good images once and remembers; it has no parameter that is trained.
+
+    What it remembers lies in buffers, which are empty until `learn` or a model file fills them.
+    """
+
+    def learn(self, batches: Callable[[], Iterator[Tensor]], count: int, seed: int) -> None:
+        """Fill the buffers from good images.
+
+        Args:
+            batches: each call goes once through the images, uint8 [B, 3, S, S] on the model's device, always
+                in the same order.
+            count: how many images that are, at least 1.
+            seed: of everything random; the same images and seed give the same buffers.
+        """
         raise NotImplementedError
 
-    def explain(self, images: Tensor) -> Explanation | None:
-        """Pictures for people, of images as in `forward`; None for models that reconstruct nothing."""
-        return None
+    def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """Give the learned buffers the size that a model file's have.
+
+        Args:
+            shapes: of all tensors in the file; only the sizes that learning decides are taken from it.
+
+        Raises:
+            ValueError: no fit with this config gives such a size.
+        """
+        raise NotImplementedError
 
 
 def images_to_tensor(images: np.ndarray) -> Tensor:

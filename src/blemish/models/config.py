@@ -11,11 +11,15 @@ class ModelConfig(BaseModel):
     Attributes:
         run_defaults: what a run of this method takes where its user says nothing, by section of `RunConfig`
             ("frame", "training").
+        presets: named sets of values, by section as well ("model" too), weaker than what the user says.
+        default_preset: the one that `blemish fit` takes unasked; "" for methods without presets.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     run_defaults: ClassVar[dict[str, dict[str, Any]]] = {}
+    presets: ClassVar[dict[str, dict[str, dict[str, Any]]]] = {}
+    default_preset: ClassVar[str] = ""
 
     def check_image_size(self, size: int) -> None:
         """Refuse frames that the network cannot take.

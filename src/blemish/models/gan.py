@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from blemish.models.base import AnomalyModel, Batch, Explanation, Step
+from blemish.models.base import Batch, Explanation, Step, TrainedModel
 from blemish.models.batchnorm import set_batchnorm_at_test
 from blemish.models.gan_config import GANConfig, LatentGANConfig
 from blemish.models.gradcam import grad_cam
@@ -25,7 +25,7 @@ class Redrawn(NamedTuple):
     codes: tuple[Tensor, ...] = ()
 
 
-class GAN(AnomalyModel):
+class GAN(TrainedModel):
     """A generator that redraws images and a discriminator; inside, images are float in [-1, 1].
 
     A subclass says what the score is, and what the two networks minimise.
@@ -99,7 +99,7 @@ class GAN(AnomalyModel):
         yield Step("generator", loss, parts)
 
     def after_batch(self, losses: dict[str, float]) -> str:
-        """See `AnomalyModel.after_batch`; restarts the discriminator where the config says so."""
+        """See `TrainedModel.after_batch`; restarts the discriminator where the config says so."""
         if losses["spread"] < LEAST_SPREAD:
             return "the generator draws the same picture for every image"
         if losses["cross_entropy"] < self.config.discriminator_floor:
@@ -114,7 +114,7 @@ class GAN(AnomalyModel):
         return (images - self.redraw(images).images.float()).abs().mean(dim=(1, 2, 3))
 
     def remark(self, learned: np.ndarray, held_out: np.ndarray, validation_loss: float) -> str:
-        """See `AnomalyModel.remark`: whether one picture for all images would be redrawn as well."""
+        """See `TrainedModel.remark`: whether one picture for all images would be redrawn as well."""
         picture = np.median(learned[:MANY], axis=0)
         one_for_all = float(np.abs(held_out[:MANY] - picture).mean() / 127.5)
         if validation_loss < one_for_all:

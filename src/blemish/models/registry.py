@@ -19,6 +19,12 @@ METHODS = {
         "blemish.models.skip_ganomaly:SkipGANomaly",
     ),
     "sagan": ("blemish.models.gan_config:SAGANConfig", "blemish.models.sagan:SAGAN"),
+    "patchcore": (
+        "blemish.models.training_free_config:PatchCoreConfig",
+        "blemish.models.patchcore:PatchCore",
+    ),
+    "padim": ("blemish.models.training_free_config:PaDiMConfig", "blemish.models.padim:PaDiM"),
+    "spade": ("blemish.models.training_free_config:SPADEConfig", "blemish.models.spade:SPADE"),
 }
 
 

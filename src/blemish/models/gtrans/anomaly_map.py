@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from blemish.models.gtrans.config import Combination, GTransConfig
+from blemish.models.gtrans.standardise import Standardise
 from blemish.models.smoothing import smooth
 
 EPS = 1e-12
@@ -28,7 +29,7 @@ def level_weight(teacher: Tensor, student: Tensor, mode: str, lambda_: float) ->
     paper squares a vector); alpha_cos takes the raw features, flattened whole.
     """
     if mode == "fixed":
-        return teacher.new_full((len(teacher),), 0.5, dtype=torch.float32)
+        return torch.full_like(teacher[:, 0, 0, 0], 0.5, dtype=torch.float32)
     mse = 2 * distance(teacher, student).mean(dim=(1, 2)) / teacher.shape[1]
     if mode == "mse":
         return mse
@@ -42,9 +43,14 @@ def level_weight(teacher: Tensor, student: Tensor, mode: str, lambda_: float) ->
 
 
 def combine(maps: list[Tensor], mode: Combination) -> Tensor:
-    """Table 7: the levels' weighted maps to one. "P4" is eq. 19 and sums any number of levels."""
+    """Table 7: the levels' weighted maps to one. "P4" is eq. 19 and sums any number of levels.
+
+    "geometric" is ours: the geometric mean of any number of levels.
+    """
     if mode == "P4":
         return torch.stack(maps).sum(dim=0)
+    if mode == "geometric":
+        return torch.stack(maps).clamp(min=EPS).log().mean(dim=0).exp()
     m1, m2, m3 = maps
     match mode:
         case "P1":
@@ -67,19 +73,31 @@ class AnomalyMap(nn.Module):
     The default combination is "P6": eq. 19's plain sum ("P4") is not what the paper's headline numbers use.
     """
 
-    def __init__(self, config: GTransConfig) -> None:
+    def __init__(self, config: GTransConfig, size: int) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.size = config, size
+        self.standardise = Standardise(len(config.layers), size) if config.standardise else nn.Identity()
 
-    def forward(self, teacher: list[Tensor], student: list[Tensor], size: int) -> Tensor:
-        """F_G and F_M, one [B, c_l, h_l, w_l] per level, to the anomaly map M, float32 [B, size, size]."""
-        weighted = []
+    def level_maps(self, teacher: list[Tensor], student: list[Tensor]) -> Tensor:
+        """F_G and F_M, one [B, c_l, h_l, w_l] per level, to eq. 15 at full size, float32 [L, B, S, S]."""
+        maps = []
         for f_g, f_m in zip(teacher, student, strict=True):
-            per_level = distance(f_g, f_m) / (f_g.shape[2] * f_g.shape[3])  # eq. 15
-            upsampled = functional.interpolate(
-                per_level[:, None], size=(size, size), mode="bilinear", align_corners=False
-            )[:, 0]
+            per_level = distance(f_g, f_m) / (f_g.shape[2] * f_g.shape[3])
+            maps.append(
+                functional.interpolate(
+                    per_level[:, None], size=(self.size, self.size), mode="bilinear", align_corners=False
+                )[:, 0]
+            )
+        return torch.stack(maps)
+
+    def forward(self, teacher: list[Tensor], student: list[Tensor]) -> Tensor:
+        """F_G and F_M, one [B, c_l, h_l, w_l] per level, to the anomaly map M, float32 [B, S, S]."""
+        maps = self.standardise(self.level_maps(teacher, student))
+        weighted = []
+        for f_g, f_m, level in zip(teacher, student, maps, strict=True):
             alpha = level_weight(f_g, f_m, self.config.alpha, self.config.alpha_lambda)
-            weighted.append(alpha[:, None, None] * upsampled)
+            weighted.append(alpha[:, None, None] * level)
         combined = combine(weighted, self.config.combine)
+        if self.config.centre:
+            combined = combined - combined.mean(dim=(1, 2), keepdim=True)
         return smooth(combined, self.config.sigma)

@@ -1,16 +1,20 @@
 """GTrans's configuration: the paper's values as defaults, the ablations of its tables as fields."""
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from blemish.models.config import ModelConfig
 
-Combination = Literal["P1", "P2", "P3", "P4", "P5", "P6", "P7"]
+Combination = Literal["P1", "P2", "P3", "P4", "P5", "P6", "P7", "geometric"]
 
 
 class GTransConfig(ModelConfig):
     """Fields of the GTrans model (arXiv 2305.14880).
+
+    The preset "paper" is these defaults. "improved" learns in small batches with a one-cycle rate, keeps the
+    teacher's tokens of the scored image from the student, and standardises the maps; `docs/experiments.md`
+    has what each of it does.
 
     Attributes:
         backbone: architecture of both networks; the paper uses "resnet34" and "wide_resnet50_2". The
@@ -26,9 +30,32 @@ class GTransConfig(ModelConfig):
         alpha_lambda: lambda of eq. 18. The paper gives no value; 0.1 is the authors' (their code's
             2ab/(a+b) with a = 100 mse and b = 10 cos equals eq. 18 with 0.1 up to a constant).
         combine: how the levels' maps become one (table 7). "P4" is eq. 19's sum over any levels; the
-            others name level 1 to 3 and need three levels. "P7" multiplies P6's two products.
+            others name level 1 to 3 and need three levels. "P7" multiplies P6's two products. "geometric",
+            not in the paper, is the geometric mean of any levels: high where all of them are.
         sigma: standard deviation of the final Gaussian in pixels; 4 as in the authors' code.
+        damage: share of the training images that the student sees damaged, while it is to give what the
+            teacher gives for the undamaged image. Not in the paper.
+        standardise: divide each level's distances by their spread over good images at the same place before
+            they are combined. Not in the paper.
+        centre: subtract each image's mean from its map, so that what shifts a whole image, such as the
+            light, does not count. Not in the paper.
     """
+
+    presets: ClassVar[dict[str, dict[str, dict[str, Any]]]] = {
+        "paper": {},
+        "improved": {
+            "model": {
+                "tfm": "encoder",
+                "alpha": "fixed",
+                "combine": "geometric",
+                "damage": 0.5,
+                "standardise": True,
+                "centre": True,
+            },
+            "training": {"epochs": 20, "batch_size": 8, "learning_rate": 2e-3, "schedule": "one-cycle"},
+        },
+    }
+    default_preset: ClassVar[str] = "improved"
 
     backbone: str = "efficientnet_lite0"
     layers: tuple[int, ...] = (1, 2, 3)
@@ -40,11 +67,17 @@ class GTransConfig(ModelConfig):
     alpha_lambda: float = Field(default=0.1, gt=0)
     combine: Combination = "P6"
     sigma: float = Field(default=4.0, gt=0, le=256)
+    damage: float = Field(default=0.0, ge=0, le=1)
+    standardise: bool = False
+    centre: bool = False
 
     @model_validator(mode="after")
     def _check_levels(self) -> "GTransConfig":
         if not self.layers or sorted(set(self.layers)) != list(self.layers) or self.layers[0] < 1:
             raise ValueError("layers must be ascending, distinct and at least 1, such as [1, 2, 3]")
-        if self.combine != "P4" and len(self.layers) != 3:
-            raise ValueError(f'combine "{self.combine}" needs three layers; use "P4" with {len(self.layers)}')
+        if self.combine not in ("P4", "geometric") and len(self.layers) != 3:
+            raise ValueError(
+                f'combine "{self.combine}" needs three layers; '
+                f'use "geometric" or "P4" with {len(self.layers)}'
+            )
         return self

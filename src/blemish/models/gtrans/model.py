@@ -1,16 +1,18 @@
 """GTrans: AGN guides Trans; anomalies are where the two disagree."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from blemish.models.backbones import create_backbone
-from blemish.models.base import AnomalyModel, Batch, Step
+from blemish.models.base import Batch, Step, TrainedModel
 from blemish.models.gtrans.agn import AGN
 from blemish.models.gtrans.anomaly_map import AnomalyMap, distance
 from blemish.models.gtrans.config import GTransConfig
+from blemish.models.gtrans.damage import damage
 from blemish.models.gtrans.mapper import Mapper
+from blemish.models.gtrans.standardise import Standardise
 from blemish.models.gtrans.tfm import TFM
 from blemish.models.gtrans.tokenizer import Tokenizer
 
@@ -20,7 +22,13 @@ def _flatten(features: Tensor) -> Tensor:
     return features.flatten(2).transpose(1, 2)
 
 
-class GTrans(AnomalyModel):
+def _loss(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> Tensor:
+    """Eq. 14: the mean distance over positions, summed over levels; float32 [B]."""
+    losses = [distance(g, m).mean(dim=(1, 2)) for g, m in zip(teacher, student, strict=True)]
+    return torch.stack(losses).sum(dim=0)
+
+
+class GTrans(TrainedModel):
     """The whole of figure 2.
 
     The teacher's weights are random until `load_teacher` or a model file fills them.
@@ -42,7 +50,7 @@ class GTrans(AnomalyModel):
                 config.tfm_depth,
                 decoder=config.tfm == "encoder-decoder",
             )
-        self.anomaly_map = AnomalyMap(config)
+        self.anomaly_map = AnomalyMap(config, image_size)
 
     def load_teacher(self, weights: dict[str, Tensor]) -> None:
         """Fill AGN with ImageNet weights, in the backbone's own key names."""
@@ -70,12 +78,15 @@ class GTrans(AnomalyModel):
             for mapper, f, group in zip(self.mappers, student, groups, strict=True)
         ]
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """See `AnomalyModel.forward`. The image score is the maximum of the smoothed map (section 4)."""
+    def _features(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """F_G and F_M of images as in `forward`."""
         normalised = self.trans.normalise(images)
         teacher = self.agn(normalised)
-        student = self.student_features(normalised, teacher)
-        anomaly_map = self.anomaly_map(teacher, student, self.image_size)
+        return teacher, self.student_features(normalised, teacher)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """See `AnomalyModel.forward`. The image score is the maximum of the smoothed map (section 4)."""
+        anomaly_map = self.anomaly_map(*self._features(images))
         return anomaly_map.amax(dim=(1, 2)), anomaly_map
 
     def frozen_features(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -85,13 +96,38 @@ class GTrans(AnomalyModel):
     def validation_loss(self, batch: Batch) -> Tensor:
         """Eq. 14: the mean distance over positions, summed over levels; float32 [B]."""
         student = self.student_features(self.trans.normalise(batch.images), list(batch.frozen))
-        losses = [distance(g, m).mean(dim=(1, 2)) for g, m in zip(batch.frozen, student, strict=True)]
-        return torch.stack(losses).sum(dim=0)
+        return _loss(batch.frozen, student)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Everything but AGN."""
         return {"student": [parameter for parameter in self.parameters() if parameter.requires_grad]}
 
     def training_steps(self, batch: Batch) -> Iterator[Step]:
-        """One step: the mean of eq. 14 over the batch (the paper does not reduce it)."""
-        yield Step("student", self.validation_loss(batch).mean())
+        """One step: the mean of eq. 14 over the batch (the paper does not reduce it).
+
+        Of a damaged image, student and tokens see the damage; F_G in the loss is the good image's.
+        """
+        if not self.config.damage:
+            yield Step("student", self.validation_loss(batch).mean())
+            return
+        images = batch.images.float()
+        chosen = torch.rand(len(images), 1, 1, 1) < self.config.damage
+        seen = torch.where(chosen.to(images.device), damage(images), images)
+        guides = list(batch.frozen)
+        if self.config.tfm == "encoder-decoder":  # the only one that looks at them
+            with torch.no_grad():
+                guides = self.agn(self.trans.normalise(seen))
+        student = self.student_features(self.trans.normalise(seen), guides)
+        yield Step("student", _loss(batch.frozen, student).mean())
+
+    @torch.no_grad()
+    def after_training(self, learned: Iterable[Tensor], held_out: Iterable[Tensor]) -> None:
+        """Take the statistics by which the map standardises."""
+        if self.config.standardise:
+            level_maps = self.anomaly_map.level_maps
+            standardise = self.anomaly_map.standardise
+            assert isinstance(standardise, Standardise)
+            standardise.learn(
+                (level_maps(*self._features(images)) for images in learned),
+                (level_maps(*self._features(images)) for images in held_out),
+            )

@@ -1,0 +1,73 @@
+"""Patch features of a frozen backbone, and what becomes of their distances."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from blemish.models.backbones import create_backbone
+from blemish.models.smoothing import smooth
+
+
+class PatchFeatures(nn.Module):
+    """A frozen ImageNet network whose levels are put side by side at the first level's size.
+
+    It stays in eval mode whatever mode its parent is in, so that its BatchNorm statistics stay ImageNet's.
+
+    Args:
+        backbone, layers: see `TrainingFreeConfig`.
+        pooled: average each level over 3 x 3 positions first (PatchCore section 3.1: locally aware features).
+
+    Attributes:
+        channels: C, of all levels together.
+    """
+
+    def __init__(self, backbone: str, layers: tuple[int, ...], *, pooled: bool) -> None:
+        super().__init__()
+        self.backbone = create_backbone(backbone, layers)
+        self.channels = sum(self.backbone.channels)
+        self.pooled = pooled
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> "PatchFeatures":
+        return super().train(False)
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Fill the network with ImageNet weights, in the backbone's own key names."""
+        self.backbone.load_weights(weights)
+
+    def levels(self, images: Tensor) -> list[Tensor]:
+        """uint8 images [B, 3, S, S] to one float32 [B, c_l, h_l, w_l] per level."""
+        levels = self.backbone(self.backbone.normalise(images))
+        if self.pooled:
+            levels = [functional.avg_pool2d(level, 3, stride=1, padding=1) for level in levels]
+        return levels
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 images [B, 3, S, S] to float32 [B, C, h, w]; coarser levels are enlarged bilinearly."""
+        return side_by_side(self.levels(images))
+
+
+def side_by_side(levels: Sequence[Tensor]) -> Tensor:
+    """Levels [B, c_l, h_l, w_l] to [B, C, h, w] of the first level's size, enlarged bilinearly."""
+    first, *others = levels
+    size = first.shape[2:]
+    enlarged = [
+        functional.interpolate(level, size=size, mode="bilinear", align_corners=False) for level in others
+    ]
+    return torch.cat([first, *enlarged], dim=1)
+
+
+def positions_first(features: Tensor) -> Tensor:
+    """[B, C, h, w] to [B, h w, C]."""
+    return features.flatten(2).transpose(1, 2)
+
+
+def to_map(distances: Tensor, size: int, sigma: float) -> Tensor:
+    """Distances of the positions, float32 [B, h, w], to smoothed maps [B, size, size]; bilinear."""
+    enlarged = functional.interpolate(
+        distances[:, None], size=(size, size), mode="bilinear", align_corners=False
+    )
+    return smooth(enlarged[:, 0], sigma)
