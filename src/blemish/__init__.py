@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from blemish.api import evaluate, fit, load
+    from blemish.comparison import Comparison, compare
     from blemish.detector import Detector
     from blemish.errors import BlemishError
     from blemish.result import Result
@@ -21,12 +22,24 @@ _PUBLIC = {
     "fit": "blemish.api",
     "load": "blemish.api",
     "evaluate": "blemish.api",
+    "compare": "blemish.comparison",
+    "Comparison": "blemish.comparison",
     "Detector": "blemish.detector",
     "Result": "blemish.result",
     "BlemishError": "blemish.errors",
 }
 
-__all__ = ["BlemishError", "Detector", "Result", "__version__", "evaluate", "fit", "load"]
+__all__ = [
+    "BlemishError",
+    "Comparison",
+    "Detector",
+    "Result",
+    "__version__",
+    "compare",
+    "evaluate",
+    "fit",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

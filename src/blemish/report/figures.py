@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from blemish.report.numbers import percent, short_number
+from blemish.report.svg import linear_ticks, open_svg, text
 
 WIDTH, HEIGHT = 460, 300
 LEFT, RIGHT, TOP, BOTTOM = 60, 24, 30, 46
@@ -28,21 +29,23 @@ def roc_figure(fpr: np.ndarray, tpr: np.ndarray, false_alarms: float, found: flo
     right = false_alarms < 0.5
     below = found > 0.15
     parts = [
-        _open("ROC curve: share of defective images found against share of good images flagged"),
+        open_svg(
+            "ROC curve: share of defective images found against share of good images flagged", WIDTH, HEIGHT
+        ),
         *(_grid_x(_x(tick), percent(tick)) for tick in (0, 0.25, 0.5, 0.75, 1)),
         *(_grid_y(_y(tick), percent(tick)) for tick in (0, 0.25, 0.5, 0.75, 1)),
         f'<line class="chance" x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}"/>',
-        _text(_x(0.72), _y(0.62), "chance", "small"),
+        text(_x(0.72), _y(0.62), "chance", "small"),
         f'<polyline class="curve" points="{points}"/>',
         f'<circle class="ring" cx="{ring_x:.1f}" cy="{ring_y:.1f}" r="6"/>',
-        _text(
+        text(
             ring_x + (12 if right else -12),
             ring_y + (20 if below else -10),
             "at the threshold",
             "strong" + ("" if right else " end"),
         ),
-        _text(LEFT + PLOT_WIDTH / 2, HEIGHT - 8, "good images flagged", "middle"),
-        _text(LEFT, TOP - 12, "defective images found"),
+        text(LEFT + PLOT_WIDTH / 2, HEIGHT - 8, "good images flagged", "middle"),
+        text(LEFT, TOP - 12, "defective images found"),
         "</svg>",
     ]
     return "".join(parts)
@@ -77,8 +80,12 @@ def score_figure(good: np.ndarray, defective: np.ndarray, threshold: float) -> s
     middle, half = TOP + PLOT_HEIGHT / 2, PLOT_HEIGHT / 2 - 4
     bar = PLOT_WIDTH / BINS
 
-    parts = [_open("Histogram of image scores: good images above the line, defective images below it")]
-    ticks = _log_ticks(low, high) if logarithmic else _linear_ticks(low, high)
+    parts = [
+        open_svg(
+            "Histogram of image scores: good images above the line, defective images below it", WIDTH, HEIGHT
+        )
+    ]
+    ticks = _log_ticks(low, high) if logarithmic else linear_ticks(low, high)
     parts += [_grid_x(place(tick), short_number(tick)) for tick in ticks]
     for y in (middle - half, middle + half):
         parts.append(_grid_y(y, percent(tallest)))
@@ -94,10 +101,10 @@ def score_figure(good: np.ndarray, defective: np.ndarray, threshold: float) -> s
     right = x < LEFT + PLOT_WIDTH / 2
     parts += [
         f'<line class="threshold" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{TOP + PLOT_HEIGHT}"/>',
-        _text(x, TOP - 12, f"threshold {short_number(threshold)}", "strong" + ("" if right else " end")),
-        _text(WIDTH - RIGHT - 4, TOP + 16, f"good ({len(good)})", "label-good end"),
-        _text(WIDTH - RIGHT - 4, TOP + PLOT_HEIGHT - 8, f"defective ({len(defective)})", "label-bad end"),
-        _text(
+        text(x, TOP - 12, f"threshold {short_number(threshold)}", "strong" + ("" if right else " end")),
+        text(WIDTH - RIGHT - 4, TOP + 16, f"good ({len(good)})", "label-good end"),
+        text(WIDTH - RIGHT - 4, TOP + PLOT_HEIGHT - 8, f"defective ({len(defective)})", "label-bad end"),
+        text(
             LEFT + PLOT_WIDTH / 2,
             HEIGHT - 8,
             "score (logarithmic axis)" if logarithmic else "score",
@@ -118,13 +125,6 @@ def _corners(fpr: np.ndarray, tpr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return fpr[keep], tpr[keep]
 
 
-def _linear_ticks(low: float, high: float) -> list[float]:
-    """About five round numbers inside [low, high]."""
-    step = 10 ** math.floor(math.log10((high - low) / 4))
-    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (factor * step) <= 6)
-    return [step * k for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
 def _log_ticks(low: float, high: float) -> list[float]:
     """Powers of ten inside [10^low, 10^high], every second or third of them when there are many."""
     decades = range(math.ceil(low), math.floor(high) + 1)
@@ -139,22 +139,11 @@ def _y(share: float) -> float:
     return TOP + PLOT_HEIGHT * (1 - share)
 
 
-def _open(description: str) -> str:
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{description}">'
-        f"<title>{description}</title>"
-    )
-
-
-def _text(x: float, y: float, text: str, style: str = "") -> str:
-    return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}">{text}</text>'
-
-
 def _grid_x(x: float, label: str) -> str:
     line = f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{TOP + PLOT_HEIGHT}"/>'
-    return line + _text(x, TOP + PLOT_HEIGHT + 17, label, "small middle")
+    return line + text(x, TOP + PLOT_HEIGHT + 17, label, "small middle")
 
 
 def _grid_y(y: float, label: str) -> str:
     line = f'<line class="grid" x1="{LEFT}" x2="{LEFT + PLOT_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
-    return line + _text(LEFT - 7, y + 4, label, "small end")
+    return line + text(LEFT - 7, y + 4, label, "small end")

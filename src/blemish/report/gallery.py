@@ -72,7 +72,7 @@ def legend(scale: HeatScale) -> str:
     """The colours of the scale from low to high over mid grey, drawn as every heat map is; a data URI."""
     ramp = np.array([[scale.value_at(heat) for heat in np.linspace(0, 1, SIDE)]])
     strip = overlay(np.full((1, SIDE, 3), 128, np.uint8), ramp, scale.low, scale.high)
-    return _data_uri(np.repeat(strip, 16, axis=0))
+    return data_uri(np.repeat(strip, 16, axis=0))
 
 
 def _choose(rows: list[dict[str, Any]]) -> list[tuple[str, str, list[dict[str, Any]]]]:
@@ -113,12 +113,13 @@ def _card(
         score=short_number(row["score"]),
         ratio=short_number(row["score"] / threshold) if threshold > 0 else "",
         p_value=f"{row['p_value']:.2g}",
-        pictures={caption: _data_uri(picture) for caption, picture in pictures.items()},
+        pictures={caption: data_uri(picture) for caption, picture in pictures.items()},
         masked=masked,
     )
 
 
-def _data_uri(picture: np.ndarray) -> str:
+def data_uri(picture: np.ndarray) -> str:
+    """A picture, uint8 [H, W, 3], as a JPEG of at most `SIDE` pixels to put into a page."""
     image = Image.fromarray(picture)
     image.thumbnail((SIDE, SIDE))
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(np.asarray(image))).decode()

@@ -1,7 +1,6 @@
 """From an evaluation to one HTML file that needs nothing else: no network, no scripts, no other files."""
 
 import math
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +11,8 @@ from blemish.metrics import roc_curve
 from blemish.modelfile import facts
 from blemish.report.figures import roc_figure, score_figure
 from blemish.report.gallery import galleries, legend
-from blemish.report.numbers import fraction, percent, short_number
+from blemish.report.numbers import fraction, percent
+from blemish.report.template import read_resource, render
 
 if TYPE_CHECKING:
     from blemish.detector import Detector
@@ -39,17 +39,13 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
         detector: the same detector.
         path: the HTML file; an existing one is replaced.
     """
-    import jinja2
-
     scale = detector.heat_scale
     shown = galleries(evaluation, detector, scale)
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {"percent": percent, "fraction": fraction, "short": short_number}
-    html = environment.from_string(_read("page.html.j2")).render(
+    html = render(
+        "blemish.report",
+        "page.html.j2",
         evaluation=evaluation,
-        style=_read("page.css"),
+        style=read_resource("blemish.report", "page.css"),
         tiles=_tiles(evaluation),
         roc=_roc(evaluation),
         histogram=_histogram(evaluation),
@@ -65,10 +61,6 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(html, encoding="utf-8", errors="replace")
-
-
-def _read(name: str) -> str:
-    return resources.files("blemish.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _tiles(evaluation: Evaluation) -> list[Tile]:

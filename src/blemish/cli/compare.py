@@ -1,0 +1,84 @@
+"""blemish compare"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from blemish.cli.app import app
+from blemish.cli.options import DataRoot, HeldOut, Quiet, Rate, say
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  blemish compare parts/
+  blemish compare mvtec/screw --methods gtrans,gtrans:paper,padim --seeds 3 --out screw
+"""
+)
+def compare(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA", help="As for fit; without defective images, see the docs (Comparing)."
+        ),
+    ],
+    methods: Annotated[
+        str, typer.Option(metavar="NAMES", help="Methods by name, or name:preset, separated by commas.")
+    ] = "gtrans,patchcore,padim,spade",
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Fit each method this often. [default: 1, without defective images 2]"),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for models and results.")] = Path(
+        "comparison"
+    ),
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="The page. [default: comparison.html in --out]")
+    ] = None,
+    held_out: HeldOut = None,
+    data_root: DataRoot = None,
+    backbone: Annotated[str | None, typer.Option(help="For the methods that have one; as for fit.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The backbone's ImageNet weights: .safetensors or .pth."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the images.")] = None,
+    false_alarm_rate: Rate = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any configuration field; repeatable."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit and measure several methods on your data and recommend one.
+
+    What is finished stays in --out: after Ctrl-C the same command goes on from there.
+    """
+    from blemish.comparison import compare
+    from blemish.comparison.text import summary
+
+    page = out / "comparison.html" if report is None else report
+    comparison = compare(
+        data,
+        methods=[name.strip() for name in methods.split(",") if name.strip()],
+        seeds=seeds,
+        held_out=held_out,
+        data_root=data_root,
+        out=out,
+        page=page,
+        assignments=assignments or [],
+        weights=weights,
+        backbone=backbone,
+        epochs=epochs,
+        false_alarm_rate=false_alarm_rate,
+        quiet=quiet,
+        say=say(quiet),
+    )
+    if as_json:
+        print(json.dumps(comparison.to_dict(), indent=2))
+    else:
+        print(summary(comparison))
+        print(f"Report: {page}")

@@ -1,0 +1,118 @@
+"""What is fitted to, what is measured on, and the synthetic defects where there are no real ones."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from blemish.datasets import Dataset, Sample, check_trainable
+from blemish.datasets.synthetic import KINDS, STRENGTHS, draw_defect
+from blemish.errors import DatasetError
+from blemish.images import read_image
+from blemish.pictures import save_png
+
+KEPT_OUT = 4  # one in so many good images, where there are no good test images
+MOST_ORIGINALS = 40  # kept-out images that get synthetic defects
+LEAST = 8  # good images, where some must be kept out
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A data set as a comparison uses it.
+
+    Attributes:
+        data: `train` is fitted to, `test` measured on; `test` has good images.
+        kept_out: how many good images were taken from `train` to measure on.
+    """
+
+    data: Dataset
+    kept_out: int
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there are defective images to measure on."""
+        return any(sample.label == 1 for sample in self.data.test)
+
+
+def divide(dataset: Dataset) -> Parts:
+    """Keep every fourth good image, of a fixed permutation, out of fitting where no good test images are
+    given.
+
+    Raises:
+        DatasetError: there are too few good images, or a test image has no label.
+    """
+    for sample in dataset.test:
+        if sample.label not in (0, 1):
+            raise DatasetError(f"{sample.path} has no label: say whether it is good or defective.")
+    if any(sample.label == 0 for sample in dataset.test):
+        check_trainable(dataset)
+        return Parts(dataset, 0)
+    count = len(dataset.train)
+    if count < LEAST:
+        raise DatasetError(
+            f"{dataset.name} has {count} good images, of which some must be kept out to measure on; "
+            f"give at least {LEAST}, better 50 or more."
+        )
+    order = list(range(count))
+    random.Random(0).shuffle(order)
+    kept = set(order[::KEPT_OUT])
+    good = [sample for index, sample in enumerate(dataset.train) if index in kept]
+    train = [sample for index, sample in enumerate(dataset.train) if index not in kept]
+    return Parts(replace(dataset, train=train, test=good + dataset.test), len(good))
+
+
+def draw_synthetic(
+    good: list[Sample], folder: Path, side: int, progress: Callable[[], None] = lambda: None
+) -> list[Sample]:
+    """Write kept-out good images and copies of them with a synthetic defect of each kind and strength.
+
+    Large images are made smaller first, the clean copies alike, so that the defect is all that differs. The
+    same images give the same files.
+
+    Args:
+        good: kept-out good images; the first `MOST_ORIGINALS` are used.
+        folder: to write PNG files to; it may hold those of an earlier run.
+        side: pixels that the shorter side has at most.
+        progress: called after each original.
+
+    Returns:
+        Per original the clean copy (label 0), then its defective ones (label 1) by kind and strength, with
+        masks; their `defect` is "kind, strength".
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    originals = good[:MOST_ORIGINALS]
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = []
+    other = _reduced(originals[-1].path, side)
+    for number, original in enumerate(originals):
+        image = _reduced(original.path, side)
+        clean = folder / f"{number:03}.png"
+        save_png(image, clean)
+        samples.append(Sample(clean, 0))
+        for kind in KINDS:
+            for strength in STRENGTHS:
+                name = f"{number:03}-{kind}-{strength}"
+                drawn, mask = draw_defect(image, kind, strength, seed=(number,), other=other)
+                save_png(drawn, folder / f"{name}.png")
+                save_png(mask, folder / f"{name}-mask.png")
+                samples.append(
+                    Sample(folder / f"{name}.png", 1, f"{kind}, {strength}", folder / f"{name}-mask.png")
+                )
+        other = image
+        progress()
+    return samples
+
+
+def _reduced(path: Path, side: int) -> np.ndarray:
+    image = read_image(path)
+    height, width = image.shape[:2]
+    share = side / min(height, width)
+    if share >= 1:
+        return image
+    size = (max(side, round(width * share)), max(side, round(height * share)))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))

@@ -1,0 +1,100 @@
+"""Which methods are compared, and with what settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blemish.config import RunConfig, build_config
+from blemish.errors import ConfigError
+from blemish.fitting import ONE_PASS
+from blemish.models.config import ModelConfig
+from blemish.models.registry import config_class
+from blemish.models.training_free_config import TrainingFreeConfig
+from blemish.models.weights import RANDOM, find_weights
+
+DEFAULT_METHODS = ("gtrans", "patchcore", "padim", "spade")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method that takes part.
+
+    Attributes:
+        label: as asked for, "method" or "method:preset".
+        arguments: for `blemish.config.build_config`.
+        weights: of the backbone, None for a method without or to have them found.
+    """
+
+    label: str
+    arguments: dict[str, Any]
+    weights: str | None
+
+    def config(self, seed: int) -> RunConfig:
+        """The configuration of a run with this seed."""
+        return build_config(**self.arguments | {"training__seed": seed})
+
+    def stem(self, seed: int) -> str:
+        """Name of this run's files, without an ending; the first seed has the plain name."""
+        name = self.label.replace(":", "-")
+        return f"{name}-seed{seed}" if seed else name
+
+
+def make_entries(
+    methods: Sequence[str],
+    *,
+    assignments: Sequence[str] = (),
+    backbone: str | None = None,
+    weights: str | Path | None = None,
+    epochs: int | None = None,
+    false_alarm_rate: float | None = None,
+) -> list[Entry]:
+    """Check what was asked for, before any work.
+
+    What concerns a field of the model goes to the methods that have it, what concerns training to those that
+    train; each concerns at least one.
+
+    Raises:
+        ConfigError: no method or one twice, an unknown method, preset or field, or a value out of range.
+        WeightsError: the backbone's weights are not there.
+    """
+    if not methods:
+        raise ConfigError(
+            f"There is nothing to compare; give --methods, such as {','.join(DEFAULT_METHODS)}."
+        )
+    if len(set(methods)) < len(methods):
+        raise ConfigError(f"--methods names one twice: {','.join(methods)}; name each once.")
+    classes = {label: config_class(label.partition(":")[0]) for label in methods}
+    given = [*assignments, *([f"model.backbone={backbone}"] if backbone else [])]
+    given += [f"training.epochs={epochs}"] if epochs is not None else []
+    given += ["model.backbone"] if weights else []
+    for text in given:
+        if not any(_applies(text, one) for one in classes.values()):
+            field = text.partition("=")[0].strip()
+            raise ConfigError(f"{field} concerns none of {', '.join(methods)}; leave it out.")
+    entries = []
+    for label, one in classes.items():
+        method, colon, preset = label.partition(":")
+        arguments: dict[str, Any] = {
+            "assignments": [text for text in assignments if _applies(text, one)],
+            "method": method,
+            "preset": preset if colon else None,
+            "model__backbone": backbone if _applies("model.backbone", one) else None,
+            "training__epochs": epochs if _applies("training.epochs", one) else None,
+            "false_alarm_rate": false_alarm_rate,
+        }
+        has_backbone = _applies("model.backbone", one)
+        entry = Entry(label, arguments, str(weights) if weights and has_backbone else None)
+        config = entry.config(0)
+        if has_backbone and weights != RANDOM:
+            find_weights(config.model.backbone, weights)  # type: ignore[attr-defined]
+        entries.append(entry)
+    return entries
+
+
+def _applies(assignment: str, method: type[ModelConfig]) -> bool:
+    """Whether a method has the field of the model, or trains if the assignment is about training."""
+    section, _, field = assignment.partition("=")[0].strip().partition(".")
+    if section == "model":
+        return field.partition(".")[0] in method.model_fields
+    return section != "training" or field in ONE_PASS or not issubclass(method, TrainingFreeConfig)

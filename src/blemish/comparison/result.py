@@ -1,0 +1,53 @@
+"""What a comparison found."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several methods on the same images. Fractions are in 0..1; what cannot be measured is None.
+
+    Attributes:
+        name: of the data set.
+        images: "train", "good" and "defective" (to measure on), and "kept_out", how many of the good ones
+            were taken from the training images.
+        measure: what the methods are ranked by: "image AUROC", or "synthetic AUROC" where there are no
+            defective images; "" where neither could be measured.
+        methods: one dictionary per method, in the order asked for:
+            "label", "method", "preset" ("" for none), "seeds", "models" (paths, one per seed),
+            "auroc" (mean over seeds), "auroc_interval" ([low, high], 95 %) and "auroc_seeds", of `measure`;
+            "ap", "f1_max" (means over seeds, real defects only);
+            "pixel" ("auroc", "aupro_30", "aupro_05", means over seeds, of the same images as `measure`; or
+            None); "kinds" (AUROC of each kind of defect, mean over seeds);
+            "false_alarms" and "detected" (as in `blemish.evaluation.Evaluation`, of the first seed; with "p",
+            the chance of at least so many false alarms where the test images are like the calibration
+            images); "stability" (rank correlation of good images' scores between seeds);
+            "fit_seconds" (mean over seeds), "peak_memory_mb" while fitting and "model_bytes" (largest over
+            seeds), "images_per_second" (scoring decoded frames, first seed).
+        differences: by measure ("image AUROC", "synthetic AUROC", "AUPRO"), one dictionary per pair of
+            methods: "first", "second", "difference" (first minus second), "interval" (95 %, by a paired
+            bootstrap), "p", "p_corrected" (Holm, over the pairs) and "significant" (p_corrected below 0.05).
+        recommendation: "heading", "best", "choice", "candidates" (the best, and those whose distance from it
+            may be chance), "fastest", "smallest" and "sentences".
+        machine: "device" and "threads" that scored.
+        notes: sentences on what could not be measured or must be borne in mind.
+    """
+
+    name: str
+    images: dict[str, int]
+    measure: str
+    methods: list[dict[str, Any]]
+    differences: dict[str, list[dict[str, Any]]]
+    recommendation: dict[str, Any]
+    machine: dict[str, Any]
+    notes: list[str]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the defects measured on are synthetic."""
+        return not self.images["defective"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for `json.dumps`."""
+        return asdict(self)

@@ -1,0 +1,195 @@
+"""Fits, measures and compares several methods, and writes the page."""
+
+import importlib.util
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from blemish.comparison.assemble import (
+    Runs,
+    differences,
+    method_table,
+    rank_by_aupro,
+    rank_by_defects,
+    rank_by_synthetic,
+)
+from blemish.comparison.data import MOST_ORIGINALS, Parts, divide, draw_synthetic
+from blemish.comparison.entries import DEFAULT_METHODS, Entry, make_entries
+from blemish.comparison.page import write_page
+from blemish.comparison.recommendation import recommend
+from blemish.comparison.record import check_writable
+from blemish.comparison.result import Comparison
+from blemish.comparison.runs import Runner, check_unclaimed
+from blemish.comparison.speed import scoring_speed
+from blemish.datasets import Dataset, Sample, read_dataset
+from blemish.errors import BlemishError, ConfigError, Interrupted
+from blemish.progress import progress_bar
+
+Say = Callable[[str], None]
+
+
+def compare(
+    data: str | Path | Dataset,
+    *,
+    methods: Sequence[str] = DEFAULT_METHODS,
+    seeds: int | None = None,
+    held_out: str | None = None,
+    data_root: str | Path | None = None,
+    out: str | Path = "comparison",
+    page: str | Path | None = None,
+    assignments: Iterable[str] = (),
+    weights: str | Path | None = None,
+    backbone: str | None = None,
+    epochs: int | None = None,
+    false_alarm_rate: float | None = None,
+    quiet: bool = True,
+    say: Say = lambda message: None,
+) -> Comparison:
+    """Fit several methods on the same good images, measure them on the same test images, and recommend one.
+
+    Each fit has a process of its own. What is finished stays in `out`; the same call does not do it again.
+    Without defective images the methods are measured on good images kept out of fitting and on synthetic
+    defects.
+
+    Args:
+        data: as for `blemish.fit`.
+        methods: names of methods, each perhaps with a preset, as in "gtrans:paper".
+        seeds: fit each method with the seeds 0 to `seeds` - 1; None means one, or two without defective
+            images.
+        held_out, data_root: as for `blemish.fit`.
+        out: folder for model files, records and synthetic images; made if need be.
+        page: HTML file to write; None is comparison.html in `out`.
+        assignments: as for `blemish.fit`; fields of the model go to the methods that have them.
+        weights: of the backbones.
+        backbone: for the methods that have one.
+        epochs: passes over the images, for methods that train.
+        false_alarm_rate: share of good images that may be called anomalous, in (0, 1).
+        quiet: no progress bars.
+        say: called with each sentence that the user should read.
+
+    Raises:
+        BlemishError: something given cannot be used, or a method cannot be fitted.
+        Interrupted: stopped with Ctrl-C; the same call goes on from there.
+    """
+    entries = make_entries(
+        methods,
+        assignments=list(assignments),
+        backbone=backbone,
+        weights=weights,
+        epochs=epochs,
+        false_alarm_rate=false_alarm_rate,
+    )
+    if seeds is not None and seeds < 1:
+        raise ConfigError(f"--seeds must be at least 1, not {seeds}; leave it out for the default.")
+    if importlib.util.find_spec("torch") is None:
+        raise BlemishError('Comparing needs PyTorch: pip install "blemish[train]".')
+    out = Path(out)
+    page = out / "comparison.html" if page is None else Path(page)
+    if page.is_dir() or page.suffix.lower() != ".html":
+        raise BlemishError(f"The page {page} must be a file that ends in .html.")
+    check_writable(out)
+    check_writable(page.parent)
+    parts = divide(_read(data, held_out, data_root, say))
+    seeds = seeds or (1 if parts.labelled else 2)
+    check_unclaimed(entries, seeds, out)
+    try:
+        return _compare(entries, seeds, parts, out, page, quiet=quiet, say=say)
+    except KeyboardInterrupt:
+        raise Interrupted("Stopped; the same command goes on from there.") from None
+
+
+def _compare(
+    entries: list[Entry], seeds: int, parts: Parts, out: Path, page: Path, *, quiet: bool, say: Say
+) -> Comparison:
+    import torch
+
+    from blemish.api import load
+
+    synthetic = [] if parts.labelled else _synthetic(parts, entries, out, quiet)
+    runner = Runner(parts, synthetic, out, quiet=quiet, say=say)
+    runs: Runs = {entry.label: [] for entry in entries}
+    count = 0
+    for seed in range(seeds):  # the first models of all methods come first
+        for entry in entries:
+            count += 1
+            say(f"Model {count} of {seeds * len(entries)}: {entry.stem(seed)}")
+            runs[entry.label].append(runner.run(entry, seed))
+    rate = entries[0].config(0).false_alarm_rate
+    detectors = {label: load(of[0].model, false_alarm_rate=rate) for label, of in runs.items()}
+    say("Measuring the speed of scoring.")
+    scored = runs[entries[0].label][0].measured["images"]
+    speeds = scoring_speed(detectors, [Sample(Path(row["path"])) for row in scored])
+
+    ranking = rank_by_defects(runs) if parts.labelled else rank_by_synthetic(runs)
+    measure = ("image AUROC" if parts.labelled else "synthetic AUROC") if ranking else ""
+    table = method_table(runs, ranking, speeds)
+    pairs = {measure: differences(list(runs), ranking)} if ranking else {}
+    if parts.labelled and (aupro := rank_by_aupro(runs)):
+        pairs["AUPRO"] = differences(list(runs), aupro)
+    images = {
+        "train": len(parts.data.train),
+        "good": sum(sample.label == 0 for sample in parts.data.test),
+        "defective": sum(sample.label == 1 for sample in parts.data.test),
+        "kept_out": parts.kept_out,
+    }
+    comparison = Comparison(
+        name=parts.data.name,
+        images=images,
+        measure=measure,
+        methods=table,
+        differences=pairs,
+        recommendation=recommend(table, pairs.get(measure, []), measure=measure, images=images),
+        machine={
+            "device": "GPU" if torch.cuda.is_available() else "CPU",
+            "threads": torch.get_num_threads(),
+        },
+        notes=_notes(parts, runs, seeds, synthetic),
+    )
+    write_page(comparison, runs, detectors, page)
+    return comparison
+
+
+def _read(
+    data: str | Path | Dataset, held_out: str | None, data_root: str | Path | None, say: Say
+) -> Dataset:
+    if not isinstance(data, Dataset):
+        return read_dataset(data, held_out=held_out, data_root=data_root, say=say)
+    if held_out is not None or data_root is not None:
+        raise ConfigError(f"held_out and data_root do not go with the Dataset {data.name}; leave them out.")
+    return data
+
+
+def _synthetic(parts: Parts, entries: list[Entry], out: Path, quiet: bool) -> list[Sample]:
+    good = [sample for sample in parts.data.test if sample.label == 0]
+    side = max(entry.config(0).frame.resize for entry in entries)
+    with progress_bar("Drawing synthetic defects", min(len(good), MOST_ORIGINALS), quiet=quiet) as advance:
+        return draw_synthetic(good, out / "synthetic", side, advance)
+
+
+def _notes(parts: Parts, runs: Runs, seeds: int, synthetic: list[Sample]) -> list[str]:
+    notes = []
+    if parts.kept_out:
+        notes.append(
+            f"{parts.kept_out} of the good images were kept out of fitting and calibration, to measure on; "
+            "there were no good test images."
+        )
+    if synthetic:
+        originals = sum(not sample.label for sample in synthetic)
+        notes.append(
+            f"Synthetic defects were drawn onto {originals} good test images, each kind at each strength. "
+            "They are not your defects. Speed, memory, false alarms and stability do not depend on them."
+        )
+    if seeds > 1:
+        notes.append(
+            f"Each method was fitted with {seeds} seeds. AUROC and AUPRO are means over these, ± their "
+            "standard deviation; false alarms, defects found, speed and pictures are of the first."
+        )
+    for of in runs.values():
+        for run in of:
+            for note in (run.measured["calibration_note"], *run.measured["notes"]):
+                if (
+                    note
+                    and note not in notes
+                    and not (synthetic and note.startswith("There are no defective"))
+                ):
+                    notes.append(note)
+    return notes

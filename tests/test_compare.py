@@ -1,0 +1,342 @@
+"""A comparison fits each method once, measures all on the same images, and recommends by its rule."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import blemish
+from blemish.comparison import Comparison, compare
+from blemish.comparison.data import divide, draw_synthetic
+from blemish.comparison.entries import make_entries
+from blemish.comparison.process import fit_apart
+from blemish.comparison.speed import scoring_speed
+from blemish.comparison.text import duration, summary
+from blemish.datasets import Dataset, Sample, read_folder
+from blemish.errors import BlemishError, ConfigError, DatasetError
+from blemish.images import Frame, read_image, read_mask
+from blemish.metrics import auroc
+from helpers import BACKBONE, texture_files
+
+SMALL = ["frame.resize=64", "frame.crop=none", "training.batch_size=4", "model.channels=8"]
+OPTIONS: dict[str, Any] = {
+    "methods": ["padim", "patchcore"],
+    "assignments": ["frame.resize=64", "frame.crop=none", "model.channels=8"],
+    "backbone": BACKBONE,
+    "weights": "random",
+    "false_alarm_rate": 0.2,
+}
+
+
+@pytest.fixture(scope="module")
+def labelled(parts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Path]:
+    out = tmp_path_factory.mktemp("labelled")
+    return compare(parts_folder, out=out, **OPTIONS), out
+
+
+@pytest.fixture(scope="module")
+def normals(tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Path]:
+    folder = tmp_path_factory.mktemp("normals")
+    texture_files(folder / "good", 12)
+    return compare(folder / "good", out=folder / "out", **OPTIONS | {"methods": ["padim"]}), folder / "out"
+
+
+class TestLabelled:
+    def test_every_method_is_measured_as_evaluate_does(self, labelled: Any, parts_folder: Path) -> None:
+        comparison, out = labelled
+        assert comparison.images == {"train": 8, "good": 2, "defective": 8, "kept_out": 0}
+        assert comparison.measure == "image AUROC" and not comparison.synthetic
+        for row in comparison.methods:
+            evaluation = blemish.evaluate(out / f"{row['label']}.safetensors", parts_folder)
+            assert row["auroc"] == pytest.approx(evaluation.image["auroc"])
+            assert row["auroc_interval"] == evaluation.image["auroc_interval"]
+            assert row["ap"] == evaluation.image["ap"] and evaluation.pixel is not None
+            assert row["pixel"]["aupro_30"] == evaluation.pixel["aupro_30"]
+            assert row["kinds"] == {kind: one["auroc"] for kind, one in evaluation.defects.items()}
+            assert row["false_alarms"] == evaluation.false_alarms | {"p": row["false_alarms"]["p"]}
+            assert 0 < row["false_alarms"]["p"] <= 1
+            assert row["stability"] is None
+
+    def test_costs_are_measured(self, labelled: Any) -> None:
+        comparison, out = labelled
+        for row in comparison.methods:
+            assert row["fit_seconds"] > 0 and row["images_per_second"] > 0
+            assert 50 < row["peak_memory_mb"] < 10_000
+            assert row["model_bytes"] == (out / f"{row['label']}.safetensors").stat().st_size
+
+    def test_pairs(self, labelled: Any) -> None:
+        comparison, _ = labelled
+        first, second = comparison.methods
+        for measure, value in (
+            ("image AUROC", lambda row: row["auroc"]),
+            ("AUPRO", lambda row: row["pixel"]["aupro_30"]),
+        ):
+            (pair,) = comparison.differences[measure]
+            assert (pair["first"], pair["second"]) == ("padim", "patchcore")
+            assert pair["difference"] == pytest.approx(value(first) - value(second))
+            assert pair["interval"][0] <= pair["difference"] <= pair["interval"][1]
+            assert pair["p"] == pair["p_corrected"]
+
+    def test_plain_json_and_terminal_text(self, labelled: Any) -> None:
+        comparison, _ = labelled
+        assert json.loads(json.dumps(comparison.to_dict()))["methods"][0]["label"] == "padim"
+        text = summary(comparison)
+        assert text.splitlines()[0].split()[:3] == ["method", "image", "AUROC"]
+        assert all(sentence in text for sentence in comparison.recommendation["sentences"])
+        assert max(map(len, text.splitlines()[:3])) <= 110
+
+    def test_what_is_finished_is_not_done_again(self, labelled: Any, parts_folder: Path) -> None:
+        comparison, out = labelled
+        before = {path: path.stat().st_mtime_ns for path in out.glob("*.safetensors")}
+        said: list[str] = []
+        again = compare(parts_folder, out=out, **OPTIONS, say=said.append)
+        assert {path: path.stat().st_mtime_ns for path in before} == before
+        assert sum("already fitted" in line for line in said) == 2
+        costs = {"images_per_second"}
+        for one, other in zip(comparison.methods, again.methods, strict=True):
+            assert {k: one[k] for k in one if k not in costs} == {k: other[k] for k in one if k not in costs}
+
+    def test_another_rate_needs_no_new_fit_and_other_settings_do(
+        self, labelled: Any, parts_folder: Path, tmp_path: Path
+    ) -> None:
+        out = shutil.copytree(labelled[1], tmp_path / "copy")
+        before = {path: path.stat().st_mtime_ns for path in out.glob("*.safetensors")}
+        rate = compare(parts_folder, out=out, **OPTIONS | {"false_alarm_rate": 0.4})
+        assert {path: path.stat().st_mtime_ns for path in before} == before
+        assert rate.methods[0]["false_alarms"]["asked"] == 0.4
+        changed = [*OPTIONS["assignments"], "model.shrinkage=0.1"]  # a field that padim alone has
+        compare(parts_folder, out=out, **OPTIONS | {"assignments": changed})
+        after = {path.name: path.stat().st_mtime_ns != before[path] for path in before}
+        assert after == {"padim.safetensors": True, "patchcore.safetensors": False}
+
+
+class TestNormalsOnly:
+    def test_some_good_images_are_kept_out(self, normals: Any) -> None:
+        comparison, _ = normals
+        assert comparison.images == {"train": 9, "good": 3, "defective": 0, "kept_out": 3}
+        assert comparison.synthetic and comparison.measure == "synthetic AUROC"
+        assert "kept out of fitting" in " ".join(comparison.notes)
+        for row in comparison.methods:
+            assert row["seeds"] == [0, 1] and row["false_alarms"]["good_images"] == 3
+            assert -1 <= row["stability"] <= 1
+            assert row["ap"] is None and row["detected"]["defective_images"] == 0
+            assert len(row["kinds"]) == 9
+
+    def test_synthetic_defects_are_called_so(self, normals: Any) -> None:
+        comparison, out = normals
+        text = " ".join(comparison.recommendation["sentences"])
+        assert "they are not your defects" in text and "the ranking may differ" in text
+        assert "Collect 20 or more real defective images" in text
+        assert "synthetic AUROC" in summary(comparison)
+        assert "Not your defects." in (out / "comparison.html").read_text(encoding="utf-8")
+
+    def test_the_synthetic_auroc(self, normals: Any) -> None:
+        comparison, out = normals
+        record = json.loads((out / "padim.json").read_text(encoding="utf-8"))
+        rows = record["synthetic"]["images"]
+        area = auroc([row["score"] for row in rows], [row["label"] for row in rows])
+        assert comparison.methods[0]["auroc_seeds"][0] == pytest.approx(area)
+        assert comparison.methods[0]["auroc"] == pytest.approx(np.mean(comparison.methods[0]["auroc_seeds"]))
+
+
+class TestParts:
+    def test_good_test_images_are_used_as_they_are(self, parts_folder: Path) -> None:
+        dataset = read_folder(parts_folder)
+        parts = divide(dataset)
+        assert parts.data is dataset and parts.kept_out == 0 and parts.labelled
+
+    def test_defects_without_good_test_images_get_some(self) -> None:
+        train = [Sample(Path(f"{index}.png"), 0) for index in range(20)]
+        parts = divide(Dataset("d", train, [Sample(Path("x.png"), 1, "dent")]))
+        assert (len(parts.data.train), len(parts.data.test), parts.kept_out) == (15, 6, 5)
+        assert not set(parts.data.train) & set(parts.data.test)
+        assert divide(Dataset("d", train, [Sample(Path("x.png"), 1, "dent")])) == parts
+
+    def test_too_few_images_or_no_label(self) -> None:
+        few = [Sample(Path(f"{index}.png"), 0) for index in range(7)]
+        with pytest.raises(DatasetError, match="has 7 good images"):
+            divide(Dataset("d", few))
+        with pytest.raises(DatasetError, match="has no label"):
+            divide(Dataset("d", few, [Sample(Path("x.png"))]))
+
+    def test_synthetic_files(self, tmp_path: Path) -> None:
+        good = [Sample(path, 0) for path in texture_files(tmp_path / "good", 3)]
+        samples = draw_synthetic(good, tmp_path / "drawn", 48)
+        assert len(samples) == 30 and sum(not sample.label for sample in samples) == 3
+        clean = read_image(samples[0].path)
+        assert clean.shape == (48, 48, 3)
+        for sample in samples[1:10]:
+            assert sample.mask is not None
+            mask = read_mask(sample.mask)
+            assert np.array_equal(read_image(sample.path)[~mask], clean[~mask]) and mask.any()
+        before = [sample.path.read_bytes() for sample in samples]
+        assert [sample.path.read_bytes() for sample in draw_synthetic(good, tmp_path / "drawn", 48)] == before
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"methods": []}, "nothing to compare"),
+            ({"methods": ["padim", "padim"]}, "names one twice"),
+            ({"methods": ["padim", "magic"]}, "There is no method 'magic'"),
+            ({"methods": ["gtrans:fancy"], "assignments": []}, "no preset 'fancy'"),
+            ({"methods": ["ganomaly"], "assignments": []}, "model.backbone concerns none of ganomaly"),
+            ({"epochs": 3}, "training.epochs concerns none of padim, patchcore"),
+            ({"assignments": ["model.nonsense=1"]}, "model.nonsense concerns none"),
+            ({"seeds": 0}, "--seeds must be at least 1"),
+            ({"false_alarm_rate": 2.0}, "false_alarm_rate"),
+            ({"weights": "missing.pth"}, "no weights file"),
+            ({"page": "page.txt"}, "ends in .html"),
+        ],
+    )
+    def test_before_any_work(
+        self, tmp_path: Path, parts_folder: Path, options: dict[str, Any], message: str
+    ) -> None:
+        with pytest.raises(BlemishError, match=message):
+            compare(parts_folder, out=tmp_path / "out", **OPTIONS | options)
+        assert not (tmp_path / "out").exists()
+
+    def test_no_folder_to_write_to(self, tmp_path: Path, parts_folder: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(BlemishError, match="Nothing can be written"):
+            compare(parts_folder, out=tmp_path / "file", **OPTIONS)
+
+    def test_other_model_files_are_not_written_over(self, tmp_path: Path, parts_folder: Path) -> None:
+        (tmp_path / "padim.safetensors").write_text("mine")
+        with pytest.raises(BlemishError, match="not made by a comparison"):
+            compare(parts_folder, out=tmp_path, **OPTIONS)
+        assert (tmp_path / "padim.safetensors").read_text() == "mine"
+
+    def test_unreadable_data(self, tmp_path: Path) -> None:
+        with pytest.raises(DatasetError, match="does not exist"):
+            compare(tmp_path / "nowhere", out=tmp_path / "out", **OPTIONS)
+        paths = texture_files(tmp_path / "good", 9)
+        for path in paths:
+            path.write_bytes(b"no image")
+        with pytest.raises(BlemishError, match="PNG"):
+            compare(tmp_path / "good", out=tmp_path / "out", **OPTIONS)
+
+
+class TestEntries:
+    def test_settings_go_where_they_belong(self) -> None:
+        settings = ["model.channels=8", "training.batch_size=4", "frame.resize=64", "frame.crop=none"]
+        padim, gtrans = make_entries(
+            ["padim", "gtrans:paper"], assignments=settings, backbone=BACKBONE, weights="random", epochs=3
+        )
+        assert padim.config(1).model.model_dump()["channels"] == 8
+        assert padim.config(1).training.seed == 1
+        assert gtrans.config(0).training.epochs == 3 and gtrans.config(0).training.batch_size == 4
+        assert gtrans.config(0).preset == "paper"
+        assert {entry.config(0).frame for entry in (padim, gtrans)} == {Frame(resize=64, crop=None)}
+        assert (gtrans.stem(0), gtrans.stem(2)) == ("gtrans-paper", "gtrans-paper-seed2")
+
+    def test_methods_without_a_backbone_are_left_alone(self) -> None:
+        ganomaly, padim = make_entries(["ganomaly", "padim"], backbone=BACKBONE, weights="random")
+        assert ganomaly.weights is None and padim.weights == "random"
+        assert padim.config(0).model.model_dump()["backbone"] == BACKBONE
+
+
+class TestProcess:
+    def test_an_error_is_one_sentence(self, tmp_path: Path) -> None:
+        job = {
+            "name": "none",
+            "train": [str(tmp_path / "missing.png")] * 2,
+            "config": {"method": "padim", "model__backbone": BACKBONE},
+            "weights": "random",
+            "out": str(tmp_path / "padim.safetensors"),
+            "resume": False,
+            "quiet": True,
+        }
+        with pytest.raises(BlemishError, match=r"^padim cannot be fitted: .*missing.png does not exist"):
+            fit_apart("padim", job, lambda message: None)
+
+    def test_the_peak_memory_is_its_own(self) -> None:
+        ballast = np.ones(700 * 2**20, np.uint8)
+        code = "from blemish.machine import peak_memory_mb; print(peak_memory_mb())"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert 10 < float(done.stdout) < 600 and ballast.all()
+
+    def test_a_process_that_dies_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("blemish.comparison.process.sys.executable", shutil.which("false"))
+        with pytest.raises(BlemishError, match="ended without a result"):
+            fit_apart("padim", {"name": "incomplete"}, lambda message: None)
+
+
+def test_interrupted_and_gone_on(tmp_path: Path, parts_folder: Path) -> None:
+    command = [sys.executable, "-m", "blemish", "compare", str(parts_folder), "--out", str(tmp_path)]
+    command += ["--methods", "padim,gtrans", "--backbone", BACKBONE, "--weights", "random"]
+    command += [word for text in SMALL for word in ("--set", text)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    slow = [*command, "--set", "training.checkpoint_seconds=0", "--epochs", "2000"]
+    running = subprocess.Popen(slow, stderr=subprocess.PIPE, text=True, env=environment)
+    checkpoint, deadline = tmp_path / "gtrans.checkpoint", time.monotonic() + 120
+    while not checkpoint.exists():
+        assert running.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    assert (
+        running.returncode == 1 and told.splitlines()[-1] == "Stopped; the same command goes on from there."
+    )
+    assert checkpoint.exists() and (tmp_path / "padim.safetensors").exists()
+    assert not (tmp_path / "gtrans.safetensors").exists()
+    padim = (tmp_path / "padim.safetensors").stat().st_mtime_ns
+
+    shorter = [*command, "--epochs", "1", "--json"]  # other settings: begins afresh, padim stays
+    done = subprocess.run(shorter, capture_output=True, text=True, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "padim.safetensors").stat().st_mtime_ns == padim
+    assert [row["label"] for row in json.loads(done.stdout)["methods"]] == ["padim", "gtrans"]
+    assert not checkpoint.exists() and (tmp_path / "comparison.html").is_file()
+
+
+class FakeDetector:
+    batch_size = 4
+    frame = Frame(resize=32, crop=None)
+    clock = 0.0
+    order: ClassVar[list[str]] = []
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def engine(self, images: np.ndarray) -> None:
+        assert images.shape == (4, 32, 32, 3)
+        FakeDetector.clock += self.seconds
+        FakeDetector.order.append("slow" if self.seconds > 1 else "fast")
+
+
+def test_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blemish.comparison.speed.time.perf_counter", lambda: FakeDetector.clock)
+    samples = [Sample(path, 0) for path in texture_files(tmp_path, 3)]
+    detectors = {"slow": FakeDetector(2.0), "fast": FakeDetector(0.25)}
+    assert scoring_speed(detectors, samples) == pytest.approx({"slow": 2, "fast": 16})  # type: ignore[arg-type]
+    assert FakeDetector.order == ["slow", "fast", *["slow", "fast", "fast"] * 5]
+
+
+def test_durations() -> None:
+    assert [duration(seconds) for seconds in (0.53, 9.4, 45, 200, 7500)] == [
+        "0.53 s", "9.4 s", "45 s", "3 min 20 s", "2 h 5 min",
+    ]  # fmt: skip
+
+
+def test_public_names() -> None:
+    assert blemish.compare is compare and blemish.Comparison is Comparison
+
+
+def test_the_running_half_does_without_torch() -> None:
+    code = "import sys, blemish.comparison, blemish.cli.compare; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_preset_that_no_method_has() -> None:
+    with pytest.raises(ConfigError, match="padim has no presets"):
+        make_entries(["padim:paper"], weights="random")
