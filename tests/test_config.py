@@ -14,8 +14,8 @@ from blemish.models.anotrans.config import AnoTransConfig
 from blemish.models.gtrans.config import GTransConfig
 
 
-def test_the_defaults_are_the_papers_values() -> None:
-    config = build_config()
+def test_the_preset_paper_has_the_papers_values() -> None:
+    config = build_config(preset="paper")
     training = config.training
     assert (training.epochs, training.batch_size, training.learning_rate) == (300, 32, 1e-3)
     assert (training.weight_decay, training.lr_decay, training.validation_share) == (1e-4, 0.9, 0.2)
@@ -25,6 +25,18 @@ def test_the_defaults_are_the_papers_values() -> None:
     assert (model.layers, model.tokens, model.token_dim) == ((1, 2, 3), 8, 256)
     assert (model.tfm, model.tfm_depth) == ("encoder-decoder", 2)
     assert (model.alpha, model.alpha_lambda, model.combine, model.sigma) == ("harmonic", 0.1, "P6", 4.0)
+
+
+def test_a_preset_is_weaker_than_what_the_user_says(tmp_path: Path) -> None:
+    improved = build_config(preset="improved")
+    assert build_config() == improved
+    file = tmp_path / "run.toml"
+    file.write_text('preset = "improved"\n[training]\nschedule = "exponential"\n')
+    config = build_config(file, ["model.tfm=none"])
+    assert (config.preset, config.training.schedule) == ("improved", "exponential")
+    assert config.model == improved.model.model_copy(update={"tfm": "none"})
+    assert config.training.batch_size == improved.training.batch_size
+    assert build_config(file, preset="paper").preset == "paper"
 
 
 GANS = ("anotrans", "ganomaly", "sagan", "skip_ganomaly")
@@ -152,7 +164,7 @@ def test_named_options_win_over_assignments_and_those_over_the_file(tmp_path: Pa
         training__batch_size=None,
     )
     assert config.false_alarm_rate == 0.05
-    assert (config.training.epochs, config.training.seed, config.training.batch_size) == (30, 4, 32)
+    assert (config.training.epochs, config.training.seed, config.training.batch_size) == (30, 4, 8)
     assert (config.frame.resize, config.frame.crop) == (128, 96)
     assert config.model.model_dump(include={"backbone", "layers", "combine", "tfm"}) == {
         "backbone": "resnet34",
@@ -194,6 +206,9 @@ def test_a_dump_holds_the_models_own_fields_and_is_read_back_equal() -> None:
         (["model.tokenz=5"], "no configuration field 'model.tokenz'"),
         (["epochs=5"], "no configuration field 'epochs'"),
         (["model.combine=P8"], "'model.combine': "),
+        (["training.schedule=linear"], "'training.schedule': "),
+        (["preset=best"], "gtrans has no preset 'best'; choose one of: improved, paper"),
+        (["preset=paper", "method=padim"], "padim has no presets; leave out the preset 'paper'"),
         (["model.tfm=decoder"], "'model.tfm': "),
         (["model.layers=[3, 2, 1]"], "'model': layers must be ascending"),
         (["model.layers=[1, 1, 2]"], "'model': layers must be ascending"),

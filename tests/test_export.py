@@ -66,6 +66,25 @@ def test_a_reconstructing_method_exports_and_agrees(method: str, parts: Path, tm
             np.testing.assert_allclose(same.anomaly_map, one.anomaly_map, rtol=1e-3, atol=1e-5)
 
 
+TRAINING_FREE = {"patchcore": (), "padim": ("model.channels=20",), "spade": ("model.neighbours=5",)}
+
+
+@pytest.mark.parametrize("method", TRAINING_FREE)
+def test_a_training_free_method_exports_and_agrees(method: str, parts: Path, tmp_path: Path) -> None:
+    model, exported = tmp_path / "parts.safetensors", tmp_path / "parts.onnx"
+    small = ("frame.resize=64", "frame.crop=64", *TRAINING_FREE[method])
+    blemish.fit(parts, out=model, method=method, assignments=small, false_alarm_rate=0.4)
+    assert export_onnx(model, exported) < 1e-3
+    images = sorted(parts.glob("test/*/*.png"))
+    original = list(blemish.load(model).predict_many(images))
+    for batch_size in (1, 3):
+        others = blemish.load(exported).predict_many(images, batch_size=batch_size)
+        for one, same in zip(original, others, strict=True):
+            assert same.score == pytest.approx(one.score, rel=1e-3)
+            tolerance = 1e-3 * float(one.anomaly_map.max())
+            np.testing.assert_allclose(same.anomaly_map, one.anomaly_map, rtol=1e-3, atol=tolerance)
+
+
 def test_predicting_with_onnx_imports_no_torch(models: tuple[Path, Path], parts: Path) -> None:
     code = (
         "import sys\n"
