@@ -20,6 +20,7 @@ from blemish.datasets.elpv import elpv
 from blemish.datasets.generator import Texture, generate
 from blemish.detector import Detector
 from blemish.engines.torch import TorchEngine
+from blemish.modelfile import Metadata
 from blemish.models.gtrans.config import GTransConfig
 from blemish.models.gtrans.model import GTrans
 
@@ -69,7 +70,7 @@ def rescored(detector: Detector, fields: dict[str, Any]) -> Detector:
     config = GTransConfig.model_validate(original.config.model_dump() | fields)
     model = GTrans(config, original.image_size)
     model.load_state_dict(original.state_dict(), strict=False)  # statistics may be left over
-    return Detector(TorchEngine(model), detector.metadata)
+    return Detector(TorchEngine(model), Metadata.model_validate(dict(detector.metadata)))
 
 
 def measure(detector: Detector, data: Dataset) -> dict[str, Any]:
