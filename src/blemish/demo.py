@@ -12,7 +12,6 @@ from blemish.progress import progress_bar
 if TYPE_CHECKING:
     from blemish.evaluation import Evaluation
 
-EPOCHS = 30
 FALSE_ALARM_RATE = 0.05
 
 
@@ -29,7 +28,7 @@ def run_demo(
     Args:
         out: folder for the model, its log and the report; made if need be.
         data: "solar-cells" or "parts".
-        epochs: passes over the images; None takes `EPOCHS`.
+        epochs: passes over the images; None takes the method's own.
         quiet: no progress bars and no remarks.
         say: called with each sentence that the user should read; the licence of the photographs is said
             even when quiet.
@@ -50,7 +49,7 @@ def run_demo(
         detector = fit(
             dataset,
             out=model,
-            epochs=EPOCHS if epochs is None else epochs,
+            epochs=epochs,
             false_alarm_rate=FALSE_ALARM_RATE,
             resume=model.with_suffix(".checkpoint").exists(),
             quiet=quiet,

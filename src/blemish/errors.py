@@ -26,4 +26,4 @@ class ModelFileError(BlemishError):
 
 
 class Interrupted(BlemishError):
-    """The user stopped a run; a checkpoint was saved, and the message says how to go on."""
+    """The user stopped a run; the message says what is left of it and how to go on."""

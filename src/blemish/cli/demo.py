@@ -13,7 +13,7 @@ from blemish.cli.options import Quiet, say
     epilog="""\b
 Examples:
   blemish demo
-  blemish demo --data parts --epochs 100 --out parts-demo
+  blemish demo --data parts --out parts-demo
 """
 )
 def demo(
