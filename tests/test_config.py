@@ -207,6 +207,8 @@ def test_a_dump_holds_the_models_own_fields_and_is_read_back_equal() -> None:
         (["epochs=5"], "no configuration field 'epochs'"),
         (["model.combine=P8"], "'model.combine': "),
         (["training.schedule=linear"], "'training.schedule': "),
+        (["preset=7"], "gtrans has no preset '7'"),
+        (["preset=''"], "gtrans has no preset ''"),
         (["preset=best"], "gtrans has no preset 'best'; choose one of: improved, paper"),
         (["preset=paper", "method=padim"], "padim has no presets; leave out the preset 'paper'"),
         (["model.tfm=decoder"], "'model.tfm': "),

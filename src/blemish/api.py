@@ -64,7 +64,7 @@ def fit(
         BlemishError: something given cannot be used; the message says what to do.
     """
     from blemish.config import build_config
-    from blemish.fitting import check_out, fit_dataset
+    from blemish.fitting import check_one_pass, check_out, fit_dataset
 
     run = build_config(
         config,
@@ -77,6 +77,7 @@ def fit(
         training__deterministic=deterministic,
         false_alarm_rate=false_alarm_rate,
     )
+    check_one_pass(run, resume)
     if out is not None:
         check_out(Path(out), resume)  # before anything is read or downloaded
     dataset = _dataset(data, held_out, data_root, say)

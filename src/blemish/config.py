@@ -124,10 +124,10 @@ def build_config(file: str | Path | None = None, assignments: Iterable[str] = ()
 
 
 def _apply_preset(values: dict[str, Any], name: str, method: type[ModelConfig]) -> None:
-    preset = values.setdefault("preset", method.default_preset)
-    if preset and not method.presets:
+    preset = str(values.setdefault("preset", method.default_preset))
+    if not method.presets and preset:
         raise ConfigError(f"{name} has no presets; leave out the preset {preset!r}.")
-    if preset and preset not in method.presets:
+    if method.presets and preset not in method.presets:
         raise ConfigError(
             f"{name} has no preset {preset!r}; choose one of: {', '.join(sorted(method.presets))}."
         )

@@ -68,8 +68,7 @@ def fit_dataset(
         raise BlemishError('Fitting needs PyTorch: pip install "blemish[train]".')
     if os.environ.get("RANK", "0") != "0":  # one voice among several processes
         quiet, say = True, lambda message: None
-    if isinstance(config.model, TrainingFreeConfig):
-        _check_one_pass(config, resume)
+    check_one_pass(config, resume)
     checkpoint, log = check_out(out, resume)
     _check_tracker(config.training.tracker)
     check_trainable(dataset)
@@ -246,8 +245,14 @@ def check_out(out: Path, resume: bool) -> tuple[Path, Path]:
     return checkpoint, out.with_suffix(".log.jsonl")
 
 
-def _check_one_pass(config: RunConfig, resume: bool) -> None:
-    """Refuse what only makes sense where something is trained."""
+def check_one_pass(config: RunConfig, resume: bool) -> None:
+    """Refuse what only makes sense where something is trained.
+
+    Raises:
+        ConfigError: the method fits in one pass, and `resume` or a field of the training is given.
+    """
+    if not isinstance(config.model, TrainingFreeConfig):
+        return
     once = f"{config.method} fits in one pass"
     if resume:
         raise ConfigError(f"{once} and leaves nothing to resume; leave out --resume.")

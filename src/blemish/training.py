@@ -210,7 +210,7 @@ def train(
     if best:
         model.load_state_dict(best)
     model.eval()
-    model.after_training(batches.in_order(train_indices), batches.in_order(validation_indices))
+    model.after_training(batches.in_order(train_indices))
     seconds = time.monotonic() - started
     return TrainingSummary(
         epochs=max(config.epochs, position.kept_epoch),

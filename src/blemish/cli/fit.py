@@ -59,7 +59,7 @@ def fit(
         int | None,
         typer.Option(
             help="Passes over the images; not for patchcore, padim and spade, which need one. "
-            "[default: 300 for gtrans, 15 or 25 for the others]"
+            "[default: 20 for gtrans (300 with --preset paper), 15 or 25 for the others]"
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")] = None,

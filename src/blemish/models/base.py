@@ -115,8 +115,8 @@ class TrainedModel(AnomalyModel):
         """Per-image quantities that training never changes, each [B, ...]; the loop may cache them."""
         return ()
 
-    def after_training(self, learned: Iterable[Tensor], held_out: Iterable[Tensor]) -> None:
-        """Shown all images once more, in batches as for `forward`, when the weights are final.
+    def after_training(self, learned: Iterable[Tensor]) -> None:
+        """Shown the images it learned from once more, in batches as for `forward`, with the final weights.
 
         A model may fill buffers; it is in eval mode.
         """

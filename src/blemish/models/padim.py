@@ -76,10 +76,10 @@ class PaDiM(TrainingFreeModel):
             part.copy_(torch.linalg.solve_triangular(factor, unit.expand_as(factor), upper=False))
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
-        """See `TrainingFreeModel.resize_state`. Only the network knows how many positions there are."""
-        positions = shapes["mean"][0]
-        if not 0 < positions <= self.image_size**2:
-            raise ValueError(f"{positions} positions in images of {self.image_size} pixels")
+        """See `TrainingFreeModel.resize_state`."""
+        positions = self.features.positions(self.image_size)
+        if shapes["mean"][0] != positions:
+            raise ValueError(f"{shapes['mean'][0]} positions where the network has {positions}")
         self.mean = self.mean.new_empty(positions, self.channels)
         self.whitening = self.whitening.new_empty(positions, self.channels, self.channels)
 

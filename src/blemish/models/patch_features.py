@@ -45,6 +45,11 @@ class PatchFeatures(nn.Module):
             levels = [functional.avg_pool2d(level, 3, stride=1, padding=1) for level in levels]
         return levels
 
+    @torch.no_grad()
+    def positions(self, size: int) -> int:
+        """P = h w, for images of `size` pixels."""
+        return self(torch.zeros(1, 3, size, size, device=self.backbone.scale.device)).shape[2:].numel()
+
     def forward(self, images: Tensor) -> Tensor:
         """uint8 images [B, 3, S, S] to float32 [B, C, h, w]; coarser levels are enlarged bilinearly."""
         return side_by_side(self.levels(images))

@@ -57,10 +57,13 @@ class SPADE(TrainingFreeModel):
             filled += len(wanted)
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
-        """See `TrainingFreeModel.resize_state`. Learning decides how many images; the network, positions."""
-        count, positions = shapes["gallery"][:2]
-        if not (0 < count <= self.config.gallery and 0 < positions <= self.image_size**2):
-            raise ValueError(f"a gallery of {count} images with {positions} positions")
+        """See `TrainingFreeModel.resize_state`. Learning decides how many images are remembered."""
+        count, positions = shapes["gallery"][0], self.features.positions(self.image_size)
+        if not 0 < count <= self.config.gallery or shapes["gallery"][1] != positions:
+            raise ValueError(
+                f"a gallery of {count} images with {shapes['gallery'][1]} positions, where at most "
+                f"{self.config.gallery} with {positions} are allowed"
+            )
         self.pooled = self.pooled.new_empty(count, self.pooled.shape[1])
         self.gallery = self.gallery.new_empty(count, positions, self.gallery.shape[2])
 

@@ -37,8 +37,8 @@ class GTransConfig(ModelConfig):
             teacher gives for the undamaged image. Not in the paper.
         standardise: divide each level's distances by their spread over good images at the same place before
             they are combined. Not in the paper.
-        centre: subtract each image's mean from its map, so that what shifts a whole image, such as the
-            light, does not count. Not in the paper.
+        centre: subtract each image's mean from its map: for parts whose light varies and whose defects are
+            small. Not in the paper.
     """
 
     presets: ClassVar[dict[str, dict[str, dict[str, Any]]]] = {
@@ -50,7 +50,6 @@ class GTransConfig(ModelConfig):
                 "combine": "geometric",
                 "damage": 0.5,
                 "standardise": True,
-                "centre": True,
             },
             "training": {"epochs": 20, "batch_size": 8, "learning_rate": 2e-3, "schedule": "one-cycle"},
         },

@@ -121,13 +121,10 @@ class GTrans(TrainedModel):
         yield Step("student", _loss(batch.frozen, student).mean())
 
     @torch.no_grad()
-    def after_training(self, learned: Iterable[Tensor], held_out: Iterable[Tensor]) -> None:
+    def after_training(self, learned: Iterable[Tensor]) -> None:
         """Take the statistics by which the map standardises."""
         if self.config.standardise:
             level_maps = self.anomaly_map.level_maps
             standardise = self.anomaly_map.standardise
             assert isinstance(standardise, Standardise)
-            standardise.learn(
-                (level_maps(*self._features(images)) for images in learned),
-                (level_maps(*self._features(images)) for images in held_out),
-            )
+            standardise.learn(level_maps(*self._features(images)) for images in learned)

@@ -15,9 +15,7 @@ class Standardise(nn.Module):
     """Not in the paper: distance / spread, per level and pixel, with the spread taken from good images.
 
     Levels come on one scale, and places where the student errs now more, now less, such as the edges of a
-    part, count for less. The pattern comes from the many images that were learned from; how much larger the
-    distances of unseen images are comes from the held-out ones, as one factor per level, so that these keep
-    their worth for calibration.
+    part, count for less. The images that calibrate the threshold have no part in it.
 
     Attributes:
         spread: float32 [L, S, S]; 1 until `learn`.
@@ -29,28 +27,22 @@ class Standardise(nn.Module):
         super().__init__()
         self.register_buffer("spread", torch.ones(levels, size, size))
 
-    def learn(self, learned: Iterable[Tensor], held_out: Iterable[Tensor]) -> None:
-        """Take the statistics.
-
-        Args:
-            learned, held_out: batches [L, B, S, S] of distances.
-        """
+    def learn(self, distances: Iterable[Tensor]) -> None:
+        """Take the spread of distances about their mean, given as batches [L, B, S, S]."""
         total = torch.zeros_like(self.spread, dtype=torch.float64)
         squares = torch.zeros_like(total)
         count = 0
-        for batch in learned:
+        for batch in distances:
             total += batch.double().sum(dim=1)
             squares += batch.double().square().sum(dim=1)
             count += batch.shape[1]
         total, squares = total / count, squares / count
-        unseen = torch.cat([batch.double().mean(dim=(2, 3)) for batch in held_out], dim=1).mean(dim=1)
-        factor = unseen / total.mean(dim=(1, 2)).clamp(min=1e-12)
         mean = smooth(total.float(), REACH).double()
         variance = squares - 2 * mean * total + mean.square()  # about the smoothed mean
         overall = squares.mean(dim=(1, 2)) - total.mean(dim=(1, 2)).square()
         floor = FLOOR * overall.clamp(min=0).sqrt()
         spread = smooth(variance.float(), REACH).clamp(min=0).sqrt() + floor[:, None, None]
-        self.spread.copy_((factor[:, None, None] * spread).clamp(min=1e-12))
+        self.spread.copy_(spread.clamp(min=1e-12))
 
     def forward(self, distances: Tensor) -> Tensor:
         """Distances [L, B, S, S] to the same in units of their spread."""
