@@ -4,8 +4,8 @@
 
 Data: folders, elpv-mono and elpv-poly (package elpv-dataset), or a drawn texture: metal, fabric, ceramic.
 Each fit is one or more lines of the JSONL file; a fit that is there already is not repeated. Maps that differ
-only in scoring are made of the same weights. No threshold counts here. What the preset holds was chosen by such
-tables, that is with a look at test images.
+only in scoring are made of the same weights. No threshold counts here. What the preset holds was chosen by
+such tables, that is with a look at test images.
 """
 
 import argparse
@@ -101,7 +101,7 @@ def main() -> None:
     lines = arguments.out.read_text().splitlines() if arguments.out.exists() else []
     rows = [json.loads(line) for line in lines]
     settings = {"backbone": arguments.backbone, "epochs": arguments.epochs}
-    rows = [row for row in rows if settings.items() <= row.items()]
+    rows = [row for row in rows if settings.items() <= row.items() and row["seed"] in arguments.seeds]
     with tempfile.TemporaryDirectory() as folder:
         for seed in arguments.seeds:
             for name in arguments.data:
@@ -124,12 +124,14 @@ def main() -> None:
                     detectors = {"": detector}
                     for scoring, fields in SCORINGS.get(fit, {}).items():
                         detectors[scoring] = rescored(detector, fields)
-                    for scoring, one in detectors.items():
-                        row = key | {"scoring": scoring} | measure(one, data) | cost
-                        rows.append(row)
-                        with arguments.out.open("a") as file:
-                            file.write(json.dumps(row) + "\n")
-                        print(row, flush=True)
+                    new = [
+                        key | {"scoring": scoring} | measure(one, data) | cost
+                        for scoring, one in detectors.items()
+                    ]
+                    rows += new
+                    with arguments.out.open("a") as file:
+                        file.writelines(json.dumps(row) + "\n" for row in new)
+                    print(*new, sep="\n", flush=True)
     print_table(rows, arguments.data)
 
 
