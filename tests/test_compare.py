@@ -18,6 +18,7 @@ from blemish.comparison import Comparison, compare
 from blemish.comparison.data import divide, draw_synthetic
 from blemish.comparison.entries import make_entries
 from blemish.comparison.process import fit_apart
+from blemish.comparison.runs import claim_synthetic
 from blemish.comparison.speed import scoring_speed
 from blemish.comparison.text import duration, summary
 from blemish.datasets import Dataset, Sample, read_folder
@@ -83,7 +84,7 @@ class TestLabelled:
             assert (pair["first"], pair["second"]) == ("padim", "patchcore")
             assert pair["difference"] == pytest.approx(value(first) - value(second))
             assert pair["interval"][0] <= pair["difference"] <= pair["interval"][1]
-            assert pair["p"] == pair["p_corrected"]
+            assert pair["p"] is None is pair["p_corrected"] and not pair["significant"]  # 2 good, 8 bad
 
     def test_plain_json_and_terminal_text(self, labelled: Any) -> None:
         comparison, _ = labelled
@@ -116,6 +117,21 @@ class TestLabelled:
         compare(parts_folder, out=out, **OPTIONS | {"assignments": changed})
         after = {path.name: path.stat().st_mtime_ns != before[path] for path in before}
         assert after == {"padim.safetensors": True, "patchcore.safetensors": False}
+
+    def test_data_elsewhere_or_lost_curves_are_measured_again_without_a_fit(
+        self, labelled: Any, parts_folder: Path, tmp_path: Path
+    ) -> None:
+        out = shutil.copytree(labelled[1], tmp_path / "copy")
+        moved = shutil.copytree(parts_folder, tmp_path / "moved")
+        before = {path: path.stat().st_mtime_ns for path in out.glob("*.safetensors")}
+        first = compare(parts_folder, out=out, **OPTIONS | {"methods": ["padim"]})
+        both = compare(moved, out=out, **OPTIONS)
+        assert both.measure == "image AUROC" and both.methods[0]["auroc"] == first.methods[0]["auroc"]
+        (out / "padim.npz").write_bytes(b"no archive")
+        (out / "patchcore.npz").unlink()
+        assert compare(moved, out=out, **OPTIONS).differences == both.differences
+        assert "AUPRO" in both.differences
+        assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 class TestNormalsOnly:
@@ -164,6 +180,8 @@ class TestParts:
         few = [Sample(Path(f"{index}.png"), 0) for index in range(7)]
         with pytest.raises(DatasetError, match="has 7 good images"):
             divide(Dataset("d", few))
+        with pytest.raises(DatasetError, match="has 1 good image, and"):
+            divide(Dataset("d", few[:1]))
         with pytest.raises(DatasetError, match="has no label"):
             divide(Dataset("d", few, [Sample(Path("x.png"))]))
 
@@ -196,6 +214,11 @@ class TestRefusals:
             ({"false_alarm_rate": 2.0}, "false_alarm_rate"),
             ({"weights": "missing.pth"}, "no weights file"),
             ({"page": "page.txt"}, "ends in .html"),
+            ({"methods": ["padim:"]}, "padim: names no preset; write padim"),
+            ({"methods": ["gtrans", "gtrans:improved"], "assignments": []}, "are the same model"),
+            ({"assignments": ["method=spade"]}, "method cannot be set with --set here; give --methods"),
+            ({"assignments": ["training.seed=3"]}, "give --seeds"),
+            ({"assignments": ["preset = paper"]}, "give --methods NAME:PRESET"),
         ],
     )
     def test_before_any_work(
@@ -210,15 +233,28 @@ class TestRefusals:
         with pytest.raises(BlemishError, match="Nothing can be written"):
             compare(parts_folder, out=tmp_path / "file", **OPTIONS)
 
-    def test_other_model_files_are_not_written_over(self, tmp_path: Path, parts_folder: Path) -> None:
-        (tmp_path / "padim.safetensors").write_text("mine")
-        with pytest.raises(BlemishError, match="not made by a comparison"):
+    @pytest.mark.parametrize("ending", [".safetensors", ".checkpoint", ".log.jsonl", ".json", ".npz"])
+    def test_other_files_are_not_written_over(self, tmp_path: Path, parts_folder: Path, ending: str) -> None:
+        (tmp_path / f"padim{ending}").write_text("mine")
+        with pytest.raises(BlemishError, match=f"padim{ending} was not made by a comparison"):
             compare(parts_folder, out=tmp_path, **OPTIONS)
-        assert (tmp_path / "padim.safetensors").read_text() == "mine"
+        assert (tmp_path / f"padim{ending}").read_text() == "mine"
+
+    def test_other_synthetic_images_are_not_written_over(self, tmp_path: Path) -> None:
+        folder = tmp_path / "synthetic"
+        folder.mkdir()
+        (folder / "000.png").write_text("mine")
+        with pytest.raises(BlemishError, match="synthetic was not made by a comparison"):
+            claim_synthetic(tmp_path)
+        (folder / "000.png").unlink()
+        assert claim_synthetic(tmp_path) == folder
+        (folder / "000.png").write_text("drawn before an interruption")
+        assert claim_synthetic(tmp_path) == folder
 
     def test_unreadable_data(self, tmp_path: Path) -> None:
         with pytest.raises(DatasetError, match="does not exist"):
             compare(tmp_path / "nowhere", out=tmp_path / "out", **OPTIONS)
+        assert not (tmp_path / "out").exists()
         paths = texture_files(tmp_path / "good", 9)
         for path in paths:
             path.write_bytes(b"no image")
@@ -264,6 +300,23 @@ class TestProcess:
         code = "from blemish.machine import peak_memory_mb; print(peak_memory_mb())"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert 10 < float(done.stdout) < 600 and ballast.all()
+
+    def test_what_a_library_prints_is_no_answer(self) -> None:
+        code = (
+            "import os; from blemish.comparison import child\n"
+            "child._fit = lambda job, answers: {'written': os.write(1, b'noise')}\n"
+            "child.main()"
+        )
+        running = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert running.stdin and running.stdout
+        running.stdin.write("{}\n")
+        running.stdin.flush()
+        assert json.loads(running.stdout.read()) == {"done": {"written": 5}}
+        running.stdin.close()
+        running.stdout.close()
+        running.wait()
 
     def test_a_process_that_dies_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("blemish.comparison.process.sys.executable", shutil.which("false"))

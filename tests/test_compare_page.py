@@ -88,7 +88,8 @@ def runs_of(
                 "peak_memory_mb": 900.0,
                 "model_bytes": 10**7 * (number + 1),
             }
-            entry = Entry(label, {}, None)
+            method, _, preset = label.partition(":")
+            entry = Entry(label, {"method": method, "preset": preset or None}, None)
             runs[label].append(
                 Run(entry, seed, folder / f"{label}.safetensors", fit, measured, drawn, curves)
             )
@@ -163,6 +164,11 @@ class TestPage:
             assert part in text
         assert "Defects found" not in text and "Accuracy" not in text
 
+    def test_too_few_images_to_test(self, tmp_path: Path) -> None:
+        text = page(tmp_path, synthetic=True).text
+        assert "too few images to test" in text and "A test takes 10 images of each class or more." in text
+        assert "Holm" not in text
+
     def test_one_method_alone(self, tmp_path: Path) -> None:
         text = page(tmp_path, labels=("padim",)).text
         assert "One method was measured" in text and "Differences" not in text
@@ -193,6 +199,27 @@ class TestAssembling:
         kept = runs["gtrans"][0].measured["images"][1:]
         area = auroc([row["score"] for row in kept], [row["label"] for row in kept])
         assert ranking.values[0] == pytest.approx(area)
+
+    @pytest.mark.parametrize(("count", "tested"), [(9, False), (10, True)])
+    def test_no_difference_is_tested_on_a_handful_of_images(
+        self, tmp_path: Path, count: int, tested: bool
+    ) -> None:
+        runs, _ = runs_of(tmp_path, samples(tmp_path, 12, count, masks=True), labels=("gtrans", "padim"))
+        drawn, _ = runs_of(
+            tmp_path,
+            samples(tmp_path, 12, 0, masks=False),
+            synthetic_samples(tmp_path, count),
+            labels=("gtrans", "padim"),
+        )
+        for ranking in (rank_by_defects(runs), rank_by_aupro(runs), rank_by_synthetic(drawn)):
+            assert ranking is not None
+            (row,) = differences(["gtrans", "padim"], ranking)
+            assert (row["p"] is not None) is tested and (tested or not row["significant"])
+
+    def test_the_preset_in_force(self, tmp_path: Path) -> None:
+        runs, _ = runs_of(tmp_path, samples(tmp_path, 5, 5, masks=False))
+        presets = [row["preset"] for row in compared(tmp_path, runs).methods]
+        assert presets == ["improved", "paper", "", "", ""]
 
     def test_aupro_is_not_compared_on_different_images(self, tmp_path: Path) -> None:
         runs, _ = runs_of(tmp_path, samples(tmp_path, 5, 5, masks=True))

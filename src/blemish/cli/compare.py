@@ -48,7 +48,7 @@ def compare(
     false_alarm_rate: Rate = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Any configuration field; repeatable."),
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any other configuration field; repeatable."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON.")] = False,
     quiet: Quiet = False,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from blemish.comparison.overlap import aupro_of_resamples
-from blemish.comparison.recommendation import SIGNIFICANT
+from blemish.comparison.recommendation import LEAST_TESTED, SIGNIFICANT
 from blemish.comparison.runs import Run
 from blemish.comparison.statistics import (
     ROUNDS,
@@ -30,7 +30,7 @@ class Ranking(NamedTuple):
     Attributes:
         values: float64 [methods].
         resamples: float64 [methods, rounds].
-        p_values: by pair, in the order of `itertools.combinations`.
+        p_values: by pair, in the order of `itertools.combinations`; None where images are too few to test.
     """
 
     values: np.ndarray
@@ -45,10 +45,9 @@ def rank_by_defects(runs: Runs) -> Ranking | None:
     if not good.shape[-1] or not defective.shape[-1]:
         return None
     aurocs = delong(good, defective)
-    pairs = combinations(range(len(runs)), 2)
-    return Ranking(
-        aurocs.values, bootstrap_aurocs(good, defective), [delong_p(aurocs, *pair) for pair in pairs]
-    )
+    enough = min(good.shape[-1], defective.shape[-1]) >= LEAST_TESTED
+    p_values = [delong_p(aurocs, *pair) if enough else None for pair in combinations(range(len(runs)), 2)]
+    return Ranking(aurocs.values, bootstrap_aurocs(good, defective), p_values)
 
 
 def rank_by_synthetic(runs: Runs) -> Ranking | None:
@@ -73,7 +72,7 @@ def rank_by_synthetic(runs: Runs) -> Ranking | None:
     flat = changed.reshape(*changed.shape[:2], -1)
     resamples = bootstrap_clustered(clean, changed)
     p_values: list[float | None] = [
-        bootstrap_p(resamples[first] - resamples[second]) if len(whole) > 1 else None
+        bootstrap_p(resamples[first] - resamples[second]) if len(whole) >= LEAST_TESTED else None
         for first, second in combinations(range(len(runs)), 2)
     ]
     return Ranking(delong(clean, flat).values, resamples, p_values)
@@ -116,7 +115,7 @@ def rank_by_aupro(runs: Runs) -> Ranking | None:
     )
     resamples = resamples[:, np.isfinite(resamples).all(axis=0)]
     values = np.array([np.mean([run.measured["pixel"]["aupro_30"] for run in of]) for of in runs.values()])
-    enough = resamples.shape[1] > ROUNDS // 2 and first.curves.defective.sum() > 1
+    enough = resamples.shape[1] > ROUNDS // 2 and first.curves.defective.sum() >= LEAST_TESTED
     p_values: list[float | None] = [
         bootstrap_p(resamples[one] - resamples[other]) if enough else None
         for one, other in combinations(range(len(runs)), 2)
@@ -129,14 +128,13 @@ def method_table(runs: Runs, ranking: Ranking | None, speeds: dict[str, float]) 
     rows = []
     for index, (label, of) in enumerate(runs.items()):
         measured = [run.synthetic or run.measured for run in of]
-        method, _, preset = label.partition(":")
         kinds = measured[0]["defects"]
         memory = [run.fit["peak_memory_mb"] for run in of if run.fit["peak_memory_mb"] is not None]
         rows.append(
             {
                 "label": label,
-                "method": method,
-                "preset": preset,
+                "method": label.partition(":")[0],
+                "preset": of[0].entry.config(0).preset,
                 "seeds": [run.seed for run in of],
                 "models": [str(run.model) for run in of],
                 "auroc": None if ranking is None else float(ranking.values[index]),

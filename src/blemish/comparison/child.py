@@ -19,7 +19,8 @@ from blemish.errors import BlemishError, Interrupted
 
 
 def main() -> None:
-    answers, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print, in C too, is no answer
     job = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_stop_with_input, daemon=True).start()
     try:
@@ -32,7 +33,8 @@ def main() -> None:
 
 
 def _fit(job: dict[str, Any], answers: TextIO) -> dict[str, Any]:
-    import blemish.training  # noqa: F401 - the slow libraries, before the clock starts
+    import blemish.models.backbones  # the slow libraries, before the clock starts
+    import blemish.training  # noqa: F401
     from blemish.fitting import fit_dataset
     from blemish.machine import peak_memory_mb
 

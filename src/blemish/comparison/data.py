@@ -52,8 +52,9 @@ def divide(dataset: Dataset) -> Parts:
         return Parts(dataset, 0)
     count = len(dataset.train)
     if count < LEAST:
+        found = "1 good image" if count == 1 else f"{count} good images"
         raise DatasetError(
-            f"{dataset.name} has {count} good images, of which some must be kept out to measure on; "
+            f"{dataset.name} has {found}, and some must be kept out to measure on; "
             f"give at least {LEAST}, better 50 or more."
         )
     order = list(range(count))

@@ -15,6 +15,13 @@ from blemish.models.weights import RANDOM, find_weights
 
 DEFAULT_METHODS = ("gtrans", "patchcore", "padim", "spade")
 
+# fields that differ between the runs of a comparison, and what says so
+ELSEWHERE = {
+    "method": "--methods",
+    "preset": "--methods NAME:PRESET",
+    "training.seed": "--seeds, how many there are",
+}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -55,7 +62,8 @@ def make_entries(
     train; each concerns at least one.
 
     Raises:
-        ConfigError: no method or one twice, an unknown method, preset or field, or a value out of range.
+        ConfigError: no method or one twice, a field that --set cannot give, an unknown method, preset or
+            field, or a value out of range.
         WeightsError: the backbone's weights are not there.
     """
     if not methods:
@@ -64,6 +72,13 @@ def make_entries(
         )
     if len(set(methods)) < len(methods):
         raise ConfigError(f"--methods names one twice: {','.join(methods)}; name each once.")
+    for label in methods:
+        method, colon, preset = label.partition(":")
+        if colon and not preset:
+            raise ConfigError(f"{label} names no preset; write {method}.")
+    for field in (text.partition("=")[0].strip() for text in assignments):
+        if field in ELSEWHERE:
+            raise ConfigError(f"{field} cannot be set with --set here; give {ELSEWHERE[field]}.")
     classes = {label: config_class(label.partition(":")[0]) for label in methods}
     given = [*assignments, *([f"model.backbone={backbone}"] if backbone else [])]
     given += [f"training.epochs={epochs}"] if epochs is not None else []
@@ -72,13 +87,13 @@ def make_entries(
         if not any(_applies(text, one) for one in classes.values()):
             field = text.partition("=")[0].strip()
             raise ConfigError(f"{field} concerns none of {', '.join(methods)}; leave it out.")
-    entries = []
+    entries: list[Entry] = []
     for label, one in classes.items():
-        method, colon, preset = label.partition(":")
+        method, _, preset = label.partition(":")
         arguments: dict[str, Any] = {
             "assignments": [text for text in assignments if _applies(text, one)],
             "method": method,
-            "preset": preset if colon else None,
+            "preset": preset or None,
             "model__backbone": backbone if _applies("model.backbone", one) else None,
             "training__epochs": epochs if _applies("training.epochs", one) else None,
             "false_alarm_rate": false_alarm_rate,
@@ -86,6 +101,9 @@ def make_entries(
         has_backbone = _applies("model.backbone", one)
         entry = Entry(label, arguments, str(weights) if weights and has_backbone else None)
         config = entry.config(0)
+        for other in entries:
+            if other.config(0) == config:
+                raise ConfigError(f"{other.label} and {label} are the same model; name one of them.")
         if has_backbone and weights != RANDOM:
             find_weights(config.model.backbone, weights)  # type: ignore[attr-defined]
         entries.append(entry)

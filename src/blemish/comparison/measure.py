@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blemish.comparison.overlap import Overlaps, overlaps
+from blemish.comparison.record import replacing
 from blemish.datasets import Sample
 from blemish.evaluation import evaluate
 from blemish.images import mask_to_frame, read_mask
@@ -83,7 +84,8 @@ def save_overlaps(path: Path, curves: Overlaps | None) -> None:
     if curves is None:
         path.unlink(missing_ok=True)
         return
-    np.savez(path, **curves._asdict())
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **curves._asdict())
 
 
 def load_overlaps(path: Path) -> Overlaps | None:

@@ -9,7 +9,8 @@ import numpy as np
 from blemish.comparison.assemble import Runs
 from blemish.comparison.figures import interval_figure
 from blemish.comparison.gallery import galleries
-from blemish.comparison.recommendation import interval
+from blemish.comparison.recommendation import LEAST_TESTED, interval
+from blemish.comparison.record import replacing
 from blemish.comparison.result import Comparison
 from blemish.comparison.text import costs
 from blemish.report.gallery import legend
@@ -55,11 +56,13 @@ def write_page(comparison: Comparison, runs: Runs, detectors: Mapping[str, "Dete
         matrices=[
             Matrix(measure, _cells(pairs)) for measure, pairs in comparison.differences.items() if pairs
         ],
+        least_tested=LEAST_TESTED,
         galleries=galleries(runs, detectors),
         legend=legend(next(iter(detectors.values())).heat_scale),
         crisp=all(detector.frame.size <= SMALL for detector in detectors.values()),
     )
-    path.write_text(html, encoding="utf-8", errors="replace")
+    with replacing(path) as temporary:
+        temporary.write_text(html, encoding="utf-8", errors="replace")
 
 
 def _spread(values: list[float | None]) -> float | None:

@@ -1,8 +1,9 @@
 """Which method to take, by a fixed rule and in plain words.
 
-Candidates are the best method and those whose distance from it may be chance (p at least 0.05, uncorrected:
-the correction guards against claiming a difference, here the risk is to overlook one); of these the fastest
-at scoring is recommended. Nothing but measurements enters.
+Candidates are the best method and those that are both close to it (`CLOSE`) and not significantly worse (p at
+least 0.05 or no test; uncorrected: the correction guards against claiming a difference, here the risk is to
+overlook one); of these the fastest at scoring is recommended. Where not even the best is surely better than
+guessing, none is. Nothing but measurements enters.
 """
 
 import math
@@ -13,6 +14,8 @@ from blemish.report.numbers import fraction, percent, short_number
 POWER = 1.96 + 0.84  # standard errors that a difference needs to be found in four of five test sets
 MOST_IMAGES = 100_000
 SIGNIFICANT = 0.05
+CLOSE = 0.02  # of AUROC: no more is given up for speed
+LEAST_TESTED = 10  # images of a class, or originals: with fewer no difference is tested
 
 SYNTHETIC = (
     "There are no defective images, so nobody can say which method finds your defects best. The ranking here "
@@ -34,35 +37,41 @@ def recommend(
     Returns:
         As `Comparison.recommendation` describes.
     """
-    fastest = max(methods, key=lambda row: row["images_per_second"])
     smallest = min(methods, key=lambda row: row["model_bytes"])
-    costs = {"fastest": fastest["label"], "smallest": smallest["label"]}
+    nothing: dict[str, Any] = {
+        "heading": "No recommendation",
+        "best": None,
+        "choice": None,
+        "candidates": [],
+        "smallest": smallest["label"],
+    }
     if not measure:
-        sentences = ["Accuracy could not be measured, so there is no recommendation."]
-        nothing: dict[str, Any] = {
-            "heading": "No recommendation",
-            "best": None,
-            "choice": None,
-            "candidates": [],
-        }
-        return {**nothing, **costs, "sentences": sentences}
+        return nothing | {"sentences": ["Accuracy could not be measured, so there is no recommendation."]}
     ranked = sorted(methods, key=lambda row: -row["auroc"])
     best = ranked[0]
     versus = {_other(pair, best["label"]): pair for pair in pairs if best["label"] in _names(pair)}
-    candidates = [row for row in ranked if row is best or _may_be_chance(versus[row["label"]])]
+    candidates = [row for row in ranked if row is best or _rivals(row, best, versus[row["label"]])]
     choice = max(candidates, key=lambda row: row["images_per_second"])
+    guessing = best["auroc_interval"][0] <= 0.5
     sentences = [SYNTHETIC] if measure == "synthetic AUROC" else []
-    sentences += _accuracy(ranked, versus, candidates, choice, measure, images)
+    if guessing:
+        sentences.append(
+            f"{_highest(best, measure)}: nothing here surely beats guessing, so there is no recommendation."
+        )
+    else:
+        sentences += _accuracy(ranked, versus, candidates, choice, measure, images)
     sentences += [f"The smallest model file is {smallest['label']}'s, {size(smallest['model_bytes'])}."]
     sentences += [sentence for row in methods if (sentence := _too_many_alarms(row))]
     if measure == "synthetic AUROC":
         sentences.append("Collect 20 or more real defective images and compare again.")
+    if guessing:
+        return nothing | {"best": best["label"], "sentences": sentences}
     return {
-        "heading": _heading(methods, candidates, choice, measure),
+        "heading": _heading(versus, choice, measure),
         "best": best["label"],
         "choice": choice["label"],
         "candidates": [row["label"] for row in candidates],
-        **costs,
+        "smallest": smallest["label"],
         "sentences": sentences,
     }
 
@@ -96,15 +105,13 @@ def images_needed(pair: dict[str, Any], count: int) -> int | None:
     return math.ceil(count * (POWER * error / pair["difference"]) ** 2)
 
 
-def _heading(
-    methods: list[dict[str, Any]], candidates: list[dict[str, Any]], choice: dict[str, Any], measure: str
-) -> str:
-    if len(methods) == 1:
+def _heading(versus: dict[str, dict[str, Any]], choice: dict[str, Any], measure: str) -> str:
+    if not versus:
         return "One method was measured"
     if measure == "synthetic AUROC":
         return f"For a start, take {choice['label']}"
-    if len(candidates) == len(methods):
-        return f"None is surely more accurate than the others; {choice['label']} is the fastest"
+    if all(map(_may_be_chance, versus.values())):
+        return f"None is surely more accurate than the others; take {choice['label']}"
     return f"Take {choice['label']}"
 
 
@@ -118,49 +125,60 @@ def _accuracy(
 ) -> list[str]:
     best, others = ranked[0], candidates[1:]
     worse = [row["label"] for row in ranked[1:] if versus[row["label"]]["significant"]]
-    sure = interval(best["auroc_interval"])
-    sure = sure if sure.startswith("perfect") else f"95 % interval {sure}"
-    first = f"{best['label']} has the highest {measure}, {fraction(best['auroc'])} ({sure})"
+    first = _highest(best, measure)
     sentences = [f"{first}, significantly above {_list(worse)}." if worse else f"{first}."]
-    if best["auroc_interval"][0] <= 0.5:
-        sentences.append("That is not surely better than guessing.")
     for row in others:
-        p = versus[row["label"]]["p"]
-        chance = "" if p is None else f", p = {p:.2g}"
         sentences.append(
-            f"{row['label']} is not significantly worse ({fraction(row['auroc'])}{chance}); "
+            f"{row['label']} is close and not significantly worse ({_value_and_p(row, versus)}); "
             f"it scores {_ratio(row, best)}."
         )
     for row in ranked[1:]:
-        if row not in candidates and row["label"] not in worse:
-            p = versus[row["label"]]["p"]
+        if row in candidates or row["label"] in worse:
+            continue
+        value = _value_and_p(row, versus)
+        if _may_be_chance(versus[row["label"]]):
+            sentences.append(f"{row['label']} is lower here ({value}), but the images do not prove it.")
+        else:
             sentences.append(
-                f"{row['label']} is probably worse ({fraction(row['auroc'])}, p = {p:.2g}; not significant "
-                "among so many comparisons)."
+                f"{row['label']} is probably worse ({value}; not significant among so many comparisons)."
             )
-    if len(candidates) == len(ranked) > 1:
+    if versus and all(map(_may_be_chance, versus.values())):
         sentences.append(_undecided(versus[ranked[1]["label"]], measure, images))
     if len(ranked) > 1:
         sentences.append(_advice(ranked, candidates, choice))
     return sentences
 
 
+def _highest(best: dict[str, Any], measure: str) -> str:
+    sure = interval(best["auroc_interval"])
+    sure = sure if sure.startswith("perfect") else f"95 % interval {sure}"
+    return f"{best['label']} has the highest {measure}, {fraction(best['auroc'])} ({sure})"
+
+
+def _value_and_p(row: dict[str, Any], versus: dict[str, dict[str, Any]]) -> str:
+    p = versus[row["label"]]["p"]
+    return f"{fraction(row['auroc'])}, {'too few images to test' if p is None else f'p = {p:.2g}'}"
+
+
 def _advice(ranked: list[dict[str, Any]], candidates: list[dict[str, Any]], choice: dict[str, Any]) -> str:
     best = ranked[0]
     if choice is not best:
         return (
-            f"Take {choice['label']}: of the methods not significantly worse than the best it scores fastest "
-            f"({short_number(choice['images_per_second'])} images a second). Take {best['label']} where a "
-            "possible gain in accuracy counts for more than speed."
+            f"Take {choice['label']}: of the methods within {CLOSE} of the best and not significantly worse "
+            f"it scores fastest ({short_number(choice['images_per_second'])} images a second). "
+            f"Take {best['label']} where a possible gain in accuracy counts for more than speed."
         )
     faster = [row["label"] for row in ranked if row["images_per_second"] > best["images_per_second"]]
     if faster:
         verb = "score" if len(faster) > 1 else "scores"
-        return f"Take {best['label']}; {_list(faster)} {verb} faster, but worse."
+        return f"Take {best['label']}; {_list(faster)} {verb} faster, but with a lower AUROC."
     return f"Take {best['label']}: no other has a higher AUROC, and none scores faster."
 
 
 def _undecided(pair: dict[str, Any], measure: str, images: dict[str, int]) -> str:
+    if pair["p"] is None:
+        what = "original images" if measure == "synthetic AUROC" else "good and as many defective test images"
+        return f"There are too few images to test a difference; that takes {LEAST_TESTED} {what}."
     if measure == "synthetic AUROC":
         return "On these synthetic defects the methods cannot be told apart."
     count = images["good"] + images["defective"]
@@ -174,6 +192,10 @@ def _undecided(pair: dict[str, Any], measure: str, images: dict[str, int]) -> st
         f"{start}: if the two best differ as much as measured here, roughly {max(needed, count + 1):,} would "
         "be needed to show it."
     )
+
+
+def _rivals(row: dict[str, Any], best: dict[str, Any], pair: dict[str, Any]) -> bool:
+    return bool(best["auroc"] - row["auroc"] <= CLOSE + 1e-9) and _may_be_chance(pair)
 
 
 def _may_be_chance(pair: dict[str, Any]) -> bool:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,16 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write plain JSON values; the older file stays until the new one is whole."""
+    """Write plain JSON values."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(record), encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to instead; the older file stays until the new one is whole."""
     temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(record), encoding="utf-8")
+    yield temporary
     temporary.replace(path)
 
 

@@ -15,7 +15,7 @@ class Comparison:
         measure: what the methods are ranked by: "image AUROC", or "synthetic AUROC" where there are no
             defective images; "" where neither could be measured.
         methods: one dictionary per method, in the order asked for:
-            "label", "method", "preset" ("" for none), "seeds", "models" (paths, one per seed),
+            "label", "method", "preset" (in force, "" for none), "seeds", "models" (paths, one per seed),
             "auroc" (mean over seeds), "auroc_interval" ([low, high], 95 %) and "auroc_seeds", of `measure`;
             "ap", "f1_max" (means over seeds, real defects only);
             "pixel" ("auroc", "aupro_30", "aupro_05", means over seeds, of the same images as `measure`; or
@@ -27,9 +27,10 @@ class Comparison:
             seeds), "images_per_second" (scoring decoded frames, first seed).
         differences: by measure ("image AUROC", "synthetic AUROC", "AUPRO"), one dictionary per pair of
             methods: "first", "second", "difference" (first minus second), "interval" (95 %, by a paired
-            bootstrap), "p", "p_corrected" (Holm, over the pairs) and "significant" (p_corrected below 0.05).
-        recommendation: "heading", "best", "choice", "candidates" (the best, and those whose distance from it
-            may be chance), "fastest", "smallest" and "sentences".
+            bootstrap), "p", "p_corrected" (Holm, over the pairs; both None with too few images to test) and
+            "significant" (p_corrected below 0.05).
+        recommendation: "heading", "best", "choice", "candidates" (the best, and those close to it and not
+            significantly worse), "smallest" and "sentences"; no choice where nothing surely beats guessing.
         machine: "device" and "threads" that scored.
         notes: sentences on what could not be measured or must be borne in mind.
     """

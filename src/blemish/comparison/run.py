@@ -18,7 +18,7 @@ from blemish.comparison.page import write_page
 from blemish.comparison.recommendation import recommend
 from blemish.comparison.record import check_writable
 from blemish.comparison.result import Comparison
-from blemish.comparison.runs import Runner, check_unclaimed
+from blemish.comparison.runs import Runner, check_unclaimed, claim_synthetic
 from blemish.comparison.speed import scoring_speed
 from blemish.datasets import Dataset, Sample, read_dataset
 from blemish.errors import BlemishError, ConfigError, Interrupted
@@ -86,9 +86,9 @@ def compare(
     page = out / "comparison.html" if page is None else Path(page)
     if page.is_dir() or page.suffix.lower() != ".html":
         raise BlemishError(f"The page {page} must be a file that ends in .html.")
+    parts = divide(_read(data, held_out, data_root, say))
     check_writable(out)
     check_writable(page.parent)
-    parts = divide(_read(data, held_out, data_root, say))
     seeds = seeds or (1 if parts.labelled else 2)
     check_unclaimed(entries, seeds, out)
     try:
@@ -159,10 +159,11 @@ def _read(
 
 
 def _synthetic(parts: Parts, entries: list[Entry], out: Path, quiet: bool) -> list[Sample]:
+    folder = claim_synthetic(out)
     good = [sample for sample in parts.data.test if sample.label == 0]
     side = max(entry.config(0).frame.resize for entry in entries)
     with progress_bar("Drawing synthetic defects", min(len(good), MOST_ORIGINALS), quiet=quiet) as advance:
-        return draw_synthetic(good, out / "synthetic", side, advance)
+        return draw_synthetic(good, folder, side, advance)
 
 
 def _notes(parts: Parts, runs: Runs, seeds: int, synthetic: list[Sample]) -> list[str]:
@@ -183,7 +184,10 @@ def _notes(parts: Parts, runs: Runs, seeds: int, synthetic: list[Sample]) -> lis
             f"Each method was fitted with {seeds} seeds. AUROC and AUPRO are means over these, ± their "
             "standard deviation; false alarms, defects found, speed and pictures are of the first."
         )
-    for of in runs.values():
+    for label, of in runs.items():
+        preset = of[0].entry.config(0).preset
+        if preset and ":" not in label:
+            notes.append(f"{label} was fitted with its preset {preset}.")
         for run in of:
             for note in (run.measured["calibration_note"], *run.measured["notes"]):
                 if (

@@ -20,6 +20,8 @@ from blemish.progress import progress_bar
 
 Say = Callable[[str], None]
 
+ENDINGS = (".safetensors", ".checkpoint", ".log.jsonl", ".json", ".npz")  # of the files of a run
+
 
 @dataclass(frozen=True)
 class Run:
@@ -61,7 +63,7 @@ class Runner:
         self.tested_on = [
             digest(sample.path for sample in samples)
             + digest(sample.mask for sample in samples if sample.mask)
-            + "".join(f"{sample.label} {sample.defect} {sample.mask is not None}," for sample in samples)
+            + "".join(f"{sample.path} {sample.label} {sample.defect} {sample.mask}," for sample in samples)
             for samples in (self.data.test, synthetic)
         ]
 
@@ -77,10 +79,11 @@ class Runner:
         record = self._fitted(entry, seed, path, model)
         rate = entry.config(seed).false_alarm_rate
         measured_on = fingerprint(record["model"], rate, self.tested_on)
-        if record.get("measured_on") != measured_on:
+        if record.get("measured_on") != measured_on or record["curves"] != _file_digest(curves_file):
             measured, synthetic, curves = self._measured(f"Scoring {stem}", model, rate)
             save_overlaps(curves_file, curves)
             record |= {"measured_on": measured_on, "measured": measured, "synthetic": synthetic}
+            record["curves"] = _file_digest(curves_file)
             write_record(path, record)
         return Run(
             entry,
@@ -158,15 +161,42 @@ class Runner:
 
 
 def check_unclaimed(entries: list[Entry], seeds: int, out: Path) -> None:
-    """Refuse to write over model files that no comparison made.
+    """Refuse to write over files that no comparison made: before its first one a comparison writes a record.
 
     Raises:
         BlemishError: with the first one.
     """
     for entry in entries:
         for seed in range(seeds):
-            model = out / f"{entry.stem(seed)}.safetensors"
-            if model.exists() and "made_from" not in read_record(model.with_suffix(".json")):
-                raise BlemishError(
-                    f"{model} was not made by a comparison; choose another folder, or move it away."
-                )
+            stem = entry.stem(seed)
+            if not _is_ours(out / f"{stem}.json"):
+                for ending in ENDINGS:
+                    _refuse_existing(out / f"{stem}{ending}")
+
+
+def claim_synthetic(out: Path) -> Path:
+    """The folder for synthetic images, with a record that it is a comparison's.
+
+    Raises:
+        BlemishError: there is one with files in it, and no comparison has used `out`.
+    """
+    folder = out / "synthetic"
+    if not any(map(_is_ours, out.glob("*.json"))):
+        if not folder.is_dir() or any(folder.iterdir()):
+            _refuse_existing(folder)
+        _refuse_existing(out / "synthetic.json")
+        write_record(out / "synthetic.json", {"made_from": "kept-out good images"})
+    return folder
+
+
+def _is_ours(record: Path) -> bool:
+    return "made_from" in read_record(record)
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise BlemishError(f"{path} was not made by a comparison; choose another folder, or move it away.")
+
+
+def _file_digest(path: Path) -> str | None:
+    return digest([path]) if path.is_file() else None
