@@ -14,7 +14,7 @@ def test_solar_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("elpv_dataset", reason="the package with the demo's photographs is not installed")
     monkeypatch.setattr(elpv, "elpv", partial(elpv.elpv, train=12, good=4, bad=4))
     said: list[str] = []
-    evaluation, report = run_demo(tmp_path / "demo", epochs=1, quiet=True, say=said.append)
+    evaluation, report = run_demo(tmp_path / "demo", method="gtrans", epochs=1, quiet=True, say=said.append)
     assert 0 <= evaluation.image["auroc"] <= 1 and evaluation.pixel is None
     assert len(evaluation.images) == 8
     assert any("CC BY-NC-SA 4.0" in line for line in said) and any("Buerhop-Lutz" in line for line in said)
@@ -24,7 +24,7 @@ def test_solar_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_generated_parts_have_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generator, "generate", partial(generator.generate, train=6, test=1, size=96))
-    evaluation, _ = run_demo(tmp_path, data="parts", epochs=1, quiet=True)
+    evaluation, _ = run_demo(tmp_path, data="parts", quiet=True)
     assert evaluation.pixel is not None and set(evaluation.defects) == {"hole", "missing", "scratch", "stain"}
 
 

@@ -19,6 +19,7 @@ def run_demo(
     out: Path,
     *,
     data: str = "solar-cells",
+    method: str = "patchcore",
     epochs: int | None = None,
     quiet: bool = False,
     say: Callable[[str], None] = lambda message: None,
@@ -28,7 +29,8 @@ def run_demo(
     Args:
         out: folder for the model, its log and the report; made if need be.
         data: "solar-cells" or "parts".
-        epochs: passes over the images; None takes the method's own.
+        method: name of the model to fit; the default is done in seconds.
+        epochs: passes over the images, for methods that train; None takes the method's own.
         quiet: no progress bars and no remarks.
         say: called with each sentence that the user should read; the licence of the photographs is said
             even when quiet.
@@ -44,11 +46,12 @@ def run_demo(
 
     dataset = _dataset(data, out, say)
     out.mkdir(parents=True, exist_ok=True)
-    model = out / f"{data}.safetensors"
+    model = out / f"{data}-{method}.safetensors"
     try:
         detector = fit(
             dataset,
             out=model,
+            method=method,
             epochs=epochs,
             false_alarm_rate=FALSE_ALARM_RATE,
             resume=model.with_suffix(".checkpoint").exists(),
@@ -56,7 +59,7 @@ def run_demo(
             say=lambda message: None if quiet else say(message),
         )
     except Interrupted as stop:
-        raise Interrupted("Stopped; the same command goes on from there.") from stop
+        raise Interrupted("Stopped; run the same command to go on.") from stop
     with progress_bar("Scoring", len(dataset.test), quiet=quiet) as advance:
         evaluation = evaluate(detector, dataset, progress=lambda done, total: advance())
     report = out / f"{data}.html"

@@ -24,13 +24,16 @@ def demo(
             help="solar-cells: photographs from the package elpv-dataset; parts: generated parts with masks."
         ),
     ] = "solar-cells",
-    epochs: Annotated[int | None, typer.Option(help="Passes over the images.")] = None,
+    method: Annotated[str, typer.Option(help="As for fit.")] = "patchcore",
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the images, for methods that train.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Fit, evaluate and report on real photographs."""
     from blemish.demo import run_demo
     from blemish.report.text import summary
 
-    evaluation, report = run_demo(out, data=data, epochs=epochs, quiet=quiet, say=say(False))
+    evaluation, report = run_demo(out, data=data, method=method, epochs=epochs, quiet=quiet, say=say(False))
     print(summary(evaluation))
     print(f"Report: {report}")
