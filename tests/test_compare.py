@@ -330,7 +330,13 @@ def test_interrupted_and_gone_on(tmp_path: Path, parts_folder: Path) -> None:
     command += [word for text in SMALL for word in ("--set", text)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     slow = [*command, "--set", "training.checkpoint_seconds=0", "--epochs", "2000"]
-    running = subprocess.Popen(slow, stderr=subprocess.PIPE, text=True, env=environment)
+    running = subprocess.Popen(
+        slow,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    )
     checkpoint, deadline = tmp_path / "gtrans.checkpoint", time.monotonic() + 120
     while not checkpoint.exists():
         assert running.poll() is None and time.monotonic() < deadline
