@@ -80,7 +80,7 @@ def fit(
     check_one_pass(run, resume)
     if out is not None:
         check_out(Path(out), resume)  # before anything is read or downloaded
-    dataset = _dataset(data, held_out, data_root, say)
+    dataset = as_dataset(data, held_out, data_root, say)
     options: dict[str, Any] = {
         "weights": weights,
         "resume": resume,
@@ -179,7 +179,7 @@ def test_data(
         DatasetError: none is named, or it has no test images.
     """
     if data is not None and good is None and bad is None:
-        dataset = _dataset(data, held_out, data_root, say)
+        dataset = as_dataset(data, held_out, data_root, say)
     elif data is None and good is not None and bad is not None:
         if held_out is not None or data_root is not None:
             raise DatasetError(
@@ -196,9 +196,14 @@ def test_data(
     return dataset
 
 
-def _dataset(
+def as_dataset(
     data: Source, held_out: str | None, data_root: str | Path | None, say: Callable[[str], None]
 ) -> Dataset:
+    """The data set that the arguments of `fit` name.
+
+    Raises:
+        DatasetError: it cannot be read, or `held_out` or `data_root` is given beside a `Dataset`.
+    """
     if not isinstance(data, Dataset):
         return read_dataset(data, held_out=held_out, data_root=data_root, say=say)
     if held_out is not None or data_root is not None:

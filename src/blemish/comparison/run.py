@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from blemish.api import as_dataset
 from blemish.comparison.assemble import (
     Runs,
     differences,
@@ -20,7 +21,7 @@ from blemish.comparison.record import check_writable
 from blemish.comparison.result import Comparison
 from blemish.comparison.runs import Runner, check_unclaimed, claim_synthetic
 from blemish.comparison.speed import scoring_speed
-from blemish.datasets import Dataset, Sample, read_dataset
+from blemish.datasets import Dataset, Sample
 from blemish.errors import BlemishError, ConfigError, Interrupted
 from blemish.progress import progress_bar
 
@@ -86,7 +87,7 @@ def compare(
     page = out / "comparison.html" if page is None else Path(page)
     if page.is_dir() or page.suffix.lower() != ".html":
         raise BlemishError(f"The page {page} must be a file that ends in .html.")
-    parts = divide(_read(data, held_out, data_root, say))
+    parts = divide(as_dataset(data, held_out, data_root, say))
     check_writable(out)
     check_writable(page.parent)
     seeds = seeds or (1 if parts.labelled else 2)
@@ -146,16 +147,6 @@ def _compare(
     )
     write_page(comparison, runs, detectors, page)
     return comparison
-
-
-def _read(
-    data: str | Path | Dataset, held_out: str | None, data_root: str | Path | None, say: Say
-) -> Dataset:
-    if not isinstance(data, Dataset):
-        return read_dataset(data, held_out=held_out, data_root=data_root, say=say)
-    if held_out is not None or data_root is not None:
-        raise ConfigError(f"held_out and data_root do not go with the Dataset {data.name}; leave them out.")
-    return data
 
 
 def _synthetic(parts: Parts, entries: list[Entry], out: Path, quiet: bool) -> list[Sample]:
