@@ -367,10 +367,11 @@ class FakeDetector:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
-    def engine(self, images: np.ndarray) -> None:
+    def engine(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         assert images.shape == (4, 32, 32, 3)
         FakeDetector.clock += self.seconds
         FakeDetector.order.append("slow" if self.seconds > 1 else "fast")
+        return np.zeros(4, np.float32), np.zeros((4, 32, 32), np.float32)
 
 
 def test_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from blemish import fitting
+from blemish import fit_images, fitting
 from blemish.batches import split_indices
 from blemish.datasets import Dataset, Sample, load_frames
 from blemish.errors import BlemishError, ConfigError, DatasetError, ImageError, WeightsError
@@ -88,7 +88,7 @@ def test_without_weights_nothing_is_fitted(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(weights, "_cached", lambda model: None)
     monkeypatch.setattr(weights, "_hub_reachable", lambda: False)
-    monkeypatch.setattr(fitting, "load_frames", lambda *a, **k: pytest.fail("images were read"))
+    monkeypatch.setattr(fitting, "read_images", lambda *a, **k: pytest.fail("images were read"))
     with pytest.raises(WeightsError, match="no ImageNet weights for test_resnet"):
         fit(tmp_path, weights=None)
     assert not (tmp_path / "model.safetensors").exists()
@@ -106,7 +106,7 @@ def test_an_output_that_cannot_be_written_is_told_before_any_work(
     out: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "folder.safetensors").mkdir()
-    monkeypatch.setattr(fitting, "load_frames", lambda *a, **k: pytest.fail("images were read"))
+    monkeypatch.setattr(fitting, "read_images", lambda *a, **k: pytest.fail("images were read"))
     with pytest.raises(BlemishError, match=words):
         fit(tmp_path, out=tmp_path / out)
 
@@ -155,19 +155,19 @@ def test_images_beyond_the_memory_budget_are_kept_in_a_file_and_learnt_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = []
-    store = fitting._image_store
+    store = fit_images._image_store
 
-    def spy(*arguments: Any) -> np.ndarray | None:
-        stored.append(store(*arguments))
+    def spy(*arguments: Any, **options: Any) -> np.ndarray:
+        stored.append(store(*arguments, **options))
         return stored[-1]
 
-    monkeypatch.setattr(fitting, "_image_store", spy)
+    monkeypatch.setattr(fit_images, "_image_store", spy)
     for name in ("memory", "file"):
         (tmp_path / name).mkdir()
     config = small_config(training__epochs=1, training__cache_gigabytes=0.0)
     in_file = fit(tmp_path / "file", config=config)
     in_memory = fit(tmp_path / "memory")
-    assert isinstance(stored[0], np.memmap) and stored[1] is None
+    assert isinstance(stored[0], np.memmap) and not isinstance(stored[1], np.memmap)
     assert in_file.metadata["data"]["sha256"] == in_memory.metadata["data"]["sha256"]
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("memory", "file"))
     for name, value in one.items():
@@ -180,7 +180,7 @@ def test_a_disk_too_small_for_the_images_is_told(tmp_path: Path, monkeypatch: py
     from collections import namedtuple
 
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(fitting.shutil, "disk_usage", lambda folder: usage(10, 5, 5))
+    monkeypatch.setattr(fit_images.shutil, "disk_usage", lambda folder: usage(10, 5, 5))
     with pytest.raises(BlemishError, match=r"has 0\.0 GB free; make room, or raise"):
         fit(tmp_path, config=small_config(training__cache_gigabytes=0.0))
 

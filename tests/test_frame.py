@@ -8,7 +8,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from blemish.errors import ImageError
-from blemish.images import Frame, load_frame, mask_to_frame, read_image, to_frame, visible_share
+from blemish.frame import Frame, framed_size, visible_share
+from blemish.images import load_frame, mask_to_frame, read_image, to_frame
 
 SIZES = [(256, 256), (300, 200), (201, 517), (1000, 999), (64, 48), (100, 333)]
 FRAMES = [Frame(), Frame(resize=64, crop=57), Frame(resize=32, crop=32), Frame(resize=224, crop=None)]
@@ -32,6 +33,12 @@ def test_the_papers_values_are_the_defaults() -> None:
         ({"crop": 31}, "greater than or equal to 32"),
         ({"resize": 10**6}, "less than or equal to 4096"),
         ({"size": 224}, "Extra inputs"),
+        ({"tile": 64, "crop": 64}, r"crop \(64\) does not go with tile \(64\)"),
+        ({"tile": 64, "resize": 63}, r"tile \(64\) must not be larger than resize \(63\)"),
+        ({"tile": 64, "overlap": 0.76}, "less than or equal to 0.75"),
+        ({"tile": 31}, "greater than or equal to 32"),
+        ({"overlap": 0.25}, "overlap goes only with tile"),
+        ({"resize": None}, "resize must be a number"),
     ],
 )
 def test_impossible_frames_are_refused(fields: dict, message: str) -> None:
@@ -115,7 +122,33 @@ def test_needles_are_refused_before_they_fill_the_memory() -> None:
     assert to_frame(needle, Frame(resize=64, crop=None)).shape == (64, 64, 3)
 
 
+@pytest.mark.parametrize(("width", "height"), [*SIZES, (32, 500), (223, 224)])
+@pytest.mark.parametrize("frame", [Frame(tile=64), Frame(tile=224, overlap=0.5), Frame(resize=100, tile=48)])
+def test_a_frame_with_tiles_shows_the_whole_image(width: int, height: int, frame: Frame) -> None:
+    image = picture(width, height)
+    framed, mask = to_frame(image, frame), mask_to_frame(image[..., 0] > 200, frame)
+    assert framed.shape[:2] == mask.shape == framed_size(width, height, frame)[::-1]
+    short = min(framed.shape[:2])
+    assert short == (frame.resize or max(min(width, height), frame.size))
+    assert max(framed.shape[:2]) == int(short * max(width, height) / min(width, height))
+    if short == min(width, height):
+        np.testing.assert_array_equal(framed, image)
+        np.testing.assert_array_equal(mask, image[..., 0] > 200)
+
+
+def test_a_frame_without_tiles_is_written_as_before_there_were_any() -> None:
+    assert Frame().model_dump() == {"resize": 256, "crop": 224}
+    for frame in (Frame(resize=64, crop=None), Frame(tile=64), Frame(tile=64, overlap=0.5, resize=128)):
+        assert Frame.model_validate_json(frame.model_dump_json()) == frame
+
+
+def test_needles_are_not_tiled_either() -> None:
+    with pytest.raises(ImageError, match="too long and thin to be tiled"):
+        to_frame(np.zeros((32, 100_000, 3), np.uint8), Frame(tile=512))
+
+
 def test_visible_share() -> None:
+    assert visible_share(2000, 1000, Frame(tile=64)) == 1.0
     assert visible_share(1024, 1024, Frame()) == pytest.approx(224**2 / 256**2)
     assert visible_share(2000, 1000, Frame()) == pytest.approx(224**2 / (256 * 512))
     assert visible_share(2000, 1000, Frame(crop=None)) == 1.0

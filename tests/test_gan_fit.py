@@ -126,7 +126,7 @@ def test_the_log_has_a_line_for_each_batch_and_their_means_for_the_epoch(fitted:
 def test_weights_are_refused_before_any_work(
     weights: str, method: str, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fitting, "load_frames", lambda *_, **__: pytest.fail("images were read"))
+    monkeypatch.setattr(fitting, "read_images", lambda *_, **__: pytest.fail("images were read"))
     with pytest.raises(BlemishError, match=f"^{method} has no pre-trained backbone; leave out --weights"):
         fit(tmp_path, data, method, weights=weights)
     assert not list(tmp_path.iterdir())

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from blemish.datasets import Sample, load_frames, read_folder
+from blemish.datasets.loading import load_rows
 from blemish.errors import DatasetError, ImageError
-from blemish.images import Frame, load_frame
+from blemish.frame import Frame
+from blemish.images import load_frame
 
 FRAME = Frame(resize=64, crop=56)
 
@@ -54,16 +56,21 @@ def test_only_bad_files_are_refused(spoilt: list[Sample]) -> None:
         load_frames([spoilt[1], spoilt[3]], FRAME, skip_unreadable=True)
 
 
-def test_a_given_array_is_filled(samples: list[Sample], tmp_path: Path) -> None:
-    out = np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, (9, 56, 56, 3))
-    images, _, _ = load_frames(samples, FRAME, out=out)
-    assert np.shares_memory(images, out)
+def test_an_array_made_elsewhere_is_filled(samples: list[Sample], tmp_path: Path) -> None:
+    made: list[np.ndarray] = []
+
+    def allocate(shape: tuple[int, ...]) -> np.ndarray:
+        made.append(np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, shape))
+        return made[0]
+
+    images = load_rows(samples, FRAME, allocate=allocate).images
+    assert np.shares_memory(images, made[0])
     np.testing.assert_array_equal(images, load_frames(samples, FRAME)[0])
 
 
 def test_progress_is_told_for_every_image(spoilt: list[Sample]) -> None:
     calls: list[tuple[int, int]] = []
-    load_frames(spoilt, FRAME, skip_unreadable=True, progress=lambda done, total: calls.append((done, total)))
+    load_rows(spoilt, FRAME, skip_unreadable=True, progress=lambda done, total: calls.append((done, total)))
     assert calls == [(done, 10) for done in range(1, 11)]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from blemish import pictures
 from blemish.calibration import Calibration
 from blemish.pictures import (
     HeatScale,
@@ -111,8 +112,8 @@ class TestOverlay:
         crowded = np.maximum(alone, blob(1000.0, at=(28, 28)))
         same = alone == crowded
         assert same[8, 8]
-        pictures = [overlay(image, anomaly_map, 1.0, 8.0) for anomaly_map in (alone, crowded)]
-        assert (pictures[0][same] == pictures[1][same]).all()
+        drawn = [overlay(image, anomaly_map, 1.0, 8.0) for anomaly_map in (alone, crowded)]
+        assert (drawn[0][same] == drawn[1][same]).all()
 
     def test_inputs_are_left_alone(self) -> None:
         image, anomaly_map, mask = picture(), blob(4.0), blob(1.0) > 0.5
@@ -227,3 +228,12 @@ def test_files_read_back(tmp_path: Path) -> None:
         assert file.format == "PNG"
         assert (np.asarray(file) == image).all()
     assert encode_jpeg(image).startswith(b"\xff\xd8")
+
+
+def test_large_pictures_are_drawn_band_by_band_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    image, anomaly_map = rng.integers(0, 256, (50, 30, 3), np.uint8), rng.random((50, 30))
+    whole = overlay(image, anomaly_map, 0.2, 0.9)
+    for pixels in (1, 30, 200, 1499):
+        monkeypatch.setattr(pictures, "_BAND", pixels)
+        np.testing.assert_array_equal(overlay(image, anomaly_map, 0.2, 0.9), whole)

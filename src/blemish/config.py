@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
 from blemish.errors import ConfigError
-from blemish.images import Frame
+from blemish.frame import Frame, has_tiles
 from blemish.models.config import ModelConfig
 from blemish.models.registry import config_class
 
@@ -27,8 +27,8 @@ class TrainingConfig(BaseModel):
         deterministic: insist on deterministic kernels.
         precision: "bf16" computes convolutions and matrix products in bfloat16 with float32 weights;
             "auto" does so where the hardware has it.
-        cache_gigabytes: memory for decoded images and the frozen network's features. Images beyond it are
-            kept in a file; features beyond it are computed again in every epoch.
+        cache_gigabytes: memory for decoded images and the frozen network's features. What is beyond it is
+            kept in a file; features that a file has no room for are computed again in every epoch.
         checkpoint_seconds: least time between two checkpoints.
         tracker: also report to an experiment tracker (extra "trackers"); the JSONL log is always written.
     """
@@ -78,26 +78,34 @@ class RunConfig(BaseModel):
     def _methods_defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
         if isinstance(model := values.get("model"), ModelConfig):
             for section, defaults in model.run_defaults.items():
-                if isinstance(given := values.get(section, {}), dict):
+                given = values.get(section, {})
+                if isinstance(given, dict) and not (section == "frame" and has_tiles(given)):
                     values = values | {section: defaults | given}
         return values
 
     @model_validator(mode="after")
     def _frame_suits_model(self) -> Self:
-        self.model.check_image_size(self.frame.size)
+        try:
+            self.model.check_image_size(self.frame.size)
+        except ValueError as error:
+            field = "frame.tile" if self.frame.tile else "frame.resize"
+            raise ValueError(f"{error}; set {field}") from None
         return self
 
 
-def build_config(file: str | Path | None = None, assignments: Iterable[str] = (), **fields: Any) -> RunConfig:
+def build_config(
+    file: str | Path | None = None, assignments: Iterable[str] = (), *, fast: bool = False, **fields: Any
+) -> RunConfig:
     """Put a run's configuration together; later sources win, and all of them over the method's preset.
 
     Args:
         file: a TOML file with the fields of `RunConfig`, or None.
         assignments: "section.field=value" texts, values as in TOML; a bare word is a string.
+        fast: train by the method's fast schedule, unless the preset has one of its own.
         fields: dotted field names (with "__" for ".") and values; None stands for not given.
 
     Raises:
-        ConfigError: unreadable file, unknown field or method, or a value out of range.
+        ConfigError: unreadable file, unknown field or method, a value out of range, or no fast schedule.
     """
     values = _read_toml(Path(file)) if file else {}
     for assignment in assignments:
@@ -112,7 +120,7 @@ def build_config(file: str | Path | None = None, assignments: Iterable[str] = ()
             _assign(values, name.replace("__", "."), value)
     name = str(values.get("method", RunConfig.model_fields["method"].default))
     method = config_class(name)
-    _apply_preset(values, name, method)
+    _apply_preset(values, name, method, fast)
     try:
         model = method.model_validate(values.pop("model", {}))
     except ValidationError as error:
@@ -123,7 +131,7 @@ def build_config(file: str | Path | None = None, assignments: Iterable[str] = ()
         raise ConfigError(_sentence(error)) from None
 
 
-def _apply_preset(values: dict[str, Any], name: str, method: type[ModelConfig]) -> None:
+def _apply_preset(values: dict[str, Any], name: str, method: type[ModelConfig], fast: bool) -> None:
     preset = str(values.setdefault("preset", method.default_preset))
     if not method.presets and preset:
         raise ConfigError(f"{name} has no presets; leave out the preset {preset!r}.")
@@ -131,7 +139,10 @@ def _apply_preset(values: dict[str, Any], name: str, method: type[ModelConfig]) 
         raise ConfigError(
             f"{name} has no preset {preset!r}; choose one of: {', '.join(sorted(method.presets))}."
         )
-    for section, fields in method.presets.get(preset, {}).items():
+    if fast and not method.fast:
+        raise ConfigError(f"{name} has no fast schedule; leave out --fast.")
+    defaults = {"training": method.fast} if fast else {}
+    for section, fields in (defaults | method.presets.get(preset, {})).items():
         given = values.setdefault(section, {})
         if isinstance(given, dict):
             values[section] = fields | given

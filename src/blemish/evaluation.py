@@ -4,14 +4,16 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blemish.datasets.sample import GOOD, Sample
-from blemish.errors import DatasetError
-from blemish.images import Frame, frame_digest, mask_to_frame, read_mask
+from blemish.errors import DatasetError, ImageError
+from blemish.frame import Frame
+from blemish.images import frame_digest, image_size, mask_to_frame, read_mask
 from blemish.metrics import auroc, image_metrics, pixel_metrics
 from blemish.result import Result
 
@@ -94,7 +96,8 @@ def evaluate(
 
     The order of the samples changes no metric. Good images count in the pixel metrics with an empty mask;
     defective images without a mask are left out of them. Masks are read first, so that a broken one is
-    found before the long part. Memory grows with the maps (float32 [S, S] each) only where there are masks.
+    found before the long part. Memory grows with the maps (float32 [H, W] each, of different sizes where
+    images are cut into tiles) only where there are masks.
 
     Args:
         detector: a calibrated detector.
@@ -103,7 +106,8 @@ def evaluate(
         progress: called with (images done, images in all) after every image.
 
     Raises:
-        DatasetError: there are no samples, one has no label, or none can be scored.
+        DatasetError: there are no samples, one has no label, none can be scored, or with tiles a mask does
+            not have its image's size.
         ImageError: a mask cannot be read. An unreadable image is listed in the evaluation instead.
     """
     if not samples:
@@ -178,10 +182,18 @@ def evaluate(
 
 
 def _framed_mask(sample: Sample, frame: Frame) -> np.ndarray | None:
-    """The mask as the network's frame cuts it, bool [S, S]; None for good images, no mask or an empty one."""
+    """The mask as the network's frame cuts it, bool [H, W]; None for good images, no mask or an empty one."""
     if sample.mask is None or not sample.label:
         return None
     mask = read_mask(sample.mask)
+    if frame.tile:
+        with suppress(ImageError):  # the image is told of when it is scored
+            width, height = image_size(sample.path)
+            if mask.shape != (height, width):
+                raise DatasetError(
+                    f"{sample.mask} is {mask.shape[1]} x {mask.shape[0]} pixels and its image {width} x "
+                    f"{height}; a model with tiles needs masks of the images' size."
+                )
     return mask_to_frame(mask, frame) if mask.any() else None
 
 

@@ -4,10 +4,7 @@ import hashlib
 import importlib.util
 import os
 import platform
-import shutil
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,25 +14,27 @@ import numpy as np
 from blemish.config import RunConfig
 from blemish.datasets import Dataset
 from blemish.datasets.checks import check_trainable
-from blemish.datasets.loading import load_frames
+from blemish.datasets.loading import Rows
 from blemish.errors import BlemishError, ConfigError
-from blemish.images import MIN_SIDE, frame_digest, image_size, visible_share
-from blemish.models.config import ModelConfig
+from blemish.fit_checks import ONE_PASS, check_one_pass, check_out, check_tracker
+from blemish.fit_images import read_images
+from blemish.frame import Frame
+from blemish.images import load_frame
 from blemish.models.registry import model_class
-from blemish.models.training_free_config import TrainingFreeConfig
 from blemish.models.weights import RANDOM, WeightsSource, find_weights
 from blemish.progress import progress_bar
+from blemish.scoring import score_images
 
 if TYPE_CHECKING:
     from blemish.detector import Detector
+    from blemish.engines.base import Engine
 
 # what may change when a run goes on: how long it trains and what keeps it from collapsing
 CHANGEABLE = {"epochs", "learning_rate", "precision", "checkpoint_seconds", "tracker"}
 
-# the fields of `TrainingConfig` that mean something where nothing is trained
-ONE_PASS = {"validation_share", "seed", "deterministic", "cache_gigabytes"}
-
-MOSTLY_VISIBLE = 0.7  # the paper's 224 of 256 pixels leave 77 % of a square image
+BATCH_SIZE = 16  # where images are scored
+PROBE_COUNT = 8  # held-out images, or tiles, that go into the model file
+REMARKED = 500  # rows of each part that a model makes its remark on
 
 
 def fit_dataset(
@@ -70,44 +69,21 @@ def fit_dataset(
         quiet, say = True, lambda message: None
     check_one_pass(config, resume)
     checkpoint, log = check_out(out, resume)
-    _check_tracker(config.training.tracker)
+    check_tracker(config.training.tracker)
     check_trainable(dataset)
     backbone = getattr(config.model, "backbone", None)
     if weights and not backbone:
         raise ConfigError(f"{config.method} has no pre-trained backbone; leave out --weights.")
     source = find_weights(backbone, weights) if backbone and weights != RANDOM else None
 
-    with progress_bar("Reading images", len(dataset.train), quiet=quiet) as advance:
-        images, samples, skipped = load_frames(
-            dataset.train,
-            config.frame,
-            skip_unreadable=skip_unreadable,
-            progress=lambda done, total: advance(),
-            out=_image_store(len(dataset.train), config, out.parent),
-        )
-    for _, reason in skipped:
-        say(f"Skipped: {reason}")
-    if skipped:
-        say(f"{len(skipped)} of {len(dataset.train)} images were skipped as unreadable.")
-    check_trainable(Dataset(dataset.name, train=samples))
-    share = visible_share(*image_size(samples[0].path), config.frame)
-    if share < MOSTLY_VISIBLE:
-        say(
-            f"The crop shows the network {share:.0%} of {samples[0].path.name}; "
-            "set frame.crop=none to show it whole images."
-        )
-    width, height = image_size(samples[0].path)
-    if not backbone and max(width, height) < config.frame.size:
-        enlarged = f"{samples[0].path.name} is enlarged from {width} x {height} to {config.frame.size} pixels"
-        cheaper = _largest_size(config.model, min(width, height))
-        say(f"{enlarged}; frame.resize={cheaper} would cost less." if cheaper else f"{enlarged}.")
+    rows = read_images(dataset, config, out.parent, skip_unreadable=skip_unreadable, quiet=quiet, say=say)
     return _fit_images(
-        images, dataset.name, config, out, checkpoint, log, source, resume=resume, quiet=quiet, say=say
+        rows, dataset.name, config, out, checkpoint, log, source, resume=resume, quiet=quiet, say=say
     )
 
 
 def _fit_images(
-    images: np.ndarray,
+    rows: Rows,
     name: str,
     config: RunConfig,
     out: Path,
@@ -126,16 +102,17 @@ def _fit_images(
     from blemish.calibration import Calibration
     from blemish.detector import Detector
     from blemish.engines.torch import TorchEngine
-    from blemish.modelfile import Metadata, write_model
+    from blemish.modelfile import PROBES, Metadata, write_model
     from blemish.models.base import TrainedModel, TrainingFreeModel
     from blemish.models.weights import read_weights
     from blemish.one_pass import OnePassSummary, learn_in_one_pass
     from blemish.training import TrainingSummary, train
 
     unfinished_log = log.with_name(log.name + ".part")  # an older log stays as long as its model
+    frame, images = config.frame, rows.images
     digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
     torch.manual_seed(config.training.seed)
-    model = model_class(config.method)(config.model, config.frame.size)
+    model = model_class(config.method)(config.model, frame.size)
     teacher = ""
     if source:
         model.load_teacher(read_weights(source))
@@ -143,13 +120,20 @@ def _fit_images(
     elif hasattr(config.model, "backbone"):
         teacher = "random weights: for tests only, detects nothing"
         say(f"The teacher has {teacher}.")
-    learn, hold_out = split_indices(len(images), config.training.validation_share, config.training.seed)
-    say(f"{len(images)} good images: {len(learn)} to learn from, {len(hold_out)} held out.")
+    count = len(rows.samples)
+    learn, hold_out = split_indices(count, config.training.validation_share, config.training.seed)
+    learn_rows, hold_out_rows = rows.of(learn), rows.of(hold_out)
+    say(f"{count} good images: {len(learn)} to learn from, {len(hold_out)} held out.")
+    if frame.tile:
+        say(
+            f"They were cut into {len(images)} tiles of {frame.size} x {frame.size}: {len(learn_rows)} to "
+            f"learn from, {len(hold_out_rows)} held out."
+        )
     summary: TrainingSummary | OnePassSummary
     training = config.training.model_dump(mode="json")
     remark = ""
     if isinstance(model, TrainingFreeModel):
-        summary = learn_in_one_pass(model, images, learn, config.training, quiet=quiet)
+        summary = learn_in_one_pass(model, images, learn_rows, config.training, quiet=quiet)
         training = {name: training[name] for name in training if name in ONE_PASS}
     else:
         assert isinstance(model, TrainedModel)
@@ -158,8 +142,8 @@ def _fit_images(
         summary = train(
             model,
             images,
-            learn,
-            hold_out,
+            learn_rows,
+            hold_out_rows,
             config.training,
             checkpoint=checkpoint,
             log=unfinished_log,
@@ -167,42 +151,39 @@ def _fit_images(
             resume=resume,
             quiet=quiet,
         )
-        remark = model.remark(images[learn], images[hold_out], summary.validation_loss)
+        shown = images[learn_rows[:REMARKED]], images[hold_out_rows[:REMARKED]]
+        remark = model.remark(*shown, summary.validation_loss)
     if remark:
         say(remark)
     engine = TorchEngine(model)
     with progress_bar("Calibrating", len(hold_out), quiet=quiet) as advance:
-        scores: list[float] = []
-        peaks: list[float] = []
-        for start in range(0, len(hold_out), 16):
-            rows = hold_out[start : start + 16]
-            batch_scores, maps = engine(images[rows])
-            scores.extend(batch_scores.tolist())
-            peaks.extend(maps.max(axis=(1, 2)).tolist())
-            advance(len(rows))
+        scores, peaks = _calibrate(engine, rows, frame, hold_out, advance)
     metadata = Metadata(
         method=config.method,
         preset=config.preset,
         config=config.model.model_dump(mode="json"),
-        frame=config.frame,
-        calibration=Calibration(np.array(scores), config.false_alarm_rate).to_dict(),
-        map_peaks=peaks,
+        frame=frame,
+        calibration=Calibration(scores, config.false_alarm_rate).to_dict(),
+        map_peaks=peaks.tolist(),
         teacher=teacher,
         training=training | {"summary": summary.to_dict(), "remark": remark},
         data={
             "name": name,
-            "images": len(images),
+            "images": count,
             "held_out": len(hold_out),
             "sha256": digest,
-            "frames": list(map(frame_digest, images)),
-        },
+            "frames": rows.digests,
+        }
+        | ({"tiles": len(images)} if frame.tile else {}),
         versions={"python": platform.python_version()}
         | {package: version(package) for package in ("blemish", "torch", "timm", "numpy")},
     )
     detector = Detector(engine, metadata)
     processes = PartialState()
     if processes.is_main_process:
-        write_model(out, model.state_dict(), metadata)
+        probe_rows = hold_out_rows[:: -(-len(hold_out_rows) // PROBE_COUNT)]
+        probes = torch.from_numpy(np.array(images[probe_rows]))
+        write_model(out, model.state_dict() | {PROBES: probes}, metadata)
         if isinstance(model, TrainedModel):
             unfinished_log.replace(log)
         else:
@@ -213,74 +194,20 @@ def _fit_images(
     return detector
 
 
-def _largest_size(model: ModelConfig, limit: int) -> int | None:
-    """The largest frame up to `limit` pixels that a model takes."""
-    for size in range(limit, MIN_SIDE - 1, -1):
-        with suppress(ValueError):
-            model.check_image_size(size)
-            return size
-    return None
-
-
-def check_out(out: Path, resume: bool) -> tuple[Path, Path]:
-    """Refuse an output file that cannot be written, before any work is done; name checkpoint and log.
-
-    Raises:
-        BlemishError: the file cannot be written, or the checkpoint beside it does not go with `resume`.
-    """
-    if out.suffix != ".safetensors":
-        raise BlemishError(f"The model file {out} must end in .safetensors.")
-    if not out.parent.is_dir():
-        raise BlemishError(f"There is no folder {out.parent} to write {out.name} to; make it first.")
-    if out.is_dir() or not os.access(out.parent, os.W_OK):
-        raise BlemishError(f"The model file {out} cannot be written; choose another place.")
-    checkpoint = out.with_suffix(".checkpoint")
-    if checkpoint.exists() and not resume:
-        raise BlemishError(
-            f"{checkpoint} holds an unfinished run: add --resume to go on with it, "
-            "or delete it to start afresh."
-        )
-    if resume and not checkpoint.is_file():
-        raise BlemishError(f"There is no checkpoint {checkpoint} to resume from; leave out --resume.")
-    return checkpoint, out.with_suffix(".log.jsonl")
-
-
-def check_one_pass(config: RunConfig, resume: bool) -> None:
-    """Refuse what only makes sense where something is trained.
-
-    Raises:
-        ConfigError: the method fits in one pass, and `resume` or a field of the training is given.
-    """
-    if not isinstance(config.model, TrainingFreeConfig):
-        return
-    once = f"{config.method} fits in one pass"
-    if resume:
-        raise ConfigError(f"{once} and leaves nothing to resume; leave out --resume.")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError(f"{once} in one process; start it without accelerate launch or torchrun.")
-    for name in sorted(config.training.model_fields_set - ONE_PASS):
-        option = "--epochs" if name == "epochs" else f"training.{name}"
-        raise ConfigError(f"{once}; leave out {option}.")
-
-
-def _check_tracker(tracker: str) -> None:
-    """Refuse a tracker that is not installed; Accelerate would leave it out without a word."""
-    if tracker != "none" and importlib.util.find_spec(tracker) is None:
-        raise ConfigError(
-            f'{tracker} is not installed; pip install "blemish[trackers]" or set another tracker.'
-        )
-
-
-def _image_store(count: int, config: RunConfig, folder: Path) -> np.ndarray | None:
-    """A nameless file to decode into when the images do not fit the memory budget, else None."""
-    size = config.frame.size
-    needed = count * size * size * 3
-    if needed <= config.training.cache_gigabytes * 1e9:
-        return None
-    if needed > (free := shutil.disk_usage(folder).free):
-        raise BlemishError(
-            f"The decoded images need {needed / 1e9:.1f} GB in {folder}, which has {free / 1e9:.1f} GB free; "
-            "make room, or raise training.cache_gigabytes if there is memory for them."
-        )
-    with tempfile.TemporaryFile(dir=folder) as file:
-        return np.memmap(file, np.uint8, "w+", shape=(count, size, size, 3))
+def _calibrate(
+    engine: "Engine", rows: Rows, frame: Frame, hold_out: np.ndarray, advance: Callable[[int], None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and map peaks of whole held-out images, float64 [K] each; tiled ones are read once more."""
+    at_once = 1 if frame.tile else BATCH_SIZE  # a tiled picture may be large
+    values: list[tuple[float, float]] = []
+    for start in range(0, len(hold_out), at_once):
+        chosen = hold_out[start : start + at_once]
+        if frame.tile:
+            pictures = [load_frame(rows.samples[index].path, frame) for index in chosen]
+        else:
+            pictures = list(rows.images[chosen])
+        scored = score_images(engine, frame, pictures, BATCH_SIZE)
+        values += [(score, float(anomaly_map.max())) for score, anomaly_map in scored]
+        advance(len(chosen))
+    scores, peaks = np.array(values).T
+    return scores, peaks

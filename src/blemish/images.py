@@ -1,4 +1,4 @@
-"""From an image file, whatever its format, to the square frame that the network sees."""
+"""From an image file, whatever its format, to the frame that the network sees."""
 
 import hashlib
 import warnings
@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, BinaryIO, Self
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from blemish.errors import BlemishError, DatasetError, ImageError
+from blemish.frame import MIN_SIDE, Frame, resized
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-MIN_SIDE = 32
 MAX_PIXELS = 178_000_000  # just below the count at which Pillow itself refuses to open a file
 
 ORIENTATION_TAG = 0x0112
@@ -34,34 +33,6 @@ UPRIGHT = {
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 FilePath = str | PathLike[str]
-
-
-class Frame(BaseModel):
-    """How any image becomes the network's square input.
-
-    Attributes:
-        resize: the shorter side is resized to this many pixels (bilinear, antialiased).
-        crop: side of the square then cut from the centre; None (or "none", for files and command lines)
-            resizes the whole image to `resize` x `resize` instead, without keeping its aspect ratio.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    resize: int = Field(default=256, ge=MIN_SIDE, le=4096)
-    crop: Annotated[int | None, BeforeValidator(lambda crop: None if crop == "none" else crop)] = Field(
-        default=224, ge=MIN_SIDE
-    )
-
-    @model_validator(mode="after")
-    def _crop_fits(self) -> Self:
-        if self.crop is not None and self.crop > self.resize:
-            raise ValueError(f"crop ({self.crop}) must not be larger than resize ({self.resize})")
-        return self
-
-    @property
-    def size(self) -> int:
-        """Side of the network's input in pixels."""
-        return self.crop or self.resize
 
 
 def read_image(path: FilePath) -> np.ndarray:
@@ -101,6 +72,8 @@ def read_mask(path: FilePath) -> np.ndarray:
 def to_frame(image: np.ndarray, frame: Frame) -> np.ndarray:
     """Resize and crop an image, uint8 [H, W, 3] in RGB order, to the frame: uint8 [S, S, 3].
 
+    A frame with tiles gives the whole picture that is then cut, uint8 [height, width, 3] of `framed_size`.
+
     Raises:
         ImageError: another dtype or shape, or a side below 32 pixels.
     """
@@ -114,7 +87,8 @@ def to_frame(image: np.ndarray, frame: Frame) -> np.ndarray:
 
 
 def mask_to_frame(mask: np.ndarray, frame: Frame) -> np.ndarray:
-    """Take a mask, bool [H, W], through the geometry of `to_frame`, nearest pixel: bool [S, S]."""
+    """Take a mask, bool [H, W], through the geometry of `to_frame`, nearest pixel: bool [S, S], or bool of
+    the whole picture where the frame has tiles."""
     image = Image.fromarray(mask.astype(np.uint8))
     return np.array(_framed(image, frame, Image.Resampling.NEAREST, "The mask")) != 0
 
@@ -127,16 +101,8 @@ def load_frame(path: FilePath, frame: Frame) -> np.ndarray:
 
 
 def frame_digest(framed: np.ndarray) -> str:
-    """16 hexadecimal digits that tell one framed image, uint8 [S, S, 3], from another."""
+    """16 hexadecimal digits that tell one framed image, uint8 [H, W, 3], from another."""
     return hashlib.blake2b(np.ascontiguousarray(framed).data, digest_size=8).hexdigest()
-
-
-def visible_share(width: int, height: int, frame: Frame) -> float:
-    """Share, in (0, 1], of an image's area that is left after the crop."""
-    if frame.crop is None:
-        return 1.0
-    resized_width, resized_height = _resized(width, height, frame)
-    return frame.crop**2 / (resized_width * resized_height)
 
 
 def image_size(path: FilePath) -> tuple[int, int]:
@@ -282,17 +248,13 @@ def _as_8_bit(image: Image.Image, name: str) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _resized(width: int, height: int, frame: Frame) -> tuple[int, int]:
-    short, long = min(width, height), max(width, height)
-    other = int(frame.resize * long / short)
-    return (frame.resize, other) if width == short else (other, frame.resize)
-
-
 def _framed(image: Image.Image, frame: Frame, resample: Image.Resampling, name: str) -> Image.Image:
-    if frame.crop is None:
-        return image.resize((frame.resize, frame.resize), resample)
-    width, height = _resized(image.width, image.height, frame)
+    width, height = resized(image.width, image.height, frame)
     if width * height > MAX_PIXELS:
-        raise ImageError(f"{name} is too long and thin to be cropped; cut it into squarer pieces.")
+        remedy = "tiled" if frame.tile else "cropped"
+        raise ImageError(f"{name} is too long and thin to be {remedy}; cut it into squarer pieces.")
+    picture = image.resize((width, height), resample)
+    if frame.crop is None:
+        return picture
     left, top = round((width - frame.crop) / 2), round((height - frame.crop) / 2)
-    return image.resize((width, height), resample).crop((left, top, left + frame.crop, top + frame.crop))
+    return picture.crop((left, top, left + frame.crop, top + frame.crop))

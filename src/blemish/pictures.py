@@ -33,6 +33,8 @@ _STOPS = np.linspace(0, 1, len(_PLASMA))
 _DOUBLINGS = 3  # a third of the colours each: up to the alarm, up to 3 and up to 7 times its distance
 _ALARM = 1 / (2**_DOUBLINGS - 1)  # where the alarm lies between low and high
 
+_BAND = 1_000_000  # pixels drawn at once: large pictures need little memory beside themselves
+
 _PANEL = 192  # pixels that a panel is wide at least
 _GAP = 8  # around panels
 _CAPTION = 22  # height of a caption
@@ -120,7 +122,11 @@ def overlay(
     """
     if image.shape != (*anomaly_map.shape, 3):
         raise ValueError(f"an image {image.shape} cannot carry a map {anomaly_map.shape}")
-    picture = _tint(image, heat(anomaly_map, low, high), _PLASMA)
+    picture = np.empty_like(image)
+    rows = max(1, _BAND // image.shape[1])
+    for start in range(0, len(image), rows):
+        band = slice(start, start + rows)
+        picture[band] = _tint(image[band], heat(anomaly_map[band], low, high), _PLASMA)
     return picture if mask is None else draw_contour(picture, mask)
 
 
@@ -210,4 +216,4 @@ def encode_jpeg(image: np.ndarray) -> bytes:
 
 def save_png(image: np.ndarray, path: Path | str) -> None:
     """Write uint8 [H, W, 3] (or [H, W]) as a PNG file, whatever the path's ending."""
-    Image.fromarray(image).save(path, "PNG")
+    Image.fromarray(image).save(path, "PNG", compress_level=4)  # half the time of 6, files 2 % larger

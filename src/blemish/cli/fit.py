@@ -15,6 +15,7 @@ Examples:
   blemish fit good/ --out parts.safetensors
   blemish fit mvtec/screw --out screw.safetensors --backbone resnet34 --seed 1
   blemish fit good/ --out parts.safetensors --method patchcore
+  blemish fit good/ --out boards.safetensors --tile 224
   blemish fit cifar10/ --held-out cat --method anotrans --set frame.resize=32 --out cat.safetensors
   blemish fit parts.csv --out parts.safetensors --set training.epochs=50 --set frame.crop=256
   accelerate launch --multi_gpu -m blemish fit good/ --out parts.safetensors
@@ -43,6 +44,13 @@ def fit(
         str | None,
         typer.Option(help="For gtrans: improved, or paper (as published). [default: improved]"),
     ] = None,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast",
+            help="With --preset paper: small batches and 40 epochs. (improved learns like that unasked.)",
+        ),
+    ] = False,
     backbone: Annotated[
         str | None,
         typer.Option(
@@ -64,6 +72,18 @@ def fit(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Only repeatable kernels.")] = False,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Cut large images into square tiles of this side at their own resolution, to find small "
+            "defects. The time grows with the number of tiles. [default: whole images]",
+        ),
+    ] = None,
+    overlap: Annotated[
+        float | None,
+        typer.Option(help="Share of a tile by which neighbours overlap, 0 to 0.75. [default: 0.25]"),
+    ] = None,
     false_alarm_rate: Rate = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Sections [frame], [model], [training].")
@@ -100,10 +120,13 @@ def fit(
         say=say(quiet),
         method=method,
         preset=preset,
+        fast=fast,
         backbone=backbone,
         epochs=epochs,
         seed=seed,
         deterministic=deterministic or None,
+        tile=tile,
+        overlap=overlap,
         false_alarm_rate=false_alarm_rate,
     )
     if not quiet:

@@ -66,7 +66,7 @@ def divide(dataset: Dataset) -> Parts:
 
 
 def draw_synthetic(
-    good: list[Sample], folder: Path, side: int, progress: Callable[[], None] = lambda: None
+    good: list[Sample], folder: Path, side: int | None, progress: Callable[[], None] = lambda: None
 ) -> list[Sample]:
     """Write kept-out good images and copies of them with a synthetic defect of each kind and strength.
 
@@ -76,7 +76,7 @@ def draw_synthetic(
     Args:
         good: kept-out good images; the first `MOST_ORIGINALS` are used.
         folder: to write PNG files to; it may hold those of an earlier run.
-        side: pixels that the shorter side has at most.
+        side: pixels that the shorter side has at most; None keeps the images as they are.
         progress: called after each original.
 
     Returns:
@@ -109,8 +109,10 @@ def draw_synthetic(
     return samples
 
 
-def _reduced(path: Path, side: int) -> np.ndarray:
+def _reduced(path: Path, side: int | None) -> np.ndarray:
     image = read_image(path)
+    if side is None:
+        return image
     height, width = image.shape[:2]
     share = side / min(height, width)
     if share >= 1:

@@ -7,7 +7,7 @@ from typing import Any
 
 from blemish.config import RunConfig, build_config
 from blemish.errors import ConfigError
-from blemish.fitting import ONE_PASS
+from blemish.fit_checks import ONE_PASS
 from blemish.models.config import ModelConfig
 from blemish.models.registry import config_class
 from blemish.models.training_free_config import TrainingFreeConfig

@@ -10,10 +10,10 @@ import numpy as np
 from blemish.comparison.assemble import Runs
 from blemish.comparison.statistics import midranks
 from blemish.datasets.synthetic import KINDS
-from blemish.images import mask_to_frame, read_mask
 from blemish.pictures import draw_contour
-from blemish.report.gallery import data_uri
+from blemish.report.gallery import SIDE, data_uri, framed_mask
 from blemish.report.numbers import short_number
+from blemish.shrinking import shrunk
 
 if TYPE_CHECKING:
     from blemish.detector import Detector
@@ -114,20 +114,19 @@ def _cards(
     views: dict[str, list[View]] = {row["path"]: [] for row in rows}
     pictures: dict[str, tuple[str, bool]] = {}
     for label, detector in detectors.items():
-        results = detector.predict_many(list(views))
+        results = (shrunk(result, SIDE) for result in detector.predict_many(list(views)))
         for row, result in zip(rows, results, strict=True):
             if result.image is None:  # the file has gone since it was measured
                 continue
-            mask = mask_to_frame(read_mask(row["mask"]), detector.frame) if row["mask"] else None
-            masked = mask is not None and bool(mask.any())
+            mask = framed_mask(row["mask"], detector.frame, result)
             if row["path"] not in pictures:
-                image = draw_contour(result.image, mask) if masked and mask is not None else result.image
-                pictures[row["path"]] = data_uri(image), masked
+                image = result.image if mask is None else draw_contour(result.image, mask)
+                pictures[row["path"]] = data_uri(image), mask is not None
             verdict = tables[label][row["path"]]
             views[row["path"]].append(
                 View(
                     label,
-                    data_uri(result.overlay(detector.heat_scale, mask if masked else None)),
+                    data_uri(result.overlay(detector.heat_scale, mask)),
                     _verdict(verdict),
                     bool(verdict["label"]) == verdict["is_anomalous"],
                     _ratio(verdict["score"], detector.calibration.threshold),

@@ -152,7 +152,8 @@ def _compare(
 def _synthetic(parts: Parts, entries: list[Entry], out: Path, quiet: bool) -> list[Sample]:
     folder = claim_synthetic(out)
     good = [sample for sample in parts.data.test if sample.label == 0]
-    side = max(entry.config(0).frame.resize for entry in entries)
+    sides = [entry.config(0).frame.resize for entry in entries]
+    side = None if None in sides else max(map(int, filter(None, sides)))
     with progress_bar("Drawing synthetic defects", min(len(good), MOST_ORIGINALS), quiet=quiet) as advance:
         return draw_synthetic(good, folder, side, advance)
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blemish.datasets import Sample, load_frames
+from blemish.datasets import Sample
+from blemish.images import load_frame
+from blemish.scoring import score_images
 
 if TYPE_CHECKING:
     from blemish.detector import Detector
@@ -28,9 +30,10 @@ def scoring_speed(detectors: Mapping[str, "Detector"], samples: Sequence[Sample]
     """
     batches = {}
     for name, detector in detectors.items():
-        frames, _, _ = load_frames(samples[: detector.batch_size], detector.frame)
-        batches[name] = np.resize(frames, (detector.batch_size, *frames.shape[1:]))
-        detector.engine(batches[name])
+        count = 1 if detector.frame.tile else detector.batch_size  # a tiled picture makes a batch by itself
+        frames = [load_frame(sample.path, detector.frame) for sample in samples[:count]]
+        batches[name] = [frames[number % len(frames)] for number in range(count)]
+        score_images(detector.engine, detector.frame, batches[name], detector.batch_size)
     rates: dict[str, list[float]] = {name: [] for name in detectors}
     for _ in range(TURNS):
         for name, detector in detectors.items():
@@ -38,10 +41,10 @@ def scoring_speed(detectors: Mapping[str, "Detector"], samples: Sequence[Sample]
     return {name: statistics.median(measured) for name, measured in rates.items()}
 
 
-def _turn(detector: "Detector", batch: np.ndarray) -> float:
+def _turn(detector: "Detector", batch: list[np.ndarray]) -> float:
     start, images = time.perf_counter(), 0
     while True:
-        detector.engine(batch)
+        score_images(detector.engine, detector.frame, batch, detector.batch_size)
         images += len(batch)
         seconds = time.perf_counter() - start
         if seconds >= LEAST_SECONDS:

@@ -3,55 +3,86 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from blemish.datasets.sample import Sample
 from blemish.errors import DatasetError, ImageError
-from blemish.images import Frame, load_frame
+from blemish.frame import Frame, framed_size
+from blemish.images import MAX_PIXELS, frame_digest, image_size, load_frame
+from blemish.tiling import Grid
 
 Skipped = list[tuple[str, str]]
+Allocate = Callable[[tuple[int, ...]], np.ndarray]
 
 
-def load_frames(
+class Rows(NamedTuple):
+    """Images as a model learns from them: one row each, or one per tile.
+
+    Attributes:
+        images: uint8 [R, S, S, 3].
+        owners: int64 [R], which of the samples each row belongs to, ascending.
+        samples: K, those that could be read.
+        digests: of each of the K framed images, see `blemish.images.frame_digest`.
+        skipped: for each file left out its path and one sentence.
+    """
+
+    images: np.ndarray
+    owners: np.ndarray
+    samples: list[Sample]
+    digests: list[str]
+    skipped: Skipped
+
+    def of(self, samples: np.ndarray) -> np.ndarray:
+        """The rows, int64 ascending, that belong to these of the K samples."""
+        return np.flatnonzero(np.isin(self.owners, samples))
+
+
+def load_rows(
     samples: Sequence[Sample],
     frame: Frame,
     *,
     skip_unreadable: bool = False,
     progress: Callable[[int, int], None] | None = None,
-    out: np.ndarray | None = None,
-) -> tuple[np.ndarray, list[Sample], Skipped]:
+    allocate: Allocate = lambda shape: np.empty(shape, np.uint8),
+) -> Rows:
     """Decode the samples' images in parallel, in order, straight into one array.
 
     Args:
         samples: whose images to decode.
-        frame: their common geometry; S is its size.
+        frame: their common geometry; S is its size. Tiles are counted from the files' headers.
         skip_unreadable: leave bad files out and list them, instead of raising for the first one.
         progress: called with (done, total) after each image.
-        out: uint8 [N or more, S, S, 3] to decode into, such as a memory map; None makes a new array.
-
-    Returns:
-        The images, uint8 [K, S, S, 3]; the K samples they belong to; and for each skipped file its path and
-        one sentence.
+        allocate: makes the uint8 array for a shape, such as a memory map.
 
     Raises:
         ImageError: the first file, in order, that cannot be used.
         DatasetError: all files had to be skipped.
     """
     total = len(samples)
-    if out is None:
-        out = np.empty((total, frame.size, frame.size, 3), np.uint8)
-
-    def load(index: int) -> ImageError | None:
-        try:
-            out[index] = load_frame(samples[index].path, frame)
-        except ImageError as error:
-            return error
-        return None
-
-    kept: list[int] = []
-    skipped: Skipped = []
+    digests = [""] * total
     with ThreadPoolExecutor(os.cpu_count()) as pool:
+        counts = list(pool.map(partial(_count_rows, frame=frame), samples))
+        ends = np.cumsum(counts, dtype=np.int64)
+        out = allocate((sum(counts), frame.size, frame.size, 3))
+
+        def load(index: int) -> ImageError | None:
+            try:
+                image = load_frame(samples[index].path, frame)
+            except ImageError as error:
+                return error
+            grid = Grid.of(image.shape[0], image.shape[1], frame)
+            if len(grid) != counts[index]:
+                return ImageError(f"{samples[index].path} changed while it was read; start again.")
+            digests[index] = frame_digest(image)
+            for row, tile in enumerate(grid.cut(image), start=ends[index] - counts[index]):
+                out[row] = tile
+            return None
+
+        kept: list[int] = []
+        skipped: Skipped = []
         for index, error in enumerate(pool.map(load, range(total))):
             if error is None:
                 kept.append(index)
@@ -64,7 +95,39 @@ def load_frames(
                 progress(index + 1, total)
     if skipped and not kept:
         raise DatasetError(f"None of the {total} images can be read; the first one: {skipped[0][1]}")
+    owners = np.repeat(np.arange(len(kept)), [counts[index] for index in kept])
     if skipped:
-        for position, index in enumerate(kept):
-            out[position] = out[index]
-    return out[: len(kept)], [samples[index] for index in kept], skipped
+        rows = (row for index in kept for row in range(ends[index] - counts[index], ends[index]))
+        for position, row in enumerate(rows):
+            out[position] = out[row]
+    return Rows(
+        out[: len(owners)],
+        owners,
+        [samples[index] for index in kept],
+        [digests[index] for index in kept],
+        skipped,
+    )
+
+
+def load_frames(
+    samples: Sequence[Sample], frame: Frame, *, skip_unreadable: bool = False
+) -> tuple[np.ndarray, list[Sample], Skipped]:
+    """`load_rows` for a frame without tiles.
+
+    Returns:
+        The images, uint8 [K, S, S, 3]; the K samples they belong to; and for each skipped file its path and
+        one sentence.
+    """
+    rows = load_rows(samples, frame, skip_unreadable=skip_unreadable)
+    return rows.images, rows.samples, rows.skipped
+
+
+def _count_rows(sample: Sample, frame: Frame) -> int:
+    """How many rows the image has; one that cannot be read has none, and says why when it is loaded."""
+    if frame.tile is None:
+        return 1
+    try:
+        width, height = framed_size(*image_size(sample.path), frame)
+    except ImageError:
+        return 0
+    return len(Grid.of(height, width, frame)) if width * height <= MAX_PIXELS else 0

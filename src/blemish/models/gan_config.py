@@ -95,9 +95,9 @@ class SAGANConfig(LatentGANConfig):
     def check_image_size(self, size: int) -> None:
         """A multiple of 16: the encoder halves four times."""
         if size % 16:
-            raise ValueError(f"sagan takes images of a multiple of 16 pixels, not {size}; set frame.resize")
+            raise ValueError(f"sagan takes images of a multiple of 16 pixels, not {size}")
 
 
 def _check_power_of_two(method: str, size: int) -> None:
     if size < 32 or size & (size - 1):
-        raise ValueError(f"{method} takes images of 32, 64, 128, ... pixels, not {size}; set frame.resize")
+        raise ValueError(f"{method} takes images of 32, 64, 128, ... pixels, not {size}")

@@ -9,16 +9,18 @@ import numpy as np
 from PIL import Image
 
 from blemish.evaluation import Evaluation
+from blemish.frame import Frame
 from blemish.images import mask_to_frame, read_mask
 from blemish.pictures import HeatScale, encode_jpeg, overlay
 from blemish.report.numbers import short_number
 from blemish.result import Result
+from blemish.shrinking import largest_in_cells, shrunk
 
 if TYPE_CHECKING:
     from blemish.detector import Detector
 
 CARDS = 6  # per gallery
-SIDE = 320  # pixels; larger pictures are made smaller to keep the page light
+SIDE = 512  # pixels; larger pictures are made smaller to keep the page light
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def galleries(evaluation: Evaluation, detector: "Detector", scale: HeatScale) ->
     """Faintest and clearest defects and hottest good images; a gallery without images is left out."""
     chosen = _choose(evaluation.images)
     paths = [row["path"] for _, _, rows in chosen for row in rows]
-    results = dict(zip(paths, detector.predict_many(paths, explain=True), strict=True))
+    judged = (shrunk(result, SIDE) for result in detector.predict_many(paths, explain=True))
+    results = dict(zip(paths, judged, strict=True))
     made = []
     for title, text, rows in chosen:
         cards = []
@@ -61,11 +64,19 @@ def galleries(evaluation: Evaluation, detector: "Detector", scale: HeatScale) ->
             result = results[row["path"]]
             if result.error:
                 continue
-            mask = mask_to_frame(read_mask(row["mask"]), detector.frame) if row["mask"] else None
+            mask = framed_mask(row["mask"], detector.frame, result)
             cards.append(_card(row, evaluation.threshold, result, scale, mask))
         if cards:
             made.append(Gallery(title, text, cards))
     return made
+
+
+def framed_mask(path: str | None, frame: Frame, result: Result) -> np.ndarray | None:
+    """The mask in a file as bool [H, W] of a `shrunk` result's map, None where there is none to draw."""
+    if path is None or result.anomaly_map is None:
+        return None
+    mask = largest_in_cells(mask_to_frame(read_mask(path), frame), *result.anomaly_map.shape)
+    return mask if mask.any() else None
 
 
 def legend(scale: HeatScale) -> str:
@@ -103,8 +114,7 @@ def _card(
 ) -> Card:
     verdicts = {(1, True): "found", (1, False): "missed", (0, True): "false alarm", (0, False): "passed"}
     verdict = verdicts[row["label"], row["is_anomalous"]]
-    masked = mask is not None and bool(mask.any())
-    pictures = result.pictures(scale, mask if masked else None)
+    pictures = result.pictures(scale, mask)
     return Card(
         name=Path(row["path"]).name,
         defect=row["defect"],
@@ -114,7 +124,7 @@ def _card(
         ratio=short_number(row["score"] / threshold) if threshold > 0 else "",
         p_value=f"{row['p_value']:.2g}",
         pictures={caption: data_uri(picture) for caption, picture in pictures.items()},
-        masked=masked,
+        masked=mask is not None,
     )
 
 

@@ -51,7 +51,7 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
         histogram=_histogram(evaluation),
         galleries=shown,
         redrawn=any(len(card.pictures) > 2 for gallery in shown for card in gallery.cards),
-        crisp=detector.frame.size <= SMALL,
+        crisp=detector.frame.size <= SMALL and not detector.frame.tile,
         scale=scale,
         peak_is_score=math.isclose(scale.alarm, evaluation.threshold, rel_tol=1e-5),
         legend=legend(scale),

@@ -48,7 +48,7 @@ class AnoTransConfig(LatentGANConfig):
             sizes = ", ".join(str(other) for other in range(32, 257) if self._fits(other))
             raise ValueError(
                 f"anotrans with patch {self.patch} and window {self.window} takes images of "
-                f"{sizes or 'more than 256'} pixels, not {size}; set frame.resize"
+                f"{sizes or 'more than 256'} pixels, not {size}"
             )
 
     def _fits(self, size: int) -> bool:

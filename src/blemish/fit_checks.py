@@ -1,0 +1,65 @@
+"""What makes a fit impossible, told before any work is done."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+from blemish.config import RunConfig
+from blemish.errors import BlemishError, ConfigError
+from blemish.models.training_free_config import TrainingFreeConfig
+
+# the fields of `TrainingConfig` that mean something where nothing is trained
+ONE_PASS = {"validation_share", "seed", "deterministic", "cache_gigabytes"}
+
+
+def check_out(out: Path, resume: bool) -> tuple[Path, Path]:
+    """Refuse an output file that cannot be written, before any work is done; name checkpoint and log.
+
+    Raises:
+        BlemishError: the file cannot be written, or the checkpoint beside it does not go with `resume`.
+    """
+    if out.suffix != ".safetensors":
+        raise BlemishError(f"The model file {out} must end in .safetensors.")
+    if not out.parent.is_dir():
+        raise BlemishError(f"There is no folder {out.parent} to write {out.name} to; make it first.")
+    if out.is_dir() or not os.access(out.parent, os.W_OK):
+        raise BlemishError(f"The model file {out} cannot be written; choose another place.")
+    checkpoint = out.with_suffix(".checkpoint")
+    if checkpoint.exists() and not resume:
+        raise BlemishError(
+            f"{checkpoint} holds an unfinished run: add --resume to go on with it, "
+            "or delete it to start afresh."
+        )
+    if resume and not checkpoint.is_file():
+        raise BlemishError(f"There is no checkpoint {checkpoint} to resume from; leave out --resume.")
+    return checkpoint, out.with_suffix(".log.jsonl")
+
+
+def check_one_pass(config: RunConfig, resume: bool) -> None:
+    """Refuse what only makes sense where something is trained.
+
+    Raises:
+        ConfigError: the method fits in one pass, and `resume` or a field of the training is given.
+    """
+    if not isinstance(config.model, TrainingFreeConfig):
+        return
+    once = f"{config.method} fits in one pass"
+    if resume:
+        raise ConfigError(f"{once} and leaves nothing to resume; leave out --resume.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(f"{once} in one process; start it without accelerate launch or torchrun.")
+    for name in sorted(config.training.model_fields_set - ONE_PASS):
+        option = "--epochs" if name == "epochs" else f"training.{name}"
+        raise ConfigError(f"{once}; leave out {option}.")
+
+
+def check_tracker(tracker: str) -> None:
+    """Refuse a tracker that is not installed; Accelerate would leave it out without a word.
+
+    Raises:
+        ConfigError: with the extra that brings it.
+    """
+    if tracker != "none" and importlib.util.find_spec(tracker) is None:
+        raise ConfigError(
+            f'{tracker} is not installed; pip install "blemish[trackers]" or set another tracker.'
+        )

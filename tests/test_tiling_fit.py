@@ -1,0 +1,370 @@
+"""Models that learn from tiles: fitting, calibration, prediction, evaluation and pictures of large images."""
+
+import base64
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+import blemish
+from blemish.batches import split_indices
+from blemish.cli.app import app
+from blemish.comparison import compare
+from blemish.config import build_config
+from blemish.datasets import Dataset, Sample, read_folder
+from blemish.datasets.loading import load_rows
+from blemish.detector import Detector
+from blemish.errors import BlemishError, ConfigError, DatasetError
+from blemish.frame import Frame
+from blemish.images import load_frame, mask_to_frame, read_mask
+from blemish.metrics import pixel_metrics
+from blemish.modelfile import read_metadata
+from blemish.report import write_report
+from blemish.tiling import Grid
+from helpers import BACKBONE, textures
+
+TILE = 64
+SIZES = [(160, 224), (224, 160), (64, 64), (100, 150)]  # height and width, in turn
+TILES = [3 * 5, 5 * 3, 1, 2 * 3]
+METHODS: dict[str, dict[str, Any]] = {
+    "patchcore": {"backbone": BACKBONE, "weights": "random"},
+    "ganomaly": {"epochs": 1, "assignments": ["training.batch_size=16", "training.precision=fp32"]},
+    "gtrans": {
+        "epochs": 1,
+        "backbone": BACKBONE,
+        "weights": "random",
+        "assignments": ["model.tokens=3", "model.token_dim=16", "training.precision=fp32"],
+    },
+}
+
+
+def picture(number: int, height: int, width: int) -> np.ndarray:
+    return textures(1, number, size=256)[0, :height, :width]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images of several sizes in the MVTec layout: 10 to learn from, 3 good and 3 defective with masks."""
+    root = tmp_path_factory.mktemp("large")
+    for seed, part, count in ((0, "train/good", 10), (50, "test/good", 3), (90, "test/spot", 3)):
+        (root / part).mkdir(parents=True)
+        for number in range(count):
+            image = picture(seed + number, *SIZES[number % 4])
+            if part == "test/spot":
+                image[20:32, 30:44] = 255
+                mask = np.zeros(image.shape[:2], np.uint8)
+                mask[20:32, 30:44] = 255
+                (root / "ground_truth/spot").mkdir(parents=True, exist_ok=True)
+                Image.fromarray(mask).save(root / f"ground_truth/spot/{number:03}_mask.png")
+            Image.fromarray(image).save(root / part / f"{number:03}.png")
+    return root
+
+
+def command(*arguments: str | Path) -> Result:
+    """What a command prints, run in this process."""
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def fit(folder: Path | Dataset, out: Path, method: str, **options: Any) -> Detector:
+    return blemish.fit(
+        folder,
+        out=out,
+        method=method,
+        **{"tile": TILE, "false_alarm_rate": 0.4} | METHODS[method] | options,
+    )
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def model(request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp(request.param) / "model.safetensors"
+    said: list[str] = []
+    more = [*METHODS[request.param].get("assignments", []), "training.validation_share=0.3"]
+    fit(folder, out, request.param, assignments=more, say=said.append)
+    total = 3 * TILES[0] + 3 * TILES[1] + 2 * TILES[2] + 2 * TILES[3]
+    assert "10 good images: 7 to learn from, 3 held out." in said
+    assert any(text.startswith(f"They were cut into {total} tiles of 64 x 64: ") for text in said)
+    return out
+
+
+class TestFit:
+    def test_the_file_says_how_images_are_cut(self, model: Path) -> None:
+        metadata = read_metadata(model)
+        assert metadata.frame == Frame(tile=TILE) and metadata.frame.size == TILE
+        assert metadata.model_dump(mode="json")["frame"] == {
+            "resize": None, "crop": None, "tile": 64, "overlap": 0.25,
+        }  # fmt: skip
+        data = metadata.data
+        assert (data["images"], data["held_out"], len(data["frames"]), data["tiles"]) == (10, 3, 10, 104)
+
+    def test_held_out_files_calibrate_as_they_are_predicted(self, model: Path, folder: Path) -> None:
+        detector = blemish.load(model)
+        files = sorted((folder / "train/good").iterdir())
+        held_out = [files[index] for index in split_indices(10, 0.3, 0)[1]]
+        results = list(detector.predict_many(held_out))
+        assert detector.calibration.scores.tolist() == pytest.approx(sorted(r.score for r in results), 1e-5)
+        peaks = [result.anomaly_map.max() for result in results if result.anomaly_map is not None]
+        assert detector.metadata["map_peaks"] == pytest.approx(peaks, 1e-5)
+
+    def test_no_tile_of_a_held_out_image_is_learned_from(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from blemish import one_pass
+
+        learn = one_pass.learn_in_one_pass
+        learned: list[np.ndarray] = []
+
+        def spy(model: Any, images: np.ndarray, rows: np.ndarray, *others: Any, **options: Any) -> Any:
+            learned.append(images[rows])
+            return learn(model, images, rows, *others, **options)
+
+        monkeypatch.setattr(one_pass, "learn_in_one_pass", spy)
+        fit(folder, tmp_path / "model.safetensors", "patchcore")
+        files = sorted((folder / "train/good").iterdir())
+        expected = [
+            tile
+            for index in split_indices(10, 0.2, 0)[0]
+            for image in [load_frame(files[index], Frame(tile=TILE))]
+            for tile in Grid(*image.shape[:2], TILE, 0.25).cut(image)
+        ]
+        np.testing.assert_array_equal(learned[0], expected)
+
+    def test_images_smaller_than_a_tile_are_enlarged_and_told(self, folder: Path, tmp_path: Path) -> None:
+        said: list[str] = []
+        small = Dataset("small", [Sample(folder / f"train/good/{number:03}.png", 0) for number in (2, 3, 6)])
+        detector = fit(small, tmp_path / "m.safetensors", "patchcore", say=said.append, tile=96)
+        assert said[0] == (
+            "002.png is 64 x 64 pixels, smaller than a tile of 96 x 96, and is enlarged; "
+            "--tile is for larger images."
+        )
+        anomaly_map = detector.predict(small.train[0].path).anomaly_map
+        assert anomaly_map is not None and anomaly_map.shape == (96, 96)
+
+    def test_tiles_beyond_the_memory_budget_are_learnt_alike(self, folder: Path, tmp_path: Path) -> None:
+        one = fit(folder, tmp_path / "a.safetensors", "patchcore")
+        assignments = ["training.cache_gigabytes=0"]
+        other = fit(folder, tmp_path / "b.safetensors", "patchcore", assignments=assignments)
+        assert one.metadata["data"]["sha256"] == other.metadata["data"]["sha256"]
+        assert one.calibration.scores.tolist() == other.calibration.scores.tolist()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.safetensors", "b.safetensors"]
+
+
+class TestRows:
+    def samples(self, folder: Path) -> list[Sample]:
+        return [Sample(path, label=0) for path in sorted((folder / "train/good").iterdir())]
+
+    def test_each_row_belongs_to_its_image(self, folder: Path) -> None:
+        frame = Frame(tile=48, overlap=0.5)
+        rows = load_rows(self.samples(folder), frame)
+        for index, sample in enumerate(rows.samples):
+            image = load_frame(sample.path, frame)
+            expected = list(Grid(*image.shape[:2], 48, 0.5).cut(image))
+            np.testing.assert_array_equal(rows.images[rows.of(np.array([index]))], expected)
+        assert len(rows.images) == len(rows.owners)
+
+    def test_unreadable_files_leave_no_gap(self, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "text.png").write_text("no image")
+        damaged = tmp_path / "damaged.png"
+        damaged.write_bytes((folder / "train/good/000.png").read_bytes()[:3000])
+        samples = self.samples(folder)
+        spoilt = [Sample(tmp_path / "text.png"), samples[0], Sample(damaged), *samples[1:]]
+        frame = Frame(tile=TILE)
+        clean, rows = load_rows(samples, frame), load_rows(spoilt, frame, skip_unreadable=True)
+        assert rows.samples == samples and [Path(path).name for path, _ in rows.skipped] == [
+            "text.png", "damaged.png",
+        ]  # fmt: skip
+        assert rows.digests == clean.digests
+        np.testing.assert_array_equal(rows.owners, clean.owners)
+        np.testing.assert_array_equal(rows.images, clean.images)
+
+
+class TestUse:
+    def test_batch_sizes_do_not_matter(self, model: Path, folder: Path) -> None:
+        detector = blemish.load(model)
+        files = sorted((folder / "test/spot").iterdir())
+        expected = list(detector.predict_many(files, batch_size=1))
+        for one, other in zip(expected, detector.predict_many(files, batch_size=7), strict=True):
+            assert one.score == pytest.approx(other.score, rel=1e-4)
+            np.testing.assert_allclose(one.anomaly_map, other.anomaly_map, rtol=1e-3, atol=1e-5)
+            assert one.image is not None and one.image.shape[:2] == one.anomaly_map.shape
+            array = detector.predict(np.asarray(Image.open(one.path)))
+            assert array.score == pytest.approx(one.score, rel=1e-4)
+
+    def test_evaluation_pools_maps_of_all_sizes(self, model: Path, folder: Path) -> None:
+        detector = blemish.load(model)
+        test = read_folder(folder).test
+        evaluation = blemish.evaluate(detector, folder)
+        results = list(detector.predict_many([sample.path for sample in test]))
+        maps = [result.anomaly_map for result in results]
+        masks = [
+            mask_to_frame(read_mask(sample.mask), detector.frame)
+            if sample.mask
+            else np.zeros(one.shape, bool)
+            for sample, one in zip(test, maps, strict=True)
+        ]
+        assert {mask.shape for mask in masks} == set(SIZES[:3])
+        expected = pixel_metrics(maps, masks)
+        assert evaluation.pixel == pytest.approx(expected, rel=1e-3)
+        fitted = Dataset("fitted", test=[Sample(folder / "train/good/000.png", 0), *test])
+        assert blemish.evaluate(detector, fitted).notes[0].startswith("1 of 7 images were used to fit")
+
+    def test_the_exported_model_scores_alike(self, model: Path, folder: Path, tmp_path: Path) -> None:
+        if not model.parent.name.startswith(("patchcore", "ganomaly")):
+            pytest.skip("two methods are enough")
+        command("export", model, tmp_path / "model.onnx")
+        files = sorted((folder / "test").glob("*/*.png"))
+        original, exported = blemish.load(model), blemish.load(tmp_path / "model.onnx")
+        assert exported.frame == original.frame
+        results = zip(original.predict_many(files), exported.predict_many(files), strict=True)
+        for one, other in results:
+            assert other.score == pytest.approx(one.score, rel=1e-3)
+            assert one.anomaly_map is not None and other.anomaly_map is not None
+            np.testing.assert_allclose(
+                other.anomaly_map, one.anomaly_map, rtol=1e-2, atol=1e-3 * one.anomaly_map.max()
+            )
+
+    def test_there_are_no_explanations(self, model: Path, folder: Path, tmp_path: Path) -> None:
+        detector = blemish.load(model)
+        assert not detector.can_explain
+        from blemish.prediction import predict_to_files
+
+        with pytest.raises(BlemishError, match=r"gives no explanations: .* without tiles; leave it out"):
+            predict_to_files(detector, [], batch_size=4, explain=tmp_path)
+
+    def test_the_report_holds_small_pictures(self, model: Path, folder: Path, tmp_path: Path) -> None:
+        detector = blemish.load(model)
+        long = tmp_path / "long.png"
+        Image.fromarray(np.tile(textures(1, 5, size=256)[0], (1, 5, 1))).save(long)
+        data = Dataset("long", test=[Sample(long, 0), *read_folder(folder).test])
+        write_report(blemish.evaluate(detector, data), detector, tmp_path / "report.html")
+        html = (tmp_path / "report.html").read_text()
+        pictures = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", html)
+        sizes = [Image.open(io.BytesIO(base64.b64decode(one))).size for one in pictures]
+        assert max(max(size) for size in sizes) == 512 and (512, 102) in sizes and (224, 160) in sizes
+
+
+def test_masks_of_another_size_are_refused(folder: Path, tmp_path: Path) -> None:
+    detector = fit(folder, tmp_path / "m.safetensors", "patchcore")
+    Image.fromarray(np.full((80, 112), 255, np.uint8)).save(tmp_path / "mask.png")
+    data = Dataset("x", test=[Sample(folder / "test/spot/000.png", 1, "spot", tmp_path / "mask.png")])
+    with pytest.raises(DatasetError, match=r"is 112 x 80 pixels and its image 224 x 160; a model with tiles"):
+        blemish.evaluate(detector, data)
+
+
+def test_a_defect_lost_at_the_scale_of_the_image_is_found_in_its_tile(tmp_path: Path) -> None:
+    """A patch of alternating bright and dark pixels, 16 of 300 wide, vanishes when the image is shrunk."""
+
+    def part(number: int, *, defective: bool = False) -> np.ndarray:
+        rng = np.random.default_rng(number)
+        image = 128 + 30 * np.sin((np.mgrid[:300, :300].sum(axis=0) + rng.integers(60)) / 20)
+        image += rng.normal(0, 3, (300, 300))
+        if defective:
+            y, x = np.mgrid[150:166, 220:236]
+            image[150:166, 220:236] += 60 * (-1.0) ** (y + x)
+        return np.repeat(image.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+    for kind, numbers in (
+        ("train/good", range(8)),
+        ("test/good", range(8, 12)),
+        ("test/fine", range(12, 15)),
+    ):
+        (tmp_path / kind).mkdir(parents=True)
+        for number in numbers:
+            image = part(number, defective=kind == "test/fine")
+            Image.fromarray(image).save(tmp_path / kind / f"{number}.png")
+    aurocs = {}
+    for name, frame in (
+        ("whole", {"assignments": ["frame.resize=96", "frame.crop=none"]}),
+        ("tiled", {"tile": 96}),
+    ):
+        out = tmp_path / f"{name}.safetensors"
+        detector = blemish.fit(
+            tmp_path,
+            out=out,
+            method="patchcore",
+            backbone=BACKBONE,
+            weights="random",
+            **frame,  # type: ignore[arg-type]
+        )
+        aurocs[name] = blemish.evaluate(detector, tmp_path).image["auroc"]
+    assert aurocs["tiled"] == 1 > aurocs["whole"]
+    for path in (tmp_path / "test/fine").iterdir():
+        anomaly_map = detector.predict(path).anomaly_map
+        assert anomaly_map is not None and anomaly_map.shape == (300, 300)
+        row, column = np.unravel_index(anomaly_map.argmax(), anomaly_map.shape)
+        assert abs(row - 158) < 24 and abs(column - 228) < 24
+
+
+def test_the_command_line(folder: Path, tmp_path: Path) -> None:
+    model, rows, overlays = tmp_path / "model.safetensors", tmp_path / "rows.csv", tmp_path / "heat"
+    options = ("--method", "patchcore", "--backbone", BACKBONE, "--weights", "random")
+    done = command("fit", folder, "--out", model, "--tile", "64", "--overlap", "0.5", *options)
+    assert "tiles of 64 x 64: " in done.stderr
+    assert read_metadata(model).frame == Frame(tile=64, overlap=0.5)
+    command("predict", model, folder / "test", "--csv", rows, "--overlays", overlays)
+    assert len(rows.read_text().splitlines()) == 7
+    (first,) = overlays.rglob("good/000.png.heat.png")
+    assert Image.open(first).size == (224, 160)
+    evaluation = json.loads(command("evaluate", model, folder, "--json").stdout)
+    assert evaluation["pixel"]["auroc"] is not None
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"frame__overlap": 0.5}, "overlap goes only with tile"),
+        ({"frame__tile": 64, "frame__resize": 48}, r"tile \(64\) must not be larger than resize \(48\)"),
+        ({"frame__tile": 64, "frame__overlap": 0.8}, "less than or equal to 0.75"),
+        ({"frame__resize": "none"}, "resize must be a number of pixels where there is no tile"),
+        ({"method": "ganomaly", "frame__tile": 96}, r"32, 64, 128, ... pixels, not 96; set frame\.tile"),
+    ],
+)
+def test_contradictions_are_refused_in_a_sentence(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        build_config(**fields)
+
+
+@pytest.mark.parametrize("method", ["gtrans", "ganomaly"])
+def test_tiles_are_cut_at_the_images_own_resolution_unless_a_size_is_given(method: str) -> None:
+    assert build_config(method=method, frame__tile=64).frame == Frame(resize=None, crop=None, tile=64)
+    frame = build_config(assignments=["frame.tile=64", "frame.resize=100"], method=method).frame
+    assert (frame.resize, frame.crop, frame.tile) == (100, None, 64)
+    without = build_config(assignments=["frame.tile=none"], method=method).frame
+    assert without == build_config(method=method).frame
+
+
+def test_methods_are_compared_on_synthetic_defects_at_full_size(folder: Path, tmp_path: Path) -> None:
+    comparison = compare(
+        folder / "train/good",
+        out=tmp_path,
+        methods=["padim"],
+        seeds=1,
+        assignments=[f"frame.tile={TILE}", "model.channels=8"],
+        backbone=BACKBONE,
+        weights="random",
+        false_alarm_rate=0.4,
+    )
+    assert comparison.synthetic and (tmp_path / "comparison.html").is_file()
+    assert blemish.load(tmp_path / "padim.safetensors").frame == Frame(tile=TILE)
+    (first,) = (tmp_path / "synthetic").glob("000.png")
+    assert Image.open(first).size in {(width, height) for height, width in SIZES}
+
+
+def test_a_class_held_out(tmp_path: Path) -> None:
+    for kind in ("a", "b", "c"):
+        (tmp_path / kind).mkdir()
+        for number in range(10):
+            Image.fromarray(picture(number + 10 * ord(kind), 64, 96)).save(tmp_path / kind / f"{number}.png")
+    detector = blemish.fit(
+        tmp_path, held_out="c", tile=48, method="patchcore", backbone=BACKBONE, weights="random"
+    )
+    assert detector.metadata["data"]["tiles"] == 16 * 6
+    assert blemish.evaluate(detector, tmp_path, held_out="c").image["auroc"] is not None
