@@ -1,5 +1,7 @@
 """A fitted model judging images."""
 
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,7 +83,7 @@ def test_nothing_gives_nothing(detector: Detector) -> None:
     assert list(detector.predict_many([])) == []
 
 
-def test_files_are_taken_as_needed_and_never_far_ahead(detector: Detector, files: list[Path]) -> None:
+def test_files_are_taken_as_they_are_needed(detector: Detector, files: list[Path]) -> None:
     taken = 0
 
     def endless() -> Iterator[Path]:
@@ -94,8 +96,20 @@ def test_files_are_taken_as_needed_and_never_far_ahead(detector: Detector, files
     assert taken == 0
     for number in range(1, 30):
         assert next(results).path == str(files[number % len(files)])
-        assert taken <= number + 3 * 4
-    results.close()  # type: ignore[attr-defined]
+        assert taken <= number + 3 * 4 + (os.cpu_count() or 1)
+    results.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("blemish-")]
+
+
+def test_a_model_that_fails_is_an_error_and_no_result(
+    detector: Detector, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(images: np.ndarray) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(detector, "engine", fails)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        list(detector.predict_many(files))
 
 
 def test_another_false_alarm_rate_changes_the_verdict_and_not_the_score(

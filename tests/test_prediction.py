@@ -75,6 +75,39 @@ def test_a_list_on_standard_input(pictures: list[str], monkeypatch: pytest.Monke
     assert list(expand_inputs(["-"])) == ["a.png", "up/x.png"]
 
 
+def test_rows_are_written_out_one_by_one(pictures: list[str]) -> None:
+    seen: list[int] = []
+
+    def count_lines() -> None:
+        seen.append(len(Path("rows.csv.part").read_text(encoding="utf-8").splitlines()))
+        seen.append(len(Path("rows.jsonl.part").read_text(encoding="utf-8").splitlines()))
+
+    predict(pictures, csv_file=Path("rows.csv"), jsonl_file=Path("rows.jsonl"), advance=count_lines)
+    assert seen == [2, 1, 3, 2, 4, 3, 5, 4]
+
+
+def test_the_detector_is_told_to_stop_when_an_output_fails(
+    pictures: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[bool] = []
+    judge = FakeDetector.predict_many
+
+    def watched(self: FakeDetector, paths: Iterable[str], **options: Any) -> Iterator[Result]:
+        try:
+            yield from judge(self, paths, **options)
+        finally:
+            closed.append(True)
+
+    def full(path: Path, anomaly_map: np.ndarray) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(FakeDetector, "predict_many", watched)
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="no space left") as failure:
+        predict(pictures, maps=Path("maps"))
+    assert closed and failure.tb
+
+
 def test_pictures_and_maps_never_touch_an_input_nor_each_other(pictures: list[str]) -> None:
     before = [Path(name).read_bytes() for name in pictures]
     counts = predict(pictures, overlays=Path(), maps=Path())

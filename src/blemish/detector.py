@@ -1,23 +1,24 @@
 """A fitted model, ready to judge images."""
 
 import math
-import os
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from blemish.calibration import Calibration
+from blemish.engines import open_engine
 from blemish.engines.base import Engine
-from blemish.errors import BlemishError, ConfigError, ImageError
+from blemish.errors import ConfigError, ImageError
 from blemish.images import Frame, load_frame, to_frame
-from blemish.modelfile import Metadata, read_metadata
+from blemish.modelfile import Metadata
 from blemish.pictures import HeatScale
 from blemish.result import Result
+from blemish.scoring import score_images
+from blemish.streaming import stream
 
 BATCH_SIZE = 16
 
@@ -41,6 +42,7 @@ class Detector:
         calibration: p-values and verdicts; replace it by `calibration.with_rate(rate)` for another rate.
         metadata: the model file's description as plain JSON values.
         batch_size: images scored at once where nothing else is said.
+        consecutive: whether a batch must be `batch_size` consecutive images, because it changes the scores.
         warning: a sentence that every measurement with this detector must carry, or "".
     """
 
@@ -50,46 +52,46 @@ class Detector:
         self.calibration = Calibration.from_dict(metadata.calibration)
         self.metadata: dict[str, Any] = metadata.model_dump(mode="json")
         self.batch_size = BATCH_SIZE
+        self.consecutive = False
         self.warning = ""
 
     @classmethod
-    def load(cls, path: str | Path, *, batchnorm_at_test: str | None = None) -> "Detector":
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        engine: str | None = None,
+        threads: int | None = None,
+        device: str = "auto",
+        batchnorm_at_test: str | None = None,
+    ) -> "Detector":
         """Load a model file.
 
         Args:
-            path: a .safetensors or .onnx file.
+            path: a .safetensors or .onnx file, or the .xml file of an OpenVINO pair.
+            engine, threads, device: see `blemish.engines.open_engine`.
             batchnorm_at_test: "eval", "instance" or "batch": score with other BatchNorm statistics than the
                 model was calibrated with, to show what they do to the numbers; None keeps the model's own.
 
         Raises:
             ModelFileError: missing, foreign, damaged or of a newer format.
-            ConfigError: no such statistics, or the model has no BatchNorm to choose them for.
+            ConfigError: no such statistics, or the model has no BatchNorm to choose them for; an engine,
+                threads or a device that cannot be had.
         """
         path = Path(path)
         if batchnorm_at_test is not None and batchnorm_at_test not in WARNINGS:
             raise ConfigError(
                 f"batchnorm_at_test is one of {', '.join(WARNINGS)}, not {batchnorm_at_test!r}; choose one."
             )
-        if path.suffix.lower() == ".onnx":
-            if batchnorm_at_test:
-                raise ConfigError(
-                    f"{path} has its BatchNorm statistics built in; leave out --batchnorm-at-test, or give "
-                    "the .safetensors file."
-                )
-            from blemish.engines.onnx import OnnxEngine
-
-            return cls(*OnnxEngine.load(path))
-        metadata = read_metadata(path)
-        try:
-            from blemish.engines.torch import TorchEngine
-        except ImportError as error:
-            raise BlemishError(
-                f'{path} needs PyTorch: pip install "blemish[train]", or use the model exported to .onnx.'
-            ) from error
-        engine = TorchEngine.load(path, metadata)
-        detector = cls(engine, metadata)
+        if batchnorm_at_test and path.suffix.lower() in (".onnx", ".xml"):
+            raise ConfigError(
+                f"{path} has its BatchNorm statistics built in; leave out --batchnorm-at-test, or give "
+                "the .safetensors file."
+            )
+        opened, metadata = open_engine(path, engine=engine, threads=threads, device=device)
+        detector = cls(opened, metadata)
         if batchnorm_at_test and batchnorm_at_test != metadata.config.get("batchnorm_at_test"):
-            if not engine.set_batchnorm(batchnorm_at_test):
+            if not opened.set_batchnorm(batchnorm_at_test):  # type: ignore[attr-defined]
                 raise ConfigError(
                     f"{metadata.method} has no BatchNorm whose statistics could be chosen; "
                     "leave out --batchnorm-at-test."
@@ -97,6 +99,7 @@ class Detector:
             detector.warning = WARNINGS[batchnorm_at_test]
             if batchnorm_at_test == "batch":
                 detector.batch_size = metadata.training.get("batch_size", BATCH_SIZE)
+                detector.consecutive = True
         return detector
 
     @property
@@ -107,9 +110,12 @@ class Detector:
 
     @property
     def can_explain(self) -> bool:
-        """Whether results can carry a reconstruction and a Grad-CAM map; tried on a black image."""
+        """Whether results can carry a reconstruction and a Grad-CAM map; tried on a black image.
+
+        They never can where the frame has tiles.
+        """
         size = self.frame.size
-        return self.engine.explain(np.zeros((1, size, size, 3), np.uint8)) is not None
+        return not self.frame.tile and self.engine.explain(np.zeros((1, size, size, 3), np.uint8)) is not None
 
     def predict(self, image: str | Path | np.ndarray) -> Result:
         """Judge one image.
@@ -124,50 +130,48 @@ class Detector:
             path, framed = "", to_frame(image, self.frame)
         else:
             path, framed = str(image), load_frame(image, self.frame)
-        scores, maps = self.engine(framed[None])
-        return self._result(path, framed, float(scores[0]), maps[0])
+        (scored,) = score_images(self.engine, self.frame, [framed], self.batch_size)
+        return self._result(path, framed, *scored)
 
     def predict_many(
         self, paths: Iterable[str | Path], *, batch_size: int | None = None, explain: bool = False
-    ) -> Iterator[Result]:
-        """Judge many files: decoding runs ahead in threads, memory stays constant however many there are.
+    ) -> Generator[Result, None, None]:
+        """Judge many files. Threads decode and score ahead of the caller; memory stays constant.
+
+        A result comes as soon as it and all before it are ready, however slowly `paths` goes on. Which images
+        share a batch depends on the time each takes to decode, and may change the last digits of a score.
+        Close the generator to stop early.
 
         Args:
-            paths: image files; read as they are needed.
-            batch_size: images scored at once; None takes the detector's own.
+            paths: image files; taken in another thread, as they are needed.
+            batch_size: images scored at once at most; None takes the detector's own.
             explain: also give reconstructions and Grad-CAM maps, where there are any (`can_explain`).
 
         Yields:
             One result per path, in order. A file that cannot be used gives a result with `error`.
         """
-        remaining, batch_size = iter(paths), batch_size or self.batch_size
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            pending: deque[tuple[str, Future[np.ndarray]]] = deque()
+        batch_size = batch_size or self.batch_size
 
-            def read_ahead() -> None:
-                for path in islice(remaining, 2 * batch_size - len(pending)):
-                    pending.append((str(path), pool.submit(load_frame, path, self.frame)))
+        def score(images: list[np.ndarray]) -> Sequence[tuple[Any, ...]]:
+            scored = score_images(self.engine, self.frame, images, batch_size)
+            pictures = self.engine.explain(np.stack(images)) if explain and not self.frame.tile else None
+            if pictures is None:
+                return scored
+            return [(*one, *seen) for one, *seen in zip(scored, *pictures, strict=True)]
 
-            read_ahead()
-            while pending:
-                batch = [pending.popleft() for _ in range(min(batch_size, len(pending)))]
-                loaded = [(path, _outcome(future)) for path, future in batch]
-                read_ahead()
-                yield from self._judge(loaded, explain)
-
-    def _judge(self, loaded: list[tuple[str, np.ndarray | ImageError]], explain: bool) -> Iterator[Result]:
-        frames = [frame for _, frame in loaded if isinstance(frame, np.ndarray)]
-        scored: Iterator[tuple[Any, ...]] = iter(())
-        if frames:
-            images = np.stack(frames)
-            pictures = self.engine.explain(images) if explain else None
-            scored = zip(*self.engine(images), *(pictures or ()), strict=True)
-        for path, frame in loaded:
-            if isinstance(frame, ImageError):
-                yield Result(path, error=str(frame))
-            else:
-                score, *arrays = next(scored)
-                yield self._result(path, frame, float(score), *arrays)
+        items = stream(
+            paths,
+            partial(load_frame, frame=self.frame),
+            score,
+            1 if self.frame.tile else batch_size,  # one large picture fills batches by itself
+            consecutive=self.consecutive,
+        )
+        with closing(items):
+            for path, image, scored in items:
+                if isinstance(image, ImageError):
+                    yield Result(str(path), error=str(image))
+                else:
+                    yield self._result(str(path), image, *scored)
 
     def _result(
         self,
@@ -190,10 +194,3 @@ class Detector:
             reconstruction=reconstruction,
             attention=attention,
         )
-
-
-def _outcome(future: "Future[np.ndarray]") -> np.ndarray | ImageError:
-    try:
-        return future.result()
-    except ImageError as error:
-        return error

@@ -5,7 +5,7 @@ import glob
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ def predict_to_files(
     rows_to: IO[str] | None = None,
     advance: Callable[..., None] = lambda: None,
 ) -> dict[str, int]:
-    """Judge files and write what was asked for, one image at a time.
+    """Judge files and write what was asked for, one image at a time, while the next ones are scored.
 
     Args:
         detector: a calibrated detector.
@@ -97,7 +97,7 @@ def predict_to_files(
     if explain is not None and not detector.can_explain:
         raise BlemishError(
             f"This {detector.metadata['method']} model gives no explanations: --explain needs the "
-            ".safetensors file of a method that redraws images; leave it out."
+            ".safetensors file of a method that redraws images, fitted without tiles; leave it out."
         )
     counts = {"images": 0, "anomalous": 0, "errors": 0}
     with ExitStack() as stack:
@@ -114,7 +114,9 @@ def predict_to_files(
             sinks.append(_explanation_sink(explain, detector))
         if maps is not None:
             sinks.append(_map_sink(maps))
-        for result in detector.predict_many(paths, batch_size=batch_size, explain=explain is not None):
+        results = detector.predict_many(paths, batch_size=batch_size, explain=explain is not None)
+        stack.enter_context(closing(results))
+        for result in results:
             for sink in sinks:
                 sink(result)
             counts["images"] += 1
@@ -151,12 +153,13 @@ def _csv_sink(file: IO[str]) -> Sink:
         if row["is_anomalous"] is not None:
             row["is_anomalous"] = str(row["is_anomalous"]).lower()
         writer.writerow(row)
+        file.flush()
 
     return write
 
 
 def _jsonl_sink(file: IO[str]) -> Sink:
-    return lambda result: print(json.dumps(result.to_row()), file=file)
+    return lambda result: print(json.dumps(result.to_row()), file=file, flush=True)
 
 
 def _overlay_sink(folder: Path, detector: "Detector") -> Sink:
@@ -200,7 +203,7 @@ class _Places:
 
     def __init__(self, folder: Path, suffix: str) -> None:
         self.folder, self.suffix = folder, suffix
-        self.taken: set[Path] = set()
+        self.taken: set[int] = set()  # hashes: a hundred thousand paths would take 40 MB
         self._make(folder)
 
     def place(self, path: str) -> Path:
@@ -208,10 +211,10 @@ class _Places:
         parts = given.parts[1:] if given.anchor else given.parts
         wanted = self.folder.joinpath(*("up" if part == ".." else part for part in parts))
         place, number = wanted.with_name(wanted.name + self.suffix), 1
-        while place in self.taken:
+        while hash(place) in self.taken:
             number += 1
             place = wanted.with_name(f"{wanted.name}-{number}{self.suffix}")
-        self.taken.add(place)
+        self.taken.add(hash(place))
         self._make(place.parent)
         return place
 
