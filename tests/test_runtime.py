@@ -1,7 +1,11 @@
 """The running half needs no torch, and nothing is imported before it is needed."""
 
+import importlib.util
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 HEAVY = ("torch", "timm", "torchvision", "accelerate", "scipy", "onnx", "onnxscript")
 
@@ -35,6 +39,18 @@ def test_the_running_half_imports_no_torch() -> None:
     )
     code = "\n".join(f"import blemish.{name}" for name in names.split())
     assert not imported_by(code) & set(HEAVY)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="the extra openvino is not installed"
+)
+def test_openvino_brings_no_torch_and_reports_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # where its reports keep their files
+    modules = imported_by("import blemish.engines.openvino")
+    assert not modules & {*HEAVY, "openvino_telemetry.main"}
+    assert not list(tmp_path.iterdir())
 
 
 def test_public_names_are_there() -> None:

@@ -30,10 +30,13 @@ def fit(
     say: Callable[[str], None] = lambda message: None,
     method: str | None = None,
     preset: str | None = None,
+    fast: bool = False,
     backbone: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
     deterministic: bool | None = None,
+    tile: int | None = None,
+    overlap: float | None = None,
     false_alarm_rate: float | None = None,
 ) -> "Detector":
     """Learn what normal looks like from good images.
@@ -54,27 +57,36 @@ def fit(
         method: name of the model to fit; this and what follows are stronger than `assignments`.
         preset: a named set of values of the method's configuration, such as gtrans's "paper"; weaker than
             `config` and `assignments`.
+        fast: train by the method's fast schedule, unless the preset has one of its own; weaker than `config`
+            and `assignments`.
         backbone: an alias such as "resnet34" or a timm model name.
         epochs: passes over the images.
         seed: of everything random.
         deterministic: insist on deterministic kernels.
+        tile: side in pixels of the square tiles that large images are cut into at their own resolution; None
+            shows the network whole images.
+        overlap: share of a tile, in [0, 0.75], by which neighbours overlap; None means 0.25.
         false_alarm_rate: share of good images that may be called anomalous, in (0, 1).
 
     Raises:
         BlemishError: something given cannot be used; the message says what to do.
     """
     from blemish.config import build_config
-    from blemish.fitting import check_one_pass, check_out, fit_dataset
+    from blemish.fit_checks import check_one_pass, check_out
+    from blemish.fitting import fit_dataset
 
     run = build_config(
         config,
         assignments,
+        fast=fast,
         method=method,
         preset=preset,
         model__backbone=backbone,
         training__epochs=epochs,
         training__seed=seed,
         training__deterministic=deterministic,
+        frame__tile=tile,
+        frame__overlap=overlap,
         false_alarm_rate=false_alarm_rate,
     )
     check_one_pass(run, resume)
@@ -98,12 +110,21 @@ def fit(
 
 
 def load(
-    model: str | Path, *, false_alarm_rate: float | None = None, batchnorm_at_test: str | None = None
+    model: str | Path,
+    *,
+    engine: str | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    false_alarm_rate: float | None = None,
+    batchnorm_at_test: str | None = None,
 ) -> "Detector":
     """Load a model file.
 
     Args:
-        model: a .safetensors file that `fit` wrote, or an .onnx file that `export` wrote.
+        model: a .safetensors file that `fit` wrote, or an .onnx or .xml file that `export` wrote.
+        engine: "torch", "onnxruntime" or "openvino"; None takes the usual one for this kind of file.
+        threads: CPU threads of the engine; None leaves that to the engine.
+        device: "auto", "cpu", "cuda" (torch, onnxruntime), "tensorrt" (onnxruntime) or "gpu" (openvino).
         false_alarm_rate: in (0, 1); None keeps the model's own.
         batchnorm_at_test: "eval", "instance" or "batch": score a GAN with other BatchNorm statistics than it
             was calibrated with, to show what they do to the numbers ("batch" leaks the label into them);
@@ -111,11 +132,14 @@ def load(
 
     Raises:
         ModelFileError: missing, foreign, damaged or of a newer format.
-        ConfigError: no such statistics, or the model has no BatchNorm to choose them for.
+        ConfigError: no such statistics, or the model has no BatchNorm to choose them for; an engine, threads
+            or a device that cannot be had.
     """
     from blemish.detector import Detector
 
-    detector = Detector.load(model, batchnorm_at_test=batchnorm_at_test)
+    detector = Detector.load(
+        model, engine=engine, threads=threads, device=device, batchnorm_at_test=batchnorm_at_test
+    )
     if false_alarm_rate is not None:
         detector.calibration = detector.calibration.with_rate(false_alarm_rate)
     return detector

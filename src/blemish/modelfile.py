@@ -1,4 +1,4 @@
-"""The model file: safetensors weights, or an ONNX graph, with one JSON description. Nothing is unpickled."""
+"""The model file: weights or an exported graph, with one JSON description. Nothing is unpickled."""
 
 import json
 import os
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 KEY = "blemish"
-SUFFIXES = (".safetensors", ".onnx")
+PROBES = "blemish.probes"  # the tensor of images that an export is verified on
+SUFFIXES = (".safetensors", ".onnx", ".xml")
 
 
 class Metadata(BaseModel):
@@ -36,6 +37,8 @@ class Metadata(BaseModel):
         data: name, number of images, SHA-256 of all of them as the network saw them, and a digest of each
             (`blemish.images.frame_digest`), by which `evaluate` notices images that were fitted to.
         versions: of the libraries that made the file.
+        precision: "fp32", or "int8" where the convolutions of an exported graph run on integers.
+        quantisation: of an int8 graph, what its ranges and its calibration were taken from.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +54,8 @@ class Metadata(BaseModel):
     training: dict[str, Any]
     data: dict[str, Any]
     versions: dict[str, str] = Field(default_factory=dict)
+    precision: str = "fp32"
+    quantisation: dict[str, Any] = Field(default_factory=dict)
 
 
 def write_model(path: Path, tensors: "dict[str, Tensor]", metadata: Metadata) -> None:
@@ -99,6 +104,8 @@ def read_metadata(path: Path) -> Metadata:
         from blemish.engines.onnx import OnnxEngine
 
         return OnnxEngine.load(path)[1]
+    if path.suffix.lower() == ".xml":
+        return parse_metadata(path, _openvino_description(path))
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(KEY)
@@ -109,12 +116,49 @@ def read_metadata(path: Path) -> Metadata:
     return parse_metadata(path, text)
 
 
+def read_probes(path: Path, size: int) -> np.ndarray:
+    """The images in a .safetensors model file that an export is verified on.
+
+    Returns:
+        uint8 [n, S, S, 3] with S = `size`; n = 0 for files of older versions.
+
+    Raises:
+        ModelFileError: they are not such an array.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        if PROBES not in file.keys():  # noqa: SIM118 (no container)
+            return np.empty((0, size, size, 3), np.uint8)
+        probes: np.ndarray = file.get_tensor(PROBES)
+    if probes.dtype != np.uint8 or probes.shape[1:] != (size, size, 3):
+        raise ModelFileError(f"The probe images in {path} are damaged; fit or copy the model again.")
+    return probes
+
+
 def check_path(path: Path) -> None:
     """Refuse what cannot be a model file, before anything reads it."""
     if not path.is_file():
         raise ModelFileError(f"There is no model file {path}; `blemish fit DATA --out {path}` makes one.")
     if path.suffix.lower() not in SUFFIXES:
         raise ModelFileError(f"{path} is no model file; a model ends in {' or '.join(SUFFIXES)}.")
+    if path.suffix.lower() == ".xml" and not path.with_suffix(".bin").is_file():
+        raise ModelFileError(
+            f"{path} has no {path.with_suffix('.bin').name} with its weights beside it; copy both files."
+        )
+
+
+def _openvino_description(path: Path) -> str | None:
+    """The text under `KEY` in the rt_info of an OpenVINO graph, read as plain XML; None without one."""
+    from xml.etree import ElementTree
+
+    try:
+        entry = ElementTree.parse(path).find(f"rt_info/{KEY}")
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise ModelFileError(
+            f"{path} is damaged or no OpenVINO model; export or copy both its files again."
+        ) from error
+    return None if entry is None else entry.get("value")
 
 
 def parse_metadata(path: Path, text: str | None) -> Metadata:

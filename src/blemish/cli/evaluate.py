@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from blemish.cli.app import app
-from blemish.cli.options import DataRoot, HeldOut, Model, Quiet, Rate, say
+from blemish.cli.options import DataRoot, Device, EngineName, HeldOut, Model, Quiet, Rate, Threads, say
 
 
 @app.command(
@@ -42,6 +42,9 @@ def evaluate(
             "each image, or those of each test batch, which leak the label. [default: the model's own]",
         ),
     ] = None,
+    engine: EngineName = None,
+    threads: Threads = None,
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on labelled images."""
@@ -51,7 +54,14 @@ def evaluate(
 
     read_metadata(model)  # a wrong model is told before data are read or downloaded
     dataset = test_data(data, good, bad, held_out=held_out, data_root=data_root, say=say(quiet))
-    detector = load(model, false_alarm_rate=false_alarm_rate, batchnorm_at_test=batchnorm_at_test)
+    detector = load(
+        model,
+        engine=engine,
+        threads=threads,
+        device=device,
+        false_alarm_rate=false_alarm_rate,
+        batchnorm_at_test=batchnorm_at_test,
+    )
     with progress_bar("Scoring", len(dataset.test), quiet=quiet) as advance:
         evaluation = evaluate(detector, dataset, progress=lambda done, total: advance())
     if as_json:

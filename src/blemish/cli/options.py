@@ -7,7 +7,26 @@ from typing import Annotated, Any
 import typer
 
 Model = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A model file: .safetensors from fit, .onnx from export.")
+    Path,
+    typer.Argument(metavar="MODEL", help="A model file: .safetensors from fit, .onnx or .xml from export."),
+]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="torch|onnxruntime|openvino",
+        help="What runs the model. [default: torch, for .onnx onnxruntime, for .xml openvino]",
+    ),
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="CPU threads of the engine. [default: the engine's own]")
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|cpu|cuda|tensorrt|gpu",
+        help="auto is the CPU, or for torch a CUDA GPU if there is one; gpu is an Intel one, for openvino.",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no remarks.")]
 Rate = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from blemish.cli.app import app
-from blemish.cli.options import Model, Quiet, Rate, say
+from blemish.cli.options import Device, EngineName, Model, Quiet, Rate, Threads, say
 
 
 @app.command(
@@ -44,6 +44,9 @@ def predict(
     ] = None,
     false_alarm_rate: Rate = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images scored at once.")] = 16,
+    engine: EngineName = None,
+    threads: Threads = None,
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Judge images: score, p-value, verdict, heat map.
@@ -59,7 +62,7 @@ def predict(
     if STANDARD_INPUT not in inputs:
         paths = list(paths)
     total = len(paths) if isinstance(paths, list) else None
-    detector = load(model, false_alarm_rate=false_alarm_rate)
+    detector = load(model, engine=engine, threads=threads, device=device, false_alarm_rate=false_alarm_rate)
     with progress_bar("Scoring", total, quiet=quiet) as advance:
         counts = predict_to_files(
             detector,

@@ -1,12 +1,21 @@
 """What runs a model's graph."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 import numpy as np
 
+from blemish.errors import ConfigError
+
 
 class Engine(Protocol):
-    """Anything that scores a batch of framed images."""
+    """Anything that scores a batch of framed images, called from one thread at a time.
+
+    Attributes:
+        name: "torch", "onnxruntime" or "openvino".
+    """
+
+    name: str
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 [B, S, S, 3] RGB to scores float32 [B] and anomaly maps float32 [B, S, S]."""
@@ -18,3 +27,15 @@ class Engine(Protocol):
         None where there are none: the model reconstructs nothing, or the engine has no gradients.
         """
         ...
+
+
+def check_device(name: str, device: str, known: Collection[str]) -> None:
+    """Refuse a device that the engine of this name does not know.
+
+    Raises:
+        ConfigError: it is none of `known`.
+    """
+    if device not in known:
+        raise ConfigError(
+            f"The engine {name} has no device {device!r}; choose --device {' or '.join(known)}."
+        )

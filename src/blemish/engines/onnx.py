@@ -1,32 +1,61 @@
-"""Runs an .onnx model with ONNX Runtime; needs no torch."""
+"""Runs an .onnx model with ONNX Runtime, in float32; needs no torch."""
 
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
-from blemish.errors import ModelFileError
+from blemish.engines.base import check_device
+from blemish.errors import ConfigError, ModelFileError
 from blemish.modelfile import KEY, Metadata, check_path, parse_metadata
+
+PROVIDERS = {
+    "auto": (),
+    "cpu": (),
+    "cuda": ("CUDAExecutionProvider",),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
+}
 
 
 class OnnxEngine:
-    """An exported graph on the CPU, in float32."""
+    """An exported graph on the CPU or an NVIDIA GPU."""
+
+    name = "onnxruntime"
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self.session = session
 
     @classmethod
-    def load(cls, path: Path) -> tuple["OnnxEngine", Metadata]:
-        """Open a model file and read the description inside.
+    def load(
+        cls, path: Path, *, threads: int | None = None, device: str = "auto"
+    ) -> tuple["OnnxEngine", Metadata]:
+        """Open a model file and read the description inside; see `blemish.engines.open_engine`.
 
         Raises:
             ModelFileError: missing, damaged, or not exported by Blemish.
+            ConfigError: the device is unknown or cannot be used here.
         """
         check_path(path)
+        check_device(cls.name, device, PROVIDERS)
+        wanted = PROVIDERS[device]
+        if not set(wanted) <= set(onnxruntime.get_available_providers()):
+            raise ConfigError(
+                f"The installed ONNX Runtime has no {wanted[0]}; install onnxruntime-gpu in place of "
+                "onnxruntime, or leave out --device."
+            )
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # decoding needs the cores
+        if threads is not None:
+            options.intra_op_num_threads = threads
         try:
-            session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(path, options, providers=[*wanted, "CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no public base class
             raise ModelFileError(f"{path} is damaged or no ONNX model; export or copy it again.") from error
+        if not set(wanted) <= set(session.get_providers()):  # it goes on without, with no more than a warning
+            raise ConfigError(
+                f"ONNX Runtime could not start {wanted[0]}; install the CUDA libraries that it asks for, or "
+                "leave out --device."
+            )
         text = session.get_modelmeta().custom_metadata_map.get(KEY)
         return cls(session), parse_metadata(path, text)
 

@@ -9,43 +9,66 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from blemish.errors import ModelFileError
-from blemish.modelfile import Metadata
+from blemish.engines.base import check_device
+from blemish.errors import ConfigError, ModelFileError
+from blemish.modelfile import PROBES, Metadata, read_metadata
 from blemish.models.base import AnomalyModel, TrainingFreeModel, images_to_tensor
 from blemish.models.batchnorm import BatchNormAtTest, set_batchnorm_at_test
 from blemish.models.registry import config_class, model_class
 
+DEVICES = ("auto", "cpu", "cuda")
+
 
 class TorchEngine:
-    """A model in eval mode on a GPU if there is one, else on the CPU."""
+    """A model in eval mode on the CPU or an NVIDIA GPU; "auto" takes a GPU if there is one."""
 
-    def __init__(self, model: AnomalyModel) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = "torch"
+
+    def __init__(self, model: AnomalyModel, device: str = "auto") -> None:
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device)
         self.model = model.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
-    def load(cls, path: Path, metadata: Metadata) -> "TorchEngine":
-        """Build the model that `metadata` describes and fill it with the file's weights.
+    def load(
+        cls, path: Path, *, threads: int | None = None, device: str = "auto"
+    ) -> tuple["TorchEngine", Metadata]:
+        """Build the model that the file describes and fill it with its weights.
+
+        Args:
+            path, device: see `blemish.engines.open_engine`.
+            threads: of PyTorch in the whole process.
 
         Raises:
-            ModelFileError: the weights do not fit the description.
+            ModelFileError: missing, foreign, damaged, or the weights do not fit the description.
+            ConfigError: the device is unknown or not there.
         """
+        metadata = read_metadata(path)
+        check_device(cls.name, device, DEVICES)
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ConfigError("PyTorch finds no CUDA GPU here; leave out --device.")
+        if threads is not None:
+            torch.set_num_threads(threads)
         config = config_class(metadata.method).model_validate(metadata.config)
         build = partial(model_class(metadata.method), config, metadata.frame.size)
         try:
             with safe_open(path, framework="pt") as file:
-                found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+                names = [name for name in file.keys() if name != PROBES]  # noqa: SIM118
+                found = {name: file.get_slice(name).get_shape() for name in names}
             with torch.device("meta"):  # takes no memory, whatever size the description asks for
                 wanted = _sized(build(), found).state_dict()
             if found != {name: list(value.shape) for name, value in wanted.items()}:
                 raise RuntimeError("other names or shapes")
             model = _sized(build(), found)
-            model.load_state_dict(load_file(path))
+            weights = load_file(path)
+            weights.pop(PROBES, None)
+            model.load_state_dict(weights)
         except (RuntimeError, ValueError, LookupError, OSError, SafetensorError) as error:
             raise ModelFileError(
                 f"The weights in {path} do not fit its description; fit or copy the model again."
             ) from error
-        return cls(model)
+        return cls(model, device), metadata
 
     def set_batchnorm(self, at_test: str) -> int:
         """Choose the statistics that BatchNorm uses from now on: "eval", "instance" or "batch".

@@ -1,0 +1,70 @@
+"""Runs an .onnx model or an OpenVINO pair (.xml and .bin) with OpenVINO, in float32; needs no torch."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+
+from blemish.engines.base import check_device
+from blemish.errors import ConfigError, ModelFileError
+from blemish.modelfile import Metadata, read_metadata
+
+DEVICES = {"auto": "CPU", "cpu": "CPU", "gpu": "GPU"}
+
+
+class OpenVinoEngine:
+    """An exported graph on the CPU or an Intel GPU.
+
+    Attributes:
+        model: the compiled graph; its batch size is open.
+    """
+
+    name = "openvino"
+
+    def __init__(self, model: openvino.CompiledModel) -> None:
+        self.model = model
+        self.request = model.create_infer_request()
+
+    @classmethod
+    def load(
+        cls, path: Path, *, threads: int | None = None, device: str = "auto"
+    ) -> tuple["OpenVinoEngine", Metadata]:
+        """Open a model file and read the description inside; see `blemish.engines.open_engine`.
+
+        Raises:
+            ModelFileError: missing, damaged, or not exported by Blemish.
+            ConfigError: the device is unknown or not there, or the file is an int8 one for ONNX Runtime.
+        """
+        metadata = read_metadata(path)
+        if metadata.precision == "int8" and path.suffix.lower() == ".onnx":
+            raise ConfigError(
+                f"{path} has integers made for ONNX Runtime, on which OpenVINO gives other scores; leave out "
+                "--engine, or export an .xml file."
+            )
+        check_device(cls.name, device, DEVICES)
+        core, target = openvino.Core(), DEVICES[device]
+        if target not in core.available_devices:
+            raise ConfigError(f"OpenVINO finds no {target} that it can use here; leave out --device.")
+        # left to itself OpenVINO calculates in bfloat16 where the CPU can, and the scores change
+        properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        if threads is not None and target == "CPU":
+            properties["INFERENCE_NUM_THREADS"] = threads
+        try:
+            model = core.compile_model(core.read_model(path), target, properties)
+        except RuntimeError as error:
+            raise ModelFileError(
+                f"{path} is damaged or does not fit its .bin file; export or copy the model again."
+                if path.suffix.lower() == ".xml"
+                else f"OpenVINO cannot run {path}; export it again, or leave out --engine."
+            ) from error
+        return cls(model), metadata
+
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `blemish.engines.base.Engine`."""
+        batch = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+        results = self.request.infer({"images": batch}, share_inputs=True)
+        return results["score"], results["anomaly_map"]
+
+    def explain(self, images: np.ndarray) -> None:
+        """None: an exported graph has no gradients."""
