@@ -1,0 +1,139 @@
+"""From a .safetensors model to one file that runs without torch and is proven to score alike."""
+
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from blemish.datasets import Dataset
+from blemish.engines import installed, open_engine
+from blemish.errors import BlemishError, ConfigError, ModelFileError
+from blemish.export.parity import Candidate, check, compare, score_all
+from blemish.export.probes import dataset_probes, stored_probes
+from blemish.export.report import ExportReport, remarks
+from blemish.modelfile import read_metadata
+
+__all__ = ["ExportReport", "export_model"]
+
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
+
+
+def export_model(
+    model: Path,
+    out: Path,
+    *,
+    to: str | None = None,
+    int8: bool = False,
+    calibrate: "str | Path | Dataset | None" = None,
+    say: Callable[[str], None] = lambda message: None,
+    quiet: bool = True,
+) -> ExportReport:
+    """Write the model's one graph, uint8 images in, scores and maps out, with its description inside.
+
+    Before the file takes its name, every installed engine that can run it scores real images beside the
+    original. Whatever goes wrong, nothing new is left and an older file stays.
+
+    Args:
+        model: a .safetensors model file.
+        out: the .onnx file to write, or the .xml file of an OpenVINO pair; its .bin lies beside it.
+        to: "onnx" or "openvino"; None goes by the suffix of `out`.
+        int8: convolutions on integers, with a calibration of their own. Needs `calibrate`.
+        calibrate: good images, as `blemish.api.fit` takes them; labelled test images among them are verified
+            on too. None verifies on the images that the model file holds.
+        say: called with each sentence that the user should read.
+        quiet: no progress bars.
+
+    Returns:
+        What was compared, and how far apart it is.
+
+    Raises:
+        BlemishError: `out` cannot be written, the images cannot be used, or the scores differ.
+    """
+    to = _target(out, to)
+    _check(model, out, to)
+    metadata = read_metadata(model)
+    if calibrate is None:
+        if int8:
+            raise BlemishError(
+                "--int8 needs --calibrate DATA: the images that the model was fitted to, or other good ones."
+            )
+        probes = stored_probes(model, metadata.frame)
+    else:
+        from blemish.api import as_dataset
+
+        dataset = as_dataset(calibrate, None, None, say)
+        probes = dataset_probes(dataset, metadata.frame)
+        if int8:
+            from blemish.export.recalibrate import assign_roles, range_images, recalibrate
+
+            roles = assign_roles(dataset, metadata, say=say, quiet=quiet)
+    from blemish.export.graph import describe, write_graph
+
+    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        floats = written = Path(folder) / "floats.onnx"
+        write_graph(model, floats, metadata)
+        exported = metadata
+        if int8:
+            from blemish.export.quantise import quantise
+
+            written = Path(folder) / "integers.onnx"
+            quantise(floats, written, range_images(roles, metadata), first=to == "onnx")
+            describe(written, metadata)
+            written = _converted(written, to)
+            engine, _ = open_engine(written, device="cpu")
+            exported = recalibrate(metadata, engine, roles, dataset.name, quiet=quiet)
+            describe(written, exported)
+        else:
+            written = floats = _converted(floats, to)
+        candidates = [Candidate(open_engine(model, device="cpu")[0], metadata)]
+        candidates += [
+            Candidate(*open_engine(floats, engine=name, device="cpu")) for name in installed(floats)
+        ]
+        if int8:  # made for one engine, see `blemish.export.quantise`
+            candidates.append(Candidate(*open_engine(written, device="cpu")))
+        rows = compare(candidates, score_all(candidates, probes, quiet=quiet), probes)
+        check(rows, str(out))
+        if to == "openvino":
+            written.with_suffix(".bin").replace(out.with_suffix(".bin"))
+        written.replace(out)
+    report = ExportReport(out, tuple(rows), tuple(remarks(rows)))
+    for remark in report.remarks:
+        say(remark)
+    return report
+
+
+def _target(out: Path, to: str | None) -> str:
+    if to is not None and to not in SUFFIXES:
+        raise ConfigError(f"There is no export to {to!r}; choose --to {' or '.join(SUFFIXES)}.")
+    suffix = out.suffix.lower()
+    if to is None:
+        to = next((target for target in SUFFIXES if SUFFIXES[target] == suffix), None)
+    if to is None:
+        raise BlemishError(f"The exported file {out} must end in {' or '.join(SUFFIXES.values())}.")
+    if SUFFIXES[to] != suffix:
+        raise ConfigError(
+            f"--to {to} writes a file that ends in {SUFFIXES[to]}, not {out}; change one of them."
+        )
+    return to
+
+
+def _check(model: Path, out: Path, to: str) -> None:
+    if find_spec("onnxscript") is None:
+        raise BlemishError('Exporting needs PyTorch and onnxscript: pip install "blemish[train]".')
+    if to == "openvino" and find_spec("openvino") is None:
+        raise BlemishError('Exporting to OpenVINO needs OpenVINO: pip install "blemish[openvino]".')
+    if not out.parent.is_dir():
+        raise BlemishError(f"There is no folder {out.parent} to write {out.name} to; make it first.")
+    if out.is_dir() or not os.access(out.parent, os.W_OK):
+        raise BlemishError(f"{out} cannot be written; choose another place.")
+    if model.suffix.lower() != ".safetensors":
+        raise ModelFileError(f"{model} is no .safetensors model; only those can be exported.")
+
+
+def _converted(graph: Path, to: str) -> Path:
+    if to == "onnx":
+        return graph
+    from blemish.export.openvino import convert
+
+    return convert(graph)

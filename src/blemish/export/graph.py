@@ -1,0 +1,77 @@
+"""From a model in PyTorch to an ONNX graph, and the description inside it."""
+
+import logging
+import warnings
+from itertools import pairwise
+from pathlib import Path
+
+import onnx
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from blemish.engines.torch import TorchEngine
+from blemish.errors import BlemishError
+from blemish.modelfile import KEY, Metadata
+from blemish.models.batchnorm import BatchNorm2d
+
+TRACED = 3  # images that the model is traced with; the graph takes any number
+
+
+def write_graph(model: Path, out: Path, metadata: Metadata) -> None:
+    """Write what `forward` of a .safetensors model computes as an .onnx file.
+
+    It takes "images", uint8 [B, 3, S, S], and gives "score", float32 [B], and "anomaly_map", float32
+    [B, S, S]. BatchNorm behind a convolution is folded into it.
+
+    Raises:
+        BlemishError: the graph is too large for one file.
+    """
+    network = TorchEngine.load(model, device="cpu")[0].model.to(memory_format=torch.contiguous_format)
+    _fold_batchnorm(network)
+    size = metadata.frame.size
+    images = torch.zeros(TRACED, 3, size, size, dtype=torch.uint8)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            (images,),
+            input_names=["images"],
+            output_names=["score", "anomaly_map"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    program.model.metadata_props[KEY] = metadata.model_dump_json()
+    try:
+        program.save(out, external_data=False)
+    except ValueError as error:  # of protobuf
+        raise BlemishError(
+            f"{model} is too large for an .onnx file, which holds 2 GB; fit it with fewer channels or images."
+        ) from error
+
+
+def _fold_batchnorm(network: nn.Module) -> None:
+    """Fold what PyTorch's exporter leaves: the layers of networks that `forward` runs twice."""
+    for block in network.modules():
+        if not isinstance(block, nn.Sequential):
+            continue
+        for index, (layer, norm) in enumerate(pairwise(list(block))):
+            if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) or not isinstance(norm, BatchNorm2d):
+                continue
+            if norm.at_test == "eval":
+                block[index] = fuse_conv_bn_eval(layer, norm, isinstance(layer, nn.ConvTranspose2d))
+                block[index + 1] = nn.Identity()
+
+
+def describe(path: Path, metadata: Metadata) -> None:
+    """Replace the description in an .onnx file or an OpenVINO pair."""
+    if path.suffix == ".xml":
+        from blemish.export.openvino import describe_pair
+
+        return describe_pair(path, metadata)
+    graph = onnx.load(path)
+    onnx.helper.set_model_props(graph, {KEY: metadata.model_dump_json()})
+    onnx.save(graph, path)

@@ -1,0 +1,29 @@
+"""From an .onnx file to an OpenVINO pair: .xml with the graph and the description, .bin with the weights."""
+
+from pathlib import Path
+
+import openvino
+
+from blemish.modelfile import KEY, Metadata, read_metadata
+
+
+def convert(graph: Path) -> Path:
+    """Write the pair beside an .onnx file of ours, weights as they are; its .xml file is returned."""
+    pair = graph.with_suffix(".xml")
+    _save(openvino.convert_model(graph), pair, read_metadata(graph))
+    return pair
+
+
+def describe_pair(pair: Path, metadata: Metadata) -> None:
+    """Replace the description in a pair."""
+    model = openvino.Core().read_model(pair)
+    fresh = pair.with_name(f"described-{pair.name}")
+    _save(model, fresh, metadata)
+    del model  # it holds the old .bin file open
+    fresh.with_suffix(".bin").replace(pair.with_suffix(".bin"))
+    fresh.replace(pair)
+
+
+def _save(model: openvino.Model, pair: Path, metadata: Metadata) -> None:
+    model.set_rt_info(metadata.model_dump_json(), [KEY])
+    openvino.save_model(model, pair, compress_to_fp16=False)

@@ -1,0 +1,186 @@
+"""Whether exported files score as the original does."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from blemish.calibration import Calibration
+from blemish.engines.base import Engine
+from blemish.errors import BlemishError
+from blemish.export.probes import Probes
+from blemish.metrics import auroc, pixel_metrics
+from blemish.modelfile import Metadata
+from blemish.progress import progress_bar
+from blemish.scoring import score_images
+
+TOLERANCE = 1e-3  # of the range of the calibration scores
+ROUNDING = 1e-2  # the range counts as at least this share of a score: float32 sums agree to some 5 digits
+TINY = 1e-30  # for models that give every image the score 0
+AT_ONCE = 6  # unlike 1, and unlike the number that the graph was traced with
+
+
+class Candidate(NamedTuple):
+    """A model file in an engine, with its description; the first of several is the original."""
+
+    engine: Engine
+    metadata: Metadata
+
+
+@dataclass
+class Scored:
+    """What one candidate makes of all images.
+
+    Attributes:
+        scores: one per image.
+        maps: float32 [H, W] each, of the images that count for the pixel AUROC.
+        map_difference: the largest difference from the original's maps.
+        largest: absolute value in any map.
+    """
+
+    scores: list[float] = field(default_factory=list)
+    maps: list[np.ndarray] = field(default_factory=list)
+    map_difference: float = 0.0
+    largest: float = 0.0
+
+
+@dataclass(frozen=True)
+class Parity:
+    """One candidate beside the original.
+
+    Attributes:
+        engine, precision: what ran.
+        images: how many.
+        score_difference: the largest one, in ranges of the original's calibration scores; NaN where a
+            score is.
+        map_difference: the largest one, as a share of the largest value in the original's maps.
+        flips: verdicts that differ, in fp32 only where more than rounding can have caused it.
+        flips_uncalibrated: of an int8 graph, the flips that the original's calibration would have given.
+        rank_correlation: of its scores with the original's (Spearman), 1 with fewer than two images.
+        image_auroc, pixel_auroc: of the labelled images, None without.
+        worst: the image with the largest score difference.
+        flipped: an image whose verdict differs, or "".
+    """
+
+    engine: str
+    precision: str
+    images: int
+    score_difference: float
+    map_difference: float
+    flips: int
+    flips_uncalibrated: int | None
+    rank_correlation: float
+    image_auroc: float | None
+    pixel_auroc: float | None
+    worst: str
+    flipped: str
+
+
+def score_all(candidates: list[Candidate], probes: Probes, *, quiet: bool) -> list[Scored]:
+    """Score every image with every candidate; maps are kept only where a pixel AUROC needs them."""
+    outcomes = [Scored() for _ in candidates]
+    with progress_bar("Verifying", len(probes), quiet=quiet) as advance:
+        for start in range(0, len(probes), AT_ONCE):
+            rows = range(start, min(start + AT_ONCE, len(probes)))
+            images = [probes.load(index) for index in rows]
+            originals: list[np.ndarray] = []
+            for candidate, outcome in zip(candidates, outcomes, strict=True):
+                scores, maps = zip(
+                    *score_images(candidate.engine, probes.frame, images, AT_ONCE), strict=True
+                )
+                originals = originals or list(maps)
+                outcome.scores += scores
+                for index, anomaly_map, original in zip(rows, maps, originals, strict=True):
+                    apart = np.abs(anomaly_map - original).max()
+                    outcome.map_difference = float(np.maximum(outcome.map_difference, apart))  # keeps NaN
+                    outcome.largest = max(outcome.largest, float(np.abs(anomaly_map).max()))
+                    if index in probes.masks:
+                        outcome.maps.append(anomaly_map)
+            advance(len(rows))
+    return outcomes
+
+
+def compare(candidates: list[Candidate], outcomes: list[Scored], probes: Probes) -> list[Parity]:
+    """One row per candidate, the original first."""
+    return [
+        _row(candidates[0], outcomes[0], candidate, outcome, probes)
+        for candidate, outcome in zip(candidates, outcomes, strict=True)
+    ]
+
+
+def check(rows: list[Parity], name: str) -> None:
+    """Refuse float32 graphs whose scores, maps or verdicts are not the original's.
+
+    Raises:
+        BlemishError: naming the engine, the difference and an image.
+    """
+    for row in rows:
+        if row.precision != "fp32":
+            continue
+        written = f"{name} was not written"
+        if not row.score_difference <= TOLERANCE:
+            raise BlemishError(
+                f"In {row.engine} the score of {row.worst} differs by {row.score_difference:.2g} of the "
+                f"range of the calibration scores, more than {TOLERANCE:g}; {written}."
+            )
+        if np.isnan(row.map_difference):
+            raise BlemishError(f"In {row.engine} an anomaly map has gaps (NaN); {written}.")
+        if row.flips:
+            raise BlemishError(f"In {row.engine} the verdict on {row.flipped} is another; {written}.")
+
+
+def score_scale(calibration: Calibration, scores: np.ndarray) -> float:
+    """What score differences are measured in: the range of the calibration scores, or what replaces it."""
+    largest = max(np.abs(calibration.scores).max(), np.abs(scores).max())
+    span = float(np.ptp(calibration.scores))
+    return float(max(span or largest, ROUNDING * largest, TINY))
+
+
+def _row(first: Candidate, original: Scored, other: Candidate, outcome: Scored, probes: Probes) -> Parity:
+    before = Calibration.from_dict(first.metadata.calibration)
+    after = Calibration.from_dict(other.metadata.calibration)
+    expected, scores = np.array(original.scores), np.array(outcome.scores)
+    scale = score_scale(before, expected)
+    apart = np.abs(scores - expected)
+    integers = other.metadata.precision != "fp32"
+    verdicts = before.is_anomalous(expected)
+    flipped = _anomalous(after, scores) != verdicts
+    if not integers:
+        flipped &= np.abs(expected - before.threshold) > TOLERANCE * scale
+    labels = np.array([-1 if label is None else label for label in probes.labels])
+    return Parity(
+        engine=other.engine.name,
+        precision=other.metadata.precision,
+        images=len(scores),
+        score_difference=float(apart.max() / scale),
+        map_difference=outcome.map_difference / max(original.largest, TINY),
+        flips=int(flipped.sum()),
+        flips_uncalibrated=int((_anomalous(before, scores) != verdicts).sum()) if integers else None,
+        rank_correlation=_rank_correlation(expected, scores),
+        image_auroc=_or_none(auroc(scores[labels >= 0], labels[labels >= 0])),
+        pixel_auroc=_pixel_auroc(outcome.maps, list(probes.masks.values())),
+        worst=probes.names[int(np.argmax(apart))],
+        flipped=probes.names[int(np.argmax(flipped))] if flipped.any() else "",
+    )
+
+
+def _anomalous(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
+    """Verdicts bool [n]; a NaN, which has none, counts as anomalous."""
+    return np.asarray(calibration.is_anomalous(np.nan_to_num(scores, nan=np.inf)))
+
+
+def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    count = len(one)
+    apart = np.argsort(np.argsort(one)) - np.argsort(np.argsort(other))
+    return 1 - 6 * float(np.square(apart).sum()) / (count**3 - count) if count > 1 else 1.0
+
+
+def _pixel_auroc(maps: list[np.ndarray], masks: list[np.ndarray | None]) -> float | None:
+    if all(mask is None for mask in masks):
+        return None
+    planes = [np.zeros(m.shape, bool) if mask is None else mask for m, mask in zip(maps, masks, strict=True)]
+    return pixel_metrics(maps, planes)["auroc"]
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else value

@@ -1,0 +1,132 @@
+"""The threshold of a graph that scores differently, from good images that it did not learn from."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from blemish.calibration import Calibration
+from blemish.datasets import Dataset
+from blemish.engines.base import Engine
+from blemish.errors import DatasetError, ModelFileError
+from blemish.images import frame_digest, load_frame
+from blemish.modelfile import Metadata
+from blemish.progress import progress_bar
+from blemish.scoring import score_images
+from blemish.tiling import Grid
+
+RANGE_IMAGES = 64
+RANGE_SHARE = 0.25  # of new images, where none was learned from
+BATCH_SIZE = 8
+
+
+class Roles(NamedTuple):
+    """What good images are used for; none has both uses.
+
+    Attributes:
+        ranges: give the ranges of the activations.
+        calibration: give the scores that thresholds and p-values follow from.
+        held_out: how many of the latter `fit` held out; the others it never saw.
+    """
+
+    ranges: list[Path]
+    calibration: list[Path]
+    held_out: int
+
+
+def fitted_digests(metadata: Metadata) -> tuple[set[str], set[str]]:
+    """Digests (`blemish.images.frame_digest`) of the images that a model learned from, and of those held out.
+
+    Raises:
+        ModelFileError: the file does not say.
+    """
+    from blemish.batches import split_indices
+
+    digests, training = metadata.data.get("frames", []), metadata.training
+    if len(digests) < 2:
+        raise ModelFileError("The model does not say which images it was fitted to; fit it again.")
+    learn, hold_out = split_indices(len(digests), training["validation_share"], training["seed"])
+    learned = {digests[index] for index in learn}
+    return learned, {digests[index] for index in hold_out} - learned
+
+
+def assign_roles(dataset: Dataset, metadata: Metadata, *, say: Callable[[str], None], quiet: bool) -> Roles:
+    """Sort the good images of a data set by what the model did with them; test images are not touched.
+
+    Images that were learned from give the ranges, all others the calibration. Where none was learned from,
+    a quarter of them gives the ranges.
+
+    Raises:
+        DatasetError: no image is left to calibrate on.
+        ImageError: an image cannot be used.
+    """
+    learned, held_out = fitted_digests(metadata)
+    ranges: list[Path] = []
+    known: list[Path] = []
+    new: list[Path] = []
+    with progress_bar("Sorting images", len(dataset.train), quiet=quiet) as advance:
+        for sample in dataset.train:
+            digest = frame_digest(load_frame(sample.path, metadata.frame))
+            (ranges if digest in learned else known if digest in held_out else new).append(sample.path)
+            advance()
+    rng = np.random.default_rng(0)
+    if not ranges:
+        calibration = known + new
+        drawn = set(rng.permutation(len(calibration))[: max(1, int(RANGE_SHARE * len(calibration)))].tolist())
+        ranges = [path for index, path in enumerate(calibration) if index in drawn]
+        known = [path for path in known if path not in ranges]
+        new = [path for path in new if path not in ranges]
+    if not known + new:
+        raise DatasetError(
+            f"{dataset.name} holds no good images to calibrate int8 on, only {len(ranges)} that the model "
+            "learned from or that ranges are taken from; add the ones it was fitted to, or new ones."
+        )
+    wanted = len(metadata.calibration["scores"])
+    if len(known + new) < wanted:
+        say(f"int8 is calibrated on {len(known + new)} images, the original on {wanted}.")
+    order = np.sort(rng.permutation(len(ranges))[:RANGE_IMAGES])
+    return Roles([ranges[index] for index in order], known + new, len(known))
+
+
+def range_images(roles: Roles, metadata: Metadata) -> Iterator[np.ndarray]:
+    """Batches uint8 [B, S, S, 3] of the images that give the ranges; of a tiled image some of its tiles."""
+    rng = np.random.default_rng(0)
+    each = -(-RANGE_IMAGES // len(roles.ranges))
+    batch: list[np.ndarray] = []
+    for path in roles.ranges:
+        picture = load_frame(path, metadata.frame)
+        tiles = list(Grid.of(picture.shape[0], picture.shape[1], metadata.frame).cut(picture))
+        batch += [tiles[index] for index in rng.permutation(len(tiles))[:each]]
+        while len(batch) >= BATCH_SIZE:
+            yield np.stack(batch[:BATCH_SIZE])
+            del batch[:BATCH_SIZE]
+    if batch:
+        yield np.stack(batch)
+
+
+def recalibrate(metadata: Metadata, engine: Engine, roles: Roles, name: str, *, quiet: bool) -> Metadata:
+    """The description of an int8 graph: scores and map peaks are this engine's on the calibration images."""
+    scores, peaks = [], []
+    with progress_bar("Calibrating", len(roles.calibration), quiet=quiet) as advance:
+        for path in roles.calibration:
+            [(score, anomaly_map)] = score_images(
+                engine, metadata.frame, [load_frame(path, metadata.frame)], BATCH_SIZE
+            )
+            scores.append(score)
+            peaks.append(float(anomaly_map.max()))
+            advance()
+    calibration = Calibration(np.array(scores), metadata.calibration["false_alarm_rate"])
+    return metadata.model_copy(
+        update={
+            "precision": "int8",
+            "calibration": calibration.to_dict(),
+            "map_peaks": peaks,
+            "quantisation": {
+                "data": name,
+                "range_images": len(roles.ranges),
+                "calibration_images": len(roles.calibration),
+                "held_out": roles.held_out,
+            },
+        }
+    )
