@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+import blemish
 from blemish.config import RunConfig, TrainingConfig, build_config
 from blemish.errors import ConfigError
 from blemish.models.anotrans.config import AnoTransConfig
@@ -37,6 +38,34 @@ def test_a_preset_is_weaker_than_what_the_user_says(tmp_path: Path) -> None:
     assert config.model == improved.model.model_copy(update={"tfm": "none"})
     assert config.training.batch_size == improved.training.batch_size
     assert build_config(file, preset="paper").preset == "paper"
+
+
+def test_fast_changes_the_papers_training_and_leaves_its_model(tmp_path: Path) -> None:
+    fast, paper = build_config(preset="paper", fast=True), build_config(preset="paper")
+    assert fast == paper.model_copy(update={"training": TrainingConfig.model_validate(GTransConfig.fast)})
+    assert fast.training.epochs < paper.training.epochs
+    file = tmp_path / "run.toml"
+    file.write_text('preset = "paper"\n[training]\nbatch_size = 16\n')
+    config = build_config(file, ["training.learning_rate=0.001"], fast=True, training__epochs=7)
+    given = {"batch_size": 16, "learning_rate": 0.001, "epochs": 7}
+    assert config.training == fast.training.model_copy(update=given)
+
+
+def test_improved_learns_by_the_fast_schedule_unasked() -> None:
+    improved = build_config(preset="improved")
+    assert improved == build_config(preset="improved", fast=True)
+    shared = build_config(preset="paper", fast=True).training.model_copy(
+        update={"epochs": improved.training.epochs}
+    )
+    assert improved.training == shared
+
+
+@pytest.mark.parametrize("method", ["patchcore", "anotrans"])
+def test_methods_without_a_fast_schedule_refuse_it(method: str) -> None:
+    with pytest.raises(ConfigError, match=f"{method} has no fast schedule; leave out --fast"):
+        build_config(method=method, fast=True)
+    with pytest.raises(ConfigError, match="leave out --fast"):
+        blemish.fit("nowhere", method=method, fast=True)
 
 
 GANS = ("anotrans", "ganomaly", "sagan", "skip_ganomaly")

@@ -4,13 +4,14 @@ import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from blemish import machine
+from blemish import feature_cache, machine
 from blemish.batches import count_batches, epoch_order, process_share, split_indices
 from blemish.config import TrainingConfig
 from blemish.errors import BlemishError
@@ -126,7 +127,9 @@ def test_validation_counts_each_held_out_image_once(tmp_path: Path) -> None:
     assert log_lines(log)[0]["validation_loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_cached_and_recomputed_teacher_features_train_the_same(tmp_path: Path) -> None:
+def test_teacher_features_in_memory_in_a_file_and_recomputed_train_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
 
     class Counting(TinyModel):
@@ -137,6 +140,14 @@ def test_cached_and_recomputed_teacher_features_train_the_same(tmp_path: Path) -
     (cached, _), cached_log = run(tmp_path, tiny_training(), Counting())
     assert sum(calls) == 11 + 2  # every image once, and two to learn the size
     calls.clear()
+    files = sorted(tmp_path.iterdir())
+    (from_file, _), file_log = run(tmp_path, tiny_training(cache_gigabytes=0), Counting())
+    assert sum(calls) == 11 + 2
+    assert sorted(tmp_path.iterdir()) == files  # the file has no name
+    assert same_tensors(cached, from_file)
+    assert file_log == [line | {"seconds": ANY} for line in cached_log]
+    calls.clear()
+    monkeypatch.setattr(feature_cache, "SPARE_DISK", 1.0)
     (computed, _), log = run(tmp_path, tiny_training(cache_gigabytes=0), Counting())
     assert sum(calls) == 3 * 11 + 2
     for name, value in computed.items():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from blemish.config import TrainingConfig
 from blemish.errors import BlemishError
+from blemish.feature_cache import make_room
 from blemish.models.base import Batch, TrainedModel, images_to_tensor
 
 IN_ORDER = 16  # images at a time where they are only looked at
@@ -62,11 +64,14 @@ def lone_image_named() -> Iterator[None]:
 
 
 class Batches:
-    """Batches of this process's share of the asked rows, with frozen features from a cache if they fit.
+    """Batches of this process's share of the asked rows, with frozen features from a cache if there is room.
+
+    A GPU computes them again sooner than a file is read, so only a CPU keeps them in files.
 
     Args:
         model: on the accelerator's device, with its frozen part in its final state.
         images: uint8 [N, S, S, 3]; may be a memory map.
+        folder: where nameless files may hold the features that do not fit in memory.
 
     Attributes:
         least: how many images a training batch needs: as many as the model says, and BatchNorm takes no
@@ -74,21 +79,24 @@ class Batches:
     """
 
     def __init__(
-        self, model: TrainedModel, images: np.ndarray, accelerator: Accelerator, config: TrainingConfig
+        self,
+        model: TrainedModel,
+        images: np.ndarray,
+        accelerator: Accelerator,
+        config: TrainingConfig,
+        folder: Path,
     ) -> None:
         self.model, self.images, self.accelerator = model, images, accelerator
-        self.cache: list[Tensor] | None = None
         budget = config.cache_gigabytes * 1e9 - (0 if isinstance(images, np.memmap) else images.nbytes)
         first = self._compute(np.arange(min(2, len(images))))
         one_pixel = any(f.ndim == 4 and f.shape[2] * f.shape[3] == 1 for f in first)
         self.least = max(model.least_batch, accelerator.num_processes + 1 if one_pixel else 1)
-        bytes_each = sum(f[0].numel() * f.element_size() for f in first)
-        if 0 < bytes_each * len(images) <= budget:
-            self.cache = [torch.empty(len(images), *f.shape[1:], dtype=f.dtype) for f in first]
-            for start in range(0, len(images), config.batch_size):
-                rows = np.arange(start, min(start + config.batch_size, len(images)))
-                for stored, computed in zip(self.cache, self._compute(rows), strict=True):
-                    stored[start : start + len(rows)] = computed
+        on_disk = folder if accelerator.device.type == "cpu" else None
+        self.cache = make_room(first, len(images), budget, on_disk, accelerator.num_processes)
+        for start in range(0, len(images) if self.cache else 0, IN_ORDER):
+            rows = np.arange(start, min(start + IN_ORDER, len(images)))
+            for stored, computed in zip(self.cache or (), self._compute(rows), strict=True):
+                stored[start : start + len(rows)] = computed
 
     def get(self, rows: np.ndarray) -> Batch:
         """The batch of these rows; with several processes, this one's share of it."""

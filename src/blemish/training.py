@@ -125,7 +125,7 @@ def train(
             stack.callback(tracker.finish)
         stack.enter_context(deterministic_kernels(config.deterministic))
         interruption = stack.enter_context(Interruption())
-        batches = Batches(model, images, accelerator, config)
+        batches = Batches(model, images, accelerator, config, checkpoint.parent)
         steps_per_epoch = count_batches(len(train_indices), config.batch_size, batches.least)
         total = config.epochs * steps_per_epoch
         log_file = stack.enter_context(

@@ -13,6 +13,8 @@ class ModelConfig(BaseModel):
             ("frame", "training").
         presets: named sets of values, by section as well ("model" too), weaker than what the user says.
         default_preset: the one that `blemish fit` takes unasked; "" for methods without presets.
+        fast: the fields of "training" that `--fast` puts in place of the defaults; a preset's own stay. Empty
+            for methods without such a schedule.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -20,6 +22,7 @@ class ModelConfig(BaseModel):
     run_defaults: ClassVar[dict[str, dict[str, Any]]] = {}
     presets: ClassVar[dict[str, dict[str, dict[str, Any]]]] = {}
     default_preset: ClassVar[str] = ""
+    fast: ClassVar[dict[str, Any]] = {}
 
     def check_image_size(self, size: int) -> None:
         """Refuse frames that the network cannot take.

@@ -41,6 +41,12 @@ class GTransConfig(ModelConfig):
             small. Not in the paper.
     """
 
+    fast: ClassVar[dict[str, Any]] = {
+        "epochs": 40,
+        "batch_size": 8,
+        "learning_rate": 2e-3,
+        "schedule": "one-cycle",
+    }
     presets: ClassVar[dict[str, dict[str, dict[str, Any]]]] = {
         "paper": {},
         "improved": {
@@ -51,7 +57,7 @@ class GTransConfig(ModelConfig):
                 "damage": 0.5,
                 "standardise": True,
             },
-            "training": {"epochs": 20, "batch_size": 8, "learning_rate": 2e-3, "schedule": "one-cycle"},
+            "training": fast | {"epochs": 20},
         },
     }
     default_preset: ClassVar[str] = "improved"

@@ -41,8 +41,9 @@ def _patches(images: Tensor) -> Tensor:
     grain = GRAINS[int(torch.randint(len(GRAINS), ()))]
     hills = _enlarge(torch.randn(count, 1, grain, grain, device=images.device), size).flatten(1)
     share = torch.empty(count, device=images.device).uniform_(*COVER)
-    ranks = ((1 - share) * (hills.shape[1] - 1)).long()
-    level = hills.sort(dim=1).values.gather(1, ranks[:, None])
+    last = hills.shape[1] - 1
+    above = last - ((1 - share) * last).long()
+    level = hills.topk(int(above.max()) + 1, dim=1).values.gather(1, above[:, None])
     heights = (hills - level) / hills.std(dim=1, keepdim=True)
     return (6 * heights).clamp(0, 1).reshape(count, 1, size, size)
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from blemish.models.backbones import create_backbone
 from blemish.models.base import Batch, Step, TrainedModel
 from blemish.models.gtrans.agn import AGN
-from blemish.models.gtrans.anomaly_map import AnomalyMap, distance
+from blemish.models.gtrans.anomaly_map import EPS, AnomalyMap
 from blemish.models.gtrans.config import GTransConfig
 from blemish.models.gtrans.damage import damage
 from blemish.models.gtrans.mapper import Mapper
@@ -24,8 +24,16 @@ def _flatten(features: Tensor) -> Tensor:
 
 def _loss(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> Tensor:
     """Eq. 14: the mean distance over positions, summed over levels; float32 [B]."""
-    losses = [distance(g, m).mean(dim=(1, 2)) for g, m in zip(teacher, student, strict=True)]
+    losses = [_distance(g, m).mean(dim=(1, 2)) for g, m in zip(teacher, student, strict=True)]
     return torch.stack(losses).sum(dim=0)
+
+
+def _distance(teacher: Tensor, student: Tensor) -> Tensor:
+    """`distance` multiplied out: half as much to compute and differentiate, less exact where it is tiny."""
+    g, m = teacher.float(), student.float()
+    gg, mm, gm = (g * g).sum(dim=1), (m * m).sum(dim=1), (g * m).sum(dim=1)
+    g_scale, m_scale = (square.clamp(min=EPS**2).rsqrt() for square in (gg, mm))
+    return 0.5 * (gg * g_scale**2 + mm * m_scale**2) - gm * g_scale * m_scale
 
 
 class GTrans(TrainedModel):
