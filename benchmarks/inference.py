@@ -42,6 +42,14 @@ PEER_ENGINES = {
 }
 
 
+class Opened(NamedTuple):
+    """A file of our model and the engine that runs it."""
+
+    engine: str
+    precision: str
+    path: Path
+
+
 class Entry(NamedTuple):
     """A line of the table."""
 
@@ -52,26 +60,45 @@ class Entry(NamedTuple):
     turns: Callable[[int], Contender]  # for a batch size
 
 
-def ours(model: Path, exported: dict[str, Path], images: np.ndarray, threads: int) -> list[Entry]:
+def ours(files: list[Opened], images: np.ndarray, threads: int) -> list[Entry]:
     """Our engines, opened anew for this number of threads."""
-    files = [("torch", "float32", model)]
-    files += [(name, kind, path) for kind, path in exported.items() for name in ("onnxruntime", "openvino")]
-    engines = {
-        (name, kind): open_engine(path, engine=name, threads=threads, device="cpu")
-        for name, kind, path in files
-    }
-    network, metadata = engines["torch", "float32"]
-    operations = gigaflops(lambda: network(images[:1]))
-    what = f"blemish {metadata.method}"
+    engines = [open_engine(file.path, engine=file.engine, threads=threads, device="cpu")[0] for file in files]
+    operations = gigaflops(lambda: engines[0](images[:1]))
+    what = f"blemish {read_metadata(files[0].path).method}"
 
     def score(engine: Callable, batch: int) -> None:
         for start in range(0, BATCHES[batch], batch):
             engine(images[start : start + batch])
 
     return [
-        Entry(what, name, kind, operations, lambda batch, engine=engine: partial(score, engine, batch))
-        for (name, kind), (engine, _) in engines.items()
+        Entry(
+            what,
+            file.engine,
+            file.precision,
+            operations,
+            lambda batch, engine=engine: partial(score, engine, batch),
+        )
+        for file, engine in zip(files, engines, strict=True)
     ]
+
+
+def export(model: Path, data: Path, folder: Path) -> list[Opened]:
+    """The model itself first, then what it is exported to."""
+    floats = folder / f"{model.stem}.onnx"
+    export_model(model, floats, calibrate=data)
+    files = [
+        Opened("torch", "float32", model),
+        Opened("onnxruntime", "float32", floats),
+        Opened("openvino", "float32", floats),
+    ]
+    try:
+        for engine, suffix in (("onnxruntime", "onnx"), ("openvino", "xml")):
+            integers = folder / f"{model.stem}-int8.{suffix}"
+            export_model(model, integers, int8=True, calibrate=data)
+            files.append(Opened(engine, "int8", integers))
+    except BlemishError as error:
+        print(f"No int8: {error}\n")
+    return files
 
 
 def theirs(peers: dict[str, Peer], operations: dict[str, float], threads: int) -> list[Entry]:
@@ -145,13 +172,7 @@ def measure(model: Path, data: Path, folder: Path, repeats: int) -> None:
     size = metadata.frame.size
     frames = load_frames(samples, Frame(resize=size, crop=None))[0]
     images = np.resize(frames, (max(BATCHES), size, size, 3))
-    exported = {"float32": folder / f"{model.stem}.onnx", "int8": folder / f"{model.stem}-int8.onnx"}
-    export_model(model, exported["float32"])
-    try:
-        export_model(model, exported["int8"], int8=True, calibrate=data)
-    except BlemishError as error:
-        del exported["int8"]
-        print(f"No int8: {error}\n")
+    files = export(model, data, folder)
     backbone = str(metadata.config.get("backbone"))
     backbone = backbone if backbone in ("resnet18", "resnet34") else "resnet18"
     np.save(folder / "images.npy", images)
@@ -166,7 +187,7 @@ def measure(model: Path, data: Path, folder: Path, repeats: int) -> None:
         print(f"{model.name}, {size} pixels; anomalib with {backbone}; {machine()}")
         for threads in sorted({1, os.cpu_count() or 1}):
             print(f"\n{threads} thread{'s' * (threads > 1)}:\n")
-            entries = ours(model, exported, images, threads) + theirs(peers, operations, threads)
+            entries = ours(files, images, threads) + theirs(peers, operations, threads)
             print(table(entries, threads, repeats), flush=True)
     finally:
         for peer in peers.values():

@@ -92,7 +92,7 @@ def main() -> None:
                 value = peer.ask("metric", **command)["value"]
                 print(f"pixel {name}: blemish {ours[field]:.6f}, anomalib {value:.6f}")
                 contenders[f"anomalib: pixel {name}"] = peer.turns("metric", **command)
-        measured = alternate(contenders, arguments.repeats)
+        measured = alternate(contenders, arguments.repeats, memory=True)
 
     base = measured[ALL]
     rows = [

@@ -103,7 +103,7 @@ class Worker:
         self.model.train()
 
         def step() -> None:
-            image = self.model.pre_processor(_tensor(pixels))
+            image = self.model.pre_processor(_tensor(pixels).contiguous())
             loss = self.model.training_step(SimpleNamespace(image=image))["loss"]
             self.optimiser.zero_grad()
             loss.backward()
@@ -148,7 +148,7 @@ class Worker:
                 metric.update(maps, masks.int())
             found.append(float(metric.compute()))
 
-        return take_turn(compute)._asdict() | {"value": found[0]}
+        return take_turn(compute, memory=True)._asdict() | {"value": found[0]}
 
     def versions(self) -> dict:
         return {name: version(name) for name in ("anomalib", "torch", "onnxruntime", "openvino")}

@@ -27,8 +27,8 @@ class Turn(NamedTuple):
 
     cpu: float  # seconds, all threads
     wall: float  # seconds
-    peak_mb: float  # the most resident memory of the process during the turn
-    extra_mb: float  # how much of it came during the turn
+    peak_mb: float  # the most resident memory of the process so far
+    extra_mb: float  # how much of it came during the turn, where that was asked for
 
 
 # does the work; one that measures itself, such as a worker process, returns its turn
@@ -62,30 +62,34 @@ class Measured:
         self.extra_mb = max(self.extra_mb, turn.extra_mb)
 
 
-def alternate(contenders: Mapping[str, Contender], repeats: int) -> dict[str, Measured]:
+def alternate(
+    contenders: Mapping[str, Contender], repeats: int, *, memory: bool = False
+) -> dict[str, Measured]:
     """Time contenders in turns: after one untimed warm-up each, A, B, A, B, ... `repeats` times.
 
     Args:
         contenders: work by name. A worker process gives the seconds that it measured itself.
         repeats: turns of each.
+        memory: also what memory each turn adds; it slows short turns.
     """
     measured = {name: Measured(name) for name in contenders}
     for work in contenders.values():
         work()
     for _ in range(repeats):
         for name, work in contenders.items():
-            measured[name].add(take_turn(work))
+            measured[name].add(take_turn(work, memory=memory))
     return measured
 
 
-def take_turn(work: Contender) -> Turn:
+def take_turn(work: Contender, *, memory: bool = False) -> Turn:
     """Seconds and memory of one piece of work in this process, or what `work` says of its own process."""
-    forget_peak()
+    if memory:
+        forget_peak()
     before, cpu, wall = memory_mb(RESIDENT), time.process_time(), time.perf_counter()
     own = work()
     seconds = time.process_time() - cpu, time.perf_counter() - wall
     peak = memory_mb(PEAK)
-    return own or Turn(*seconds, peak, max(0.0, peak - before))
+    return own or Turn(*seconds, peak, max(0.0, peak - before) if memory else 0.0)
 
 
 def forget_peak() -> None:

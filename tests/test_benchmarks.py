@@ -48,8 +48,8 @@ def test_a_worker_process_tells_its_own_seconds(benchmark):
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the memory of a turn")
 def test_a_turn_tells_the_memory_it_adds(benchmark):
     timing = benchmark("timing")
-    large = timing.take_turn(lambda: np.ones(2**23).sum() and None)  # 64 MB
-    small = timing.take_turn(lambda: None)
+    large = timing.take_turn(lambda: np.ones(2**23).sum() and None, memory=True)  # 64 MB
+    small = timing.take_turn(lambda: None, memory=True)
     assert 50 < large.extra_mb < 80
     assert small.extra_mb < 20
 
