@@ -13,7 +13,8 @@ from onnx import numpy_helper
 import blemish
 from blemish.engines import installed
 from blemish.errors import BlemishError, ConfigError, ModelFileError
-from blemish.export import ExportReport, export_model, graph
+from blemish.export import ExportReport, _publish, export_model, graph
+from blemish.export.parity import Parity, check
 from blemish.modelfile import PROBES, read_metadata, read_probes
 from blemish.models.registry import METHODS
 
@@ -184,6 +185,43 @@ def test_a_graph_that_scores_otherwise_is_refused(
     with pytest.raises(BlemishError, match=r"In \w+ the score of image \d in .* was not written"):
         export_model(model, out)
     assert stray_files(tmp_path) == [out.name] and out.read_text() == "older"
+
+
+def row(precision: str, map_difference: float) -> Parity:
+    return Parity("some engine", precision, 9, 0.0, map_difference, 0, None, 1.0, None, None, "a.png", "")
+
+
+@pytest.mark.parametrize(("precision", "limit"), [("fp32", 1e-3), ("int8", 0.5)])
+def test_other_maps_are_refused(precision: str, limit: float) -> None:
+    check([row(precision, limit)], "m.onnx")
+    for difference in (1.01 * limit, float("nan")):
+        with pytest.raises(BlemishError, match=r"maps .* m\.onnx was not written"):
+            check([row(precision, difference)], "m.onnx")
+
+
+@pytest.mark.parametrize("lost", ["new.bin", "new.xml"])
+def test_a_pair_is_replaced_as_one(lost: str, tmp_path: Path) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    older = {name: tmp_path / name for name in ("model.xml", "model.bin")}
+    for name, path in older.items():
+        path.write_text(f"older {name}")
+        (folder / f"new{path.suffix}").write_text(f"new {name}")
+    (folder / lost).rename(folder / "elsewhere")
+    with pytest.raises(FileNotFoundError):
+        _publish(folder / "new.xml", older["model.xml"])
+    assert all(path.read_text() == f"older {name}" for name, path in older.items())
+    (folder / "new.bin").write_text("new model.bin")
+    (folder / "new.xml").write_text("new model.xml")
+    _publish(folder / "new.xml", older["model.xml"])
+    assert all(path.read_text() == f"new {name}" for name, path in older.items())
+
+
+def test_weights_that_belong_to_nothing_are_not_overwritten(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    (tmp_path / "m.bin").write_text("of something else")
+    with pytest.raises(BlemishError, match=r"m\.bin would be overwritten"):
+        export_model(model, tmp_path / "m.xml")
 
 
 def test_stopping_leaves_nothing(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_every_engine_is_reported(exported: tuple[Path, ExportReport], parts: Pa
         assert (row.flips_uncalibrated is None) == (row.precision == "fp32")
         assert row.image_auroc is not None and row.rank_correlation > 0.7
     table = str(report).splitlines()
-    assert len(table) == len(report.rows) + 2
+    assert len(table) == len(report.rows) + 2 + len(report.remarks)
 
 
 def test_openvino_refuses_integers_made_for_another_engine(exported: tuple[Path, ExportReport]) -> None:
@@ -124,7 +124,11 @@ def test_images_have_one_use_only(model: Path, parts: Path, tmp_path: Path) -> N
     roles = assign_roles(fresh, metadata, say=said.append, quiet=True)
     assert (len(roles.ranges), len(roles.calibration), roles.held_out) == (1, 4, 0)
     assert not set(roles.ranges) & set(roles.calibration)
-    assert said == ["int8 is calibrated on 4 images, the original on 6."]
+    assert said == ["int8 is calibrated on fewer images (4) than the original (6)."]
+
+    copied = Dataset("copied", train=[*fresh.train, *fresh.train])
+    assert assign_roles(copied, metadata, say=said.append, quiet=True) == roles
+    assert said[1] == "5 of 10 images are copies of others and are left out."
 
 
 def test_refusals(model: Path, parts: Path, tmp_path: Path) -> None:

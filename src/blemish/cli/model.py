@@ -34,8 +34,8 @@ def export(
         str | None,
         typer.Option(
             metavar="DATA",
-            help="Good images, as for fit: the ones that the model was fitted to, or others. Their test "
-            "images, if labelled, are measured too. [default: the images in the model file]",
+            help="A folder or table of good images: those that the model was fitted to, or others. Labelled "
+            "test images among them are measured too. [default: the images in the model file]",
         ),
     ] = None,
     quiet: Quiet = False,

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from blemish.calibration import Calibration
 from blemish.datasets import Dataset
 from blemish.engines import installed, open_engine
 from blemish.errors import BlemishError, ConfigError, ModelFileError
@@ -39,8 +40,8 @@ def export_model(
         out: the .onnx file to write, or the .xml file of an OpenVINO pair; its .bin lies beside it.
         to: "onnx" or "openvino"; None goes by the suffix of `out`.
         int8: convolutions on integers, with a calibration of their own. Needs `calibrate`.
-        calibrate: good images, as `blemish.api.fit` takes them; labelled test images among them are verified
-            on too. None verifies on the images that the model file holds.
+        calibrate: good images: a folder, a .csv table or a `Dataset`; labelled test images among them are
+            verified on too. None verifies on the images that the model file holds.
         say: called with each sentence that the user should read.
         quiet: no progress bars.
 
@@ -83,6 +84,7 @@ def export_model(
             written = _converted(written, to)
             engine, _ = open_engine(written, device="cpu")
             exported = recalibrate(metadata, engine, roles, dataset.name, quiet=quiet)
+            say(Calibration.from_dict(exported.calibration).note)
             describe(written, exported)
         else:
             written = floats = _converted(floats, to)
@@ -94,13 +96,8 @@ def export_model(
             candidates.append(Candidate(*open_engine(written, device="cpu")))
         rows = compare(candidates, score_all(candidates, probes, quiet=quiet), probes)
         check(rows, str(out))
-        if to == "openvino":
-            written.with_suffix(".bin").replace(out.with_suffix(".bin"))
-        written.replace(out)
-    report = ExportReport(out, tuple(rows), tuple(remarks(rows)))
-    for remark in report.remarks:
-        say(remark)
-    return report
+        _publish(written, out)
+    return ExportReport(out, tuple(rows), tuple(remarks(rows)))
 
 
 def _target(out: Path, to: str | None) -> str:
@@ -127,8 +124,28 @@ def _check(model: Path, out: Path, to: str) -> None:
         raise BlemishError(f"There is no folder {out.parent} to write {out.name} to; make it first.")
     if out.is_dir() or not os.access(out.parent, os.W_OK):
         raise BlemishError(f"{out} cannot be written; choose another place.")
+    weights = out.with_suffix(".bin")
+    if to == "openvino" and weights.exists() and (weights.is_dir() or not out.exists()):
+        raise BlemishError(f"{weights} would be overwritten, and {out} is not there; choose another name.")
     if model.suffix.lower() != ".safetensors":
         raise ModelFileError(f"{model} is no .safetensors model; only those can be exported.")
+
+
+def _publish(written: Path, out: Path) -> None:
+    """Give the file, or both of a pair, the final name; whatever goes wrong, the older ones stay."""
+    if out.suffix.lower() == ".xml":
+        weights, older = out.with_suffix(".bin"), written.with_name("older.bin")
+        if weights.exists():
+            weights.replace(older)
+        try:
+            written.with_suffix(".bin").replace(weights)
+            written.replace(out)
+        except BaseException:
+            if older.exists():
+                older.replace(weights)
+            raise
+    else:
+        written.replace(out)
 
 
 def _converted(graph: Path, to: str) -> Path:

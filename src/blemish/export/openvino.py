@@ -1,10 +1,11 @@
 """From an .onnx file to an OpenVINO pair: .xml with the graph and the description, .bin with the weights."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import openvino
 
-from blemish.modelfile import KEY, Metadata, read_metadata
+from blemish.modelfile import KEY, WEIGHTS_KEY, Metadata, read_metadata, weights_digest
 
 
 def convert(graph: Path) -> Path:
@@ -26,4 +27,10 @@ def describe_pair(pair: Path, metadata: Metadata) -> None:
 
 def _save(model: openvino.Model, pair: Path, metadata: Metadata) -> None:
     model.set_rt_info(metadata.model_dump_json(), [KEY])
+    model.set_rt_info("", [WEIGHTS_KEY])
     openvino.save_model(model, pair, compress_to_fp16=False)
+    text = ElementTree.parse(pair)
+    entry = text.find(f"rt_info/{WEIGHTS_KEY}")
+    assert entry is not None
+    entry.set("value", weights_digest(pair))
+    text.write(pair, encoding="utf-8", xml_declaration=True)

@@ -14,7 +14,8 @@ from blemish.modelfile import Metadata
 from blemish.progress import progress_bar
 from blemish.scoring import score_images
 
-TOLERANCE = 1e-3  # of the range of the calibration scores
+TOLERANCE = 1e-3  # of the range of the calibration scores, and of the largest value of the maps
+RUINED = 0.5  # of the largest value of the maps: more is no rounding to integers
 ROUNDING = 1e-2  # the range counts as at least this share of a score: float32 sums agree to some 5 digits
 TINY = 1e-30  # for models that give every image the score 0
 AT_ONCE = 6  # unlike 1, and unlike the number that the graph was traced with
@@ -109,22 +110,30 @@ def compare(candidates: list[Candidate], outcomes: list[Scored], probes: Probes)
 
 
 def check(rows: list[Parity], name: str) -> None:
-    """Refuse float32 graphs whose scores, maps or verdicts are not the original's.
+    """Refuse float32 graphs whose scores, maps or verdicts are not the original's, and ruined int8 graphs.
 
     Raises:
         BlemishError: naming the engine, the difference and an image.
     """
+    written = f"{name} was not written"
     for row in rows:
         if row.precision != "fp32":
+            if not row.map_difference <= RUINED:
+                raise BlemishError(
+                    f"In {row.engine} integers change the anomaly maps by {row.map_difference:.2g} of their "
+                    f"largest value; {written}. Export without --int8, or --to the other engine."
+                )
             continue
-        written = f"{name} was not written"
         if not row.score_difference <= TOLERANCE:
             raise BlemishError(
                 f"In {row.engine} the score of {row.worst} differs by {row.score_difference:.2g} of the "
                 f"range of the calibration scores, more than {TOLERANCE:g}; {written}."
             )
-        if np.isnan(row.map_difference):
-            raise BlemishError(f"In {row.engine} an anomaly map has gaps (NaN); {written}.")
+        if not row.map_difference <= TOLERANCE:
+            raise BlemishError(
+                f"In {row.engine} the anomaly maps differ by {row.map_difference:.2g} of their largest "
+                f"value, more than {TOLERANCE:g}; {written}."
+            )
         if row.flips:
             raise BlemishError(f"In {row.engine} the verdict on {row.flipped} is another; {written}.")
 
@@ -170,9 +179,16 @@ def _anomalous(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
 
 
 def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    count = len(one)
-    apart = np.argsort(np.argsort(one)) - np.argsort(np.argsort(other))
-    return 1 - 6 * float(np.square(apart).sum()) / (count**3 - count) if count > 1 else 1.0
+    ranks = [_ranks(one), _ranks(other)]
+    if min(map(np.ptp, ranks)) == 0:
+        return float(np.ptp(ranks[0]) == np.ptp(ranks[1]))
+    return float(np.corrcoef(ranks)[0, 1])
+
+
+def _ranks(scores: np.ndarray) -> np.ndarray:
+    """Equal scores share the mean of their ranks."""
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
 
 
 def _pixel_auroc(maps: list[np.ndarray], masks: list[np.ndarray | None]) -> float | None:

@@ -62,31 +62,34 @@ def assign_roles(dataset: Dataset, metadata: Metadata, *, say: Callable[[str], N
         ImageError: an image cannot be used.
     """
     learned, held_out = fitted_digests(metadata)
-    ranges: list[Path] = []
-    known: list[Path] = []
-    new: list[Path] = []
+    paths: dict[str, Path] = {}  # a copy of an image is no other image
     with progress_bar("Sorting images", len(dataset.train), quiet=quiet) as advance:
         for sample in dataset.train:
-            digest = frame_digest(load_frame(sample.path, metadata.frame))
-            (ranges if digest in learned else known if digest in held_out else new).append(sample.path)
+            paths.setdefault(frame_digest(load_frame(sample.path, metadata.frame)), sample.path)
             advance()
+    if copies := len(dataset.train) - len(paths):
+        say(f"{copies} of {len(dataset.train)} images are copies of others and are left out.")
+    ranges = [digest for digest in paths if digest in learned]
+    calibration = [digest for digest in paths if digest not in learned]
     rng = np.random.default_rng(0)
     if not ranges:
-        calibration = known + new
-        drawn = set(rng.permutation(len(calibration))[: max(1, int(RANGE_SHARE * len(calibration)))].tolist())
-        ranges = [path for index, path in enumerate(calibration) if index in drawn]
-        known = [path for path in known if path not in ranges]
-        new = [path for path in new if path not in ranges]
-    if not known + new:
+        count = max(1, int(RANGE_SHARE * len(calibration)))
+        ranges = [calibration[index] for index in np.sort(rng.permutation(len(calibration))[:count])]
+        calibration = [digest for digest in calibration if digest not in set(ranges)]
+    if not calibration:
         raise DatasetError(
             f"{dataset.name} holds no good images to calibrate int8 on, only {len(ranges)} that the model "
             "learned from or that ranges are taken from; add the ones it was fitted to, or new ones."
         )
     wanted = len(metadata.calibration["scores"])
-    if len(known + new) < wanted:
-        say(f"int8 is calibrated on {len(known + new)} images, the original on {wanted}.")
+    if len(calibration) < wanted:
+        say(f"int8 is calibrated on fewer images ({len(calibration)}) than the original ({wanted}).")
     order = np.sort(rng.permutation(len(ranges))[:RANGE_IMAGES])
-    return Roles([ranges[index] for index in order], known + new, len(known))
+    return Roles(
+        [paths[ranges[index]] for index in order],
+        [paths[digest] for digest in calibration],
+        len(held_out.intersection(calibration)),
+    )
 
 
 def range_images(roles: Roles, metadata: Metadata) -> Iterator[np.ndarray]:

@@ -29,7 +29,7 @@ UNCALIBRATED = " (in brackets: with the original's threshold)"
 
 @dataclass(frozen=True)
 class ExportReport:
-    """The outcome of an export; as text it is the table of what was compared.
+    """The outcome of an export; as text it is the table of what was compared, and the remarks.
 
     Attributes:
         path: the file written.
@@ -47,7 +47,7 @@ class ExportReport:
         widths = {column: max(len(row[column]) for row in cells) for column in used}
         lines = ["  ".join(row[column].ljust(widths[column]) for column in used).rstrip() for row in cells]
         integers = any(row.flips_uncalibrated is not None for row in self.rows)
-        return "\n".join([*lines, LEGEND.format(UNCALIBRATED if integers else "")])
+        return "\n".join([*lines, LEGEND.format(UNCALIBRATED if integers else ""), *self.remarks])
 
 
 def remarks(rows: list[Parity]) -> Iterator[str]:
@@ -59,7 +59,7 @@ def remarks(rows: list[Parity]) -> Iterator[str]:
         if row.flips > FLIPPED * row.images:
             yield (
                 f"Warning: in {row.engine} {row.precision} changes {row.flips} of {row.images} verdicts; "
-                "do not run this file with that engine."
+                "calibrate it on more images, or export without --int8."
             )
         if original.image_auroc is not None and row.image_auroc is not None:
             if original.image_auroc - row.image_auroc > AUROC_LOSS:
