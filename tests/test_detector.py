@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from blemish.detector import Detector
-from blemish.errors import ImageError
+from blemish.errors import ConfigError, ImageError
 from blemish.images import read_image, to_frame
 from helpers import small_fit, texture_files, textures
 
@@ -81,6 +82,33 @@ def test_one_bad_image_raises(detector: Detector, tmp_path: Path) -> None:
 
 def test_nothing_gives_nothing(detector: Detector) -> None:
     assert list(detector.predict_many([])) == []
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_batches_are_of_one_image_at_least(detector: Detector, files: list[Path], batch_size: int) -> None:
+    with pytest.raises(ConfigError, match=f"at least 1, not {batch_size}; leave it out"):
+        next(detector.predict_many(files, batch_size=batch_size))
+
+
+def test_the_engine_is_called_once_at_a_time(
+    detector: Detector, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, busy = detector.engine, threading.Lock()
+
+    def single(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert busy.acquire(blocking=False), "called twice at once"
+        time.sleep(0.01)
+        try:
+            return original(images)
+        finally:
+            busy.release()
+
+    monkeypatch.setattr(detector, "engine", single)
+    both = zip(
+        detector.predict_many(files, batch_size=1), detector.predict_many(files, batch_size=1), strict=True
+    )
+    for one, other in both:
+        assert one.score == other.score == detector.predict(one.path).score
 
 
 def test_files_are_taken_as_they_are_needed(detector: Detector, files: list[Path]) -> None:

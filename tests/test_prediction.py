@@ -1,5 +1,6 @@
 """Inputs as named by a user, and outputs that harm nothing."""
 
+import errno
 import io
 import json
 import os
@@ -99,11 +100,13 @@ def test_the_detector_is_told_to_stop_when_an_output_fails(
             closed.append(True)
 
     def full(path: Path, anomaly_map: np.ndarray) -> None:
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "No space left")
 
     monkeypatch.setattr(FakeDetector, "predict_many", watched)
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(OSError, match="no space left") as failure:
+    with pytest.raises(
+        BlemishError, match=r"^maps cannot be written \(No space left\); make room"
+    ) as failure:
         predict(pictures, maps=Path("maps"))
     assert closed and failure.tb
 
@@ -170,6 +173,13 @@ def test_a_pipe_stays_a_pipe(pictures: list[str], tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("option", ["csv_file", "jsonl_file"])
+def test_a_full_disk_names_the_file(pictures: list[str], option: str) -> None:
+    with pytest.raises(BlemishError, match=r"^/dev/full cannot be written \(No space left on device\); make"):
+        predict(pictures, **{option: Path("/dev/full")})
+
+
 def test_names_that_are_not_utf_8(pictures: list[str]) -> None:
     name = os.fsdecode(b"caf\xe9.png")
     Image.new("RGB", (40, 40)).save(os.fsencode(name).decode("latin-1"))
@@ -185,6 +195,8 @@ def test_outputs_that_cannot_be_written_are_refused_before_scoring(
         ({"csv_file": tmp_path}, "is a folder"),
         ({"csv_file": tmp_path / "no" / "rows.csv"}, "cannot be written"),
         ({"csv_file": Path("o"), "jsonl_file": Path("o")}, "give two files"),
+        ({"csv_file": Path("o"), "jsonl_file": Path("up/../o")}, "give two files"),
+        ({"csv_file": Path("o"), "jsonl_file": Path("o").absolute()}, "give two files"),
         ({"overlays": Path("a.png")}, "cannot be made"),
         ({"explain": Path("a.png")}, "cannot be made"),
         ({"maps": Path("a.png")}, "cannot be made"),

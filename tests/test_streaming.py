@@ -193,6 +193,18 @@ def test_batches_are_full_where_scoring_is_the_slower_part() -> None:
     assert len(full) > 5 and set(full) == {4}
 
 
+def test_no_more_threads_load_than_asked_for() -> None:
+    loading: set[str] = set()
+
+    def watched(path: Any) -> np.ndarray:
+        loading.add(threading.current_thread().name)
+        time.sleep(0.001)
+        return load(path)
+
+    assert len(list(stream(names(20), watched, score, 4, threads=1))) == 20
+    assert len(loading) == 1
+
+
 def test_consecutive_batches_are_the_next_paths_whatever_arrives_first() -> None:
     seen: list[list[int]] = []
 
@@ -286,6 +298,27 @@ def test_a_reader_that_waits_for_a_path_holds_up_no_end() -> None:
     wait_for(lambda: our_threads() == [])
 
 
+UNFINISHED = """
+import atexit, threading, time
+import numpy as np
+from blemish.streaming import stream
+
+def score(images):
+    time.sleep(0.3)
+    return [(0.0,)] * len(images)
+
+atexit.register(lambda: print([t.name for t in threading.enumerate() if t.name.startswith("blemish-")]))
+results = stream(map(str, range(10**9)), lambda path: np.zeros((2, 2, 3), np.uint8), score, 1)
+next(results)
+"""
+
+
+def test_threads_end_before_a_program_with_an_unfinished_generator_does() -> None:
+    """A thread that is still in an engine's code when the interpreter goes aborts the process."""
+    run = subprocess.run([sys.executable, "-c", UNFINISHED], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "[]\n", "")
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A graph whose anomaly map is the mean of the colours."""
@@ -339,6 +372,23 @@ def test_a_row_comes_before_the_next_path_is_given(running: subprocess.Popen[str
     running.stdin.close()
     assert running.wait(PATIENCE) == 1
     assert running.stdout.read() == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems take no such names")
+@pytest.mark.parametrize("options", [[], ["--csv", "rows.csv"], ["--jsonl", "rows.jsonl"]])
+def test_names_that_are_not_utf_8_through_pipes(model: Path, tmp_path: Path, options: list[str]) -> None:
+    texture_files(tmp_path, 1)[0].rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    run = subprocess.run(
+        [sys.executable, "-m", "blemish", "predict", str(model), "-", *options],
+        input=b"caf\xe9.png\n",
+        capture_output=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"},
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
+    if not options:
+        assert run.stdout.splitlines()[1].startswith(b"caf\xe9.png,")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ")

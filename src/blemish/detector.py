@@ -1,10 +1,12 @@
 """A fitted model, ready to judge images."""
 
 import math
+import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from blemish.scoring import score_images
 from blemish.streaming import stream
 
 BATCH_SIZE = 16
+TILED_THREADS = 4  # at most load pictures that are cut into tiles, since each may be large
 
 UNCALIBRATED = "The threshold was calibrated otherwise, so verdicts and false alarms mean nothing here."
 WARNINGS = {
@@ -36,6 +39,8 @@ WARNINGS = {
 class Detector:
     """Scores images and gives verdicts at a kept false-alarm rate.
 
+    Its methods may be used by several threads, and while a `predict_many` is unfinished; they take turns.
+
     Attributes:
         engine: runs the model's graph.
         frame: how an image becomes the network's input.
@@ -48,6 +53,7 @@ class Detector:
 
     def __init__(self, engine: Engine, metadata: Metadata) -> None:
         self.engine = engine
+        self._lock = Lock()  # an engine is called from one thread at a time
         self.frame: Frame = metadata.frame
         self.calibration = Calibration.from_dict(metadata.calibration)
         self.metadata: dict[str, Any] = metadata.model_dump(mode="json")
@@ -115,7 +121,10 @@ class Detector:
         They never can where the frame has tiles.
         """
         size = self.frame.size
-        return not self.frame.tile and self.engine.explain(np.zeros((1, size, size, 3), np.uint8)) is not None
+        if self.frame.tile:
+            return False
+        with self._lock:
+            return self.engine.explain(np.zeros((1, size, size, 3), np.uint8)) is not None
 
     def predict(self, image: str | Path | np.ndarray) -> Result:
         """Judge one image.
@@ -130,7 +139,8 @@ class Detector:
             path, framed = "", to_frame(image, self.frame)
         else:
             path, framed = str(image), load_frame(image, self.frame)
-        (scored,) = score_images(self.engine, self.frame, [framed], self.batch_size)
+        with self._lock:
+            (scored,) = score_images(self.engine, self.frame, [framed], self.batch_size)
         return self._result(path, framed, *scored)
 
     def predict_many(
@@ -149,12 +159,19 @@ class Detector:
 
         Yields:
             One result per path, in order. A file that cannot be used gives a result with `error`.
+
+        Raises:
+            ConfigError: `batch_size` is below 1.
         """
-        batch_size = batch_size or self.batch_size
+        if batch_size is None:
+            batch_size = self.batch_size
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is at least 1, not {batch_size}; leave it out for the detector's.")
 
         def score(images: list[np.ndarray]) -> Sequence[tuple[Any, ...]]:
-            scored = score_images(self.engine, self.frame, images, batch_size)
-            pictures = self.engine.explain(np.stack(images)) if explain and not self.frame.tile else None
+            with self._lock:
+                scored = score_images(self.engine, self.frame, images, batch_size)
+                pictures = self.engine.explain(np.stack(images)) if explain and not self.frame.tile else None
             if pictures is None:
                 return scored
             return [(*one, *seen) for one, *seen in zip(scored, *pictures, strict=True)]
@@ -164,6 +181,7 @@ class Detector:
             partial(load_frame, frame=self.frame),
             score,
             1 if self.frame.tile else batch_size,  # one large picture fills batches by itself
+            threads=min(TILED_THREADS, os.cpu_count() or 1) if self.frame.tile else None,
             consecutive=self.consecutive,
         )
         with closing(items):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("path", "score", "p_value", "is_anomalous", "error")
 STANDARD_INPUT = "-"
+STANDARD_OUTPUT = "Standard output"
 OVERLAY_SUFFIX, EXPLANATION_SUFFIX, MAP_SUFFIX = ".heat.png", ".explain.png", ".map.npy"
 
 Sink = Callable[["Result"], None]
@@ -92,8 +93,8 @@ def predict_to_files(
     Raises:
         BlemishError: an output cannot be written, or the model has nothing to explain.
     """
-    if csv_file is not None and csv_file == jsonl_file:
-        raise BlemishError(f"--csv and --jsonl both name {csv_file}; give two files.")
+    if csv_file is not None and jsonl_file is not None and csv_file.resolve() == jsonl_file.resolve():
+        raise BlemishError(f"--csv and --jsonl both name {csv_file.resolve()}; give two files.")
     if explain is not None and not detector.can_explain:
         raise BlemishError(
             f"This {detector.metadata['method']} model gives no explanations: --explain needs the "
@@ -101,24 +102,26 @@ def predict_to_files(
         )
     counts = {"images": 0, "anomalous": 0, "errors": 0}
     with ExitStack() as stack:
-        sinks: list[Sink] = []
+        sinks: list[tuple[Path | str, Sink]] = []
         if rows_to is not None:
-            sinks.append(_csv_sink(rows_to))
+            with _writing(STANDARD_OUTPUT):
+                sinks.append((STANDARD_OUTPUT, _csv_sink(rows_to)))
         if csv_file is not None:
-            sinks.append(_csv_sink(stack.enter_context(_whole_file(csv_file))))
+            sinks.append((csv_file, _csv_sink(stack.enter_context(_whole_file(csv_file)))))
         if jsonl_file is not None:
-            sinks.append(_jsonl_sink(stack.enter_context(_whole_file(jsonl_file))))
+            sinks.append((jsonl_file, _jsonl_sink(stack.enter_context(_whole_file(jsonl_file)))))
         if overlays is not None:
-            sinks.append(_overlay_sink(overlays, detector))
+            sinks.append((overlays, _overlay_sink(overlays, detector)))
         if explain is not None:
-            sinks.append(_explanation_sink(explain, detector))
+            sinks.append((explain, _explanation_sink(explain, detector)))
         if maps is not None:
-            sinks.append(_map_sink(maps))
+            sinks.append((maps, _map_sink(maps)))
         results = detector.predict_many(paths, batch_size=batch_size, explain=explain is not None)
         stack.enter_context(closing(results))
         for result in results:
-            for sink in sinks:
-                sink(result)
+            for output, sink in sinks:
+                with _writing(output):
+                    sink(result)
             counts["images"] += 1
             counts["anomalous"] += bool(result.is_anomalous)
             counts["errors"] += bool(result.error)
@@ -133,15 +136,30 @@ def _whole_file(path: Path) -> Iterator[IO[str]]:
         raise BlemishError(f"{path} is a folder; name a file to write.")
     special = path.exists() and not path.is_file()
     target = path if special else path.with_name(path.name + ".part")
-    try:
+    with _writing(path):
         # file names that are not UTF-8 go out as they came in
         file = target.open("w", encoding="utf-8", errors="surrogateescape", newline="")
-    except OSError as error:
-        raise BlemishError(f"{path} cannot be written: {error.strerror}.") from error
-    with file:
+    try:
         yield file
+    finally:
+        with _writing(path):
+            file.close()
     if not special:
-        target.replace(path)
+        with _writing(path):
+            target.replace(path)
+
+
+@contextmanager
+def _writing(output: Path | str) -> Iterator[None]:
+    """Turn what the system says while writing to an output into one sentence that names it."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever read has enough: the command line ends without a word
+    except OSError as error:
+        raise BlemishError(
+            f"{output} cannot be written ({error.strerror or error}); make room or choose another place."
+        ) from error
 
 
 def _csv_sink(file: IO[str]) -> Sink:

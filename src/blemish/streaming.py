@@ -1,5 +1,6 @@
 """Loading, scoring and whatever the caller does with the results, all at the same time."""
 
+import atexit
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +41,13 @@ class _End(NamedTuple):
 
 
 def stream(
-    paths: Iterable[FilePath], load: Load, score: Score, batch_size: int, *, consecutive: bool = False
+    paths: Iterable[FilePath],
+    load: Load,
+    score: Score,
+    batch_size: int,
+    *,
+    threads: int | None = None,
+    consecutive: bool = False,
 ) -> Generator[Streamed, None, None]:
     """Load and score files while the caller works on earlier ones.
 
@@ -48,15 +55,17 @@ def stream(
     of whatever is there: a slow file holds up nothing but the results behind it, and no image waits for a
     batch to fill. At most three batches and one image per loading thread exist at any time, however many
     paths there are and however slow the caller is. When the caller stops early or something fails, the
-    threads end; only one that is waiting for `paths` to give something stays until it does.
+    threads end; only one that is waiting for `paths` to give something stays until it does. They end too when
+    the program does while the generator is unfinished.
 
     Args:
         paths: image files, taken in another thread as there is room for them.
         load: gives an image, or raises an ImageError.
         score: gives one tuple for each of at most `batch_size` images.
         batch_size: images scored at once at most.
-        consecutive: a batch is always the next `batch_size` paths, without their bad images: slower, for
-            scores that depend on what else is in the batch.
+        threads: that load; None is one per core.
+        consecutive: a batch is always the next `batch_size` paths, without their bad images, loaded by one
+            thread: slower, for scores that depend on what else is in the batch.
 
     Yields:
         One item per path, in order.
@@ -64,18 +73,15 @@ def stream(
     Raises:
         Exception: what `paths`, `score` or `load` raised, other than an ImageError of `load`.
     """
-    threads = 1 if consecutive else os.cpu_count() or 1
+    threads = 1 if consecutive else threads or os.cpu_count() or 1
     belt = _Belt(load, score, batch_size, consecutive, threads, room=3 * batch_size + threads)
-    reader = Thread(target=belt.read, args=(paths,), name="blemish-reader", daemon=True)
-    scorer = Thread(target=belt.score_all, name="blemish-scorer", daemon=True)
-    reader.start()
-    scorer.start()
+    belt.start(paths)
+    atexit.register(belt.end)  # a daemon thread that is killed inside an engine takes the process with it
     try:
         yield from belt.in_order()
     finally:
-        belt.stop()
-        scorer.join()
-        reader.join(SECONDS_TO_END)
+        atexit.unregister(belt.end)
+        belt.end()
 
 
 class _Belt:
@@ -91,6 +97,12 @@ class _Belt:
         self.loaded: SimpleQueue[tuple[int, Streamed] | _End] = SimpleQueue()
         self.scored: SimpleQueue[tuple[int, Streamed] | _End] = SimpleQueue()
         self.stopped = False
+
+    def start(self, paths: Iterable[FilePath]) -> None:
+        self.reader = Thread(target=self.read, args=(paths,), name="blemish-reader", daemon=True)
+        self.scorer = Thread(target=self.score_all, name="blemish-scorer", daemon=True)
+        self.reader.start()
+        self.scorer.start()
 
     def read(self, paths: Iterable[FilePath]) -> None:
         """Take paths as there is room; the end follows when the last one is loaded."""
@@ -163,9 +175,11 @@ class _Belt:
             yield waiting.pop(number)
             self.room.release()
 
-    def stop(self) -> None:
-        """Wake every thread to find that there is nothing left to do."""
+    def end(self) -> None:
+        """Wake every thread to find that there is nothing left to do, and wait for it."""
         self.stopped = True
         self.pool.shutdown(cancel_futures=True)
         self.loaded.put(_End())
         self.room.release()
+        self.scorer.join()
+        self.reader.join(SECONDS_TO_END)

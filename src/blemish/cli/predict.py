@@ -1,5 +1,6 @@
 """blemish predict"""
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,6 +59,9 @@ def predict(
     from blemish.prediction import STANDARD_INPUT, expand_inputs, predict_to_files
     from blemish.progress import progress_bar
 
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")  # file names need not be text
     paths: Any = expand_inputs(inputs)
     if STANDARD_INPUT not in inputs:
         paths = list(paths)
