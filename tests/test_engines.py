@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -39,11 +40,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = CliRunner().invoke(app, ["export", str(path), str(path.with_suffix(".onnx"))])
     assert result.exit_code == 0, result.output
     if importlib.util.find_spec("openvino"):
-        import openvino
+        from blemish.export.openvino import convert
 
-        graph = openvino.Core().read_model(path.with_suffix(".onnx"))
-        graph.set_rt_info(read_metadata(path).model_dump_json(), ["blemish"])
-        openvino.save_model(graph, path.with_suffix(".xml"), compress_to_fp16=False)
+        convert(path.with_suffix(".onnx"))
     return path
 
 
@@ -95,7 +94,11 @@ def test_the_kind_of_file_decides_unless_something_is_said(model: Path) -> None:
     [
         (".safetensors", "openvino", r"openvino runs \.onnx and \.xml files, not .*blemish export"),
         (".safetensors", "onnxruntime", r"onnxruntime runs \.onnx files, not "),
-        (".onnx", "torch", r"torch runs \.safetensors files, not .*leave out --engine"),
+        (
+            ".onnx",
+            "torch",
+            r"torch runs \.safetensors files, not .*leave out --engine.*\(`blemish fit` writes them\)",
+        ),
         (".onnx", "tensorflow", "no engine 'tensorflow'; choose one of torch, onnxruntime, openvino"),
     ],
 )
@@ -148,9 +151,32 @@ def test_openvino_takes_the_threads_and_calculates_in_float32(model: Path, count
     assert str(compiled.get_property("PERFORMANCE_HINT")).endswith("LATENCY")
 
 
-def test_no_threads_are_too_few(model: Path) -> None:
-    with pytest.raises(ConfigError, match="at least 1, not 0"):
-        open_engine(model, threads=0)
+@pytest.mark.parametrize("threads", [0, -1, 2.0, "2", True])
+def test_threads_are_a_whole_number_from_1_on(model: Path, threads: Any) -> None:
+    with pytest.raises(ConfigError, match=f"whole number from 1 on, not {threads!r}; leave it out"):
+        open_engine(model, threads=threads)
+
+
+@needs_openvino
+def test_openvino_refuses_threads_on_a_gpu(model: Path) -> None:
+    with pytest.raises(ConfigError, match="--threads are of the CPU and --device is gpu; leave out one"):
+        open_engine(model.with_suffix(".xml"), threads=2, device="gpu")
+
+
+def test_torch_scores_without_tensorfloat_and_leaves_the_setting_alone(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, _ = open_engine(model, device="cpu")
+    before, seen = torch.backends.cudnn.allow_tf32, []
+    switch = getattr(torch.backends.cudnn, "conv", torch.backends.cudnn)
+
+    def watched(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append(getattr(switch, "fp32_precision", None) == "ieee" or not switch.allow_tf32)
+        return images[:, 0, 0, 0], images[:, 0]
+
+    monkeypatch.setattr(engine.model, "forward", watched)  # type: ignore[attr-defined]
+    engine(textures(1))
+    assert seen == [True] and torch.backends.cudnn.allow_tf32 == before
 
 
 @pytest.mark.parametrize(
@@ -162,7 +188,7 @@ def test_no_threads_are_too_few(model: Path) -> None:
     ],
 )
 def test_a_device_of_another_engine_is_refused(model: Path, suffix: str, name: str, device: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name} has no device '{device}'; choose --device auto or cpu or"):
+    with pytest.raises(ConfigError, match=f"{name} has no device '{device}'; choose --device auto, cpu"):
         open_engine(model.with_suffix(suffix), engine=name, device=device)
 
 
@@ -180,6 +206,31 @@ def test_onnxruntime_names_the_missing_provider(
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(ConfigError, match=rf"(?i)no {device}ExecutionProvider; install onnxruntime-gpu"):
         open_engine(model.with_suffix(".onnx"), device=device)
+
+
+def test_onnxruntime_names_the_provider_that_is_missing_and_no_other(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = ["TensorrtExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    with pytest.raises(ConfigError, match="has no CUDAExecutionProvider"):
+        open_engine(model.with_suffix(".onnx"), device="tensorrt")
+
+
+def test_a_provider_that_fails_is_not_told_as_damage(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def fails(path: Path, options: Any, providers: list[Any]) -> None:
+        asked.extend(providers)
+        raise RuntimeError("no libcudnn\nTraceback")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fails)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    with pytest.raises(ConfigError, match=r"with CUDAExecutionProvider \(no libcudnn\); leave out --device"):
+        open_engine(model.with_suffix(".onnx"), device="cuda")
+    assert asked == [("CUDAExecutionProvider", {"use_tf32": "0"}), ("CPUExecutionProvider", {})]
+    with pytest.raises(ModelFileError, match="damaged or no ONNX model"):
+        open_engine(model.with_suffix(".onnx"), device="cpu")
 
 
 @pytest.mark.skipif(
@@ -210,10 +261,41 @@ def test_the_description_of_a_pair_is_read_as_text(pair: Path, model: Path) -> N
 
 
 @needs_openvino
+def test_openvino_reads_an_onnx_file_without_another_engine(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, "InferenceSession", None)
+    _, metadata = open_engine(model.with_suffix(".onnx"), engine="openvino")
+    assert metadata == read_metadata(model)
+
+
+@needs_openvino
+def test_weights_of_another_fit_are_refused(pair: Path) -> None:
+    weights = pair.with_suffix(".bin")
+    other = bytearray(weights.read_bytes())
+    other[len(other) // 2] ^= 1
+    weights.write_bytes(other)
+    with pytest.raises(
+        ModelFileError, match=r"copy\.xml does not fit its \.bin file; export the model again"
+    ):
+        open_engine(pair)
+
+
+@needs_openvino
+def test_a_new_description_leaves_the_weights_fitting(pair: Path) -> None:
+    from blemish.export.openvino import describe_pair
+
+    changed = read_metadata(pair).model_copy(update={"preset": "another"})
+    describe_pair(pair, changed)
+    assert open_engine(pair)[1] == changed
+    assert pair.read_text().count("<blemish_weights ") == 1
+
+
+@needs_openvino
 def test_a_spoilt_pair_is_refused(pair: Path) -> None:
     weights, text = pair.with_suffix(".bin"), pair.read_text()
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(ModelFileError, match=r"damaged or does not fit its \.bin file"):
+    with pytest.raises(ModelFileError, match=r"does not fit its \.bin file"):
         open_engine(pair)
     weights.unlink()
     with pytest.raises(ModelFileError, match=r"has no copy\.bin with its weights beside it; copy both"):

@@ -1,5 +1,6 @@
 """The model file: weights or an exported graph, with one JSON description. Nothing is unpickled."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 KEY = "blemish"
+WEIGHTS_KEY = "blemish_weights"  # beside it in an .xml file: the digest of the .bin file
 PROBES = "blemish.probes"  # the tensor of images that an export is verified on
 SUFFIXES = (".safetensors", ".onnx", ".xml")
 
@@ -105,7 +107,7 @@ def read_metadata(path: Path) -> Metadata:
 
         return OnnxEngine.load(path)[1]
     if path.suffix.lower() == ".xml":
-        return parse_metadata(path, _openvino_description(path))
+        return parse_metadata(path, _openvino_text(path, KEY))
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(KEY)
@@ -148,12 +150,31 @@ def check_path(path: Path) -> None:
         )
 
 
-def _openvino_description(path: Path) -> str | None:
-    """The text under `KEY` in the rt_info of an OpenVINO graph, read as plain XML; None without one."""
+def check_weights(path: Path) -> None:
+    """Refuse an .xml file beside the .bin file of another model.
+
+    Raises:
+        ModelFileError: they do not belong together.
+    """
+    digest = _openvino_text(path, WEIGHTS_KEY)
+    if digest is not None and digest != weights_digest(path):
+        raise ModelFileError(
+            f"{path} does not fit its .bin file; export the model again, or copy both files again."
+        )
+
+
+def weights_digest(path: Path) -> str:
+    """SHA-256, in hexadecimal digits, of the .bin file of an .xml file."""
+    with path.with_suffix(".bin").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _openvino_text(path: Path, key: str) -> str | None:
+    """The text under a key in the rt_info of an OpenVINO graph, read as plain XML; None without one."""
     from xml.etree import ElementTree
 
     try:
-        entry = ElementTree.parse(path).find(f"rt_info/{KEY}")
+        entry = ElementTree.parse(path).find(f"rt_info/{key}")
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise ModelFileError(
             f"{path} is damaged or no OpenVINO model; export or copy both its files again."

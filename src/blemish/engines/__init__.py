@@ -69,9 +69,12 @@ def _check_choice(path: Path, name: str, threads: int | None) -> None:
         raise ConfigError(f"There is no engine {name!r}; choose one of {', '.join(EXTRAS)}.")
     if name not in ENGINES[path.suffix.lower()]:
         suffixes = " and ".join(suffix for suffix, names in ENGINES.items() if name in names)
+        command = "fit" if name == "torch" else "export"
         raise ConfigError(
             f"The engine {name} runs {suffixes} files, not {path}; leave out --engine, or give such a file "
-            "(`blemish export` writes .onnx and .xml)."
+            f"(`blemish {command}` writes them)."
         )
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is at least 1, not {threads}; leave it out for the engine's own default.")
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise ConfigError(
+            f"threads is a whole number from 1 on, not {threads!r}; leave it out for the engine's own."
+        )

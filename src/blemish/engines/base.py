@@ -36,6 +36,7 @@ def check_device(name: str, device: str, known: Collection[str]) -> None:
         ConfigError: it is none of `known`.
     """
     if device not in known:
+        *others, last = known
         raise ConfigError(
-            f"The engine {name} has no device {device!r}; choose --device {' or '.join(known)}."
+            f"The engine {name} has no device {device!r}; choose --device {', '.join(others)} or {last}."
         )

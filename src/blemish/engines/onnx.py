@@ -15,6 +15,7 @@ PROVIDERS = {
     "cuda": ("CUDAExecutionProvider",),
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
 }
+OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}  # else it rounds the factors to TensorFloat-32
 
 
 class OnnxEngine:
@@ -38,22 +39,29 @@ class OnnxEngine:
         check_path(path)
         check_device(cls.name, device, PROVIDERS)
         wanted = PROVIDERS[device]
-        if not set(wanted) <= set(onnxruntime.get_available_providers()):
+        available = onnxruntime.get_available_providers()
+        if missing := [name for name in wanted if name not in available]:
             raise ConfigError(
-                f"The installed ONNX Runtime has no {wanted[0]}; install onnxruntime-gpu in place of "
+                f"The installed ONNX Runtime has no {missing[0]}; install onnxruntime-gpu in place of "
                 "onnxruntime, or leave out --device."
             )
         options = onnxruntime.SessionOptions()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # decoding needs the cores
         if threads is not None:
             options.intra_op_num_threads = threads
+        providers = [(name, OPTIONS.get(name, {})) for name in (*wanted, "CPUExecutionProvider")]
         try:
-            session = onnxruntime.InferenceSession(path, options, providers=[*wanted, "CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(path, options, providers=providers)
         except Exception as error:  # its exceptions share no public base class
+            if wanted:
+                reason, *_ = str(error).split("\n")
+                raise ConfigError(
+                    f"ONNX Runtime could not open {path} with {wanted[0]} ({reason}); leave out --device."
+                ) from error
             raise ModelFileError(f"{path} is damaged or no ONNX model; export or copy it again.") from error
-        if not set(wanted) <= set(session.get_providers()):  # it goes on without, with no more than a warning
+        if missing := [name for name in wanted if name not in session.get_providers()]:  # it only warns
             raise ConfigError(
-                f"ONNX Runtime could not start {wanted[0]}; install the CUDA libraries that it asks for, or "
+                f"ONNX Runtime could not start {missing[0]}; install the CUDA libraries that it asks for, or "
                 "leave out --device."
             )
         text = session.get_modelmeta().custom_metadata_map.get(KEY)

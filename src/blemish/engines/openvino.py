@@ -8,7 +8,7 @@ import openvino
 
 from blemish.engines.base import check_device
 from blemish.errors import ConfigError, ModelFileError
-from blemish.modelfile import Metadata, read_metadata
+from blemish.modelfile import KEY, Metadata, check_path, check_weights, parse_metadata, read_metadata
 
 DEVICES = {"auto": "CPU", "cpu": "CPU", "gpu": "GPU"}
 
@@ -34,24 +34,23 @@ class OpenVinoEngine:
 
         Raises:
             ModelFileError: missing, damaged, or not exported by Blemish.
-            ConfigError: the device is unknown or not there, or the file is an int8 one for ONNX Runtime.
+            ConfigError: the device is unknown, not there or goes without threads, or the file is an int8 one
+                for ONNX Runtime.
         """
-        metadata = read_metadata(path)
-        if metadata.precision == "int8" and path.suffix.lower() == ".onnx":
-            raise ConfigError(
-                f"{path} has integers made for ONNX Runtime, on which OpenVINO gives other scores; leave out "
-                "--engine, or export an .xml file."
-            )
+        check_path(path)
         check_device(cls.name, device, DEVICES)
         core, target = openvino.Core(), DEVICES[device]
+        if threads is not None and target != "CPU":
+            raise ConfigError(f"--threads are of the CPU and --device is {device}; leave out one of them.")
         if target not in core.available_devices:
             raise ConfigError(f"OpenVINO finds no {target} that it can use here; leave out --device.")
         # left to itself OpenVINO calculates in bfloat16 where the CPU can, and the scores change
         properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-        if threads is not None and target == "CPU":
+        if threads is not None:
             properties["INFERENCE_NUM_THREADS"] = threads
         try:
-            model = core.compile_model(core.read_model(path), target, properties)
+            graph, metadata = _read(core, path)
+            model = core.compile_model(graph, target, properties)
         except RuntimeError as error:
             raise ModelFileError(
                 f"{path} is damaged or does not fit its .bin file; export or copy the model again."
@@ -68,3 +67,20 @@ class OpenVinoEngine:
 
     def explain(self, images: np.ndarray) -> None:
         """None: an exported graph has no gradients."""
+
+
+def _read(core: openvino.Core, path: Path) -> tuple[openvino.Model, Metadata]:
+    if path.suffix.lower() == ".xml":
+        metadata = read_metadata(path)
+        check_weights(path)
+        return core.read_model(path), metadata
+    graph = core.read_model(path)
+    place = ["framework", KEY]  # where OpenVINO keeps what an .onnx file says of itself
+    text = graph.get_rt_info(place).astype(str) if graph.has_rt_info(place) else None
+    metadata = parse_metadata(path, text)
+    if metadata.precision == "int8":
+        raise ConfigError(
+            f"{path} has integers made for ONNX Runtime, on which OpenVINO gives other scores; leave out "
+            "--engine, or export an .xml file."
+        )
+    return graph, metadata

@@ -1,8 +1,10 @@
 """Runs a .safetensors model with PyTorch, in float32."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -81,16 +83,33 @@ class TorchEngine:
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `blemish.engines.base.Engine`."""
-        scores, maps = self.model(images_to_tensor(images).to(self.device))
+        with _exact_convolutions():
+            scores, maps = self.model(images_to_tensor(images).to(self.device))
         return scores.cpu().numpy(), maps.cpu().numpy()
 
     def explain(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """See `blemish.engines.base.Engine`."""
-        explanation = self.model.explain(images_to_tensor(images).to(self.device))
+        with _exact_convolutions():
+            explanation = self.model.explain(images_to_tensor(images).to(self.device))
         if explanation is None:
             return None
         pictures = explanation.reconstruction.permute(0, 2, 3, 1)
         return pictures.cpu().numpy(), explanation.attention.cpu().numpy()
+
+
+@contextmanager
+def _exact_convolutions() -> Iterator[None]:
+    """Keep a GPU from rounding the factors of convolutions to TensorFloat-32, its default."""
+    cudnn: Any = torch.backends.cudnn
+    switch, name, exact = cudnn, "allow_tf32", cast(Any, False)
+    if hasattr(cudnn, "conv"):  # from PyTorch 2.9 on
+        switch, name, exact = cudnn.conv, "fp32_precision", "ieee"
+    before = getattr(switch, name)
+    setattr(switch, name, exact)
+    try:
+        yield
+    finally:
+        setattr(switch, name, before)
 
 
 def _sized(model: AnomalyModel, shapes: dict[str, list[int]]) -> AnomalyModel:
