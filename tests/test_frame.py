@@ -33,12 +33,12 @@ def test_the_papers_values_are_the_defaults() -> None:
         ({"crop": 31}, "greater than or equal to 32"),
         ({"resize": 10**6}, "less than or equal to 4096"),
         ({"size": 224}, "Extra inputs"),
-        ({"tile": 64, "crop": 64}, r"crop \(64\) does not go with tile \(64\)"),
+        ({"tile": 64, "crop": 64}, r"frame\.crop \(64\) does not go with frame\.tile \(64\)"),
         ({"tile": 64, "resize": 63}, r"tile \(64\) must not be larger than resize \(63\)"),
         ({"tile": 64, "overlap": 0.76}, "less than or equal to 0.75"),
         ({"tile": 31}, "greater than or equal to 32"),
         ({"overlap": 0.25}, "overlap goes only with tile"),
-        ({"resize": None}, "resize must be a number"),
+        ({"resize": None}, "frame.resize is none, .*; give one of them a number"),
     ],
 )
 def test_impossible_frames_are_refused(fields: dict, message: str) -> None:

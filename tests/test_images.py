@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from blemish.errors import DatasetError, ImageError
 from blemish.images import (
@@ -165,6 +166,20 @@ def test_exif_orientation_is_applied(tmp_path: Path, name: str, orientation: int
     path = saved(tmp_path / name, image, exif=exif, **options)
     np.testing.assert_array_equal(read_image(path), upright)
     assert image_size(path) == (WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize("key", ["Raw profile type exif", "XML:com.adobe.xmp"])
+def test_the_size_of_a_png_turned_by_its_text(tmp_path: Path, key: str) -> None:
+    exif, notes = Image.Exif(), PngInfo()
+    exif[0x0112] = 6
+    if key == "Raw profile type exif":
+        notes.add_text(key, "\nexif\n 34\n" + exif.tobytes().hex())
+    else:
+        notes.add_itxt(key, '<rdf:Description tiff:Orientation="6"/>')
+    Image.fromarray(picture()).save(tmp_path / "a.png", pnginfo=notes)
+    height, width, _ = read_image(tmp_path / "a.png").shape
+    assert (height, width) == (WIDTH, HEIGHT)
+    assert image_size(tmp_path / "a.png") == (width, height)
 
 
 def test_jpeg_orientation_is_applied(tmp_path: Path) -> None:

@@ -56,6 +56,12 @@ class TestPositions:
             assert seen.min() >= 1
             assert len(grid) == len(tile_starts(height, 64, 0.25)) * len(tile_starts(width, 64, 0.25))
 
+    def test_tiles_join_to_the_picture(self) -> None:
+        picture = np.random.default_rng(0).integers(0, 256, (50, 77, 3), np.uint8)
+        for overlap in (0.0, 0.25, 0.75):
+            grid = Grid(50, 77, 20, overlap)
+            assert np.array_equal(grid.join(np.stack(list(grid.cut(picture)))), picture)
+
     def test_tiles_are_cut_where_they_lie(self) -> None:
         picture = RNG.integers(0, 256, (100, 130, 3), np.uint8)
         grid = Grid(100, 130, 48, 0.5)

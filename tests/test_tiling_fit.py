@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,23 @@ class TestFit:
         ]
         np.testing.assert_array_equal(learned[0], expected)
 
+    def test_files_are_not_read_again_after_learning(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from blemish import one_pass
+
+        learn = one_pass.learn_in_one_pass
+        good = tmp_path / "good"
+        shutil.copytree(folder / "train/good", good)
+
+        def spy(*given: Any, **options: Any) -> Any:
+            shutil.rmtree(good)
+            return learn(*given, **options)
+
+        monkeypatch.setattr(one_pass, "learn_in_one_pass", spy)
+        detector = fit(good, tmp_path / "model.safetensors", "patchcore")
+        assert len(detector.calibration.scores) == 2
+
     def test_images_smaller_than_a_tile_are_enlarged_and_told(self, folder: Path, tmp_path: Path) -> None:
         said: list[str] = []
         small = Dataset("small", [Sample(folder / f"train/good/{number:03}.png", 0) for number in (2, 3, 6)])
@@ -255,7 +273,9 @@ def test_masks_of_another_size_are_refused(folder: Path, tmp_path: Path) -> None
     detector = fit(folder, tmp_path / "m.safetensors", "patchcore")
     Image.fromarray(np.full((80, 112), 255, np.uint8)).save(tmp_path / "mask.png")
     data = Dataset("x", test=[Sample(folder / "test/spot/000.png", 1, "spot", tmp_path / "mask.png")])
-    with pytest.raises(DatasetError, match=r"is 112 x 80 pixels and its image 224 x 160; a model with tiles"):
+    with pytest.raises(
+        DatasetError, match=r"is 112 x 80 pixels, but .* is 224 x 160; give the mask the size"
+    ):
         blemish.evaluate(detector, data)
 
 
@@ -323,7 +343,7 @@ def test_the_command_line(folder: Path, tmp_path: Path) -> None:
         ({"frame__overlap": 0.5}, "overlap goes only with tile"),
         ({"frame__tile": 64, "frame__resize": 48}, r"tile \(64\) must not be larger than resize \(48\)"),
         ({"frame__tile": 64, "frame__overlap": 0.8}, "less than or equal to 0.75"),
-        ({"frame__resize": "none"}, "resize must be a number of pixels where there is no tile"),
+        ({"frame__resize": "none"}, "frame.resize is none, .*; give one of them a number"),
         ({"method": "ganomaly", "frame__tile": 96}, r"32, 64, 128, ... pixels, not 96; set frame\.tile"),
     ],
 )

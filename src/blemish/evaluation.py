@@ -4,16 +4,16 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blemish.datasets.checks import check_mask
 from blemish.datasets.sample import GOOD, Sample
-from blemish.errors import DatasetError, ImageError
+from blemish.errors import DatasetError
 from blemish.frame import Frame
-from blemish.images import frame_digest, image_size, mask_to_frame, read_mask
+from blemish.images import frame_digest, mask_to_frame, read_mask
 from blemish.metrics import auroc, image_metrics, pixel_metrics
 from blemish.result import Result
 
@@ -187,13 +187,7 @@ def _framed_mask(sample: Sample, frame: Frame) -> np.ndarray | None:
         return None
     mask = read_mask(sample.mask)
     if frame.tile:
-        with suppress(ImageError):  # the image is told of when it is scored
-            width, height = image_size(sample.path)
-            if mask.shape != (height, width):
-                raise DatasetError(
-                    f"{sample.mask} is {mask.shape[1]} x {mask.shape[0]} pixels and its image {width} x "
-                    f"{height}; a model with tiles needs masks of the images' size."
-                )
+        check_mask(sample)
     return mask_to_frame(mask, frame) if mask.any() else None
 
 

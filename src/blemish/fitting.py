@@ -19,7 +19,6 @@ from blemish.errors import BlemishError, ConfigError
 from blemish.fit_checks import ONE_PASS, check_one_pass, check_out, check_tracker
 from blemish.fit_images import read_images
 from blemish.frame import Frame
-from blemish.images import load_frame
 from blemish.models.registry import model_class
 from blemish.models.weights import RANDOM, WeightsSource, find_weights
 from blemish.progress import progress_bar
@@ -34,7 +33,7 @@ CHANGEABLE = {"epochs", "learning_rate", "precision", "checkpoint_seconds", "tra
 
 BATCH_SIZE = 16  # where images are scored
 PROBE_COUNT = 8  # held-out images, or tiles, that go into the model file
-REMARKED = 500  # rows of each part that a model makes its remark on
+REMARKED = 500  # rows at most of each part that a model makes its remark on
 
 
 def fit_dataset(
@@ -151,7 +150,7 @@ def _fit_images(
             resume=resume,
             quiet=quiet,
         )
-        shown = images[learn_rows[:REMARKED]], images[hold_out_rows[:REMARKED]]
+        shown = images[_spread(learn_rows, REMARKED)], images[_spread(hold_out_rows, REMARKED)]
         remark = model.remark(*shown, summary.validation_loss)
     if remark:
         say(remark)
@@ -181,8 +180,7 @@ def _fit_images(
     detector = Detector(engine, metadata)
     processes = PartialState()
     if processes.is_main_process:
-        probe_rows = hold_out_rows[:: -(-len(hold_out_rows) // PROBE_COUNT)]
-        probes = torch.from_numpy(np.array(images[probe_rows]))
+        probes = torch.from_numpy(np.array(images[_spread(hold_out_rows, PROBE_COUNT)]))
         write_model(out, model.state_dict() | {PROBES: probes}, metadata)
         if isinstance(model, TrainedModel):
             unfinished_log.replace(log)
@@ -194,18 +192,20 @@ def _fit_images(
     return detector
 
 
+def _spread(rows: np.ndarray, most: int) -> np.ndarray:
+    """Up to `most` of the rows at even distances."""
+    return rows[:: -(-len(rows) // most)]
+
+
 def _calibrate(
     engine: "Engine", rows: Rows, frame: Frame, hold_out: np.ndarray, advance: Callable[[int], None]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and map peaks of whole held-out images, float64 [K] each; tiled ones are read once more."""
+    """Scores and map peaks of whole held-out images, float64 [K] each."""
     at_once = 1 if frame.tile else BATCH_SIZE  # a tiled picture may be large
     values: list[tuple[float, float]] = []
     for start in range(0, len(hold_out), at_once):
         chosen = hold_out[start : start + at_once]
-        if frame.tile:
-            pictures = [load_frame(rows.samples[index].path, frame) for index in chosen]
-        else:
-            pictures = list(rows.images[chosen])
+        pictures = [rows.picture(index, frame) for index in chosen]
         scored = score_images(engine, frame, pictures, BATCH_SIZE)
         values += [(score, float(anomaly_map.max())) for score, anomaly_map in scored]
         advance(len(chosen))

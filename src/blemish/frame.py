@@ -52,14 +52,18 @@ class Frame(BaseModel):
     def _fits_together(self) -> Self:
         if self.tile is None:
             if self.resize is None:
-                raise ValueError("resize must be a number of pixels where there is no tile")
+                raise ValueError(
+                    "frame.resize is none, which goes only with frame.tile; give one of them a number"
+                )
             if "overlap" in self.model_fields_set:
                 raise ValueError("overlap goes only with tile; give a tile too, or leave it out")
             if self.crop is not None and self.crop > self.resize:
                 raise ValueError(f"crop ({self.crop}) must not be larger than resize ({self.resize})")
         else:
             if self.crop is not None:
-                raise ValueError(f"crop ({self.crop}) does not go with tile ({self.tile}); leave one out")
+                raise ValueError(
+                    f"frame.crop ({self.crop}) does not go with frame.tile ({self.tile}); leave one out"
+                )
             if self.resize is not None and self.tile > self.resize:
                 raise ValueError(f"tile ({self.tile}) must not be larger than resize ({self.resize})")
         return self

@@ -108,6 +108,8 @@ def frame_digest(framed: np.ndarray) -> str:
 def image_size(path: FilePath) -> tuple[int, int]:
     """Width and height of the upright image, without decoding its pixels where the format allows.
 
+    What a PNG says of its orientation only behind its pixels is not seen.
+
     Raises:
         ImageError: as `read_image`, except for damage past the header and for small sides.
     """
@@ -116,9 +118,7 @@ def image_size(path: FilePath) -> tuple[int, int]:
         _check_size(image.width, image.height, str(path), min_side=1)
         if image.format == "TIFF":
             image.load()  # Pillow turns TIFF upright itself, depending on its version only here
-        has_exif = image.format != "PNG" or "exif" in image.info  # asking a PNG without it decodes it
-        turned = has_exif and _orientation(image) in (5, 6, 7, 8)
-        return (image.height, image.width) if turned else image.size
+        return (image.height, image.width) if _orientation(image) in (5, 6, 7, 8) else image.size
 
 
 def find_images(folder: FilePath, *, recursive: bool = False) -> list[Path]:
@@ -226,7 +226,8 @@ def _read(file: BinaryIO, name: str) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(ORIENTATION_TAG, 1))
+        exif = Image.Image.getexif(image)  # that of a PNG would decode it
+        return int(exif.get(ORIENTATION_TAG, 1))
     except Exception:
         return 1  # damaged EXIF says nothing; the pixels may still be whole
 

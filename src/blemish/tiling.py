@@ -56,6 +56,13 @@ class Grid:
         for top, left in self.corners:
             yield picture[top : top + self.tile, left : left + self.tile]
 
+    def join(self, tiles: np.ndarray) -> np.ndarray:
+        """The picture, uint8 [height, width, 3], that `cut` gave these tiles of, uint8 [tiles, S, S, 3]."""
+        picture = np.empty((self.height, self.width, 3), np.uint8)
+        for (top, left), tile in zip(self.corners, tiles, strict=True):
+            picture[top : top + self.tile, left : left + self.tile] = tile
+        return picture
+
     def add(self, whole: np.ndarray, number: int, tile_map: np.ndarray) -> None:
         """Add the weighted map of one tile to the map of the picture, which all tiles together complete.
 

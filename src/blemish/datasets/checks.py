@@ -27,7 +27,7 @@ def check_dataset(dataset: Dataset, source: str) -> None:
             raise DatasetError(f"{sample.path} is defective but meant for training; move it to the test set.")
     check_disjoint((dataset.train, "the training set"), (dataset.test, "the test set"))
     for sample in dataset.test:
-        _check_mask(sample)
+        check_mask(sample)
 
 
 def check_trainable(dataset: Dataset) -> None:
@@ -59,7 +59,13 @@ def check_disjoint(first: tuple[list[Sample], str], second: tuple[list[Sample], 
                 )
 
 
-def _check_mask(sample: Sample) -> None:
+def check_mask(sample: Sample) -> None:
+    """Refuse a mask that does not have its image's size; an image that cannot be read is passed over.
+
+    Raises:
+        DatasetError: with both sizes.
+        ImageError: the mask cannot be read.
+    """
     if sample.mask is None:
         return
     mask_size = image_size(sample.mask)

@@ -25,6 +25,7 @@ class Rows(NamedTuple):
         images: uint8 [R, S, S, 3].
         owners: int64 [R], which of the samples each row belongs to, ascending.
         samples: K, those that could be read.
+        sizes: height and width of each of the K framed images.
         digests: of each of the K framed images, see `blemish.images.frame_digest`.
         skipped: for each file left out its path and one sentence.
     """
@@ -32,12 +33,18 @@ class Rows(NamedTuple):
     images: np.ndarray
     owners: np.ndarray
     samples: list[Sample]
+    sizes: list[tuple[int, int]]
     digests: list[str]
     skipped: Skipped
 
     def of(self, samples: np.ndarray) -> np.ndarray:
         """The rows, int64 ascending, that belong to these of the K samples."""
         return np.flatnonzero(np.isin(self.owners, samples))
+
+    def picture(self, sample: int, frame: Frame) -> np.ndarray:
+        """One of the K framed images, uint8 [height, width, 3], put together from its rows."""
+        first, end = np.searchsorted(self.owners, [sample, sample + 1])
+        return Grid.of(*self.sizes[sample], frame).join(self.images[first:end])
 
 
 def load_rows(
@@ -62,6 +69,7 @@ def load_rows(
         DatasetError: all files had to be skipped.
     """
     total = len(samples)
+    sizes = [(0, 0)] * total
     digests = [""] * total
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         counts = list(pool.map(partial(_count_rows, frame=frame), samples))
@@ -73,10 +81,11 @@ def load_rows(
                 image = load_frame(samples[index].path, frame)
             except ImageError as error:
                 return error
-            grid = Grid.of(image.shape[0], image.shape[1], frame)
+            height, width, _ = image.shape
+            grid = Grid.of(height, width, frame)
             if len(grid) != counts[index]:
                 return ImageError(f"{samples[index].path} changed while it was read; start again.")
-            digests[index] = frame_digest(image)
+            sizes[index], digests[index] = (height, width), frame_digest(image)
             for row, tile in enumerate(grid.cut(image), start=ends[index] - counts[index]):
                 out[row] = tile
             return None
@@ -104,6 +113,7 @@ def load_rows(
         out[: len(owners)],
         owners,
         [samples[index] for index in kept],
+        [sizes[index] for index in kept],
         [digests[index] for index in kept],
         skipped,
     )
