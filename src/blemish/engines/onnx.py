@@ -1,4 +1,4 @@
-"""Runs an .onnx model with ONNX Runtime, in float32; needs no torch."""
+"""Runs an .onnx model with ONNX Runtime; needs no torch."""
 
 from pathlib import Path
 
