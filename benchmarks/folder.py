@@ -6,7 +6,7 @@ Draws the images (512 x 512). Turns are taken by decoding alone; each model file
 images; `blemish predict --csv` with it (its Python function); a loop as one writes it with PyTorch (Pillow,
 torchvision's transforms, batches of 16) around the network of the .safetensors file; and anomalib's STFPM
 at the same image size, by `Engine.predict` without pictures (its default is batches of 1) and by
-OpenVINOInferencer file by file. Our .onnx files run with all cores for the engine, and with one. Prints a
+OpenVINOInferencer file by file. Our exported files run with all cores for the engine, and with one. Prints a
 Markdown table; "of the engine" is against the line above it, "of the cores" against what their CPU seconds
 for decoding and for the engine allow, "times" against anomalib's default.
 """
@@ -33,7 +33,6 @@ from blemish.scoring import score_images
 
 DECODING = "blemish, decoding alone"
 FIRST = "anomalib STFPM, Engine.predict, batches of 1"
-THREADS = {".safetensors": (None,), ".onnx": (None, 1)}  # of the engine; PyTorch's are the whole process's
 
 
 def decode(paths: list[str], frame: Frame) -> list[np.ndarray]:
@@ -55,6 +54,11 @@ def plain_loop(network: torch.nn.Module, paths: list[str], frame: Frame) -> list
     return scores
 
 
+def engine_threads(file: Path) -> tuple[int | None, ...]:
+    """How many threads an engine is tried with; PyTorch's are the whole process's."""
+    return (None,) if file.suffix == ".safetensors" else (None, 1)
+
+
 def ours(models: list[Path], paths: list[str], folder: Path) -> dict[str, Contender]:
     """Contenders by name; a bare engine's name ends in "engine alone"."""
 
@@ -62,7 +66,7 @@ def ours(models: list[Path], paths: list[str], folder: Path) -> dict[str, Conten
         return lambda: (work(), None)[1]
 
     found: dict[str, Contender] = {}
-    for model, threads in [(file, threads) for file in models for threads in THREADS[file.suffix]]:
+    for model, threads in [(file, threads) for file in models for threads in engine_threads(file)]:
         detector = Detector.load(model, threads=threads)
         frame, name = detector.frame, f"{model.name} with {detector.engine.name}"
         name += f", {threads} thread" if threads else ""
@@ -82,7 +86,7 @@ def ours(models: list[Path], paths: list[str], folder: Path) -> dict[str, Conten
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help=".safetensors and .onnx files")
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="model files, exported or not")
     parser.add_argument("--images", type=int, default=96)
     parser.add_argument("--repeats", type=int, default=2)
     arguments = parser.parse_args()

@@ -5,19 +5,21 @@
     python benchmarks/learning_curve.py mvtec/screw ... --preset paper --fast --every 5
 
 Prints a Markdown table: epochs, minutes of processor time of the training alone, and accuracy in percent of
-the weights as they then are. The last line is of the weights that training keeps: those of the epoch with the
-least loss on held-out good images. Test images choose nothing.
+the weights as they then are, after the statistics by which maps are standardised. The last line is of the
+weights that training keeps: those of the epoch with the least loss on held-out good images. Test images
+choose nothing.
 """
 
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from blemish.batches import split_indices
+from blemish.batches import IN_ORDER, count_batches, split_indices
 from blemish.config import RunConfig, build_config
 from blemish.datasets import Dataset, read_dataset
 from blemish.datasets.loading import load_frames
@@ -27,6 +29,12 @@ from blemish.models.base import images_to_tensor
 from blemish.models.gtrans.model import GTrans
 from blemish.models.weights import find_weights, read_weights
 from blemish.training import train
+
+
+def in_order(images: np.ndarray) -> Iterator[torch.Tensor]:
+    """All images, uint8 [B, 3, S, S]."""
+    for start in range(0, len(images), IN_ORDER):
+        yield images_to_tensor(images[start : start + IN_ORDER])
 
 
 class TestImages:
@@ -45,10 +53,7 @@ class TestImages:
     def measure(self, model: GTrans) -> str:
         """Image AUROC, pixel AUROC and AUPRO in percent, as cells of a table."""
         model.eval()
-        parts = [
-            model(images_to_tensor(self.images[start : start + 16]))
-            for start in range(0, len(self.images), 16)
-        ]
+        parts = [model(images) for images in in_order(self.images)]
         model.train()
         scores = torch.cat([score for score, _ in parts]).numpy()
         maps = torch.cat([anomaly_map for _, anomaly_map in parts]).numpy()
@@ -60,9 +65,10 @@ class TestImages:
 class Watched(GTrans):
     """A model that looks at test images in the course of its training, without learning from them."""
 
-    def watch(self, test: TestImages, epoch: int, every: int) -> None:
-        """Print a line of the table after each `every` epochs of `epoch` steps."""
-        self.test, self.epoch, self.every = test, epoch, every
+    def watch(self, test: TestImages, learned: np.ndarray, batch_size: int, every: int) -> None:
+        """Print a line of the table after each `every` epochs over the images `learned`."""
+        self.test, self.learned, self.every = test, learned, every
+        self.epoch = count_batches(len(learned), batch_size, self.least_batch)
         self.steps, self.looking, self.started = 0, 0.0, time.process_time()
 
     def minutes(self) -> float:
@@ -74,6 +80,8 @@ class Watched(GTrans):
         epochs, left = divmod(self.steps, self.epoch)
         if not left and epochs % self.every == 0:
             minutes, before = self.minutes(), time.process_time()
+            self.eval()
+            self.after_training(in_order(self.learned))
             print(f"| {epochs} | {minutes:.1f} | {self.test.measure(self)} |", flush=True)
             self.looking += time.process_time() - before
         return ""
@@ -105,7 +113,7 @@ def main() -> None:
     model.load_teacher(read_weights(find_weights(config.model.backbone, arguments.weights)))
     test = TestImages(data, config)
     print("| Epochs | Minutes | Image AUROC | Pixel AUROC | AUPRO |\n|---|---|---|---|---|", flush=True)
-    model.watch(test, -(-len(learn) // config.training.batch_size), arguments.every)
+    model.watch(test, images[learn], config.training.batch_size, arguments.every)
     with tempfile.TemporaryDirectory() as folder:
         summary = train(
             model,

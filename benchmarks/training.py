@@ -12,20 +12,30 @@ over what matrix products of 1024 x 1024 in bfloat16 reach in the same turns.
 
 import argparse
 import copy
-import math
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from peers import Peer
-from timing import Measured, Turn, alternate, gigaflops, machine, markdown, number, spread
+from timing import (
+    Contender,
+    Measured,
+    Turn,
+    alternate,
+    gigaflops,
+    machine,
+    markdown,
+    number,
+    spread,
+    take_turn,
+)
 from torch import Tensor
 
 from blemish.batches import Batches
@@ -50,17 +60,10 @@ LOOPS = {
 }
 
 
-def plain_loss(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> Tensor:
-    """Eq. 14 as it is written."""
-    return torch.stack([distance(g, m).mean(dim=(1, 2)) for g, m in zip(teacher, student, strict=True)]).sum(
-        dim=0
-    )
-
-
 def loop(
     model: GTrans, images: np.ndarray, batch: int, channels_last: bool, bf16: bool, cached: bool, fused: bool
 ) -> Callable[[], None]:
-    """One step of an ordinary training loop."""
+    """One step of an ordinary training loop, with eq. 13 as it is written."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     model = copy.deepcopy(model).to(memory_format=layout).train()
     parameters = model.parameter_groups()["student"]
@@ -76,10 +79,8 @@ def loop(
     kept = ask_teacher() if cached else None
 
     def step() -> None:
-        ours, gtrans._loss = gtrans._loss, plain_loss
-        with autocast():
+        with autocast(), patch.object(gtrans, "rough_distance", distance):
             (made,) = model.training_steps(Batch(rows, kept or ask_teacher()))
-        gtrans._loss = ours
         optimiser.zero_grad()
         made.loss.backward()
         optimiser.step()
@@ -118,14 +119,12 @@ def multiply() -> Callable[[], None]:
     return products
 
 
-def warm(step: Callable[[], None]) -> Callable[[], Turn]:
-    """Turns of a step, each after an untimed one that finds its memory in disorder."""
+def warm(work: Contender) -> Contender:
+    """Turns of a piece of work, each after an untimed one that finds its memory in disorder."""
 
     def turn() -> Turn:
-        step()
-        cpu, wall = time.process_time(), time.perf_counter()
-        step()
-        return Turn(time.process_time() - cpu, time.perf_counter() - wall, math.nan, math.nan)
+        work()
+        return take_turn(work)
 
     return turn
 
@@ -154,7 +153,7 @@ def measure(backbone: str, batch: int, preset: str, repeats: int, peers: bool) -
                     images=str(folder / "images.npy"),
                     threads=torch.get_num_threads(),
                 )
-                contenders[f"anomalib, {name}"] = peer.turns("train", batch=batch)
+                contenders[f"anomalib, {name}"] = warm(peer.turns("train", batch=batch))
         found = alternate(contenders, repeats)
     peak = PRODUCTS * 2 * SIDE**3 / 1e9 / min(found.pop(PEAK).cpu)
     plain = found["plain loop"].cpu_seconds

@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 from torch import Tensor
 
-from blemish.models.gtrans.anomaly_map import AnomalyMap, combine, distance, level_weight
+from blemish.models.gtrans.anomaly_map import AnomalyMap, combine, distance, level_weight, rough_distance
 from blemish.models.gtrans.config import Combination, GTransConfig
 from blemish.models.smoothing import gaussian_matrix
 
@@ -33,6 +33,23 @@ def test_distance_is_one_minus_cosine() -> None:
     teacher, student = torch.randn(2, 6, 5, 5), torch.randn(2, 6, 5, 5)
     cosine = torch.nn.functional.cosine_similarity(teacher, student, dim=1)
     torch.testing.assert_close(distance(teacher, student), 1 - cosine, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("apart", [1.0, 0.1, 1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
+def test_the_rough_distance_and_its_gradients_are_off_by_rounding_only(apart: float, scale: float) -> None:
+    torch.manual_seed(0)
+    teacher = torch.randn(2, 32, 6, 6)
+    student = scale * (teacher + apart * torch.randn_like(teacher))
+    exact, rough = student.double().requires_grad_(), student.clone().requires_grad_()
+    literal = 1 - torch.nn.functional.cosine_similarity(teacher.double(), exact, dim=1)
+    computed = rough_distance(teacher, rough)
+    assert (computed - literal).abs().max() < 1e-6
+    assert (distance(teacher, student) - literal).abs().max() < 1e-6
+    literal.sum().backward()
+    computed.sum().backward()
+    assert exact.grad is not None and rough.grad is not None
+    assert (rough.grad - exact.grad).norm() < 0.01 * exact.grad.norm()
 
 
 def test_weights_are_eq_16_to_18_of_each_image() -> None:

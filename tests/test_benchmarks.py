@@ -3,9 +3,12 @@
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from helpers import SIZE, small_config, textures
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -22,7 +25,13 @@ def benchmark():
             del sys.modules[name]  # names such as "timing" are nobody else's business
 
 
-@pytest.mark.parametrize("script", ["timing", "peers", "startup", "metrics", "folder", "inference"])
+SCRIPTS = [
+    *("timing", "peers", "startup", "metrics", "folder", "inference"),
+    *("training", "learning_curve", "stream"),
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_the_scripts_can_be_imported(benchmark, script):
     assert benchmark(script).__doc__
 
@@ -52,6 +61,26 @@ def test_a_turn_tells_the_memory_it_adds(benchmark):
     small = timing.take_turn(lambda: None, memory=True)
     assert 50 < large.extra_mb < 80
     assert small.extra_mb < 20
+
+
+def test_every_model_file_but_pytorchs_runs_with_one_thread_too(benchmark):
+    threads = benchmark("folder").engine_threads
+    assert [threads(Path(f"parts{end}")) for end in (".safetensors", ".onnx", ".xml")] == [
+        (None,),
+        (None, 1),
+        (None, 1),
+    ]
+
+
+def test_each_line_of_a_learning_curve_has_its_statistics(benchmark, capsys):
+    model = benchmark("learning_curve").Watched(small_config(model__standardise=True).model, SIZE)
+    spread = model.anomaly_map.standardise.spread
+    test = SimpleNamespace(measure=lambda model: f"{spread.mean() != 1}")
+    model.watch(test, textures(9), batch_size=4, every=2)
+    for _ in range(6):  # two epochs of batches of 4, 4 and 1
+        assert (spread == 1).all()
+        model.after_batch({})
+    assert capsys.readouterr().out == "| 2 | 0.0 | True |\n"
 
 
 def test_tables_are_markdown(benchmark):

@@ -51,9 +51,23 @@ def test_fast_changes_the_papers_training_and_leaves_its_model(tmp_path: Path) -
     assert config.training == fast.training.model_copy(update=given)
 
 
-def test_improved_learns_by_the_fast_schedule_unasked() -> None:
+def test_a_presets_fields_are_stronger_than_fast_and_leave_its_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    presets = {"slow": {"training": {"epochs": 90}}}
+    monkeypatch.setattr(GTransConfig, "presets", presets)
+    expected = TrainingConfig.model_validate(GTransConfig.fast | {"epochs": 90})
+    assert build_config(preset="slow", fast=True).training == expected
+    assert presets == {"slow": {"training": {"epochs": 90}}}
+
+
+def test_improved_learns_by_the_fast_schedule_unasked_and_refuses_fast() -> None:
     improved = build_config(preset="improved")
-    assert improved == build_config(preset="improved", fast=True)
+    for asked in ({}, {"preset": "improved"}):
+        with pytest.raises(
+            ConfigError, match="preset improved has a schedule of its own; leave out --fast, or"
+        ):
+            build_config(fast=True, **asked)
     shared = build_config(preset="paper", fast=True).training.model_copy(
         update={"epochs": improved.training.epochs}
     )

@@ -182,6 +182,15 @@ def test_the_loss_is_eq_14_per_image_and_its_mean_is_minimised() -> None:
     torch.testing.assert_close(loss_of(model, batch).detach(), literal.mean(), rtol=1e-4, atol=1e-5)
 
 
+def test_validation_measures_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make()
+    batch = make_batch(model)
+    student = list(batch.frozen)
+    monkeypatch.setattr(model, "student_features", lambda images, teacher: student)
+    assert torch.equal(model.validation_loss(batch), torch.zeros(4))
+    assert loss_of(model, batch).abs() < 1e-5
+
+
 def test_scores_do_not_depend_on_batch_size_or_order() -> None:
     model = make().eval()
     images = images_to_tensor(textures(5))
@@ -258,7 +267,7 @@ def test_the_named_share_of_images_is_damaged(monkeypatch: pytest.MonkeyPatch) -
     model = make(damage=0.25)
     batch = Batch(torch.full((400, 3, 8, 8), 9, dtype=torch.uint8), ())
     monkeypatch.setattr("blemish.models.gtrans.model.damage", lambda images: images * 0)
-    monkeypatch.setattr("blemish.models.gtrans.model._loss", lambda teacher, student: student)
+    monkeypatch.setattr("blemish.models.gtrans.model._loss", lambda teacher, student, measure: student)
     monkeypatch.setattr(model.trans, "normalise", lambda images: images)
     monkeypatch.setattr(model.agn, "forward", lambda images: [])
     monkeypatch.setattr(model, "student_features", lambda images, teacher: (images == 0).float())

@@ -57,8 +57,8 @@ def fit(
         method: name of the model to fit; this and what follows are stronger than `assignments`.
         preset: a named set of values of the method's configuration, such as gtrans's "paper"; weaker than
             `config` and `assignments`.
-        fast: train by the method's fast schedule, unless the preset has one of its own; weaker than `config`
-            and `assignments`.
+        fast: train by the method's fast schedule; weaker than the preset's fields, than `config` and than
+            `assignments`.
         backbone: an alias such as "resnet34" or a timm model name.
         epochs: passes over the images.
         seed: of everything random.

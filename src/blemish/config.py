@@ -101,11 +101,12 @@ def build_config(
     Args:
         file: a TOML file with the fields of `RunConfig`, or None.
         assignments: "section.field=value" texts, values as in TOML; a bare word is a string.
-        fast: train by the method's fast schedule, unless the preset has one of its own.
+        fast: train by the method's fast schedule; fields of the preset are stronger.
         fields: dotted field names (with "__" for ".") and values; None stands for not given.
 
     Raises:
-        ConfigError: unreadable file, unknown field or method, a value out of range, or no fast schedule.
+        ConfigError: unreadable file, unknown field or method, a value out of range, no fast schedule, or a
+            preset with a schedule of its own.
     """
     values = _read_toml(Path(file)) if file else {}
     for assignment in assignments:
@@ -141,8 +142,15 @@ def _apply_preset(values: dict[str, Any], name: str, method: type[ModelConfig], 
         )
     if fast and not method.fast:
         raise ConfigError(f"{name} has no fast schedule; leave out --fast.")
-    defaults = {"training": method.fast} if fast else {}
-    for section, fields in (defaults | method.presets.get(preset, {})).items():
+    sections = method.presets.get(preset, {})
+    if fast:
+        training = sections.get("training", {})
+        if method.fast.keys() <= training.keys():
+            raise ConfigError(
+                f"The preset {preset} has a schedule of its own; leave out --fast, or take --preset paper."
+            )
+        sections = sections | {"training": method.fast | training}
+    for section, fields in sections.items():
         given = values.setdefault(section, {})
         if isinstance(given, dict):
             values[section] = fields | given

@@ -1,13 +1,13 @@
 """Room for the frozen network's features of all images: in memory, else in nameless files."""
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from blemish.nameless import nameless_array
 
 SPARE_DISK = 0.1  # share of the disk that is left free
 
@@ -35,15 +35,13 @@ def make_room(
     if needed <= memory:
         buffers = [torch.empty(size, dtype=torch.uint8) for size in sizes]
     elif folder is not None and needed * processes <= _room_on_disk(folder):
-        buffers = [_mapped(size, folder) for size in sizes]
+        try:
+            buffers = [torch.from_numpy(nameless_array((size,), folder)) for size in sizes]
+        except OSError:  # such as a quota, or another process that was quicker
+            return None
     else:
         return None
     return [_laid_out(buffer, f, count) for buffer, f in zip(buffers, features, strict=True)]
-
-
-def _mapped(size: int, folder: Path) -> Tensor:
-    with tempfile.TemporaryFile(dir=folder) as file:
-        return torch.from_numpy(np.memmap(file, np.uint8, "w+", shape=(size,)))
 
 
 def _laid_out(buffer: Tensor, like: Tensor, count: int) -> Tensor:

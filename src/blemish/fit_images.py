@@ -2,7 +2,6 @@
 
 import math
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -18,6 +17,7 @@ from blemish.errors import BlemishError
 from blemish.frame import MIN_SIDE, visible_share
 from blemish.images import image_size
 from blemish.models.config import ModelConfig
+from blemish.nameless import nameless_array
 from blemish.progress import progress_bar
 
 MOSTLY_VISIBLE = 0.7  # the paper's 224 of 256 pixels leave 77 % of a square image
@@ -102,5 +102,10 @@ def _image_store(shape: tuple[int, ...], budget: float, folder: Path) -> np.ndar
             f"The decoded images need {needed / 1e9:.1f} GB in {folder}, which has {free / 1e9:.1f} GB free; "
             "make room, or raise training.cache_gigabytes if there is memory for them."
         )
-    with tempfile.TemporaryFile(dir=folder) as file:
-        return np.memmap(file, np.uint8, "w+", shape=shape)
+    try:
+        return nameless_array(shape, folder)
+    except OSError as error:
+        raise BlemishError(
+            f"The decoded images need {needed / 1e9:.1f} GB in {folder}: {error.strerror}; "
+            "make room, or raise training.cache_gigabytes if there is memory for them."
+        ) from None

@@ -48,7 +48,7 @@ def fit(
         bool,
         typer.Option(
             "--fast",
-            help="With --preset paper: small batches and 40 epochs. (improved learns like that unasked.)",
+            help="With --preset paper only: small batches and 40 epochs. (improved learns so unasked.)",
         ),
     ] = False,
     backbone: Annotated[

@@ -22,6 +22,18 @@ def distance(teacher: Tensor, student: Tensor) -> Tensor:
     return 0.5 * (teacher - student).square().sum(dim=1)
 
 
+def rough_distance(teacher: Tensor, student: Tensor) -> Tensor:
+    """`distance` multiplied out, for training steps: half as much to compute and differentiate.
+
+    Off by up to 4e-7 whatever the distance, so by more than a percent of distances below 4e-5, and
+    slightly negative for some of the smallest. The gradients hold to a percent even there.
+    """
+    g, m = teacher.float(), student.float()
+    gg, mm, gm = (g * g).sum(dim=1), (m * m).sum(dim=1), (g * m).sum(dim=1)
+    g_scale, m_scale = (square.clamp(min=EPS**2).rsqrt() for square in (gg, mm))
+    return 0.5 * (gg * g_scale**2 + mm * m_scale**2) - gm * g_scale * m_scale
+
+
 def level_weight(teacher: Tensor, student: Tensor, mode: str, lambda_: float) -> Tensor:
     """alpha of one level (eqs. 16-18), [B, c, h, w] twice to float32 [B].
 

@@ -1,6 +1,6 @@
 """GTrans: AGN guides Trans; anomalies are where the two disagree."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from blemish.models.backbones import create_backbone
 from blemish.models.base import Batch, Step, TrainedModel
 from blemish.models.gtrans.agn import AGN
-from blemish.models.gtrans.anomaly_map import EPS, AnomalyMap
+from blemish.models.gtrans.anomaly_map import AnomalyMap, distance, rough_distance
 from blemish.models.gtrans.config import GTransConfig
 from blemish.models.gtrans.damage import damage
 from blemish.models.gtrans.mapper import Mapper
@@ -22,18 +22,12 @@ def _flatten(features: Tensor) -> Tensor:
     return features.flatten(2).transpose(1, 2)
 
 
-def _loss(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> Tensor:
+def _loss(
+    teacher: Sequence[Tensor], student: Sequence[Tensor], measure: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
     """Eq. 14: the mean distance over positions, summed over levels; float32 [B]."""
-    losses = [_distance(g, m).mean(dim=(1, 2)) for g, m in zip(teacher, student, strict=True)]
+    losses = [measure(g, m).mean(dim=(1, 2)) for g, m in zip(teacher, student, strict=True)]
     return torch.stack(losses).sum(dim=0)
-
-
-def _distance(teacher: Tensor, student: Tensor) -> Tensor:
-    """`distance` multiplied out: half as much to compute and differentiate, less exact where it is tiny."""
-    g, m = teacher.float(), student.float()
-    gg, mm, gm = (g * g).sum(dim=1), (m * m).sum(dim=1), (g * m).sum(dim=1)
-    g_scale, m_scale = (square.clamp(min=EPS**2).rsqrt() for square in (gg, mm))
-    return 0.5 * (gg * g_scale**2 + mm * m_scale**2) - gm * g_scale * m_scale
 
 
 class GTrans(TrainedModel):
@@ -104,7 +98,7 @@ class GTrans(TrainedModel):
     def validation_loss(self, batch: Batch) -> Tensor:
         """Eq. 14: the mean distance over positions, summed over levels; float32 [B]."""
         student = self.student_features(self.trans.normalise(batch.images), list(batch.frozen))
-        return _loss(batch.frozen, student)
+        return _loss(batch.frozen, student, distance)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Everything but AGN."""
@@ -115,18 +109,16 @@ class GTrans(TrainedModel):
 
         Of a damaged image, student and tokens see the damage; F_G in the loss is the good image's.
         """
-        if not self.config.damage:
-            yield Step("student", self.validation_loss(batch).mean())
-            return
-        images = batch.images.float()
-        chosen = torch.rand(len(images), 1, 1, 1) < self.config.damage
-        seen = torch.where(chosen.to(images.device), damage(images), images)
-        guides = list(batch.frozen)
-        if self.config.tfm == "encoder-decoder":  # the only one that looks at them
-            with torch.no_grad():
-                guides = self.agn(self.trans.normalise(seen))
+        seen, guides = batch.images, list(batch.frozen)
+        if self.config.damage:
+            images = batch.images.float()
+            chosen = torch.rand(len(images), 1, 1, 1) < self.config.damage
+            seen = torch.where(chosen.to(images.device), damage(images), images)
+            if self.config.tfm == "encoder-decoder":  # the only one that looks at them
+                with torch.no_grad():
+                    guides = self.agn(self.trans.normalise(seen))
         student = self.student_features(self.trans.normalise(seen), guides)
-        yield Step("student", _loss(batch.frozen, student).mean())
+        yield Step("student", _loss(batch.frozen, student, rough_distance).mean())
 
     @torch.no_grad()
     def after_training(self, learned: Iterable[Tensor]) -> None:
