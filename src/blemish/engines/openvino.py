@@ -1,4 +1,4 @@
-"""Runs an .onnx model or an OpenVINO pair (.xml and .bin) with OpenVINO, never in bfloat16; needs no torch."""
+"""Runs an .onnx model or an OpenVINO pair (.xml and .bin) with OpenVINO, never in bfloat16; without torch."""
 
 from pathlib import Path
 from typing import Any
