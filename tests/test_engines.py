@@ -353,3 +353,21 @@ def test_the_command_line_refuses_in_one_sentence(model: Path) -> None:
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("blemish: The engine torch runs .safetensors files")
     assert result.stderr.count("\n") == 1
+
+
+@needs_openvino
+def test_ctrl_c_is_survived_after_a_detector_is_gone(model: Path, tmp_path: Path) -> None:
+    [image] = texture_files(tmp_path, 1)
+    code = (
+        "import signal, threading, blemish\n"
+        f"detector = blemish.load({str(model.with_suffix('.onnx'))!r}, engine='openvino')\n"
+        f"list(detector.predict_many([{str(image)!r}]))\n"
+        "held = [detector]\n"
+        "del detector\n"
+        "other = threading.Thread(target=held.clear)\n"
+        "other.start(), other.join()\n"
+        "try: signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt: print('stopped')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stdout) == (0, "stopped\n"), result.stderr

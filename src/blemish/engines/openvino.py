@@ -1,5 +1,6 @@
 """Runs an .onnx model or an OpenVINO pair (.xml and .bin) with OpenVINO, never in bfloat16; without torch."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,16 @@ from blemish.errors import ConfigError, ModelFileError
 from blemish.modelfile import KEY, Metadata, check_path, check_weights, parse_metadata, read_metadata
 
 DEVICES = {"auto": "CPU", "cpu": "CPU", "gpu": "GPU"}
+
+
+@cache
+def the_core() -> openvino.Core:
+    """One for the process, which never ends.
+
+    OpenVINO gives the main thread a stack for signals and frees it with the last model, perhaps from another
+    thread: the next Ctrl-C would crash.
+    """
+    return openvino.Core()
 
 
 class OpenVinoEngine:
@@ -39,7 +50,7 @@ class OpenVinoEngine:
         """
         check_path(path)
         check_device(cls.name, device, DEVICES)
-        core, target = openvino.Core(), DEVICES[device]
+        core, target = the_core(), DEVICES[device]
         if threads is not None and target != "CPU":
             raise ConfigError(f"--threads are of the CPU and --device is {device}; leave out one of them.")
         if target not in core.available_devices:
