@@ -366,6 +366,7 @@ def test_ctrl_c_is_survived_after_a_detector_is_gone(model: Path, tmp_path: Path
         "del detector\n"
         "other = threading.Thread(target=held.clear)\n"
         "other.start(), other.join()\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell ignores it
         "try: signal.raise_signal(signal.SIGINT)\n"
         "except KeyboardInterrupt: print('stopped')"
     )

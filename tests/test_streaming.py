@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -356,7 +357,10 @@ def running(model: Path) -> Iterator[subprocess.Popen[str]]:
     """`blemish predict MODEL -`, whose list of paths stays open."""
     command = [sys.executable, "-m", "blemish", "predict", str(model), "-"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a background shell ignores it
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed
+    ) as process:
         yield process
         process.kill()
 
