@@ -33,7 +33,7 @@ class FakeDetector:
     def __init__(self, rate: float = 0.1) -> None:
         self.calibration = Calibration(np.linspace(0, 2, 99), rate)
 
-    def predict_many(self, paths: Iterable[Path]) -> Iterator[Result]:
+    def predict_many(self, paths: Iterable[Path], *, consecutive: bool) -> Iterator[Result]:
         for path in paths:
             yield self.predict(str(path))
 

@@ -49,7 +49,9 @@ class FakeDetector:
             "versions": {"numpy": "2.0"},
         }
 
-    def predict_many(self, paths: Iterable[Path | str], *, explain: bool = False) -> Iterator[Result]:
+    def predict_many(
+        self, paths: Iterable[Path | str], *, explain: bool = False, consecutive: bool = False
+    ) -> Iterator[Result]:
         for path in map(str, paths):
             if path not in self.scores:
                 yield Result(path, error=f"{path} is damaged.")

@@ -144,7 +144,12 @@ class Detector:
         return self._result(path, framed, *scored)
 
     def predict_many(
-        self, paths: Iterable[str | Path], *, batch_size: int | None = None, explain: bool = False
+        self,
+        paths: Iterable[str | Path],
+        *,
+        batch_size: int | None = None,
+        explain: bool = False,
+        consecutive: bool = False,
     ) -> Generator[Result, None, None]:
         """Judge many files. Threads decode and score ahead of the caller; memory stays constant.
 
@@ -156,6 +161,7 @@ class Detector:
             paths: image files; taken in another thread, as they are needed.
             batch_size: images scored at once at most; None takes the detector's own.
             explain: also give reconstructions and Grad-CAM maps, where there are any (`can_explain`).
+            consecutive: batches are always consecutive paths: the same ones give the same last digits.
 
         Yields:
             One result per path, in order. A file that cannot be used gives a result with `error`.
@@ -182,7 +188,7 @@ class Detector:
             score,
             1 if self.frame.tile else batch_size,  # one large picture fills batches by itself
             threads=min(TILED_THREADS, os.cpu_count() or 1) if self.frame.tile else None,
-            consecutive=self.consecutive,
+            consecutive=consecutive or self.consecutive,
         )
         with closing(items):
             for path, image, scored in items:

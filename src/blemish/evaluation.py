@@ -125,7 +125,7 @@ def evaluate(
     fitted = set(detector.metadata.get("data", {}).get("frames", ()))
     known = 0
     start = time.perf_counter()
-    results = detector.predict_many([sample.path for sample in samples])
+    results = detector.predict_many([sample.path for sample in samples], consecutive=True)
     for done, (sample, mask, result) in enumerate(zip(samples, masks, results, strict=True), start=1):
         if result.error:
             unreadable.append({"path": str(sample.path), "error": result.error})

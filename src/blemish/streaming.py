@@ -64,8 +64,8 @@ def stream(
         score: gives one tuple for each of at most `batch_size` images.
         batch_size: images scored at once at most.
         threads: that load; None is one per core.
-        consecutive: a batch is always the next `batch_size` paths, without their bad images, loaded by one
-            thread: slower, for scores that depend on what else is in the batch.
+        consecutive: a batch is always the next `batch_size` paths, without their bad images, so that the same
+            paths give the same scores to the last digit; a slow file then holds up the scoring too.
 
     Yields:
         One item per path, in order.
@@ -73,7 +73,7 @@ def stream(
     Raises:
         Exception: what `paths`, `score` or `load` raised, other than an ImageError of `load`.
     """
-    threads = 1 if consecutive else threads or os.cpu_count() or 1
+    threads = threads or os.cpu_count() or 1
     belt = _Belt(load, score, batch_size, consecutive, threads, room=3 * batch_size + threads)
     belt.start(paths)
     atexit.register(belt.end)  # a daemon thread that is killed inside an engine takes the process with it
@@ -96,6 +96,8 @@ class _Belt:
         self.room = Semaphore(room - 1)  # for images after the one that may come in at once
         self.loaded: SimpleQueue[tuple[int, Streamed] | _End] = SimpleQueue()
         self.scored: SimpleQueue[tuple[int, Streamed] | _End] = SimpleQueue()
+        self.early: dict[int, Streamed] = {}  # loaded before its turn, where turns are kept
+        self.turn = 0
         self.stopped = False
 
     def start(self, paths: Iterable[FilePath]) -> None:
@@ -152,13 +154,23 @@ class _Belt:
         batch: list[tuple[int, Streamed]] = []
         while len(batch) < self.batch_size:
             try:
-                item = self.loaded.get(block=self.consecutive or not batch)
+                item = self._in_turn() if self.consecutive else self.loaded.get(block=not batch)
             except Empty:
                 break
             if isinstance(item, _End):
                 return batch, item
             batch.append(item)
         return batch, None
+
+    def _in_turn(self) -> tuple[int, Streamed] | _End:
+        """The next path's, once it is loaded; the end comes behind everything that is."""
+        while self.turn not in self.early:
+            item = self.loaded.get()
+            if isinstance(item, _End):
+                return item
+            self.early[item[0]] = item[1]
+        self.turn += 1
+        return self.turn - 1, self.early.pop(self.turn - 1)
 
     def in_order(self) -> Iterator[Streamed]:
         """What is scored, in the order of the paths."""

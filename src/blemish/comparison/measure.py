@@ -30,8 +30,9 @@ class _Watched:
         self.maps: list[np.ndarray] = []
         self.masks: list[np.ndarray] = []
 
-    def predict_many(self, paths: Iterable[str | Path]) -> Iterator[Result]:
-        for sample, result in zip(self.samples, self.detector.predict_many(paths), strict=True):
+    def predict_many(self, paths: Iterable[str | Path], *, consecutive: bool) -> Iterator[Result]:
+        results = self.detector.predict_many(paths, consecutive=consecutive)
+        for sample, result in zip(self.samples, results, strict=True):
             if result.anomaly_map is not None and (sample.mask or not sample.label):
                 self._keep(sample, result.anomaly_map)
             yield result
