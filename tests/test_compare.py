@@ -17,7 +17,7 @@ import blemish
 from blemish.comparison import Comparison, compare
 from blemish.comparison.data import divide, draw_synthetic
 from blemish.comparison.entries import make_entries
-from blemish.comparison.process import fit_apart
+from blemish.comparison.runs import fit_apart
 from blemish.comparison.runs import claim_synthetic
 from blemish.comparison.speed import scoring_speed
 from blemish.comparison.text import duration, summary
@@ -303,9 +303,9 @@ class TestProcess:
 
     def test_what_a_library_prints_is_no_answer(self) -> None:
         code = (
-            "import os; from blemish.comparison import child\n"
-            "child._fit = lambda job, answers: {'written': os.write(1, b'noise')}\n"
-            "child.main()"
+            "import os, sys; from blemish import apart\n"
+            "apart.noise = lambda job, say: {'written': os.write(1, b'noise')}\n"
+            "sys.argv = ['', 'blemish.apart:noise']; apart.main()"
         )
         running = subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -319,7 +319,7 @@ class TestProcess:
         running.wait()
 
     def test_a_process_that_dies_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("blemish.comparison.process.sys.executable", shutil.which("false"))
+        monkeypatch.setattr("blemish.apart.sys.executable", shutil.which("false"))
         with pytest.raises(BlemishError, match="ended without a result"):
             fit_apart("padim", {"name": "incomplete"}, lambda message: None)
 

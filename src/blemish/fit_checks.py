@@ -6,6 +6,7 @@ from pathlib import Path
 
 from blemish.config import RunConfig
 from blemish.errors import BlemishError, ConfigError
+from blemish.models.config import ModelConfig
 from blemish.models.training_free_config import TrainingFreeConfig
 
 # the fields of `TrainingConfig` that mean something where nothing is trained
@@ -63,3 +64,16 @@ def check_tracker(tracker: str) -> None:
         raise ConfigError(
             f'{tracker} is not installed; pip install "blemish[trackers]" or set another tracker.'
         )
+
+
+def applies(assignment: str, method: type[ModelConfig]) -> bool:
+    """Whether a method has the field of the model, or trains if the assignment is about training.
+
+    Args:
+        assignment: "section.field" or "section.field=value".
+        method: the class of its configuration.
+    """
+    section, _, field = assignment.partition("=")[0].strip().partition(".")
+    if section == "model":
+        return field.partition(".")[0] in method.model_fields
+    return section != "training" or field in ONE_PASS or not issubclass(method, TrainingFreeConfig)

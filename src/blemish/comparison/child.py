@@ -1,38 +1,25 @@
-"""The process of its own in which a method is fitted, so that its peak memory is its own.
+"""What the process does in which a method is fitted, so that its peak memory is its own."""
 
-It reads one job as a line of JSON on standard input and answers in lines of JSON on standard output. It lives
-as long as its input stays open: when that closes, it stops as after Ctrl-C, with a checkpoint.
-"""
-
-import json
-import os
-import signal
-import sys
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from blemish.config import build_config
 from blemish.datasets import Dataset, Sample
-from blemish.errors import BlemishError, Interrupted
 
 
-def main() -> None:
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print, in C too, is no answer
-    job = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_stop_with_input, daemon=True).start()
-    try:
-        answer: dict[str, Any] = {"done": _fit(job, answers)}
-    except (Interrupted, KeyboardInterrupt):
-        answer = {"stopped": True}
-    except BlemishError as error:
-        answer = {"error": str(error)}
-    _answer(answers, answer)
+def fit(job: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+    """Fit one method.
 
+    Args:
+        job: "name" of the data, "train" (paths), "config" (for `blemish.config.build_config`), "weights",
+            "out", "resume" and "quiet".
+        say: called with each sentence that the user should read.
 
-def _fit(job: dict[str, Any], answers: TextIO) -> dict[str, Any]:
+    Returns:
+        "seconds" that fitting took and "peak_memory_mb" of the process (None where the system does not tell).
+    """
     import blemish.models.backbones  # the slow libraries, before the clock starts
     import blemish.training  # noqa: F401
     from blemish.fitting import fit_dataset
@@ -46,19 +33,6 @@ def _fit(job: dict[str, Any], answers: TextIO) -> dict[str, Any]:
         weights=job["weights"],
         resume=job["resume"],
         quiet=job["quiet"],
-        say=lambda message: _answer(answers, {"say": message}),
+        say=say,
     )
     return {"seconds": time.perf_counter() - start, "peak_memory_mb": peak_memory_mb()}
-
-
-def _answer(answers: TextIO, values: dict[str, Any]) -> None:
-    print(json.dumps(values), file=answers, flush=True)
-
-
-def _stop_with_input() -> None:
-    os.read(0, 1)
-    os.kill(os.getpid(), signal.SIGINT)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,10 +7,8 @@ from typing import Any
 
 from blemish.config import RunConfig, build_config
 from blemish.errors import ConfigError
-from blemish.fit_checks import ONE_PASS
-from blemish.models.config import ModelConfig
+from blemish.fit_checks import applies
 from blemish.models.registry import config_class
-from blemish.models.training_free_config import TrainingFreeConfig
 from blemish.models.weights import RANDOM, find_weights
 
 DEFAULT_METHODS = ("gtrans", "patchcore", "padim", "spade")
@@ -84,21 +82,21 @@ def make_entries(
     given += [f"training.epochs={epochs}"] if epochs is not None else []
     given += ["model.backbone"] if weights else []
     for text in given:
-        if not any(_applies(text, one) for one in classes.values()):
+        if not any(applies(text, one) for one in classes.values()):
             field = text.partition("=")[0].strip()
             raise ConfigError(f"{field} concerns none of {', '.join(methods)}; leave it out.")
     entries: list[Entry] = []
     for label, one in classes.items():
         method, _, preset = label.partition(":")
         arguments: dict[str, Any] = {
-            "assignments": [text for text in assignments if _applies(text, one)],
+            "assignments": [text for text in assignments if applies(text, one)],
             "method": method,
             "preset": preset or None,
-            "model__backbone": backbone if _applies("model.backbone", one) else None,
-            "training__epochs": epochs if _applies("training.epochs", one) else None,
+            "model__backbone": backbone if applies("model.backbone", one) else None,
+            "training__epochs": epochs if applies("training.epochs", one) else None,
             "false_alarm_rate": false_alarm_rate,
         }
-        has_backbone = _applies("model.backbone", one)
+        has_backbone = applies("model.backbone", one)
         entry = Entry(label, arguments, str(weights) if weights and has_backbone else None)
         config = entry.config(0)
         for other in entries:
@@ -108,11 +106,3 @@ def make_entries(
             find_weights(config.model.backbone, weights)  # type: ignore[attr-defined]
         entries.append(entry)
     return entries
-
-
-def _applies(assignment: str, method: type[ModelConfig]) -> bool:
-    """Whether a method has the field of the model, or trains if the assignment is about training."""
-    section, _, field = assignment.partition("=")[0].strip().partition(".")
-    if section == "model":
-        return field.partition(".")[0] in method.model_fields
-    return section != "training" or field in ONE_PASS or not issubclass(method, TrainingFreeConfig)

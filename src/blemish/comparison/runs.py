@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blemish.apart import Apart
 from blemish.comparison.data import Parts
 from blemish.comparison.entries import Entry
 from blemish.comparison.measure import load_overlaps, measure, save_overlaps
 from blemish.comparison.overlap import Overlaps
-from blemish.comparison.process import fit_apart
 from blemish.comparison.record import digest, fingerprint, read_record, write_record
 from blemish.comparison.statistics import false_alarm_p
 from blemish.datasets import Sample
@@ -158,6 +158,25 @@ class Runner:
             if self.synthetic:
                 synthetic, _ = measure(detector, self.synthetic, name="synthetic", progress=progress)
         return measured, synthetic, curves
+
+
+def fit_apart(label: str, job: dict[str, Any], say: Say) -> dict[str, Any]:
+    """Fit in a process of its own and wait for it. Ctrl-C stops it after it has written a checkpoint.
+
+    Args:
+        label: of the method, for the messages.
+        job: for `blemish.comparison.child.fit`.
+        say: called with each sentence that the user should read.
+
+    Raises:
+        BlemishError: the method cannot be fitted.
+        KeyboardInterrupt: it was stopped.
+    """
+    call = Apart("blemish.comparison.child:fit", job)
+    try:
+        return call.wait(lambda message: say(f"{label}: {message}"))
+    except BlemishError as error:
+        raise BlemishError(f"{label} cannot be fitted: {error}") from None
 
 
 def check_unclaimed(entries: list[Entry], seeds: int, out: Path) -> None:
