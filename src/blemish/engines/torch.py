@@ -16,6 +16,7 @@ from blemish.errors import ConfigError, ModelFileError
 from blemish.modelfile import PROBES, Metadata, read_metadata
 from blemish.models.base import AnomalyModel, TrainingFreeModel, images_to_tensor
 from blemish.models.batchnorm import BatchNormAtTest, set_batchnorm_at_test
+from blemish.models.config import ModelConfig
 from blemish.models.registry import config_class, model_class
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -71,6 +72,24 @@ class TorchEngine:
                 f"The weights in {path} do not fit its description; fit or copy the model again."
             ) from error
         return cls(model, device), metadata
+
+    def rescored(self, fields: dict[str, Any]) -> "TorchEngine":
+        """The same weights under other values of the fields that concern scoring alone.
+
+        Args:
+            fields: values by name, of the configuration's `scoring_only`.
+
+        Raises:
+            ValueError: another field, or a value out of range.
+        """
+        config: ModelConfig = cast(Any, self.model).config
+        if not config.scoring_only >= fields.keys():
+            others = sorted(fields.keys() - config.scoring_only)
+            raise ValueError(f"{', '.join(others)} cannot be changed without learning again")
+        changed = type(config).model_validate(config.model_dump() | fields)
+        model = type(self.model)(changed, cast(Any, self.model).image_size)
+        model.load_state_dict(self.model.state_dict())
+        return TorchEngine(model, self.device.type)
 
     def set_batchnorm(self, at_test: str) -> int:
         """Choose the statistics that BatchNorm uses from now on: "eval", "instance" or "batch".

@@ -15,6 +15,7 @@ class ModelConfig(BaseModel):
         default_preset: the one that `blemish fit` takes unasked; "" for methods without presets.
         fast: the fields of "training" that `--fast` puts in place of the defaults; a preset's own stay. Empty
             for methods without such a schedule.
+        scoring_only: fields that change the maps made of what was learned, and nothing about what is learned.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -23,6 +24,7 @@ class ModelConfig(BaseModel):
     presets: ClassVar[dict[str, dict[str, dict[str, Any]]]] = {}
     default_preset: ClassVar[str] = ""
     fast: ClassVar[dict[str, Any]] = {}
+    scoring_only: ClassVar[frozenset[str]] = frozenset()
 
     def check_image_size(self, size: int) -> None:
         """Refuse frames that the network cannot take.

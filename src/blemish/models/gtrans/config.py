@@ -61,6 +61,9 @@ class GTransConfig(ModelConfig):
         },
     }
     default_preset: ClassVar[str] = "improved"
+    scoring_only: ClassVar[frozenset[str]] = frozenset(
+        ("alpha", "alpha_lambda", "combine", "sigma", "centre")
+    )
 
     backbone: str = "efficientnet_lite0"
     layers: tuple[int, ...] = (1, 2, 3)
