@@ -1,0 +1,1 @@
+"""The papers' tables, measured again: as data, by a runner on one machine or a cluster."""
