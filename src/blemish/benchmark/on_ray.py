@@ -1,0 +1,74 @@
+"""Jobs on a Ray cluster."""
+
+from collections.abc import Generator
+from typing import Any
+
+from blemish.benchmark.local import Outcome
+from blemish.errors import BlemishError
+
+RETRIES = 3  # of a job whose worker or machine is lost
+
+
+def run_on_ray(
+    jobs: list[dict[str, Any]], *, cpus: int, gpus: float | None
+) -> Generator[Outcome, None, None]:
+    """Run jobs on the cluster that this program is connected to (`blemish.cluster`).
+
+    A job whose worker is lost is done again elsewhere; it goes on from its checkpoint where the folder of its
+    files is there.
+
+    Args:
+        jobs: for `blemish.benchmark.job.run_job`.
+        cpus: cores that a job asks for.
+        gpus: GPUs that a job asks for, perhaps a part of one; None asks for one where the cluster has any.
+
+    Yields:
+        As jobs end, the number of the job and what `run_job` gave, or why it could not.
+
+    Raises:
+        BlemishError: no machine of the cluster has what a job asks for.
+    """
+    import ray
+
+    total = ray.cluster_resources()
+    if gpus is None:
+        gpus = 1.0 if total.get("GPU") else 0.0
+    for name, wanted in (("CPU", cpus), ("GPU", gpus)):
+        if wanted > total.get(name, 0):
+            raise BlemishError(
+                f"A task asks for {wanted:g} {name}s and the cluster has {total.get(name, 0):g}; "
+                f"give a smaller --{name.lower()}s."
+            )
+    remote = ray.remote(
+        num_cpus=cpus,
+        num_gpus=gpus,
+        max_retries=RETRIES,
+        max_calls=1,  # memory is given back, and the measured peak is the job's own
+        runtime_env={"env_vars": {"OMP_NUM_THREADS": str(cpus)}},
+    )(_run)
+    running = {remote.remote(job): number for number, job in enumerate(jobs)}
+    try:
+        while running:
+            (done,), _ = ray.wait(list(running), num_returns=1)
+            number = running.pop(done)
+            try:
+                yield number, _outcome(ray.get(done))
+            except ray.exceptions.RayError as error:
+                reason = f"The worker was lost {RETRIES + 1} times ({type(error).__name__})."
+                yield number, BlemishError(reason)
+    finally:
+        for reference in running:
+            ray.cancel(reference)
+
+
+def _run(job: dict[str, Any]) -> dict[str, Any]:
+    from blemish.benchmark.job import run_job
+
+    try:
+        return {"done": run_job(job)}
+    except BlemishError as error:
+        return {"error": str(error)}
+
+
+def _outcome(answer: dict[str, Any]) -> dict[str, Any] | BlemishError:
+    return BlemishError(answer["error"]) if "error" in answer else answer["done"]

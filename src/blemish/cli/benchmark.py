@@ -1,0 +1,124 @@
+"""blemish benchmark"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from blemish.cli.app import app
+from blemish.cli.options import Quiet, say
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  blemish benchmark --list
+  blemish benchmark gtrans-1 --data mvtec/ --seeds 3
+  blemish benchmark gtrans-6 gtrans-7 --data mvtec/ --categories screw --epochs 20
+  blemish benchmark anotrans-3 --data cifar10/ --on ray
+
+\b
+Exit codes: 0 done, 1 some cells could not be measured (the tables say why), 2 stopped by what the message
+names.
+"""
+)
+def benchmark(
+    tables: Annotated[
+        list[str] | None, typer.Argument(metavar="[TABLES]...", help="Tables, such as gtrans-1.")
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Show all tables, or the cells of those named, and stop.")
+    ] = False,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]DIR", help="Where a data set lies: mvtec, cifar10, stl10 or lbot; repeatable."
+        ),
+    ] = None,
+    cells: Annotated[
+        str | None, typer.Option(metavar="IDS", help="Only these rows, separated by commas; see --list.")
+    ] = None,
+    categories: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Only these categories or held-out classes.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Train each cell this often.")] = 1,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the images instead of the paper's; the tables say so.")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="For all methods that have one, instead of the paper's.")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[BACKBONE=]FILE", help="ImageNet weights: .safetensors or .pth; repeatable."),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any other configuration field; repeatable."),
+    ] = None,
+    on: Annotated[
+        str, typer.Option(metavar="PLACE", help="local, ray, or ray://HOST:PORT of a cluster.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="Trainings at once. [default: one per --cpus cores]")
+    ] = None,
+    cpus: Annotated[int, typer.Option(help="Cores of each training.")] = 1,
+    gpus: Annotated[
+        float | None, typer.Option(help="GPUs of each training on Ray. [default: 1 where there are any]")
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|URL", help="Database of the results. [default: results.sqlite in --out]"),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHAT", help="weights or maps: do not throw them away; repeatable."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and results.")] = Path(
+        "benchmark"
+    ),
+    quiet: Quiet = False,
+) -> None:
+    """Measure a table of the papers again, beside its published numbers.
+
+    Results are kept in --store: after Ctrl-C, or worse, the same command goes on from there.
+    """
+    from blemish.benchmark.listing import list_cells, list_tables
+    from blemish.errors import ConfigError
+
+    if list_:
+        print("\n\n".join(map(list_cells, tables)) if tables else list_tables())
+        return
+    if not tables:
+        raise ConfigError("Name a table, such as gtrans-1; --list shows all.")
+
+    from blemish.benchmark.markdown import to_markdown
+    from blemish.benchmark.outputs import write_outputs
+    from blemish.benchmark.run import Places, benchmark
+    from blemish.benchmark.tasks import Wishes
+
+    summaries = benchmark(
+        tables,
+        data=data or [],
+        cells=_names(cells),
+        categories=_names(categories),
+        seeds=seeds,
+        wishes=Wishes(epochs, backbone, tuple(assignments or ())),
+        weights=weights or [],
+        places=Places(on, workers, cpus, gpus),
+        store=store,
+        keep=keep or [],
+        out=out,
+        quiet=quiet,
+        say=say(quiet),
+    )
+    for summary in summaries:
+        print(to_markdown(summary))
+        paths = write_outputs(summary, out)
+        say(quiet)(f"Written: {', '.join(map(str, paths))}.")
+    if any(summary.missing for summary in summaries):
+        raise typer.Exit(1)
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
