@@ -17,8 +17,7 @@ import blemish
 from blemish.comparison import Comparison, compare
 from blemish.comparison.data import divide, draw_synthetic
 from blemish.comparison.entries import make_entries
-from blemish.comparison.runs import fit_apart
-from blemish.comparison.runs import claim_synthetic
+from blemish.comparison.runs import claim_synthetic, fit_apart
 from blemish.comparison.speed import scoring_speed
 from blemish.comparison.text import duration, summary
 from blemish.datasets import Dataset, Sample, read_folder

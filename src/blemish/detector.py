@@ -48,6 +48,7 @@ class Detector:
         metadata: the model file's description as plain JSON values.
         batch_size: images scored at once where nothing else is said.
         consecutive: whether a batch must be `batch_size` consecutive images, because it changes the scores.
+        loaders: threads that load files; None is one per core.
         warning: a sentence that every measurement with this detector must carry, or "".
     """
 
@@ -59,6 +60,7 @@ class Detector:
         self.metadata: dict[str, Any] = metadata.model_dump(mode="json")
         self.batch_size = BATCH_SIZE
         self.consecutive = False
+        self.loaders: int | None = None
         self.warning = ""
 
     @classmethod
@@ -182,12 +184,13 @@ class Detector:
                 return scored
             return [(*one, *seen) for one, *seen in zip(scored, *pictures, strict=True)]
 
+        loaders = self.loaders or os.cpu_count() or 1
         items = stream(
             paths,
             partial(load_frame, frame=self.frame),
             score,
             1 if self.frame.tile else batch_size,  # one large picture fills batches by itself
-            threads=min(TILED_THREADS, os.cpu_count() or 1) if self.frame.tile else None,
+            threads=min(TILED_THREADS, loaders) if self.frame.tile else loaders,
             consecutive=consecutive or self.consecutive,
         )
         with closing(items):

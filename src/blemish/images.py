@@ -1,6 +1,7 @@
 """From an image file, whatever its format, to the frame that the network sees."""
 
 import hashlib
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,9 @@ from PIL import Image, UnidentifiedImageError
 
 from blemish.errors import BlemishError, DatasetError, ImageError
 from blemish.frame import MIN_SIDE, Frame, resized
+from blemish.urls import EXTENSIONS, is_url, read_url
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 178_000_000  # just below the count at which Pillow itself refuses to open a file
 
 ORIENTATION_TAG = 0x0112
@@ -163,6 +164,9 @@ def path_errors(path: FilePath, kind: type[BlemishError]) -> Iterator[None]:
 
 @contextmanager
 def _opened(path: FilePath) -> Iterator[BinaryIO]:
+    if is_url(path):
+        yield io.BytesIO(read_url(str(path)))
+        return
     file_path = Path(path)
     with path_errors(path, ImageError):
         if file_path.is_dir():

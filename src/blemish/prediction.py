@@ -5,7 +5,7 @@ import glob
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ import numpy as np
 
 from blemish.errors import BlemishError, DatasetError
 from blemish.images import find_images
+from blemish.outputs import whole_file, writing
+from blemish.urls import find_urls, is_url
 
 if TYPE_CHECKING:
     from blemish.detector import Detector
@@ -27,7 +29,8 @@ Sink = Callable[["Result"], None]
 
 
 def expand_inputs(inputs: Iterable[str]) -> Iterator[str]:
-    """Image files named by files, folders (searched recursively), glob patterns, or "-" for a list on stdin.
+    """Image files named by files, folders (searched recursively), glob patterns, URLs of files or folders, or
+    "-" for a list on stdin.
 
     A file is passed on unread, so that a bad one becomes a row with its error. Overlays and explanations
     that an earlier run left in a folder are passed over.
@@ -38,14 +41,16 @@ def expand_inputs(inputs: Iterable[str]) -> Iterator[str]:
     for item in inputs:
         path = Path(item)
         if not item:
-            raise DatasetError("An input is empty; give image files, folders, patterns or -.")
+            raise DatasetError("An input is empty; give image files, folders, patterns, URLs or -.")
         if item == STANDARD_INPUT:
             yield from (line.strip() for line in sys.stdin if line.strip())
-        elif path.is_dir():
-            found = [str(image) for image in find_images(path, recursive=True)]
-            images = [image for image in found if not image.endswith((OVERLAY_SUFFIX, EXPLANATION_SUFFIX))]
-            if not images:
+        elif is_url(item) or path.is_dir():
+            found = find_urls(item) if is_url(item) else map(str, find_images(path, recursive=True))
+            images = (image for image in found if not image.endswith((OVERLAY_SUFFIX, EXPLANATION_SUFFIX)))
+            first = next(images, None)
+            if first is None:
                 raise DatasetError(f"The folder {item} holds no images.")
+            yield first
             yield from images
         elif path.exists():
             yield item
@@ -56,7 +61,7 @@ def expand_inputs(inputs: Iterable[str]) -> Iterator[str]:
                 raise DatasetError(f"No file matches {item}.")
             yield from files
         else:
-            raise DatasetError(f"{item} does not exist; give image files, folders, patterns or -.")
+            raise DatasetError(f"{item} does not exist; give image files, folders, patterns, URLs or -.")
 
 
 def predict_to_files(
@@ -66,6 +71,7 @@ def predict_to_files(
     batch_size: int,
     csv_file: Path | None = None,
     jsonl_file: Path | None = None,
+    parquet_file: str | None = None,
     overlays: Path | None = None,
     explain: Path | None = None,
     maps: Path | None = None,
@@ -75,12 +81,13 @@ def predict_to_files(
     """Judge files and write what was asked for, one image at a time, while the next ones are scored.
 
     Args:
-        detector: a calibrated detector.
+        detector: a calibrated detector; a `blemish.prediction_on_ray.DetectorOnRay` gives rows alone.
         paths: image files.
         batch_size: images scored at once.
         csv_file: rows with the fields of `COLUMNS`. It takes its name once it is complete; after a failure
             the rows so far lie in a file of that name with .part behind it.
         jsonl_file: likewise, one JSON object per line.
+        parquet_file: likewise, a file or a URL; see `blemish.parquet`.
         overlays: folder for a PNG of each image under its heat map.
         explain: folder for a PNG of each image beside its reconstruction, error map and Grad-CAM map.
         maps: folder for each raw anomaly map, float32 [S, S] in NumPy's .npy format.
@@ -104,12 +111,16 @@ def predict_to_files(
     with ExitStack() as stack:
         sinks: list[tuple[Path | str, Sink]] = []
         if rows_to is not None:
-            with _writing(STANDARD_OUTPUT):
+            with writing(STANDARD_OUTPUT):
                 sinks.append((STANDARD_OUTPUT, _csv_sink(rows_to)))
         if csv_file is not None:
-            sinks.append((csv_file, _csv_sink(stack.enter_context(_whole_file(csv_file)))))
+            sinks.append((csv_file, _csv_sink(stack.enter_context(whole_file(csv_file)))))
         if jsonl_file is not None:
-            sinks.append((jsonl_file, _jsonl_sink(stack.enter_context(_whole_file(jsonl_file)))))
+            sinks.append((jsonl_file, _jsonl_sink(stack.enter_context(whole_file(jsonl_file)))))
+        if parquet_file is not None:
+            from blemish.parquet import parquet_rows
+
+            sinks.append((parquet_file, stack.enter_context(parquet_rows(parquet_file, detector))))
         if overlays is not None:
             sinks.append((overlays, _overlay_sink(overlays, detector)))
         if explain is not None:
@@ -120,46 +131,13 @@ def predict_to_files(
         stack.enter_context(closing(results))
         for result in results:
             for output, sink in sinks:
-                with _writing(output):
+                with writing(output):
                     sink(result)
             counts["images"] += 1
             counts["anomalous"] += bool(result.is_anomalous)
             counts["errors"] += bool(result.error)
             advance()
     return counts
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[IO[str]]:
-    """A text file that takes its name once it is complete; devices and pipes are written to directly."""
-    if path.is_dir():
-        raise BlemishError(f"{path} is a folder; name a file to write.")
-    special = path.exists() and not path.is_file()
-    target = path if special else path.with_name(path.name + ".part")
-    with _writing(path):
-        # file names that are not UTF-8 go out as they came in
-        file = target.open("w", encoding="utf-8", errors="surrogateescape", newline="")
-    try:
-        yield file
-    finally:
-        with _writing(path):
-            file.close()
-    if not special:
-        with _writing(path):
-            target.replace(path)
-
-
-@contextmanager
-def _writing(output: Path | str) -> Iterator[None]:
-    """Turn what the system says while writing to an output into one sentence that names it."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise  # whoever read has enough: the command line ends without a word
-    except OSError as error:
-        raise BlemishError(
-            f"{output} cannot be written ({error.strerror or error}); make room or choose another place."
-        ) from error
 
 
 def _csv_sink(file: IO[str]) -> Sink:

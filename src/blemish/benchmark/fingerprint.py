@@ -23,6 +23,8 @@ NO_PART = {
     "apart.py",
     "cluster.py",
     "demo.py",
+    "outputs.py",
+    "parquet.py",
     "pictures.py",
     "prediction.py",
     "prediction_on_ray.py",

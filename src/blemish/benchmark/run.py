@@ -9,17 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from blemish.benchmark.fingerprint import digest_of_file, digest_of_samples
 from blemish.benchmark.local import Outcome, run_locally
 from blemish.benchmark.measured import Missing
-from blemish.benchmark.sources import parse_sources, read_category
-from blemish.benchmark.summary import Summary, summarise
-from blemish.benchmark.table import Row, Section, Table, find_table
-from blemish.benchmark.tasks import AS_PRINTED, Job, Task, Wishes, arguments_of, changes, make_task
-from blemish.config import build_config
-from blemish.datasets import Dataset
-from blemish.errors import BlemishError, ConfigError, DatasetError, ImageError, Interrupted, WeightsError
-from blemish.models.weights import RANDOM, find_weights
+from blemish.benchmark.output.summarise import summarise
+from blemish.benchmark.output.summary import Summary
+from blemish.benchmark.plan import Planner, parse_weights
+from blemish.benchmark.sources import parse_sources
+from blemish.benchmark.table import Table, find_table
+from blemish.benchmark.tasks import AS_PRINTED, Wishes, changes
+from blemish.errors import BlemishError, ConfigError, Interrupted
 from blemish.progress import progress_bar
 
 Say = Callable[[str], None]
@@ -33,7 +31,8 @@ class Places:
 
     Attributes:
         on: "local", or what `blemish.cluster.connected` takes.
-        workers: trainings at once on this machine; None is one per `cpus` cores.
+        workers: trainings at once on this machine; None is one per `cpus` cores. A cluster that is joined
+            decides itself.
         cpus: cores of each training; the last digits of results depend on it.
         gpus: GPUs of each training on Ray; None is one where there are any.
     """
@@ -101,7 +100,7 @@ def benchmark(
     sources = {table.name: parse_sources(table, data) for table in chosen}
     rows = {table.name: [row for row in table.rows if not cells or row.id in cells] for table in chosen}
     sentences = {table.name: changes(table, rows[table.name], wishes) for table in chosen}
-    planner = _Planner(_parse_weights(weights), wishes, seeds, say)
+    planner = Planner(parse_weights(weights), wishes, seeds, say)
     for table in chosen:
         planner.plan(table, rows[table.name], categories, sources[table.name])
     if not planner.tasks:
@@ -137,73 +136,8 @@ def benchmark(
     return summaries
 
 
-class _Planner:
-    """Collects tasks, the trainings that they share, and what cannot be done."""
-
-    def __init__(self, weights: dict[str, str], wishes: Wishes, seeds: int, say: Say) -> None:
-        self.weights, self.wishes, self.seeds, self.say = weights, wishes, seeds, say
-        self.tasks: list[Task] = []
-        self.jobs: dict[str, Job] = {}
-        self.missing: list[tuple[str, Missing]] = []  # with the table's name
-        self._read: dict[tuple[str, str, Path | None], tuple[Dataset, str, str]] = {}
-
-    def plan(
-        self, table: Table, rows: list[Row], categories: Sequence[str], sources: dict[str, Path | None]
-    ) -> None:
-        """Add the tasks of a table."""
-        for section in table.sections:
-            for category in section.categories:
-                if categories and category not in categories:
-                    continue
-                for row in rows:
-                    if row.config is None:
-                        continue
-                    try:
-                        self._add(table, section, row, category, sources[section.data])
-                    except (DatasetError, ImageError, WeightsError) as error:
-                        self.missing += [
-                            (table.name, Missing(row.id, section.data, category, seed, str(error)))
-                            for seed in range(self.seeds)
-                        ]
-
-    def _add(self, table: Table, section: Section, row: Row, category: str, source: Path | None) -> None:
-        arguments = arguments_of(section, row, self.wishes)
-        backbone = getattr(build_config(**arguments).model, "backbone", None)
-        weights, teacher = self._teacher(backbone) if backbone else (None, "")
-        dataset, learned_from, tested_on = self._data(section, category, source)
-        for seed in range(self.seeds):
-            task = make_task(
-                table,
-                section,
-                row,
-                category,
-                arguments_of(section, row, self.wishes, seed),
-                learned_from=learned_from,
-                tested_on=tested_on,
-                teacher=teacher,
-            )
-            self.tasks.append(task)
-            self.jobs.setdefault(task.fit, Job(dataset, weights)).tasks.append(task)
-
-    def _teacher(self, backbone: str) -> tuple[str | None, str]:
-        """A backbone's weights file, as given, and what they are."""
-        given = self.weights.get(backbone, self.weights.get(""))
-        if given == RANDOM:
-            return RANDOM, RANDOM
-        source = find_weights(backbone, given)
-        return given, digest_of_file(source.path) if source.path else source.model
-
-    def _data(self, section: Section, category: str, source: Path | None) -> tuple[Dataset, str, str]:
-        """A category's images and the digests of those to learn from and to measure on."""
-        key = (section.data, category, source)
-        if key not in self._read:
-            dataset = read_category(section, category, source, self.say)
-            self._read[key] = (dataset, digest_of_samples(dataset.train), digest_of_samples(dataset.test))
-        return self._read[key]
-
-
 def _run(
-    planner: _Planner, store: Any, places: Places, folder: Path, keep: Sequence[str], quiet: bool, say: Say
+    planner: Planner, store: Any, places: Places, folder: Path, keep: Sequence[str], quiet: bool, say: Say
 ) -> dict[str, str]:
     """Do what the store does not hold; returns reasons of failure by fingerprint of the training."""
     jobs = []
@@ -228,6 +162,8 @@ def _run(
             if isinstance(outcome, BlemishError):
                 failures[job.tasks[0].fit] = str(outcome)
                 say(f"[{done}/{len(planner.jobs)}] {job.label}: {outcome}")
+                if not any((folder / job.stem).glob("model.*")):
+                    _tidy(folder / job.stem, ())
                 continue
             store.add(job.tasks, outcome)
             _tidy(folder / job.stem, keep)
@@ -266,18 +202,6 @@ def _tidy(folder: Path, keep: Sequence[str]) -> None:
         (folder / "model.safetensors").unlink(missing_ok=True)
 
 
-def _parse_weights(given: Sequence[str]) -> dict[str, str]:
-    """By backbone; "" stands for all."""
-    found = {}
-    for text in given:
-        backbone, equals, file = text.partition("=")
-        if equals and not Path(text).exists():
-            found[backbone] = file
-        else:
-            found[""] = text
-    return found
-
-
 def _check(
     tables: list[Table],
     cells: Sequence[str],
@@ -291,6 +215,8 @@ def _check(
     for name, value in (("cpus", places.cpus), ("workers", places.workers)):
         if value is not None and value < 1:
             raise ConfigError(f"--{name} must be at least 1, not {value}; leave it out.")
+    if places.on.startswith("ray://") and places.workers is not None:
+        raise ConfigError("--workers is for this machine; a cluster runs what it has room for: leave it out.")
     if places.on == LOCAL and places.gpus is not None:
         raise ConfigError("--gpus is for --on ray; leave it out, or give --on ray.")
     for one in keep:

@@ -69,7 +69,7 @@ class Store:
             self._engine = create_engine(url)
         except (ArgumentError, SQLAlchemyError, ImportError) as error:
             raise BlemishError(
-                f"--store is a file or a database URL that SQLAlchemy reads; this one cannot be used: {error}."
+                f"--store is a file or a database URL that SQLAlchemy reads, and cannot be used: {error}."
             ) from None
         self.name = self._engine.url.render_as_string(hide_password=True)
         with self._talking(), self._engine.begin() as connection:

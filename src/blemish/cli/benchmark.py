@@ -92,8 +92,8 @@ def benchmark(
     if not tables:
         raise ConfigError("Name a table, such as gtrans-1; --list shows all.")
 
-    from blemish.benchmark.markdown import to_markdown
-    from blemish.benchmark.outputs import write_outputs
+    from blemish.benchmark.output.files import write_outputs
+    from blemish.benchmark.output.markdown import to_markdown
     from blemish.benchmark.run import Places, benchmark
     from blemish.benchmark.tasks import Wishes
 

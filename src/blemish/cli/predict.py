@@ -2,6 +2,8 @@
 
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,21 +19,27 @@ Examples:
   blemish predict parts.safetensors part.png
   blemish predict parts.safetensors new/ --csv out.csv --overlays out/
   find new/ -name '*.png' | blemish predict parts.safetensors - --jsonl out.jsonl
+  blemish predict parts.onnx s3://bucket/new/ --on ray://head:10001 --parquet out.parquet
 
 \b
 Exit codes: 0 done, 1 some images could not be scored (their rows say why), 2 stopped by what the message
-names. A --csv or --jsonl file takes its name when it is complete.
+names. A --csv, --jsonl or --parquet file takes its name when it is complete.
 """
 )
 def predict(
     model: Model,
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUTS...", help="Images, folders, patterns, or - for a list on stdin."),
+        typer.Argument(
+            metavar="INPUTS...", help="Images, folders, patterns, URLs, or - for a list on stdin."
+        ),
     ],
     csv_file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write rows as CSV.")] = None,
     jsonl_file: Annotated[
         Path | None, typer.Option("--jsonl", metavar="FILE", help="Write rows as JSON lines.")
+    ] = None,
+    parquet_file: Annotated[
+        str | None, typer.Option("--parquet", metavar="FILE", help="Write rows as Parquet; a URL too.")
     ] = None,
     overlays: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write heat maps over the images, one fixed scale.")
@@ -48,16 +56,27 @@ def predict(
     engine: EngineName = None,
     threads: Threads = None,
     device: Device = "auto",
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ray[://HOST:PORT]",
+            help="Score on Ray: this machine or RAY_ADDRESS, or that cluster. --threads is then a worker's.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on Ray. [default: as many as there is room for]")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Judge images: score, p-value, verdict, heat map.
 
-    Rows of path, score, p_value, is_anomalous and error go to standard output as CSV unless --csv or
-    --jsonl is given.
+    Rows of path, score, p_value, is_anomalous and error go to standard output as CSV unless --csv,
+    --jsonl or --parquet is given.
     """
-    from blemish.api import load
     from blemish.prediction import STANDARD_INPUT, expand_inputs, predict_to_files
     from blemish.progress import progress_bar
+
+    _check_ray(on, workers, {"--overlays": overlays, "--explain": explain, "--maps": maps})
 
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
@@ -66,18 +85,22 @@ def predict(
     if STANDARD_INPUT not in inputs:
         paths = list(paths)
     total = len(paths) if isinstance(paths, list) else None
-    detector = load(model, engine=engine, threads=threads, device=device, false_alarm_rate=false_alarm_rate)
-    with progress_bar("Scoring", total, quiet=quiet) as advance:
+    options: dict[str, Any] = {"engine": engine, "device": device, "false_alarm_rate": false_alarm_rate}
+    with (
+        _detector(model, on, workers, threads, options) as detector,
+        progress_bar("Scoring", total, quiet=quiet) as advance,
+    ):
         counts = predict_to_files(
             detector,
             paths,
             batch_size=batch_size,
             csv_file=csv_file,
             jsonl_file=jsonl_file,
+            parquet_file=parquet_file,
             overlays=overlays,
             explain=explain,
             maps=maps,
-            rows_to=None if csv_file or jsonl_file else sys.stdout,
+            rows_to=None if csv_file or jsonl_file or parquet_file else sys.stdout,
             advance=advance,
         )
     say(quiet)(
@@ -86,3 +109,32 @@ def predict(
     say(quiet)(detector.calibration.note)
     if counts["errors"]:
         raise typer.Exit(1)
+
+
+def _check_ray(on: str | None, workers: int | None, pictures: dict[str, Path | None]) -> None:
+    from blemish.errors import ConfigError
+
+    if on is None:
+        if workers is not None:
+            raise ConfigError("--workers goes with --on; leave it out, or give --on ray.")
+        return
+    for option, folder in pictures.items():
+        if folder is not None:
+            raise ConfigError(f"{option} does not go with --on, which gives rows alone; leave one out.")
+
+
+@contextmanager
+def _detector(
+    model: Path, on: str | None, workers: int | None, threads: int | None, options: dict[str, Any]
+) -> Iterator[Any]:
+    if on is None:
+        from blemish.api import load
+
+        yield load(model, threads=threads, **options)
+        return
+    from blemish.cluster import connected
+
+    with connected(on):
+        from blemish.prediction_on_ray import DetectorOnRay
+
+        yield DetectorOnRay(model, workers=workers, threads=threads or 1, **options)

@@ -1,0 +1,106 @@
+"""Sentences that all outputs share."""
+
+from blemish.benchmark.output.numbers import signed
+from blemish.benchmark.output.pairs import OVER_CATEGORIES, OVER_IMAGES, Pair
+from blemish.benchmark.output.summary import Summary
+from blemish.benchmark.table import METRIC_NAMES
+from blemish.comparison.text import duration
+
+HELD_OUT = {"cifar10", "stl10"}
+DAGGER = "\N{DAGGER}"
+
+
+def reading(summary: Summary) -> list[str]:
+    """How the numbers are to be read."""
+    shown = [cell.measured for cell in summary.cells if cell.measured]
+    sentences = []
+    if not shown:
+        return ["Nothing is measured yet; all numbers are the paper's."]
+    seeds = sorted({len(one.seeds) for one in shown})
+    if seeds[-1] > 1:
+        sentences.append(
+            f"± is the standard deviation over seeds ({' or '.join(map(str, seeds))} of them); "
+            "a mean of categories is taken for each seed first."
+        )
+    else:
+        sentences.append("One seed: how much another training would change is not known.")
+    if any(not one.complete for one in shown):
+        sentences.append(
+            "A mean over only some of the categories says how many; no difference is given for it, because "
+            "the paper's is over all."
+        )
+    if any(one.interval for one in shown):
+        sentences.append(
+            "Intervals are 95 % and say how far an image AUROC would move with other test images of the same "
+            "kind and number; each class is resampled by itself."
+        )
+    if any(one.interval and one.of > 1 for one in shown) and HELD_OUT & {
+        place[0] for column in summary.columns for place in column.places
+    }:
+        sentences.append(
+            "Classes held out in turn share test images; the interval of a mean takes them as different ones."
+        )
+    if any(row.state == "quoted" for row in summary.rows):
+        sentences.append(
+            "Quoted: the paper took these numbers from others, and the method is not among ours."
+        )
+    return sentences
+
+
+def corrections(summary: Summary) -> list[str]:
+    """What the daggers mean."""
+    return [f"{DAGGER} {one.row}, {one.column}: {one.why}" for one in summary.corrections]
+
+
+def progress(summary: Summary) -> str:
+    """How much of the table is measured."""
+    done = len(summary.results)
+    return f"{done} of {done + summary.missing} results measured."
+
+
+def total_time(summary: Summary) -> str:
+    """What all trainings took."""
+    seconds = duration(sum(training.seconds for training in summary.trainings))
+    if len(summary.trainings) == 1:
+        return f"The one training took {seconds}."
+    return f"{len(summary.trainings)} trainings took {seconds}; one that rows share counts once here."
+
+
+def family(data: str, metric: str) -> str:
+    """What a group of pairs is about."""
+    return f"{METRIC_NAMES[metric]} on {data}"
+
+
+def pair_test(pair: Pair) -> str:
+    """A pair's p-value, "" where there is none."""
+    if pair.p_corrected is None:
+        return ""
+    return "p < 0.001" if pair.p_corrected < 0.001 else f"p = {pair.p_corrected:.2g}"
+
+
+def pair_interval(pair: Pair, unit: str) -> str:
+    """A pair's interval with signs: "-0.4 to +1.3"."""
+    if pair.interval is None:
+        return ""
+    return " to ".join(signed(bound, unit) for bound in pair.interval)
+
+
+def tests(pairs: list[Pair]) -> str:
+    """What the tests of one group cover, in sentences."""
+    used = {pair.test for pair in pairs}
+    over = {pair.resampled for pair in pairs if pair.resampled}
+    sentences = []
+    if OVER_CATEGORIES in used:
+        sentences.append(f"p is by {OVER_CATEGORIES}: would other categories rank the two alike?")
+    if OVER_IMAGES in used:
+        names = "this category's" if max(pair.categories for pair in pairs) == 1 else "these categories'"
+        sentences.append(
+            f"p is by {OVER_IMAGES}: it is about {names} test images only, and covers neither other "
+            "trainings nor other categories."
+        )
+    if used - {""} and len(pairs) > 1:
+        sentences.append(f"It is corrected for the {len(pairs)} pairs (Holm).")
+    sentences += sorted({pair.why for pair in pairs if pair.why})
+    if over:
+        sentences.append(f"Intervals are 95 %, by a paired bootstrap over {' and '.join(sorted(over))}.")
+    return " ".join(sentences)

@@ -1,0 +1,97 @@
+"""Which tasks there are, which trainings they share, and what cannot be done."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from blemish.benchmark.fingerprint import digest_of_file, digest_of_samples
+from blemish.benchmark.measured import Missing
+from blemish.benchmark.sources import read_category
+from blemish.benchmark.table import Row, Section, Table
+from blemish.benchmark.tasks import Job, Task, Wishes, arguments_of, make_task
+from blemish.config import build_config
+from blemish.datasets import Dataset
+from blemish.errors import DatasetError, ImageError, WeightsError
+from blemish.models.weights import RANDOM, find_weights
+
+Say = Callable[[str], None]
+
+
+class Planner:
+    """Collects tasks, the trainings that they share, and what cannot be done."""
+
+    def __init__(self, weights: dict[str, str], wishes: Wishes, seeds: int, say: Say) -> None:
+        self.weights, self.wishes, self.seeds, self.say = weights, wishes, seeds, say
+        self.tasks: list[Task] = []
+        self.jobs: dict[str, Job] = {}
+        self.missing: list[tuple[str, Missing]] = []  # with the table's name
+        self._read: dict[tuple[str, str, Path | None], tuple[Dataset, str, str]] = {}
+
+    def plan(
+        self, table: Table, rows: list[Row], categories: Sequence[str], sources: dict[str, Path | None]
+    ) -> None:
+        """Add the tasks of a table."""
+        for section in table.sections:
+            for category in section.categories:
+                if categories and category not in categories:
+                    continue
+                for row in rows:
+                    if row.config is None:
+                        continue
+                    try:
+                        self._add(table, section, row, category, sources[section.data])
+                    except (DatasetError, ImageError, WeightsError) as error:
+                        self.missing += [
+                            (table.name, Missing(row.id, section.data, category, seed, str(error)))
+                            for seed in range(self.seeds)
+                        ]
+
+    def _add(self, table: Table, section: Section, row: Row, category: str, source: Path | None) -> None:
+        arguments = arguments_of(section, row, self.wishes)
+        backbone = getattr(build_config(**arguments).model, "backbone", None)
+        weights, teacher = self._teacher(backbone) if backbone else (None, "")
+        dataset, learned_from, tested_on = self._data(section, category, source)
+        for seed in range(self.seeds):
+            task = make_task(
+                table,
+                section,
+                row,
+                category,
+                arguments_of(section, row, self.wishes, seed),
+                learned_from=learned_from,
+                tested_on=tested_on,
+                teacher=teacher,
+            )
+            self.tasks.append(task)
+            self.jobs.setdefault(task.fit, Job(dataset, weights)).tasks.append(task)
+
+    def _teacher(self, backbone: str) -> tuple[str | None, str]:
+        """A backbone's weights file, as given, and what they are."""
+        given = self.weights.get(backbone, self.weights.get(""))
+        if given == RANDOM:
+            return RANDOM, RANDOM
+        source = find_weights(backbone, given)
+        return given, digest_of_file(source.path) if source.path else source.model
+
+    def _data(self, section: Section, category: str, source: Path | None) -> tuple[Dataset, str, str]:
+        """A category's images and the digests of those to learn from and to measure on."""
+        key = (section.data, category, source)
+        if key not in self._read:
+            dataset = read_category(section, category, source, self.say)
+            self._read[key] = (dataset, digest_of_samples(dataset.train), digest_of_samples(dataset.test))
+        return self._read[key]
+
+
+def parse_weights(given: Sequence[str]) -> dict[str, str]:
+    """Files, or "random", by backbone; "" stands for all.
+
+    Args:
+        given: each "BACKBONE=FILE", or FILE alone.
+    """
+    found = {}
+    for text in given:
+        backbone, equals, file = text.partition("=")
+        if equals and not Path(text).exists():
+            found[backbone] = file
+        else:
+            found[""] = text
+    return found

@@ -1,0 +1,269 @@
+"""Rows from a Ray of this machine are those of a plain prediction, whatever happens to its workers."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from blemish.cluster import connected
+from blemish.detector import Detector
+from blemish.errors import BlemishError, ConfigError, DatasetError, ImageError
+from blemish.export import export_model
+from blemish.images import read_image
+from blemish.prediction import expand_inputs, predict_to_files
+from blemish.urls import find_urls
+from helpers import small_fit, texture_files
+
+pytest.importorskip("ray", reason="the extra blemish[ray] is not installed")
+pytest.importorskip("pyarrow", reason="the extra blemish[ray] is not installed")
+
+import pyarrow.parquet as pq
+
+from blemish import prediction_on_ray
+from blemish.prediction_on_ray import DetectorOnRay
+
+BATCH = 16
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    _, fitted = small_fit(tmp_path_factory.mktemp("model"))
+    exported = fitted.with_suffix(".onnx")
+    export_model(fitted, exported)
+    return exported
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 images in two folders, more than a worker takes at once; one is broken, one empty, one hidden."""
+    root = tmp_path_factory.mktemp("new")
+    texture_files(root / "a", 200, seed=1)
+    texture_files(root / "b" / "c", 97, seed=2)
+    (root / "a" / "broken.png").write_bytes(b"no picture")
+    (root / "b" / "empty.png").touch()
+    (root / "b" / "note.txt").touch()
+    (root / ".hidden.png").touch()
+    Path(os.fsdecode(bytes(root) + b"/b/\xff.png")).write_bytes((root / "a" / "000.png").read_bytes())
+    return root
+
+
+@pytest.fixture(scope="module")
+def ray_here() -> Iterator[None]:
+    with connected("ray", cpus=2):
+        yield
+
+
+@pytest.fixture(scope="module")
+def expected(model: Path, folder: Path) -> list[dict[str, object]]:
+    detector = Detector.load(model, threads=1)
+    paths = list(expand_inputs([str(folder)]))
+    return [result.to_row() for result in detector.predict_many(paths, consecutive=True)]
+
+
+def rows_on_ray(detector: DetectorOnRay, paths: list[str]) -> list[dict[str, object]]:
+    return [result.to_row() for result in detector.predict_many(paths, batch_size=BATCH)]
+
+
+def same_scores(rows: list[dict[str, object]], expected: list[dict[str, object]]) -> bool:
+    """To rounding; where paths are spelt otherwise, errors are too."""
+    return len(rows) == len(expected) and all(
+        row["p_value"] == other["p_value"]
+        and row["is_anomalous"] == other["is_anomalous"]
+        and bool(row["error"]) == bool(other["error"])
+        and same_score(row["score"], other["score"])
+        for row, other in zip(rows, expected, strict=True)
+    )
+
+
+def same_score(score: object, other: object) -> bool:
+    return score is None if other is None else score == pytest.approx(other, rel=1e-5)
+
+
+def test_rows_are_those_of_a_plain_prediction_for_any_number_of_workers(
+    ray_here: None, model: Path, folder: Path, expected: list[dict[str, object]]
+) -> None:
+    paths = list(expand_inputs([str(folder)]))
+    assert len(paths) == 300 and sum(bool(row["error"]) for row in expected) == 2
+    two = rows_on_ray(DetectorOnRay(model, workers=2), paths)
+    assert [row["path"] for row in two] == paths
+    assert [row["error"] for row in two] == [row["error"] for row in expected]
+    assert same_scores(two, expected)
+    assert two == rows_on_ray(DetectorOnRay(model, workers=1), paths)
+
+
+def test_urls_are_read_by_the_workers_and_parquet_is_written_here(
+    ray_here: None, model: Path, folder: Path, expected: list[dict[str, object]], tmp_path: Path
+) -> None:
+    urls = list(expand_inputs([folder.as_uri()]))
+    out = tmp_path / "rows.parquet"
+    counts = predict_to_files(
+        DetectorOnRay(model, false_alarm_rate=0.3),  # type: ignore[arg-type]
+        urls,
+        batch_size=BATCH,
+        parquet_file=out.as_uri(),
+    )
+    assert counts["images"] == 300 and counts["errors"] == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
+    table = pq.read_table(out)
+    assert table.schema.names == ["path", "score", "p_value", "is_anomalous", "error"]
+    assert json.loads(table.schema.metadata[b"blemish"])["false_alarm_rate"] == 0.3
+    by_name = {str(row["path"]): row["score"] for row in expected}
+    for row in table.to_pylist():
+        path = row["path"].removeprefix("file://")
+        if "\ufffd" not in path:
+            assert same_score(row["score"], by_name[path])
+        assert (
+            (row["score"] is None) == (row["error"] is not None) == path.endswith(("broken.png", "empty.png"))
+        )
+
+
+def test_a_killed_worker_loses_no_row(
+    ray_here: None,
+    model: Path,
+    folder: Path,
+    expected: list[dict[str, object]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prediction_on_ray, "IMAGES", 32)
+    paths = list(expand_inputs([str(folder)])) * 10
+    results = DetectorOnRay(model, workers=2).predict_many(paths, batch_size=BATCH)
+    first = next(results)
+    killed, *_ = workers_in_a_block()
+    os.kill(killed, signal.SIGKILL)
+    rows = [first.to_row(), *(result.to_row() for result in results)]
+    assert not Path(f"/proc/{killed}").exists()
+    assert [row["path"] for row in rows] == paths
+    assert same_scores(rows, expected * 10)
+
+
+def workers_in_a_block() -> list[int]:
+    """Processes below this one that score at this moment, by the title that Ray gives them."""
+    found: list[int] = []
+    while not found:
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                title = (process / "cmdline").read_bytes()
+                if (
+                    title.startswith(b"ray::MapWorker")
+                    and b".submit" in title
+                    and _is_ours(int(process.name))
+                ):
+                    found.append(int(process.name))
+    return found
+
+
+def _is_ours(pid: int) -> bool:
+    while pid > 1:
+        if pid == os.getpid():
+            return True
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        pid = int(status.rpartition(")")[2].split()[1])
+    return False
+
+
+def test_what_a_worker_cannot_load_is_one_sentence(ray_here: None, model: Path) -> None:
+    with pytest.raises(BlemishError, match=r"^The engine torch runs \.safetensors files, not model\.onnx;"):
+        DetectorOnRay(model, engine="torch")
+    with pytest.raises(ConfigError, match=r"^The cluster has 2 cores and \d GPUs, room for 1 such workers"):
+        DetectorOnRay(model, workers=2, threads=2)
+    with pytest.raises(ConfigError, match="must be between 0 and 1"):
+        DetectorOnRay(model, false_alarm_rate=0.0)
+
+
+def test_no_paths_give_no_rows(ray_here: None, model: Path) -> None:
+    assert rows_on_ray(DetectorOnRay(model), []) == []
+
+
+def blemish(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "blemish", "predict", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
+        timeout=120,
+    )
+
+
+def test_the_command_as_a_user_types_it(
+    model: Path, folder: Path, expected: list[dict[str, object]], tmp_path: Path
+) -> None:
+    out = tmp_path / "rows.parquet"
+    done = blemish(
+        model, folder, "--on", "ray", "--workers", "1", "--parquet", out, "--csv", tmp_path / "r.csv"
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == ""
+    first, *rest = done.stderr.splitlines()
+    assert first.startswith("300 images: ") and first.endswith(" 2 could not be scored.")
+    assert len(rest) == 1 and "cannot support a false-alarm rate" in rest[0], "Ray says nothing"
+    with (tmp_path / "r.csv").open(encoding="utf-8", errors="surrogateescape") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == [row["path"] for row in expected]
+    assert same_scores(pq.read_table(out).to_pylist(), expected)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "rows.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--workers", "2"], "--workers goes with --on"),
+        (["--on", "ray", "--overlays", "o"], "--overlays does not go with --on"),
+        (["--on", "spark"], "--on is ray or ray://host:port, not 'spark'"),
+        (["--on", "ray://head"], "--on is ray or ray://host:port, not 'ray://head'"),
+        (["--on", "ray://127.0.0.1:1"], "Nobody answers at ray://127.0.0.1:1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(model: Path, folder: Path, options: list[str], reason: str) -> None:
+    done = blemish(model, folder, *options)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith(f"blemish: {reason}") and len(done.stderr.splitlines()) == 1
+
+
+def test_ray_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError, match=r'pip install "blemish\[ray\]"'), connected("ray"):
+        pass
+
+
+def test_parquet_goes_without_ray_and_is_never_half_written(
+    model: Path, folder: Path, expected: list[dict[str, object]], tmp_path: Path
+) -> None:
+    detector, paths = Detector.load(model), list(expand_inputs([str(folder)]))
+    out = tmp_path / "rows.parquet"
+    predict_to_files(detector, paths, batch_size=BATCH, parquet_file=str(out))
+    assert same_scores(pq.read_table(out).to_pylist(), expected)
+
+    def fail() -> None:
+        raise BlemishError("no more")
+
+    other = tmp_path / "other.parquet"
+    with pytest.raises(BlemishError, match="no more"):
+        predict_to_files(detector, paths, batch_size=BATCH, parquet_file=str(other), advance=fail)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.parquet.part", "rows.parquet"]
+    for bad in (str(tmp_path), "nobody://knows", str(tmp_path / "gone" / "rows.parquet")):
+        with pytest.raises(BlemishError):
+            predict_to_files(detector, paths, batch_size=BATCH, parquet_file=bad)
+
+
+def test_urls_are_listed_like_folders(folder: Path) -> None:
+    urls = list(find_urls(folder.as_uri()))
+    assert len(urls) == 300
+    assert sorted(os.fsencode(url.removeprefix("file://")) for url in urls) == sorted(
+        os.fsencode(path) for path in expand_inputs([str(folder)])
+    )
+    assert list(find_urls(urls[0])) == urls[:1]
+    assert read_image(urls[0]).shape == (64, 64, 3)
+    for gone in (f"{folder.as_uri()}/gone", "nobody://knows"):
+        with pytest.raises(DatasetError):
+            list(find_urls(gone))
+    (folder.parent / "bare").mkdir()
+    with pytest.raises(DatasetError, match="holds no images"):
+        list(expand_inputs([(folder.parent / "bare").as_uri()]))
+    with pytest.raises(ImageError, match=r"gone\.png does not exist; check the address"):
+        read_image(f"{folder.as_uri()}/gone.png")
