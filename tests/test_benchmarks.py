@@ -27,7 +27,7 @@ def benchmark():
 
 SCRIPTS = [
     *("timing", "peers", "startup", "metrics", "folder", "inference"),
-    *("training", "learning_curve", "stream", "scaling"),
+    *("training", "learning_curve", "stream", "scaling", "sweep"),
 ]
 
 
