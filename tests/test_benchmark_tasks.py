@@ -164,6 +164,7 @@ class TestSources:
 def test_lists() -> None:
     tables = list_tables().splitlines()
     assert len(tables) == len(load_tables()) and tables[0].startswith("gtrans-1 ")
+    assert "90 results of 15 trainings" in tables[6]
     cells = list_cells("gtrans-5")
     assert "encoder-2" in cells and "tfm_depth 2" in cells and "screw" in cells
     assert "quoted only" in list_cells("gtrans-1")

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "timm", "torchvision", "accelerate", "scipy", "onnx", "onnxscript")
+HEAVY = (
+    *("torch", "timm", "torchvision", "accelerate", "scipy", "onnx", "onnxscript"),
+    *("ray", "pyarrow", "pandas", "sqlalchemy", "fsspec"),
+)
 
 
 def imported_by(code: str) -> set[str]:

@@ -26,7 +26,7 @@ def test_the_wheel_holds_all_it_needs(tmp_path: Path) -> None:
     assert in_wheel == in_tree
     code = (
         "from blemish.report import template; "
-        "parts = ('blemish.report', 'blemish.comparison'); "
+        "parts = ('blemish.report', 'blemish.comparison', 'blemish.benchmark.output'); "
         "pages = [template.read_resource(part, 'page.html.j2') for part in parts]; "
         "print(template.__file__, min(map(len, pages)) > 500)"
     )

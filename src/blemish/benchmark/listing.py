@@ -1,17 +1,18 @@
 """What there is to measure, as text."""
 
-from blemish.benchmark.table import METRIC_NAMES, Row, Section, find_table, load_tables
-from blemish.benchmark.tasks import arguments_of
+from blemish.benchmark.fingerprint import digest_of
+from blemish.benchmark.table import METRIC_NAMES, Row, Section, Table, find_table, load_tables
+from blemish.benchmark.tasks import arguments_of, split_config
+from blemish.config import build_config
 
 
 def list_tables() -> str:
-    """One line per table: name, data, cells that are measured, and what it shows."""
+    """One line per table: name, data, results and trainings for each seed, and what it shows."""
     lines = []
     for table in load_tables().values():
-        rows = sum(row.config is not None for row in table.rows)
-        cells = rows * sum(len(section.categories) for section in table.sections)
         data = ", ".join(section.data for section in table.sections)
-        lines.append(f"{table.name:11} {data:15} {cells:4} trainings and scorings  {table.title}")
+        work = f"{_results(table)} results of {_trainings(table)} trainings"
+        lines.append(f"{table.name:11} {data:15} {work:27} {table.title}")
     return "\n".join(lines)
 
 
@@ -30,6 +31,19 @@ def list_cells(name: str) -> str:
     for row in table.rows:
         lines.append(f"  {row.id:{width}}  {row.name}: {_settings(table.sections[0], row)}")
     return "\n".join(lines)
+
+
+def _results(table: Table) -> int:
+    rows = sum(row.config is not None for row in table.rows)
+    return rows * sum(len(section.categories) for section in table.sections)
+
+
+def _trainings(table: Table) -> int:
+    count = 0
+    for section in table.sections:
+        configs = [build_config(**arguments_of(section, row)) for row in table.rows if row.config is not None]
+        count += len({digest_of(split_config(config)[0]) for config in configs}) * len(section.categories)
+    return count
 
 
 def _settings(section: Section, row: Row) -> str:

@@ -156,22 +156,27 @@ def make_task(
     Raises:
         ConfigError: the configuration cannot be.
     """
-    config = build_config(**arguments)
-    values = config.model_dump(mode="json", exclude={"preset": True, "false_alarm_rate": True})
-    scoring = {key: values["model"].pop(key) for key in sorted(config.model.scoring_only)}
-    values["training"] = {key: values["training"][key] for key in values["training"].keys() - NO_PART}
+    values, scoring = split_config(build_config(**arguments))
     fit = digest_of([code_version(), values, teacher, learned_from])
     return Task(
         table.name,
         row.id,
         section.data,
         category,
-        config.training.seed,
+        arguments["training__seed"],
         arguments,
         scoring,
         fit,
         digest_of([fit, scoring, tested_on]),
     )
+
+
+def split_config(config: RunConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What decides a training, and the fields of the model that concern scoring alone; plain JSON values."""
+    values = config.model_dump(mode="json", exclude={"preset": True, "false_alarm_rate": True})
+    scoring = {key: values["model"].pop(key) for key in sorted(config.model.scoring_only)}
+    values["training"] = {key: values["training"][key] for key in values["training"].keys() - NO_PART}
+    return values, scoring
 
 
 def changes(table: Table, rows: Iterable[Row], wishes: Wishes) -> list[str]:

@@ -24,7 +24,7 @@ names.
 )
 def benchmark(
     tables: Annotated[
-        list[str] | None, typer.Argument(metavar="[TABLES]...", help="Tables, such as gtrans-1.")
+        list[str] | None, typer.Argument(metavar="TABLES...", help="Tables, such as gtrans-1.")
     ] = None,
     list_: Annotated[
         bool, typer.Option("--list", help="Show all tables, or the cells of those named, and stop.")
