@@ -210,7 +210,8 @@ class TestFailures:
             check=False,
         )
         assert done.returncode == 1, done.stderr
-        assert f"{mvtec / 'bottle'} is not there." in done.stderr and "bottle" in done.stdout
+        told = f"1 category (bottle), all rows, seed 0: {mvtec} has no such folder."
+        assert f"gtrans-3: {told}" in done.stderr and told in done.stdout
         assert len(results(tmp_path)) == 2 and "Traceback" not in done.stderr
 
     def test_a_training_that_fails_is_not_kept(self, mvtec: Path, tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ class TestSources:
         section = Section(data="mvtec", categories=(parts_folder.name, "other"))
         dataset = read_category(section, parts_folder.name, parts_folder.parent)
         assert len(dataset.train) == 8 and {sample.label for sample in dataset.test} == {0, 1}
-        with pytest.raises(DatasetError, match="other is not there"):
+        with pytest.raises(DatasetError, match="has no such folder"):
             read_category(section, "other", parts_folder.parent)
 
     def test_classes_in_folders(self, tmp_path: Path) -> None:

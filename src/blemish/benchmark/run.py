@@ -11,6 +11,7 @@ from typing import Any
 
 from blemish.benchmark.local import Outcome, run_locally
 from blemish.benchmark.measured import Missing
+from blemish.benchmark.output.gaps import group, sentence
 from blemish.benchmark.output.summarise import summarise
 from blemish.benchmark.output.summary import Summary
 from blemish.benchmark.plan import Planner, parse_weights
@@ -106,8 +107,10 @@ def benchmark(
     if not planner.tasks:
         reason = planner.missing[0][1].reason if planner.missing else "these rows are quoted only"
         raise BlemishError(f"Nothing of {', '.join(tables)} can be measured: {reason.rstrip('.')}.")
-    for reason in dict.fromkeys(one.reason for _, one in planner.missing):
-        say(reason)
+    for table in chosen:
+        names = {row.id: row.name for row in table.rows}
+        for gap in group(one for name, one in planner.missing if name == table.name):
+            say(f"{table.name}: {sentence(gap, names, [row.id for row in rows[table.name] if row.config])}")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -83,5 +83,5 @@ def read_category(
 def _folder(source: Path, category: str) -> Path:
     folder = source / category
     if not folder.is_dir():
-        raise DatasetError(f"{folder} is not there.")
+        raise DatasetError(f"{source} has no such folder.")
     return folder

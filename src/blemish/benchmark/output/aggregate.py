@@ -8,11 +8,14 @@ from zlib import crc32
 import numpy as np
 
 from blemish.benchmark.measured import Measured
-from blemish.comparison.statistics import AUROCs, bootstrap_aurocs, delong, percentile_interval
+from blemish.comparison.statistics import ROUNDS, AUROCs, bootstrap_aurocs, delong, percentile_interval
 from blemish.errors import BlemishError
 
 Place = tuple[str, str]  # data, category
 Values = dict[Place, dict[int, float]]  # by place and seed, of one row and metric
+
+RESAMPLED = 2_000_000  # images drawn at most for each interval, so that CIFAR10 takes seconds
+FEWEST_ROUNDS = 400
 
 
 @dataclass(frozen=True)
@@ -80,14 +83,17 @@ def images_of(measured: Iterable[Measured]) -> dict[Place, OnImages]:
     by_place: dict[Place, list[Measured]] = {}
     for one in measured:
         by_place.setdefault((one.data, one.category), []).append(one)
-    return {
-        place: _on_images(place, of)
+    usable = {
+        place: of
         for place, of in by_place.items()
         if {0, 1} <= set(of[0].labels) and len(of[0].labels) == len(of[0].scores)
     }
+    most = max((len(of[0].labels) for of in usable.values()), default=1)
+    rounds = max(FEWEST_ROUNDS, min(ROUNDS, RESAMPLED // most))
+    return {place: _on_images(place, of, rounds) for place, of in usable.items()}
 
 
-def _on_images(place: Place, measured: list[Measured]) -> OnImages:
+def _on_images(place: Place, measured: list[Measured], rounds: int) -> OnImages:
     if any(one.labels != measured[0].labels for one in measured):
         raise BlemishError(
             f"The results of {place[1]} ({place[0]}) are of different test images; measure all rows again on "
@@ -100,7 +106,7 @@ def _on_images(place: Place, measured: list[Measured]) -> OnImages:
     mean = np.array([[one.row == row for one in measured] for row in rows], np.float64)
     mean /= mean.sum(axis=1, keepdims=True)
     single = delong(good, defective)
-    draws = bootstrap_aurocs(good, defective, seed=crc32("/".join(place).encode()))
+    draws = bootstrap_aurocs(good, defective, rounds=rounds, seed=crc32("/".join(place).encode()))
     return OnImages(
         rows,
         AUROCs(mean @ single.values, mean @ single.covariance @ mean.T),

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from html import escape
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from typing import NamedTuple
 
 from blemish.benchmark.output.figures import Panel
@@ -42,7 +42,7 @@ class Curves(NamedTuple):
 
 def learning_curves(summary: Summary) -> Curves:
     """A drawing for each category: a line for each training, thin with several seeds, and a strong mean."""
-    trained = [training for training in summary.trainings if training.curve]
+    trained = [training for training in summary.trainings if _losses(training)]
     places = list(dict.fromkeys((training.data, training.category) for training in trained))
     sharing: dict[str, list[str]] = {}  # rows by the first of those that share
     for training in trained:
@@ -65,7 +65,7 @@ def learning_curves(summary: Summary) -> Curves:
 def _drawing(title: str, trainings: list[Training], styles: dict[str, tuple[str, str]]) -> str:
     lines: dict[str, list[list[float]]] = {}
     for training in trainings:
-        losses = [entry["validation_loss"] for entry in training.curve]
+        losses = _losses(training)
         lines.setdefault(training.rows[0], []).append(losses)
     everything = [loss for of in lines.values() for losses in of for loss in losses]
     low, high = min(everything), max(everything)
@@ -74,7 +74,7 @@ def _drawing(title: str, trainings: list[Training], styles: dict[str, tuple[str,
         low, high = math.log10(low), math.log10(high)
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     low, high = low - margin, high + margin
-    epochs = max(len(training.curve) for training in trainings)
+    epochs = max(len(losses) for of in lines.values() for losses in of)
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
 
     def x(epoch: float) -> float:
@@ -102,6 +102,12 @@ def _drawing(title: str, trainings: list[Training], styles: dict[str, tuple[str,
         "</svg>",
     ]
     return "".join(parts)
+
+
+def _losses(training: Training) -> list[float]:
+    """Validation losses of the epochs, up to the first that is not finite."""
+    losses = (entry["validation_loss"] for entry in training.curve)
+    return list(takewhile(lambda loss: loss is not None and math.isfinite(loss), losses))
 
 
 def _mean(lines: list[list[float]]) -> list[float]:

@@ -16,7 +16,7 @@ class Gap:
         rows: ids.
         data, categories, seeds: each row lacks all of these.
         count: how many results that is.
-        reason: a sentence; where several categories share it, their names in it are written CATEGORY.
+        reason: a sentence.
     """
 
     rows: tuple[str, ...]
@@ -31,8 +31,7 @@ def group(missing: Iterable[Missing]) -> list[Gap]:
     """Missing results in as few groups as is simple, in the order met."""
     lacking: dict[tuple[str, str], dict[str, dict[str, list[int]]]] = {}
     for one in missing:
-        reason = one.reason.replace(one.category, "CATEGORY") or NOT_YET
-        of_row = lacking.setdefault((one.data, reason), {}).setdefault(one.row, {})
+        of_row = lacking.setdefault((one.data, one.reason or NOT_YET), {}).setdefault(one.row, {})
         of_row.setdefault(one.category, []).append(one.seed)
     blocks: dict[tuple[str, str, tuple[str, ...], tuple[int, ...]], list[str]] = {}
     for (data, reason), rows in lacking.items():
@@ -43,14 +42,7 @@ def group(missing: Iterable[Missing]) -> list[Gap]:
             for of_seeds, names in by_seeds.items():
                 blocks.setdefault((data, reason, tuple(names), of_seeds), []).append(row)
     return [
-        Gap(
-            tuple(rows),
-            data,
-            names,
-            seeds,
-            len(rows) * len(names) * len(seeds),
-            reason.replace("CATEGORY", names[0]) if len(names) == 1 else reason,
-        )
+        Gap(tuple(rows), data, names, seeds, len(rows) * len(names) * len(seeds), reason)
         for (data, reason, names, seeds), rows in blocks.items()
     ]
 

@@ -16,8 +16,8 @@ def reading(summary: Summary) -> list[str]:
     sentences = []
     if not shown:
         return ["Nothing is measured yet; all numbers are the paper's."]
-    seeds = sorted({len(one.seeds) for one in shown})
-    if seeds[-1] > 1:
+    seeds = sorted({len(one.seeds) for one in shown if one.sd is not None})
+    if seeds:
         sentences.append(
             f"± is the standard deviation over seeds ({' or '.join(map(str, seeds))} of them); "
             "a mean of categories is taken for each seed first."
