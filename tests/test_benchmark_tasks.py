@@ -8,6 +8,7 @@ import pytest
 
 from blemish.benchmark.fingerprint import NO_PART, code_version, digest_of_samples
 from blemish.benchmark.listing import list_cells, list_tables
+from blemish.benchmark.plan import Planner
 from blemish.benchmark.sources import parse_sources, read_category
 from blemish.benchmark.table import Row, Section, Table, find_table, load_tables
 from blemish.benchmark.tasks import AS_PRINTED, Task, Wishes, arguments_of, changes, make_task
@@ -168,3 +169,17 @@ def test_lists() -> None:
     cells = list_cells("gtrans-5")
     assert "encoder-2" in cells and "tfm_depth 2" in cells and "screw" in cells
     assert "quoted only" in list_cells("gtrans-1")
+
+
+def test_fewer_images_than_published_are_told(tmp_path: Path) -> None:
+    for number, name in enumerate(("cat", "frog", "ship")):
+        texture_files(tmp_path / "train" / name, 3, seed=number)
+        texture_files(tmp_path / "test" / name, 2, seed=10 + number)
+    table = find_table("anotrans-3")
+    planner = Planner({}, AS_PRINTED, 1, print)
+    planner.plan(table, list(table.rows), ["cat"], {"cifar10": tmp_path})
+    assert planner.other_images(table) == [
+        "cifar10: 6 (instead of 45,000) images to learn from, 4 (instead of 9,000) good and "
+        "5 (instead of 6,000) defective ones to measure on."
+    ]
+    assert len(planner.tasks) == len(planner.jobs) == 5

@@ -45,6 +45,27 @@ class Planner:
                             for seed in range(self.seeds)
                         ]
 
+    def other_images(self, table: Table) -> list[str]:
+        """How the images that were read differ in number from the published ones, in sentences."""
+        found: dict[str, list[str]] = {}
+        for section in table.sections:
+            for (data, category, _), (dataset, *_) in self._read.items():
+                if data != section.data or category not in section.categories or section.images is None:
+                    continue
+                defective = sum(sample.label == 1 for sample in dataset.test)
+                counts = (len(dataset.train), len(dataset.test) - defective, defective)
+                if counts != section.images:
+                    train, good, bad = (
+                        f"{one:,} (instead of {all_of_them:,})"
+                        for one, all_of_them in zip(counts, section.images, strict=True)
+                    )
+                    text = f"{train} images to learn from, {good} good and {bad} defective ones to measure on"
+                    found.setdefault(f"{data}: {text}", []).append(category)
+        return [
+            f"{text}." if len(found) == 1 else f"{text}; {', '.join(categories)}."
+            for text, categories in found.items()
+        ]
+
     def _add(self, table: Table, section: Section, row: Row, category: str, source: Path | None) -> None:
         arguments = arguments_of(section, row, self.wishes)
         backbone = getattr(build_config(**arguments).model, "backbone", None)

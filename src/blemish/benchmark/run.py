@@ -135,7 +135,8 @@ def benchmark(
             if one is None and task.table == table.name
         ]
         shown = table.model_copy(update={"rows": tuple(rows[table.name])})
-        summaries.append(summarise(shown, measured, missing, sentences[table.name]))
+        told = planner.other_images(table) + sentences[table.name]
+        summaries.append(summarise(shown, measured, missing, told))
     return summaries
 
 

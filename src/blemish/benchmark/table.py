@@ -37,6 +37,8 @@ class Section(_Part):
             ("cifar10", "stl10"), or one folder alone ("lbot").
         categories: folder or class names, in the printed order.
         averages: by printed column name, the categories that it is the mean of.
+        images: of each category the published data has so many to learn from, good ones to measure on and
+            defective ones; None where categories differ.
         config: what all rows take on this data, by section of `blemish.config.RunConfig`; weaker than a
             row's own.
     """
@@ -44,6 +46,7 @@ class Section(_Part):
     data: DataName
     categories: tuple[str, ...]
     averages: dict[str, tuple[str, ...]] = {}
+    images: tuple[int, int, int] | None = None
     config: dict[str, dict[str, Any]] = {}
 
     @model_validator(mode="after")
