@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from blemish.benchmark.on_ray import run_on_ray
-from blemish.benchmark.run import Places, benchmark
+from blemish.benchmark.places import Places
+from blemish.benchmark.run import benchmark
 from blemish.benchmark.tasks import Wishes
 from blemish.cluster import connected
 from blemish.errors import BlemishError

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from blemish.benchmark.job import run_job
+from blemish.benchmark.places import Places
 from blemish.benchmark.run import benchmark
 from blemish.benchmark.store import Store
 from blemish.benchmark.tasks import Wishes
@@ -88,7 +89,7 @@ class TestSweep:
         assert {path.name for path in out.iterdir()} == {
             "gtrans-4.csv", "gtrans-4.html", "gtrans-4.md", "gtrans-4.tex", "results.sqlite", "runs",
         }  # fmt: skip
-        assert not any((out / "runs").iterdir())
+        assert [path.name for path in (out / "runs").iterdir()] == ["lock"]
         assert len(results(out)) == 2
         assert "training.epochs is 30 instead of 300." in printed and "99.0" in printed
 
@@ -179,7 +180,7 @@ class TestOneTraining:
         assert [row["score"] for row in wanted.images] in scores
 
     def test_weights_and_maps_are_kept_on_request(self, kept: tuple[Path, list[str]]) -> None:
-        (folder,) = (kept[0] / "runs").iterdir()
+        (folder,) = (kept[0] / "runs").glob("gtrans*")
         assert folder.name.startswith("gtrans-mvtec-screw-seed0-")
         assert (folder / "model.safetensors").is_file()
         assert len(list(folder.glob("maps/*/**/*.npy"))) == 2 * 10
@@ -187,14 +188,55 @@ class TestOneTraining:
     def test_kept_weights_are_not_trained_again(
         self, kept: tuple[Path, list[str]], mvtec: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (folder,) = (kept[0] / "runs").iterdir()
+        (folder,) = (kept[0] / "runs").glob("gtrans*")
         before = (folder / "model.safetensors").stat().st_mtime_ns
         benchmark(
             ["gtrans-6"], data=[str(mvtec)], categories=["screw"], cells=["alpha-fixed"], out=kept[0],
-            wishes=Wishes(1, BACKBONE, SMALL), weights=["random"], keep=["weights"],
+            wishes=Wishes(1, BACKBONE, SMALL), weights=["random"],
         )  # fmt: skip
         assert (folder / "model.safetensors").stat().st_mtime_ns == before
         assert len(results(kept[0])) == 3
+
+    def test_damaged_files_are_made_afresh(
+        self, kept: tuple[Path, list[str]], mvtec: Path, tmp_path: Path
+    ) -> None:
+        (folder,) = (kept[0] / "runs").glob("gtrans*")
+        copied = shutil.copytree(folder, tmp_path / "runs" / folder.name)
+        (copied / "model.safetensors").write_bytes(b"damaged")
+        (copied / "model.checkpoint").write_bytes(b"damaged")
+        (summary,) = benchmark(
+            ["gtrans-7"], data=[str(mvtec)], categories=["screw"], cells=["p4"], out=tmp_path,
+            wishes=Wishes(1, BACKBONE, SMALL), weights=["random"],
+        )  # fmt: skip
+        assert not summary.missing
+        (one,) = results(tmp_path).items()
+        assert one in results(kept[0]).items()
+
+
+def test_an_unfinished_training_serves_other_scorings(mvtec: Path, tmp_path: Path) -> None:
+    words = command(mvtec, tmp_path, table="gtrans-7")
+    running = subprocess.Popen([*words, "--cells", "p4,p5"], stderr=subprocess.DEVNULL, text=True)
+    wait_for(lambda: any(tmp_path.glob("runs/*/model.checkpoint")), running)
+    (lock,) = tmp_path.glob("runs/*/lock")
+    os.kill(int(lock.read_text()), signal.SIGKILL)
+    assert running.wait(60) == 1
+    done = subprocess.run([*words, "--cells", "p5"], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(results(tmp_path)) == 1
+
+
+def test_a_second_sweep_in_the_same_place_is_refused(mvtec: Path, tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        command(mvtec, tmp_path), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True
+    )
+    wait_for(lambda: any(tmp_path.glob("runs/*/lock")), running)
+    with pytest.raises(BlemishError, match=f"Another sweep is at work in {tmp_path}; wait for it"):
+        benchmark(
+            ["gtrans-4"], data=[str(mvtec)], categories=["screw"], wishes=WISHES, weights=["random"],
+            out=tmp_path,
+        )  # fmt: skip
+    running.kill()
+    running.wait()
 
 
 class TestFailures:
@@ -235,6 +277,8 @@ class TestFailures:
                 {"cells": ["with"]},
                 "--cells: there is no 'with' in gtrans-4; choose from without-tfm, with-tfm",
             ),
+            ({"wishes": Wishes(1, BACKBONE, ("model.tokenz=3",))}, "model.tokenz concerns none of gtrans"),
+            ({"places": Places("nonsense")}, "--on is local, ray or ray://host:port, not 'nonsense'"),
             ({"categories": ["nut"]}, "--categories: there is no 'nut' in gtrans-4; choose from carpet,"),
             ({"seeds": 0}, "--seeds must be at least 1"),
             ({"keep": ["all"]}, "--keep takes weights or maps"),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from blemish.benchmark.fingerprint import NO_PART, code_version, digest_of_samples
+from blemish.benchmark.fingerprint import NO_PART, code_version, digest_of_file, digest_of_samples
 from blemish.benchmark.listing import list_cells, list_tables
-from blemish.benchmark.plan import Planner
+from blemish.benchmark.plan import Planner, parse_weights
 from blemish.benchmark.sources import parse_sources, read_category
 from blemish.benchmark.table import Row, Section, Table, find_table, load_tables
 from blemish.benchmark.tasks import AS_PRINTED, Task, Wishes, arguments_of, changes, make_task
@@ -126,19 +126,53 @@ class TestWishes:
 
 
 class TestSources:
-    def test_names(self) -> None:
+    def test_names(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        for name in ("mvtec", "a=b", "here"):
+            (tmp_path / name).mkdir()
         one, two = find_table("gtrans-1"), find_table("anotrans-1")
-        assert parse_sources(one, ["mvtec"]) == {"mvtec": Path("mvtec")}
-        assert parse_sources(one, ["mvtec=a=b", "cifar10=c"]) == {"mvtec": Path("a=b")}
-        assert parse_sources(two, ["stl10=here"]) == {"cifar10": None, "stl10": Path("here")}
+        assert parse_sources([one], ["mvtec"]) == {"mvtec": Path("mvtec")}
+        assert parse_sources([one], ["a=b"]) == parse_sources([one], ["mvtec=a=b"]) == {"mvtec": Path("a=b")}
+        assert parse_sources([two], ["stl10=here"]) == {"cifar10": None, "stl10": Path("here")}
+        assert parse_sources([one, two], ["mvtec=mvtec"])["mvtec"] == Path("mvtec")
 
-    def test_what_cannot_be_had_or_told_apart(self) -> None:
-        with pytest.raises(
-            ConfigError, match="gtrans-1 needs --data mvtec=FOLDER, the folder with MVTec AD's"
-        ):
-            parse_sources(find_table("gtrans-1"), [])
-        with pytest.raises(ConfigError, match="say which one folder is, as in --data cifar10=folder"):
-            parse_sources(find_table("anotrans-1"), ["folder"])
+    @pytest.mark.parametrize(
+        ("tables", "given", "message"),
+        [
+            (["gtrans-1"], [], "gtrans-1 needs --data mvtec=FOLDER, the folder with MVTec AD's categories."),
+            (["anotrans-1"], ["."], "say which one . is, as in --data cifar10=."),
+            (["gtrans-1", "anotrans-3"], ["mvtec=.", "."], "say which one . is, as in --data mvtec=."),
+            (["gtrans-1"], ["cifar10=."], "there is no cifar10 in these tables, but mvtec."),
+            (["gtrans-1"], ["mvtec=.", "."], "--data says twice where mvtec lies"),
+            (["gtrans-1"], ["nowhere/"], "there is no folder nowhere/; check the path."),
+        ],
+    )
+    def test_what_cannot_be_had_or_told_apart(
+        self, tables: list[str], given: list[str], message: str
+    ) -> None:
+        with pytest.raises(ConfigError) as error:
+            parse_sources([find_table(name) for name in tables], given)
+        assert message in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            (["file.pth"], "--weights file.pth: say whose, of resnet34, wide_resnet50_2"),
+            (["resnet43=file.pth"], "no row has that backbone; the rows have resnet34, wide_resnet50_2."),
+            (["random", "resnet34=file.pth"], "--weights are given twice for resnet34"),
+        ],
+    )
+    def test_weights_that_are_nobodys(self, given: list[str], message: str) -> None:
+        with pytest.raises(ConfigError) as error:
+            parse_weights(given, ["resnet34", "wide_resnet50_2"])
+        assert message in str(error.value)
+        assert parse_weights(["a.pth"], ["resnet34"]) == {"resnet34": "a.pth"}
+
+    def test_changed_images_are_noticed(self, tmp_path: Path) -> None:
+        (path, _) = texture_files(tmp_path, 2)
+        before = digest_of_file(path)
+        path.write_bytes(path.read_bytes() + b" ")
+        assert digest_of_file(path) != before
 
     def test_a_category(self, parts_folder: Path) -> None:
         section = Section(data="mvtec", categories=(parts_folder.name, "other"))

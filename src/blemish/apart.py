@@ -111,7 +111,8 @@ def main() -> None:
 
 
 def _answer(answers: TextIO, values: dict[str, Any]) -> None:
-    print(json.dumps(values), file=answers, flush=True)
+    with suppress(BrokenPipeError):  # nobody listens any more
+        print(json.dumps(values), file=answers, flush=True)
 
 
 def _stop_with_input() -> None:

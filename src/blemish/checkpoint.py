@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from blemish.errors import BlemishError
+from blemish.errors import BlemishError, CheckpointError
 from blemish.modelfile import write_tensors
 
 
@@ -53,7 +53,8 @@ def load_checkpoint(
     """Put a saved state back in place and return its position.
 
     Raises:
-        BlemishError: no checkpoint, a damaged one, or one of a run with other data or configuration.
+        BlemishError: no checkpoint.
+        CheckpointError: a damaged one, or one of a run with other data or configuration.
     """
     if not path.is_file():
         raise BlemishError(f"There is no checkpoint {path} to resume from; leave out --resume.")
@@ -64,7 +65,7 @@ def load_checkpoint(
     except (SafetensorError, OSError) as error:
         raise _damaged(path) from error
     if metadata.get("fingerprint") != fingerprint:
-        raise BlemishError(
+        raise CheckpointError(
             f"The checkpoint {path} belongs to a run with other images or settings; "
             "give the same ones, or delete it and start afresh."
         )
@@ -105,8 +106,8 @@ def _same_shapes(tensors: dict[str, Tensor], like: dict[str, Tensor]) -> dict[st
     return tensors
 
 
-def _damaged(path: Path) -> BlemishError:
-    return BlemishError(f"The checkpoint {path} is damaged; delete it and start afresh.")
+def _damaged(path: Path) -> CheckpointError:
+    return CheckpointError(f"The checkpoint {path} is damaged; delete it and start afresh.")
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -25,5 +25,9 @@ class ModelFileError(BlemishError):
     """A model file is not one of ours, is damaged, or comes from a newer version."""
 
 
+class CheckpointError(BlemishError):
+    """A checkpoint is damaged or belongs to another run."""
+
+
 class Interrupted(BlemishError):
     """The user stopped a run; the message says what is left of it and how to go on."""

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from blemish.config import RunConfig
@@ -64,6 +65,22 @@ def check_tracker(tracker: str) -> None:
         raise ConfigError(
             f'{tracker} is not installed; pip install "blemish[trackers]" or set another tracker.'
         )
+
+
+def check_concerned(given: Iterable[str], methods: dict[str, type[ModelConfig]]) -> None:
+    """Refuse a field that no method has.
+
+    Args:
+        given: "section.field" or "section.field=value" texts.
+        methods: classes of configurations by name.
+
+    Raises:
+        ConfigError: with the first such field.
+    """
+    for text in given:
+        if not any(applies(text, one) for one in methods.values()):
+            field = text.partition("=")[0].strip()
+            raise ConfigError(f"{field} concerns none of {', '.join(methods)}; leave it out.")
 
 
 def applies(assignment: str, method: type[ModelConfig]) -> bool:

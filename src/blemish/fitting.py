@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -136,7 +136,8 @@ def _fit_images(
         training = {name: training[name] for name in training if name in ONE_PASS}
     else:
         assert isinstance(model, TrainedModel)
-        settings = config.model_dump_json(exclude={"training": CHANGEABLE})
+        unlearned: Any = {"training": CHANGEABLE, "model": config.model.scoring_only, "preset": True}
+        settings = config.model_dump_json(exclude=unlearned)
         fingerprint = hashlib.sha256(f"{digest} {settings} {teacher}".encode()).hexdigest()
         summary = train(
             model,

@@ -7,12 +7,15 @@ import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blemish.benchmark.fingerprint import code_version
 from blemish.config import build_config
 from blemish.datasets import Dataset, Sample
-from blemish.errors import BlemishError
+from blemish.errors import BlemishError, CheckpointError, ModelFileError
+
+if TYPE_CHECKING:
+    from blemish.detector import Detector
 
 Answer = dict[str, Any]
 
@@ -42,34 +45,55 @@ def run_job(job: dict[str, Any], say: Callable[[str], None] = lambda message: No
         )
     import torch
 
+    torch.set_num_threads(job["cpus"])
+    model = Path(job["folder"]) / "model.safetensors"
+    try:
+        with _alone(model.parent):
+            return _measure(job, model, _learned(job, model, say))
+    except OSError as error:
+        reason = error.strerror or error
+        raise BlemishError(f"{error.filename or model.parent} cannot be used: {reason}.") from error
+
+
+def _learned(job: dict[str, Any], model: Path, say: Callable[[str], None]) -> "Detector":
+    """The model, trained or gone on with where it is not there; what is damaged is trained afresh."""
+    from blemish.api import load
+
+    if model.is_file():
+        try:
+            return load(model, engine="torch", threads=job["cpus"])
+        except ModelFileError:
+            model.unlink()
+    checkpoint = model.with_suffix(".checkpoint")
+    try:
+        _fit(job, model, resume=checkpoint.is_file(), say=say)
+    except CheckpointError:
+        checkpoint.unlink()
+        _fit(job, model, resume=False, say=say)
+    return load(model, engine="torch", threads=job["cpus"])
+
+
+def _fit(job: dict[str, Any], model: Path, *, resume: bool, say: Callable[[str], None]) -> None:
     from blemish.fitting import fit_dataset
 
-    torch.set_num_threads(job["cpus"])
-    folder = Path(job["folder"])
-    with _alone(folder):
-        model = folder / "model.safetensors"
-        if not model.is_file():
-            fit_dataset(
-                Dataset(job["name"], train=[Sample(Path(path), 0) for path in job["train"]]),
-                build_config(**job["config"]),
-                model,
-                weights=job["weights"],
-                resume=model.with_suffix(".checkpoint").is_file(),
-                quiet=True,
-                say=say,
-            )
-        return _measure(job, model)
+    fit_dataset(
+        Dataset(job["name"], train=[Sample(Path(path), 0) for path in job["train"]]),
+        build_config(**job["config"]),
+        model,
+        weights=job["weights"],
+        resume=resume,
+        quiet=True,
+        say=say,
+    )
 
 
-def _measure(job: dict[str, Any], model: Path) -> Answer:
-    from blemish.api import load
+def _measure(job: dict[str, Any], model: Path, learned: "Detector") -> Answer:
     from blemish.detector import Detector
     from blemish.engines.torch import TorchEngine
     from blemish.evaluation import evaluate
     from blemish.modelfile import Metadata
     from blemish.prediction import predict_to_files
 
-    learned = load(model, engine="torch", threads=job["cpus"])
     engine, metadata = learned.engine, learned.metadata
     assert isinstance(engine, TorchEngine)
     samples = [
@@ -77,6 +101,7 @@ def _measure(job: dict[str, Any], model: Path) -> Answer:
         for path, label, defect, mask in job["test"]
     ]
     results = {}
+    notes: dict[str, None] = {}
     for fingerprint, scoring in job["scorings"].items():
         scorer = engine.rescored(scoring) if scoring else engine
         detector = Detector(scorer, Metadata.model_validate(metadata))
@@ -84,6 +109,7 @@ def _measure(job: dict[str, Any], model: Path) -> Answer:
         if evaluation.unreadable:
             first = evaluation.unreadable[0]
             raise BlemishError(f"A test image cannot be used: {first['error']}")
+        notes |= dict.fromkeys(evaluation.notes)
         pixel = evaluation.pixel or {}
         results[fingerprint] = {
             "metrics": {
@@ -109,12 +135,15 @@ def _measure(job: dict[str, Any], model: Path) -> Answer:
             "teacher": metadata["teacher"],
             "precision": summary["precision"],
             "peak_memory_mb": summary["peak_memory_mb"],
+            "notes": list(notes),
         },
     }
 
 
 def _curve(log: Path) -> list[dict[str, Any]]:
     """The epochs of a training log; empty where nothing was trained."""
+    if not log.is_file():
+        log = log.with_name(log.name + ".part")  # the end came between the model and its log
     if not log.is_file():
         return []
     lines = (json.loads(line) for line in log.read_text(encoding="utf-8").splitlines())

@@ -7,6 +7,7 @@ from blemish.benchmark.local import Outcome
 from blemish.errors import BlemishError
 
 RETRIES = 3  # of a job whose worker or machine is lost
+SECONDS_TO_STOP = 60
 
 
 def run_on_ray(
@@ -53,12 +54,16 @@ def run_on_ray(
             number = running.pop(done)
             try:
                 yield number, _outcome(ray.get(done))
+            except ray.exceptions.RayTaskError as error:
+                yield number, BlemishError(f"The worker failed: {str(error).strip().splitlines()[-1]}")
             except ray.exceptions.RayError as error:
                 reason = f"The worker was lost {RETRIES + 1} times ({type(error).__name__})."
                 yield number, BlemishError(reason)
     finally:
         for reference in running:
             ray.cancel(reference)
+        if running:  # they write their checkpoints
+            ray.wait(list(running), num_returns=len(running), timeout=SECONDS_TO_STOP)
 
 
 def _run(job: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Which tasks there are, which trainings they share, and what cannot be done."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from blemish.benchmark.fingerprint import digest_of_file, digest_of_samples
@@ -10,7 +10,8 @@ from blemish.benchmark.table import Row, Section, Table
 from blemish.benchmark.tasks import Job, Task, Wishes, arguments_of, make_task
 from blemish.config import build_config
 from blemish.datasets import Dataset
-from blemish.errors import DatasetError, ImageError, WeightsError
+from blemish.errors import ConfigError, DatasetError, ImageError, WeightsError
+from blemish.images import image_size
 from blemish.models.weights import RANDOM, find_weights
 
 Say = Callable[[str], None]
@@ -87,7 +88,7 @@ class Planner:
 
     def _teacher(self, backbone: str) -> tuple[str | None, str]:
         """A backbone's weights file, as given, and what they are."""
-        given = self.weights.get(backbone, self.weights.get(""))
+        given = self.weights.get(backbone)
         if given == RANDOM:
             return RANDOM, RANDOM
         source = find_weights(backbone, given)
@@ -98,21 +99,50 @@ class Planner:
         key = (section.data, category, source)
         if key not in self._read:
             dataset = read_category(section, category, source, self.say)
+            for sample in dataset.test:
+                image_size(sample.path)  # before any training
             self._read[key] = (dataset, digest_of_samples(dataset.train), digest_of_samples(dataset.test))
         return self._read[key]
 
 
-def parse_weights(given: Sequence[str]) -> dict[str, str]:
-    """Files, or "random", by backbone; "" stands for all.
+def parse_weights(given: Sequence[str], backbones: Collection[str]) -> dict[str, str]:
+    """Files, or "random", by backbone.
 
     Args:
-        given: each "BACKBONE=FILE", or FILE alone.
+        given: each "BACKBONE=FILE"; FILE alone where there is one backbone, or "random" for all.
+        backbones: of the rows.
+
+    Raises:
+        ConfigError: a backbone that no row has, one that comes twice, or a file that could be any one's.
     """
-    found = {}
+    found: dict[str, str] = {}
     for text in given:
         backbone, equals, file = text.partition("=")
-        if equals and not Path(text).exists():
-            found[backbone] = file
+        if not equals or Path(text).exists():
+            if len(backbones) > 1 and text != RANDOM:
+                raise ConfigError(
+                    f"--weights {text}: say whose, of {', '.join(backbones)}, as in BACKBONE=FILE."
+                )
+            new = dict.fromkeys(backbones, text)
         else:
-            found[""] = text
+            new = {backbone: file}
+        if not backbones or not new.keys() <= set(backbones):
+            there = ", ".join(backbones) or "none"
+            raise ConfigError(f"--weights {text}: no row has that backbone; the rows have {there}.")
+        if found.keys() & new.keys():
+            raise ConfigError(f"--weights are given twice for {backbone if equals else text}; give one file.")
+        found |= new
     return found
+
+
+def backbones_of(tables: Sequence[Table], rows: dict[str, list[Row]], wishes: Wishes) -> list[str]:
+    """The backbones of the rows, each once."""
+    configs = [
+        build_config(**arguments_of(section, row, wishes))
+        for table in tables
+        for section in table.sections
+        for row in rows[table.name]
+        if row.config is not None
+    ]
+    found = (getattr(config.model, "backbone", None) for config in configs)
+    return list(dict.fromkeys(name for name in found if name))

@@ -1,50 +1,31 @@
 """Measures the cells of published tables, keeps the results, and writes the tables."""
 
+import fcntl
 import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from blemish.benchmark.checks import check_options, check_wishes
 from blemish.benchmark.local import Outcome, run_locally
-from blemish.benchmark.measured import Missing
+from blemish.benchmark.measured import Measured, Missing
 from blemish.benchmark.output.gaps import group, sentence
 from blemish.benchmark.output.summarise import summarise
 from blemish.benchmark.output.summary import Summary
-from blemish.benchmark.plan import Planner, parse_weights
+from blemish.benchmark.places import HERE, LOCAL, Places
+from blemish.benchmark.plan import Planner, backbones_of, parse_weights
 from blemish.benchmark.sources import parse_sources
-from blemish.benchmark.table import Table, find_table
+from blemish.benchmark.table import find_table
 from blemish.benchmark.tasks import AS_PRINTED, Wishes, changes
-from blemish.errors import BlemishError, ConfigError, Interrupted
+from blemish.comparison.record import check_writable
+from blemish.errors import BlemishError, Interrupted
 from blemish.progress import progress_bar
 
 Say = Callable[[str], None]
-LOCAL = "local"
-KEEPABLE = ("weights", "maps")
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where the work is done, and with what.
-
-    Attributes:
-        on: "local", or what `blemish.cluster.connected` takes.
-        workers: trainings at once on this machine; None is one per `cpus` cores. A cluster that is joined
-            decides itself.
-        cpus: cores of each training; the last digits of results depend on it.
-        gpus: GPUs of each training on Ray; None is one where there are any.
-    """
-
-    on: str = LOCAL
-    workers: int | None = None
-    cpus: int = 1
-    gpus: float | None = None
-
-
-HERE = Places()
 
 
 def benchmark(
@@ -92,18 +73,21 @@ def benchmark(
         Interrupted: Ctrl-C.
     """
     chosen = [find_table(name) for name in dict.fromkeys(tables)]
-    _check(chosen, cells, categories, seeds, places, keep)
+    check_options(chosen, cells, categories, seeds, places, keep)
+    rows = {table.name: [row for row in table.rows if not cells or row.id in cells] for table in chosen}
+    chosen = [table for table in chosen if rows[table.name]]
+    check_wishes(rows, wishes)
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("sqlalchemy") is None:
         raise BlemishError('Measuring tables needs PyTorch and SQLAlchemy: pip install "blemish[benchmark]".')
     from blemish.benchmark.store import Store
 
     out = Path(out)
-    sources = {table.name: parse_sources(table, data) for table in chosen}
-    rows = {table.name: [row for row in table.rows if not cells or row.id in cells] for table in chosen}
+    sources = parse_sources(chosen, data)
+    files = parse_weights(weights, backbones_of(chosen, rows, wishes))
     sentences = {table.name: changes(table, rows[table.name], wishes) for table in chosen}
-    planner = Planner(parse_weights(weights), wishes, seeds, say)
+    planner = Planner(files, wishes, seeds, say)
     for table in chosen:
-        planner.plan(table, rows[table.name], categories, sources[table.name])
+        planner.plan(table, rows[table.name], categories, sources)
     if not planner.tasks:
         reason = planner.missing[0][1].reason if planner.missing else "these rows are quoted only"
         raise BlemishError(f"Nothing of {', '.join(tables)} can be measured: {reason.rstrip('.')}.")
@@ -111,13 +95,9 @@ def benchmark(
         names = {row.id: row.name for row in table.rows}
         for gap in group(one for name, one in planner.missing if name == table.name):
             say(f"{table.name}: {sentence(gap, names, [row.id for row in rows[table.name] if row.config])}")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BlemishError(
-            f"The folder {out} cannot be made ({error.strerror}); give another --out."
-        ) from None
-    with closing(Store(out / "results.sqlite" if store is None else store)) as kept:
+    check_writable(out / "runs")
+    place = out / "results.sqlite" if store is None else store
+    with _alone(out / "runs"), closing(Store(place)) as kept:
         try:
             failures = _run(planner, kept, places, out / "runs", keep, quiet, say)
         except KeyboardInterrupt:
@@ -135,9 +115,15 @@ def benchmark(
             if one is None and task.table == table.name
         ]
         shown = table.model_copy(update={"rows": tuple(rows[table.name])})
-        told = planner.other_images(table) + sentences[table.name]
+        told = planner.other_images(table) + _notes(measured) + sentences[table.name]
         summaries.append(summarise(shown, measured, missing, told))
     return summaries
+
+
+def _notes(measured: list[Measured]) -> list[str]:
+    """What evaluation had to say of each category's test images."""
+    told = [f"{one.category}: {note}" for one in measured for note in one.facts.get("notes", ())]
+    return list(dict.fromkeys(told))
 
 
 def _run(
@@ -152,7 +138,8 @@ def _run(
             jobs.append(replace(job, tasks=left))
     done = len(planner.jobs) - len(jobs)
     if done:
-        say(f"{done} of {len(planner.jobs)} trainings are done already.")
+        told = f"{done} of {len(planner.jobs)} trainings are done already"
+        say(f"{told}; --keep comes too late for them." if keep else f"{told}.")
     failures = {}
     asked = [job.to_dict(folder, places.cpus, "maps" in keep) for job in jobs]
     with (
@@ -167,7 +154,7 @@ def _run(
                 failures[job.tasks[0].fit] = str(outcome)
                 say(f"[{done}/{len(planner.jobs)}] {job.label}: {outcome}")
                 if not any((folder / job.stem).glob("model.*")):
-                    _tidy(folder / job.stem, ())
+                    shutil.rmtree(folder / job.stem, ignore_errors=True)
                 continue
             store.add(job.tasks, outcome)
             _tidy(folder / job.stem, keep)
@@ -200,38 +187,28 @@ def _outcomes(jobs: list[dict[str, Any]], places: Places) -> Iterator[Iterator[O
 
 
 def _tidy(folder: Path, keep: Sequence[str]) -> None:
-    if not keep:
-        shutil.rmtree(folder, ignore_errors=True)
-    elif "weights" not in keep:
-        (folder / "model.safetensors").unlink(missing_ok=True)
-
-
-def _check(
-    tables: list[Table],
-    cells: Sequence[str],
-    categories: Sequence[str],
-    seeds: int,
-    places: Places,
-    keep: Sequence[str],
-) -> None:
-    if seeds < 1:
-        raise ConfigError(f"--seeds must be at least 1, not {seeds}; leave it out for one.")
-    for name, value in (("cpus", places.cpus), ("workers", places.workers)):
-        if value is not None and value < 1:
-            raise ConfigError(f"--{name} must be at least 1, not {value}; leave it out.")
-    if places.on.startswith("ray://") and places.workers is not None:
-        raise ConfigError("--workers is for this machine; a cluster runs what it has room for: leave it out.")
-    if places.on == LOCAL and places.gpus is not None:
-        raise ConfigError("--gpus is for --on ray; leave it out, or give --on ray.")
+    """Throw away what neither this call nor an earlier one was asked to keep."""
     for one in keep:
-        if one not in KEEPABLE:
-            raise ConfigError(f"--keep takes {' or '.join(KEEPABLE)}, not {one!r}.")
-    ids = [row.id for table in tables for row in table.rows]
-    names = [name for table in tables for section in table.sections for name in section.categories]
-    for option, given, known in (("--cells", cells, ids), ("--categories", categories, names)):
-        for one in given:
-            if one not in known:
-                raise ConfigError(
-                    f"{option}: there is no {one!r} in {', '.join(table.name for table in tables)}; "
-                    f"choose from {', '.join(dict.fromkeys(known))}."
-                )
+        (folder / f"keep-{one}").touch()
+    if not (folder / "keep-weights").exists():
+        (folder / "model.safetensors").unlink(missing_ok=True)
+        if not (folder / "keep-maps").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep a second sweep out of the folder.
+
+    Raises:
+        BlemishError: there is one.
+    """
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlemishError(
+                f"Another sweep is at work in {folder.parent}; wait for it, or give another --out "
+                "(both may have the same --store)."
+            ) from None
+        yield

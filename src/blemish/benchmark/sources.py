@@ -13,37 +13,41 @@ WHAT = {
 }
 
 
-def parse_sources(table: Table, given: Sequence[str]) -> dict[str, Path | None]:
-    """Where each of a table's data sets lies.
+def parse_sources(tables: Sequence[Table], given: Sequence[str]) -> dict[str, Path | None]:
+    """Where each data set lies.
 
     Args:
-        table: whose sections name data sets.
-        given: folders, each as "NAME=FOLDER", or FOLDER alone where the table has one data set.
+        tables: whose sections name data sets.
+        given: folders, each as "NAME=FOLDER", or FOLDER alone where there is one data set.
 
     Returns:
         By name; None stands for the place where published sets are downloaded to.
 
     Raises:
-        ConfigError: a name that the table does not have, or a data set that was not said and cannot be had.
+        ConfigError: a name that no table has or that comes twice, no such folder, or a data set that was not
+            said and cannot be had.
     """
-    names = [section.data for section in table.sections]
+    names = list(dict.fromkeys(section.data for table in tables for section in table.sections))
     found: dict[str, Path | None] = {}
     for text in given:
         name, equals, folder = text.partition("=")
-        if equals and name in names:
-            found[name] = Path(folder)
-        elif equals and not Path(text).exists() and name in (*PUBLISHED, *WHAT):
-            continue  # of another table of the same call
-        elif len(names) == 1:
-            found[names[0]] = Path(text)
-        else:
-            raise ConfigError(
-                f"{table.name} needs {' and '.join(names)}: say which one {text} is, "
-                f"as in --data {names[0]}={text}."
-            )
+        if not equals or Path(text).exists():
+            if len(names) > 1:
+                raise ConfigError(
+                    f"These tables need {' and '.join(names)}: say which one {text} is, "
+                    f"as in --data {names[0]}={text}."
+                )
+            name, folder = names[0], text
+        if name not in names:
+            raise ConfigError(f"--data {text}: there is no {name} in these tables, but {', '.join(names)}.")
+        if name in found:
+            raise ConfigError(f"--data says twice where {name} lies; give one folder.")
+        if not Path(folder).is_dir():
+            raise ConfigError(f"--data {text}: there is no folder {folder}; check the path.")
+        found[name] = Path(folder)
     for name in names:
         if name not in found and name not in PUBLISHED:
-            raise ConfigError(f"{table.name} needs --data {name}=FOLDER, {WHAT[name]}.")
+            raise ConfigError(f"{', '.join(_with(tables, name))} needs --data {name}=FOLDER, {WHAT[name]}.")
     return {name: found.get(name) for name in names}
 
 
@@ -78,6 +82,10 @@ def read_category(
             f"{dataset.name} needs good images to learn from, and good and defective ones to measure on."
         )
     return dataset
+
+
+def _with(tables: Sequence[Table], data: str) -> list[str]:
+    return [table.name for table in tables if any(section.data == data for section in table.sections)]
 
 
 def _folder(source: Path, category: str) -> Path:

@@ -50,6 +50,7 @@ _results = Table(
     Column("facts", JSON, nullable=False),
 )
 AT_ONCE = 200  # keys in one question
+SECONDS_TO_WAIT = 60  # for others that write to the same SQLite file
 
 
 class Store:
@@ -66,7 +67,8 @@ class Store:
     def __init__(self, place: str | Path) -> None:
         url = str(place) if "://" in str(place) else f"sqlite:///{Path(place).resolve()}"
         try:
-            self._engine = create_engine(url)
+            patience = {"connect_args": {"timeout": SECONDS_TO_WAIT}} if url.startswith("sqlite") else {}
+            self._engine = create_engine(url, **patience)
         except (ArgumentError, SQLAlchemyError, ImportError) as error:
             raise BlemishError(
                 f"--store is a file or a database URL that SQLAlchemy reads, and cannot be used: {error}."

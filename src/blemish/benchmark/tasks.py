@@ -78,20 +78,25 @@ class Job:
         return f"{first.table} {first.row}, {first.category}, seed {first.seed}"
 
     def to_dict(self, folder: Path, cpus: int, keep_maps: bool) -> dict[str, Any]:
-        """What `blemish.benchmark.job.run_job` takes, as plain JSON values."""
+        """What `blemish.benchmark.job.run_job` takes, as plain JSON values; paths are absolute."""
         first = self.tasks[0]
         return {
             "code": code_version(),
             "name": self.dataset.name,
-            "train": [str(sample.path) for sample in self.dataset.train],
+            "train": [str(sample.path.absolute()) for sample in self.dataset.train],
             "test": [
-                (str(sample.path), sample.label, sample.defect, str(sample.mask) if sample.mask else None)
+                (
+                    str(sample.path.absolute()),
+                    sample.label,
+                    sample.defect,
+                    str(sample.mask.absolute()) if sample.mask else None,
+                )
                 for sample in self.dataset.test
             ],
             "config": first.arguments,
             "weights": self.weights,
             "scorings": {task.fingerprint: task.scoring for task in self.tasks},
-            "folder": str(folder / self.stem),
+            "folder": str(folder.absolute() / self.stem),
             "cpus": cpus,
             "keep_maps": keep_maps,
         }

@@ -18,8 +18,8 @@ Examples:
   blemish benchmark anotrans-3 --data cifar10/ --on ray
 
 \b
-Exit codes: 0 done, 1 some cells could not be measured (the tables say why), 2 stopped by what the message
-names.
+Exit codes: 0 done, 1 some cells could not be measured (the tables say why) or Ctrl-C, 2 stopped by what the
+message names.
 """
 )
 def benchmark(
@@ -94,7 +94,8 @@ def benchmark(
 
     from blemish.benchmark.output.files import write_outputs
     from blemish.benchmark.output.markdown import to_markdown
-    from blemish.benchmark.run import Places, benchmark
+    from blemish.benchmark.places import Places
+    from blemish.benchmark.run import benchmark
     from blemish.benchmark.tasks import Wishes
 
     summaries = benchmark(

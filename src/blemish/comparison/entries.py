@@ -7,7 +7,7 @@ from typing import Any
 
 from blemish.config import RunConfig, build_config
 from blemish.errors import ConfigError
-from blemish.fit_checks import applies
+from blemish.fit_checks import applies, check_concerned
 from blemish.models.registry import config_class
 from blemish.models.weights import RANDOM, find_weights
 
@@ -81,10 +81,7 @@ def make_entries(
     given = [*assignments, *([f"model.backbone={backbone}"] if backbone else [])]
     given += [f"training.epochs={epochs}"] if epochs is not None else []
     given += ["model.backbone"] if weights else []
-    for text in given:
-        if not any(applies(text, one) for one in classes.values()):
-            field = text.partition("=")[0].strip()
-            raise ConfigError(f"{field} concerns none of {', '.join(methods)}; leave it out.")
+    check_concerned(given, classes)
     entries: list[Entry] = []
     for label, one in classes.items():
         method, _, preset = label.partition(":")
