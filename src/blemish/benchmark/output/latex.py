@@ -25,6 +25,7 @@ SPECIAL = {
     "\N{MULTIPLICATION SIGN}": r"$\times$",
     "\N{EN DASH}": "--",
     MINUS: "$-$",
+    "\N{GREEK SMALL LETTER ALPHA}": r"$\alpha$",
     DAGGER: r"$^\dagger$",
 }
 
