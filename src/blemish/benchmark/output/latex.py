@@ -15,6 +15,8 @@ SPECIAL = {
     "#": r"\#",
     "%": r"\%",
     "_": r"\_",
+    "*": "{*}",  # or else part of the line break before it, as is a bracket
+    "[": "{[}",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
     "<": r"\textless{}",

@@ -113,4 +113,4 @@ def _list(sentences: list[str]) -> str:
 
 def _plain(text: str) -> str:
     """Words without meaning to Markdown, on one line."""
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_\[\]<>|#&~])", r"\\\1", " ".join(text.split()))

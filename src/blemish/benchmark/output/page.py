@@ -14,6 +14,7 @@ from blemish.benchmark.output.words import (
     DAGGER,
     corrections,
     family,
+    intervals,
     pair_interval,
     pair_test,
     progress,
@@ -104,7 +105,7 @@ def to_html(summary: Summary) -> str:
         metric_names=METRIC_NAMES,
         grids=grids(summary),
         shown=partial(_shown, unit=summary.unit),
-        reading=reading(summary),
+        reading=[*reading(summary), *intervals(summary)],
         corrections=corrections(summary),
         gaps=[sentence(gap, summary.names, measured) for gap in summary.gaps],
         panels=agreement_panels(summary),
@@ -145,7 +146,9 @@ def _families(summary: Summary) -> list[Family]:
                     one.p_corrected is not None and one.p_corrected < SIGNIFICANT,
                 )
         rows = [row.id for row in summary.rows if any(row.id in key for key in cells)]
-        found.append(Family(family(data, metric), rows, cells, tests(pairs)))
+        tested = any(pair.p_corrected is not None for pair in pairs)
+        note = tests(pairs) + (f" A star marks p below {SIGNIFICANT:g}." if tested else "")
+        found.append(Family(family(data, metric), rows, cells, note))
     return found
 
 

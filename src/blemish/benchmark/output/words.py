@@ -19,8 +19,8 @@ def reading(summary: Summary) -> list[str]:
     seeds = sorted({len(one.seeds) for one in shown if one.sd is not None})
     if seeds:
         sentences.append(
-            f"± is the standard deviation over seeds ({' or '.join(map(str, seeds))} of them); "
-            "a mean of categories is taken for each seed first."
+            f"± is the standard deviation over seeds ({' or '.join(map(str, seeds))} of them); of a mean of "
+            "categories, over the seeds that all of them have."
         )
     else:
         sentences.append("One seed: how much another training would change is not known.")
@@ -29,20 +29,26 @@ def reading(summary: Summary) -> list[str]:
             "A mean over only some of the categories says how many; no difference is given for it, because "
             "the paper's is over all."
         )
-    if any(one.interval for one in shown):
-        sentences.append(
-            "Intervals are 95 % and say how far an image AUROC would move with other test images of the same "
-            "kind and number; each class is resampled by itself."
-        )
-    if any(one.interval and one.of > 1 for one in shown) and HELD_OUT & {
-        place[0] for column in summary.columns for place in column.places
-    }:
-        sentences.append(
-            "Classes held out in turn share test images; the interval of a mean takes them as different ones."
-        )
     if any(row.state == "quoted" for row in summary.rows):
         sentences.append(
             "Quoted: the paper took these numbers from others, and the method is not among ours."
+        )
+    return sentences
+
+
+def intervals(summary: Summary) -> list[str]:
+    """How the intervals of single numbers are to be read, where they are shown."""
+    shown = [cell.measured for cell in summary.cells if cell.measured and cell.measured.interval]
+    if not shown:
+        return []
+    sentences = [
+        "Intervals are 95 % and say how far an image AUROC would move with other test images of the same "
+        "kind and number; each class is resampled by itself."
+    ]
+    held_out = any(place[0] in HELD_OUT for column in summary.columns for place in column.places)
+    if held_out and any(one.of > 1 for one in shown):
+        sentences.append(
+            "Classes held out in turn share test images; the interval of a mean takes them as different ones."
         )
     return sentences
 
@@ -87,19 +93,21 @@ def pair_interval(pair: Pair, unit: str) -> str:
 
 def tests(pairs: list[Pair]) -> str:
     """What the tests of one group cover, in sentences."""
-    used = {pair.test for pair in pairs}
+    tested = [pair for pair in pairs if pair.p is not None]
+    used = {pair.test for pair in tested}
     over = {pair.resampled for pair in pairs if pair.resampled}
     sentences = []
     if OVER_CATEGORIES in used:
         sentences.append(f"p is by {OVER_CATEGORIES}: would other categories rank the two alike?")
     if OVER_IMAGES in used:
-        names = "this category's" if max(pair.categories for pair in pairs) == 1 else "these categories'"
+        several = any(pair.categories > 1 for pair in tested if pair.test == OVER_IMAGES)
+        names = "these categories'" if several else "this category's"
         sentences.append(
             f"p is by {OVER_IMAGES}: it is about {names} test images only, and covers neither other "
             "trainings nor other categories."
         )
-    if used - {""} and len(pairs) > 1:
-        sentences.append(f"It is corrected for the {len(pairs)} pairs (Holm).")
+    if len(tested) > 1:
+        sentences.append(f"It is corrected for the {len(tested)} pairs tested (Holm).")
     sentences += sorted({pair.why for pair in pairs if pair.why})
     if over:
         sentences.append(f"Intervals are 95 %, by a paired bootstrap over {' and '.join(sorted(over))}.")
