@@ -1,6 +1,5 @@
 """The page of a table: whole in one file, readable on any screen, whatever was measured."""
 
-import html
 import re
 import shutil
 import subprocess
@@ -15,8 +14,8 @@ from blemish.benchmark.output.page import to_html
 from blemish.benchmark.output.summarise import summarise
 from blemish.benchmark.output.summary import Summary
 from blemish.benchmark.table import find_table
+from browser import assert_fits, needs_browser
 from test_benchmark_summary import full, measured, table
-from test_report import CHROMIUM, MEASURE
 
 
 def on_all_of(name: str, seeds: int = 2, **fields: Any) -> Summary:
@@ -73,21 +72,10 @@ def test_the_files(tmp_path: Path) -> None:
     assert all(path.stat().st_size > 500 for path in paths) and len(list(tmp_path.iterdir())) == 4
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on this machine")
+@needs_browser
 @pytest.mark.parametrize(("name", "width"), [("gtrans-2", 390), ("anotrans-3", 390), ("gtrans-2", 1280)])
 def test_fits_the_screen(tmp_path: Path, name: str, width: int) -> None:
-    assert CHROMIUM is not None
-    outer = tmp_path / "outer.html"
-    page = html.escape(to_html(on_all_of(name)))
-    outer.write_text(MEASURE.format(width=width, page=page), encoding="utf-8")
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", outer.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    found = re.search(r"<title>(\d+) of (\d+)</title>", done.stdout)
-    assert found is not None, done.stderr[-2000:]
-    shown, needed = map(int, found.groups())
-    assert needed <= shown
+    assert_fits(to_html(on_all_of(name)), width, tmp_path)
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")

@@ -1,8 +1,6 @@
 """The comparison's page is one harmless file that fits the screen, with and without real defects."""
 
-import html
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,8 @@ from blemish.comparison.result import Comparison
 from blemish.comparison.runs import Run
 from blemish.datasets import Sample
 from blemish.metrics import auroc
-from test_report import CHROMIUM, MEASURE, NASTY, SIZE, FakeDetector, Page
+from browser import assert_fits, needs_browser
+from test_report import NASTY, SIZE, FakeDetector, Page
 
 LABELS = ("gtrans", "gtrans:paper", "patchcore", "padim", "spade")
 
@@ -257,19 +256,7 @@ def test_interval_figure() -> None:
     assert "nan" not in interval_figure([("a", 1.0, [1.0, 1.0])], None, "image AUROC")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on this machine")
+@needs_browser
 @pytest.mark.parametrize(("width", "synthetic"), [(390, False), (390, True), (1280, False)])
 def test_fits_the_screen(tmp_path: Path, width: int, synthetic: bool) -> None:
-    assert CHROMIUM is not None
-    made = page(tmp_path, synthetic=synthetic)
-    outer = tmp_path / "outer.html"
-    outer.write_text(MEASURE.format(width=width, page=html.escape(made.source)), encoding="utf-8")
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", outer.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    measured = re.search(r"<title>(\d+) of (\d+)</title>", done.stdout)
-    assert measured is not None, done.stderr[-2000:]
-    shown, needed = map(int, measured.groups())
-    assert width - 30 <= shown <= width
-    assert needed <= shown
+    assert_fits(page(tmp_path, synthetic=synthetic).source, width, tmp_path)

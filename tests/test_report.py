@@ -1,11 +1,8 @@
 """The report is one harmless file that says what was measured, whatever there was to measure."""
 
 import base64
-import html
 import io
 import re
-import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,6 +20,7 @@ from blemish.report import write_report
 from blemish.report.figures import roc_figure, score_figure
 from blemish.report.numbers import fraction, percent, short_number
 from blemish.result import Result
+from browser import assert_fits, needs_browser
 
 SIZE = 32
 NASTY = '<script>alert("1")</script>&'
@@ -302,23 +300,11 @@ def test_numbers() -> None:
     ]
 
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
-)
-MEASURE = """<iframe width="{width}" height="900" srcdoc="{page}"></iframe><script>
-onload = () => {{
-  const inner = document.querySelector("iframe").contentDocument.documentElement;
-  document.title = [inner.clientWidth, inner.scrollWidth].join(" of ");
-}};
-</script>"""
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on this machine")
+@needs_browser
 @pytest.mark.parametrize(
     ("width", "redraws"), [(360, False), (390, False), (360, True), (390, True), (1280, True)]
 )
 def test_fits_the_screen(tmp_path: Path, width: int, redraws: bool) -> None:
-    assert CHROMIUM is not None
     page = report(
         tmp_path,
         names=["a_very_long_name_" * 8 + ".png"],
@@ -328,14 +314,4 @@ def test_fits_the_screen(tmp_path: Path, width: int, redraws: bool) -> None:
         redraws=redraws,
         warning="Not comparable. " * 9 if redraws else "",
     )
-    outer = tmp_path / "outer.html"
-    outer.write_text(MEASURE.format(width=width, page=html.escape(page.source)), encoding="utf-8")
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", outer.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    measured = re.search(r"<title>(\d+) of (\d+)</title>", done.stdout)
-    assert measured is not None, done.stderr[-2000:]
-    shown, needed = map(int, measured.groups())
-    assert width - 30 <= shown <= width
-    assert needed <= shown
+    assert_fits(page.source, width, tmp_path)
