@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +27,7 @@ pytest.importorskip("ray", reason="the extra blemish[ray] is not installed")
 pytest.importorskip("pyarrow", reason="the extra blemish[ray] is not installed")
 
 import pyarrow.parquet as pq
+from fsspec.implementations.memory import MemoryFileSystem
 
 from blemish import prediction_on_ray
 from blemish.prediction_on_ray import DetectorOnRay
@@ -143,6 +146,33 @@ def test_a_killed_worker_loses_no_row(
     assert same_scores(rows, expected * 10)
 
 
+def test_images_whose_worker_always_dies_end_the_run(ray_here: None, model: Path, folder: Path) -> None:
+    def kill_three_times() -> None:
+        for _ in range(3):
+            killed, *_ = workers_in_a_block()
+            os.kill(killed, signal.SIGKILL)
+            while Path(f"/proc/{killed}/cmdline").exists():
+                time.sleep(0.01)
+
+    detector = DetectorOnRay(model, workers=1)
+    killer = threading.Thread(target=kill_three_times, daemon=True)
+    killer.start()
+    with pytest.raises(BlemishError, match=r"^Workers died 3 times on the same 256 images; ") as failure:
+        rows_on_ray(detector, list(expand_inputs([str(folder)])) * 3)
+    assert len(str(failure.value).splitlines()) == 1
+
+
+def test_room_is_counted_machine_by_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    machines = [{"CPU": 3.0, "GPU": 4.0}, {"CPU": 3.0}, {}]
+    nodes = [{"Alive": True, "Resources": machine} for machine in machines]
+    gone = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
+    monkeypatch.setattr(prediction_on_ray.ray, "nodes", lambda: [*nodes, gone])
+    assert prediction_on_ray._room({"num_cpus": 2, "num_gpus": 0}, None) == 2
+    assert prediction_on_ray._room({"num_cpus": 1, "num_gpus": 1}, None) == 3
+    with pytest.raises(ConfigError, match=r"has 6 cores and 4 GPUs, room for 2 such workers"):
+        prediction_on_ray._room({"num_cpus": 2, "num_gpus": 0}, 3)
+
+
 def workers_in_a_block() -> list[int]:
     """Processes below this one that score at this moment, by the title that Ray gives them."""
     found: list[int] = []
@@ -214,6 +244,7 @@ def test_the_command_as_a_user_types_it(
     [
         (["--workers", "2"], "--workers goes with --on"),
         (["--on", "ray", "--overlays", "o"], "--overlays does not go with --on"),
+        (["--on", "ray", "--csv", "gone/o.csv"], "gone/o.csv cannot be written (there is no folder gone)"),
         (["--on", "spark"], "--on is ray or ray://host:port, not 'spark'"),
         (["--on", "ray://head"], "--on is ray or ray://host:port, not 'ray://head'"),
         (["--on", "ray://127.0.0.1:1"], "Nobody answers at ray://127.0.0.1:1"),
@@ -225,8 +256,9 @@ def test_what_makes_no_sense_is_refused(model: Path, folder: Path, options: list
     assert done.stderr.startswith(f"blemish: {reason}") and len(done.stderr.splitlines()) == 1
 
 
-def test_ray_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
+@pytest.mark.parametrize("package", ["ray", "pyarrow"])
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=r'pip install "blemish\[ray\]"'), connected("ray"):
         pass
 
@@ -246,9 +278,44 @@ def test_parquet_goes_without_ray_and_is_never_half_written(
     with pytest.raises(BlemishError, match="no more"):
         predict_to_files(detector, paths, batch_size=BATCH, parquet_file=str(other), advance=fail)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.parquet.part", "rows.parquet"]
-    for bad in (str(tmp_path), "nobody://knows", str(tmp_path / "gone" / "rows.parquet")):
+    os.mkfifo(tmp_path / "pipe")
+    bad = [str(tmp_path), "nobody://knows", str(tmp_path / "gone" / "rows.parquet"), "", "file://"]
+    bad += [str(tmp_path / "pipe"), (tmp_path / "pipe").as_uri(), str(tmp_path / "new.parquet") + "/"]
+    for name in bad:
         with pytest.raises(BlemishError):
-            predict_to_files(detector, paths, batch_size=BATCH, parquet_file=bad)
+            predict_to_files(detector, paths, batch_size=BATCH, parquet_file=name)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("method", ["exists", "_open", "mv"])
+def test_whatever_a_storage_raises_is_one_sentence(
+    model: Path, folder: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError("no such thing\nat all")
+
+    monkeypatch.setattr(MemoryFileSystem, method, refuse)
+    image = [str(folder / "a" / "000.png")]
+    with pytest.raises(BlemishError, match=r"^memory://o cannot be written \(no such thing\); choose"):
+        predict_to_files(Detector.load(model), image, batch_size=BATCH, parquet_file="memory://o")
+
+
+def test_a_name_that_looks_like_a_chain_is_a_local_file(
+    model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    image = [str(folder / "a" / "000.png")]
+    predict_to_files(Detector.load(model), image, batch_size=BATCH, parquet_file="a::b.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["a::b.parquet"]
+
+
+def test_links_are_listed_like_folders(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.png").symlink_to(folder / "a" / "000.png")
+    (tmp_path / "broken.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "folder.png").symlink_to(folder)
+    assert list(find_urls(f"file://{tmp_path}")) == [f"file://{tmp_path}/link.png"]
+    with pytest.raises(DatasetError, match=r"^file:// cannot be read \(it names nothing\)"):
+        list(find_urls("file://"))
 
 
 def test_urls_are_listed_like_folders(folder: Path) -> None:

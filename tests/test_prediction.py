@@ -197,6 +197,8 @@ def test_outputs_that_cannot_be_written_are_refused_before_scoring(
         ({"csv_file": Path("o"), "jsonl_file": Path("o")}, "give two files"),
         ({"csv_file": Path("o"), "jsonl_file": Path("up/../o")}, "give two files"),
         ({"csv_file": Path("o"), "jsonl_file": Path("o").absolute()}, "give two files"),
+        ({"csv_file": Path("o"), "parquet_file": "o"}, "--csv and --parquet both name"),
+        ({"jsonl_file": Path("o"), "parquet_file": Path("o").absolute().as_uri()}, "give two files"),
         ({"overlays": Path("a.png")}, "cannot be made"),
         ({"explain": Path("a.png")}, "cannot be made"),
         ({"maps": Path("a.png")}, "cannot be made"),

@@ -27,13 +27,14 @@ def connected(on: str, *, cpus: int | None = None) -> Iterator[None]:
         cpus: cores of a Ray that is started here; None takes all.
 
     Raises:
-        ConfigError: `on` is neither, Ray is not installed, or nobody answers.
+        ConfigError: `on` is neither, Ray or pyarrow is not installed, or nobody answers.
     """
     address = _address(on)
     try:
-        import ray
+        import pyarrow  # noqa: F401 (Ray itself comes without it)
+        import ray.data
     except ImportError as error:
-        raise ConfigError(f'--on {on} needs Ray: pip install "blemish[ray]".') from error
+        raise ConfigError(f'--on {on} needs Ray and pyarrow: pip install "blemish[ray]".') from error
     if ray.is_initialized():
         yield
         return
@@ -68,7 +69,8 @@ def _address(on: str) -> str | None:
         ConfigError: malformed.
     """
     if on == "ray":
-        return os.environ.get("RAY_ADDRESS") or None
+        address = os.environ.get("RAY_ADDRESS", "").strip()
+        return None if address in ("", "local") else address
     try:
         parts = urlsplit(on)
         whole = parts.scheme == "ray" and bool(parts.hostname) and parts.port is not None

@@ -4,17 +4,29 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blemish.errors import BlemishError
 from blemish.outputs import writing
+from blemish.urls import is_url, reason_of, url_to_storage
 
 if TYPE_CHECKING:
+    import pyarrow
+
     from blemish.detector import Detector
     from blemish.result import Result
 
 GROUP = 65536  # rows that wait in memory, and then lie together
 KEY = "blemish"  # of the file's own metadata
+
+
+def row_schema() -> "pyarrow.Schema":
+    """path (string), score and p_value (float64), is_anomalous (bool), error (string)."""
+    import pyarrow as pa
+
+    columns = [("path", pa.string()), ("score", pa.float64()), ("p_value", pa.float64())]
+    return pa.schema([*columns, ("is_anomalous", pa.bool_()), ("error", pa.string())])
 
 
 @contextmanager
@@ -37,7 +49,7 @@ def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"]
     """
     try:
         import pyarrow as pa
-        from fsspec.core import url_to_fs
+        from fsspec.implementations.local import LocalFileSystem
         from pyarrow.parquet import ParquetWriter
     except ImportError as error:
         raise BlemishError('--parquet needs pyarrow and fsspec: pip install "blemish[ray]".') from error
@@ -47,9 +59,7 @@ def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"]
         "false_alarm_rate": calibration.false_alarm_rate,
         "threshold": calibration.threshold,
     }
-    columns = [("path", pa.string()), ("score", pa.float64()), ("p_value", pa.float64())]
-    columns += [("is_anomalous", pa.bool_()), ("error", pa.string())]
-    schema = pa.schema(columns, metadata={KEY: json.dumps(about)})
+    schema = row_schema().with_metadata({KEY: json.dumps(about)})
     waiting: list[dict[str, Any]] = []
 
     def write(result: "Result") -> None:
@@ -59,21 +69,34 @@ def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"]
             write_group()
 
     def write_group() -> None:
-        writer.write_table(pa.Table.from_pylist(waiting, schema))
+        with _storing(out):
+            writer.write_table(pa.Table.from_pylist(waiting, schema))
         waiting.clear()
 
-    try:
-        system, target = url_to_fs(out)
-    except (ImportError, ValueError) as error:  # a storage whose package is missing, or that nobody knows
-        raise BlemishError(f"{out} cannot be written ({error}); choose another place.") from error
-    with writing(out):
-        if system.isdir(target):
-            raise BlemishError(f"{out} is a folder; name a file to write.")
+    with _storing(out):
+        system, target = (
+            url_to_storage(out) if is_url(out) else (LocalFileSystem(), str(Path(out).absolute()))
+        )
+        taken = system.exists(target) and not system.isfile(target)  # a folder, a pipe, a device
+        if not out or out.endswith("/") or taken:
+            raise BlemishError(f"{out or 'The empty name'} is no regular file; name a Parquet file to write.")
         file = system.open(f"{target}.part", "wb")
     with file, ParquetWriter(file, schema) as writer:
         yield write
-        with writing(out):
-            write_group()
+        write_group()
+        with _storing(out):
             writer.close()
             file.close()
             system.mv(f"{target}.part", target)
+
+
+@contextmanager
+def _storing(out: str) -> Iterator[None]:
+    """`writing`, for whatever a storage library raises."""
+    try:
+        with writing(out):
+            yield
+    except BlemishError:
+        raise
+    except Exception as error:
+        raise BlemishError(f"{out} cannot be written ({reason_of(error)}); choose another place.") from error

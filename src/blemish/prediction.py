@@ -13,7 +13,7 @@ import numpy as np
 
 from blemish.errors import BlemishError, DatasetError
 from blemish.images import find_images
-from blemish.outputs import whole_file, writing
+from blemish.outputs import check_outputs, whole_file, writing
 from blemish.urls import find_urls, is_url
 
 if TYPE_CHECKING:
@@ -100,8 +100,7 @@ def predict_to_files(
     Raises:
         BlemishError: an output cannot be written, or the model has nothing to explain.
     """
-    if csv_file is not None and jsonl_file is not None and csv_file.resolve() == jsonl_file.resolve():
-        raise BlemishError(f"--csv and --jsonl both name {csv_file.resolve()}; give two files.")
+    check_outputs(csv_file, jsonl_file, parquet_file)
     if explain is not None and not detector.can_explain:
         raise BlemishError(
             f"This {detector.metadata['method']} model gives no explanations: --explain needs the "

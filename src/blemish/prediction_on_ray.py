@@ -1,6 +1,7 @@
 """A fitted model on the workers of a Ray cluster, fed by Ray Data."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,27 +16,29 @@ from blemish.api import load
 from blemish.calibration import Calibration
 from blemish.errors import BlemishError, ConfigError
 from blemish.modelfile import read_metadata
+from blemish.parquet import row_schema
 from blemish.result import Result
 
 IMAGES = 256  # that a worker takes at once, and another one does again if it is lost
 LOADERS = 8  # threads of a worker that read and decode files, since an object store answers slowly
+RETRIES = 2  # for images whose worker dies; without a bound one that kills workers would never end
+PATIENCE = 60  # seconds without a word
 GPU_DEVICES = ("cuda", "tensorrt")
 
-COLUMNS = [("path", pa.binary()), ("score", pa.float64()), ("p_value", pa.float64())]
-COLUMNS += [("is_anomalous", pa.bool_()), ("error", pa.string())]
-SCHEMA = pa.schema(COLUMNS)  # paths are bytes: file names need not be text
+SCHEMA = row_schema().set(0, pa.field("path", pa.binary()))  # paths are bytes: file names need not be text
 
 
 class DetectorOnRay:
     """Judges images on the cluster that this program is connected to (`blemish.cluster`).
 
     Each worker loads the model once, sent to it whatever files it sees, and reads images itself: their paths
-    or URLs must mean the same there. Blocks of a lost worker are done again by others. Batches are
+    or URLs must mean the same there. Blocks of a lost worker are done again, twice at most. Batches are
     consecutive images of a block, so scores do not depend on the number of workers.
 
     Args:
         model: a model file.
-        workers: processes at once; None is as many as the cluster has room for now.
+        workers: processes at once; None is as many as fit on its machines, whoever uses them now;
+            those that others occupy join when they are free.
         engine, device, false_alarm_rate: see `blemish.api.load`. With "cuda" or "tensorrt" each worker has a
             GPU of its own.
         threads: cores of each worker, and CPU threads of its engine.
@@ -81,7 +84,10 @@ class DetectorOnRay:
             "folder": str(Path.cwd()),
         }
         with _failures():
-            refused = ray.get(ray.remote(**self.needs)(_try_to_load).remote(self.job))
+            trial = ray.remote(**self.needs)(_try_to_load).remote(self.job)
+            if not ray.wait([trial], timeout=PATIENCE)[0]:
+                print("Waiting until the cluster has a free worker and the model is loaded.", file=sys.stderr)
+            refused = ray.get(trial)
         if refused:
             raise BlemishError(refused)
 
@@ -140,6 +146,7 @@ class _Run:
             batch_size=None,
             batch_format="pyarrow",
             concurrency=workers,
+            max_task_retries=RETRIES,
             **needs,
         )
         self.tables = iter(scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))
@@ -192,17 +199,20 @@ def _room(needs: dict[str, Any], workers: int | None) -> int:
     Raises:
         ConfigError: more than the cluster has room for, or it has room for none.
     """
-    total = ray.cluster_resources()
-    cpus, gpus = int(total.get("CPU", 0)), int(total.get("GPU", 0))
-    room = cpus // needs["num_cpus"]
-    if needs["num_gpus"]:
-        room = min(room, gpus)
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    room = sum(_room_on(machine, needs) for machine in machines)
     if not 0 < (workers or 1) <= room:
+        cpus, gpus = (int(sum(machine.get(kind, 0) for machine in machines)) for kind in ("CPU", "GPU"))
         raise ConfigError(
             f"The cluster has {cpus} cores and {gpus} GPUs, room for {room} such workers; "
             "give smaller --workers or --threads, or another --device."
         )
     return workers or room
+
+
+def _room_on(machine: dict[str, float], needs: dict[str, Any]) -> int:
+    room = int(machine.get("CPU", 0)) // int(needs["num_cpus"])
+    return min(room, int(machine.get("GPU", 0))) if needs["num_gpus"] else room
 
 
 @contextmanager
@@ -211,6 +221,11 @@ def _failures() -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayError as error:
+        if "ActorUnavailableError" in str(error) or "ActorDiedError" in str(error):
+            raise BlemishError(
+                f"Workers died {RETRIES + 1} times on the same {IMAGES} images; give them more memory, "
+                "or look for an image there that a plain prediction dies of, too."
+            ) from error
         *_, reason = str(error).strip().splitlines()
         raise BlemishError(
             f"Ray gave up ({reason.strip()}); every machine needs Blemish and its engine, and enough memory."

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import PurePosixPath
+from typing import Any
 
 from blemish.errors import BlemishError, DatasetError, ImageError
 
@@ -17,6 +18,21 @@ def is_url(path: str | PathLike[str]) -> bool:
     return isinstance(path, str) and _URL.match(path) is not None
 
 
+def url_to_storage(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path there; names stay as they are, "%20" too.
+
+    Raises:
+        ImportError: fsspec, or the package of the storage, is not installed.
+        ValueError: nobody knows the storage, or the URL ends behind "://".
+    """
+    from fsspec.core import url_to_fs
+
+    if url.endswith("://"):
+        raise ValueError("it names nothing")
+    system, path = url_to_fs(url)
+    return system, path
+
+
 def find_urls(url: str) -> Iterator[str]:
     """The image files below a URL by extension, hidden ones passed over, or the URL itself if it is a file.
 
@@ -26,9 +42,7 @@ def find_urls(url: str) -> Iterator[str]:
         DatasetError: it cannot be listed.
     """
     with _sentence(url, DatasetError):
-        from fsspec.core import url_to_fs
-
-        system, root = url_to_fs(url)
+        system, root = url_to_storage(url)
         single = system.isfile(root)
     if single:
         yield url
@@ -45,8 +59,13 @@ def find_urls(url: str) -> Iterator[str]:
                 continue  # object stores list a folder in itself where somebody made a marker for it
             if entry["type"] == "directory" and not entry.get("islink"):
                 folders.append(entry["name"])
-            elif entry["type"] == "file" and path.suffix.lower() in EXTENSIONS:
-                yield system.unstrip_protocol(entry["name"])
+            elif path.suffix.lower() in EXTENSIONS:
+                with _sentence(url, DatasetError):
+                    is_file = entry["type"] == "file" or (
+                        entry.get("islink") and system.isfile(entry["name"])
+                    )
+                if is_file:
+                    yield system.unstrip_protocol(entry["name"])
         waiting += reversed(folders)
 
 
@@ -57,13 +76,17 @@ def read_url(url: str) -> bytes:
         ImageError: it cannot be read, or is empty.
     """
     with _sentence(url, ImageError):
-        from fsspec.core import url_to_fs
-
-        system, path = url_to_fs(url)
+        system, path = url_to_storage(url)
         content: bytes = system.cat_file(path)
     if not content:
         raise ImageError(f"{url} is empty; copy or export it again.")
     return content
+
+
+def reason_of(error: Exception) -> str:
+    """One line."""
+    lines = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()
+    return str(lines[0])
 
 
 @contextmanager
@@ -76,8 +99,7 @@ def _sentence(url: str, kind: type[BlemishError]) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise kind(f'{url} needs fsspec: pip install "blemish[ray]".') from error
     except Exception as error:
-        reason, *_ = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()
         raise kind(
-            f"{url} cannot be read ({reason}); check the address, the credentials and that the "
+            f"{url} cannot be read ({reason_of(error)}); check the address, the credentials and that the "
             "storage's package is installed."
         ) from error

@@ -73,9 +73,11 @@ def predict(
     Rows of path, score, p_value, is_anomalous and error go to standard output as CSV unless --csv,
     --jsonl or --parquet is given.
     """
+    from blemish.outputs import check_outputs
     from blemish.prediction import STANDARD_INPUT, expand_inputs, predict_to_files
     from blemish.progress import progress_bar
 
+    check_outputs(csv_file, jsonl_file, parquet_file)
     _check_ray(on, workers, {"--overlays": overlays, "--explain": explain, "--maps": maps})
 
     for stream in (sys.stdin, sys.stdout):
@@ -100,7 +102,7 @@ def predict(
             overlays=overlays,
             explain=explain,
             maps=maps,
-            rows_to=None if csv_file or jsonl_file or parquet_file else sys.stdout,
+            rows_to=sys.stdout if csv_file is jsonl_file is parquet_file is None else None,
             advance=advance,
         )
     say(quiet)(
@@ -133,7 +135,9 @@ def _detector(
         yield load(model, threads=threads, **options)
         return
     from blemish.cluster import connected
+    from blemish.modelfile import read_metadata
 
+    read_metadata(model)  # a bad file is refused before Ray starts
     with connected(on):
         from blemish.prediction_on_ray import DetectorOnRay
 
