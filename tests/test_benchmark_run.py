@@ -8,11 +8,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from blemish.benchmark.job import run_job
 from blemish.benchmark.places import Places
@@ -71,6 +72,15 @@ def wait_for(condition: Callable[[], bool], running: "subprocess.Popen[str] | No
     while not condition():
         assert time.monotonic() < deadline and (running is None or running.poll() is None)
         time.sleep(0.05)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As many as a training has by default: the last digits depend on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +178,9 @@ class TestOneTraining:
         assert [text[:5] for text in said] == ["[1/1]"]
         assert len(results(out)) == 2  # p6 and with-tfm are the same
 
-    def test_scorings_are_what_a_fit_with_them_gives(self, kept: tuple[Path, list[str]], mvtec: Path) -> None:
+    def test_scorings_are_what_a_fit_with_them_gives(
+        self, kept: tuple[Path, list[str]], mvtec: Path, one_thread: None
+    ) -> None:
         import blemish
 
         detector = blemish.fit(
