@@ -65,9 +65,11 @@ def test_a_killed_worker_changes_nothing(options: dict[str, Any], tmp_path: Path
 
 
 def test_more_than_the_cluster_has_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(BlemishError, match=r"asks for 64 CPUs and the cluster has 2; give a smaller --cpus"):
+    with pytest.raises(
+        BlemishError, match="asks for 64 CPUs and 0 GPUs, which no machine of the cluster has"
+    ):
         benchmark(**options, out=tmp_path, places=Places("ray", cpus=64))
-    with pytest.raises(BlemishError, match=r"asks for 1 GPUs and the cluster has 0; give a smaller --gpus"):
+    with pytest.raises(BlemishError, match="asks for 1 CPUs and 1 GPUs, which no machine of the cluster has"):
         benchmark(**options, out=tmp_path, places=Places("ray", gpus=1))
     assert not any((tmp_path / "runs").glob("gtrans*"))
 
@@ -75,3 +77,11 @@ def test_more_than_the_cluster_has_is_refused(options: dict[str, Any], tmp_path:
 def test_a_job_that_cannot_be_done_is_told() -> None:
     ((number, outcome),) = run_on_ray([{"code": "0.0"}], cpus=1, gpus=None)
     assert number == 0 and isinstance(outcome, BlemishError) and "install the same sources" in str(outcome)
+
+
+def test_room_is_counted_machine_by_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"Alive": True, "Resources": {"CPU": 1.0}}
+    gone = {"Alive": False, "Resources": {"CPU": 64.0}}
+    monkeypatch.setattr("ray.nodes", lambda: [small, small, gone])
+    with pytest.raises(BlemishError, match="asks for 2 CPUs and 0 GPUs, which no machine of the cluster has"):
+        next(run_on_ray([{"code": "0.0"}], cpus=2, gpus=None))

@@ -62,6 +62,13 @@ def connected(on: str, *, cpus: int | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
+def machines() -> list[dict[str, float]]:
+    """What each machine of the cluster has in all: "CPU", "GPU" and more."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
 def _address(on: str) -> str | None:
     """What Ray is to join; None starts it here.
 

@@ -14,6 +14,7 @@ import ray
 
 from blemish.api import load
 from blemish.calibration import Calibration
+from blemish.cluster import machines
 from blemish.errors import BlemishError, ConfigError
 from blemish.modelfile import read_metadata
 from blemish.parquet import row_schema
@@ -199,10 +200,10 @@ def _room(needs: dict[str, Any], workers: int | None) -> int:
     Raises:
         ConfigError: more than the cluster has room for, or it has room for none.
     """
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    room = sum(_room_on(machine, needs) for machine in machines)
+    there = machines()
+    room = sum(_room_on(machine, needs) for machine in there)
     if not 0 < (workers or 1) <= room:
-        cpus, gpus = (int(sum(machine.get(kind, 0) for machine in machines)) for kind in ("CPU", "GPU"))
+        cpus, gpus = (int(sum(machine.get(kind, 0) for machine in there)) for kind in ("CPU", "GPU"))
         raise ConfigError(
             f"The cluster has {cpus} cores and {gpus} GPUs, room for {room} such workers; "
             "give smaller --workers or --threads, or another --device."

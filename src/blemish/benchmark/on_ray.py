@@ -4,6 +4,7 @@ from collections.abc import Generator
 from typing import Any
 
 from blemish.benchmark.local import Outcome
+from blemish.cluster import machines
 from blemish.errors import BlemishError
 
 RETRIES = 3  # of a job whose worker or machine is lost
@@ -31,15 +32,14 @@ def run_on_ray(
     """
     import ray
 
-    total = ray.cluster_resources()
+    there = machines()
     if gpus is None:
-        gpus = 1.0 if total.get("GPU") else 0.0
-    for name, wanted in (("CPU", cpus), ("GPU", gpus)):
-        if wanted > total.get(name, 0):
-            raise BlemishError(
-                f"A task asks for {wanted:g} {name}s and the cluster has {total.get(name, 0):g}; "
-                f"give a smaller --{name.lower()}s."
-            )
+        gpus = 1.0 if any(machine.get("GPU") for machine in there) else 0.0
+    if not any(machine.get("CPU", 0) >= cpus and machine.get("GPU", 0) >= gpus for machine in there):
+        raise BlemishError(
+            f"A task asks for {cpus} CPUs and {gpus:g} GPUs, which no machine of the cluster has; "
+            "give smaller --cpus or --gpus."
+        )
     remote = ray.remote(
         num_cpus=cpus,
         num_gpus=gpus,
