@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint docs wheel clean
+.PHONY: demo test lint docs audit wheel clean
 
 demo: $(VENV)/.demo
 	$(BIN)/blemish demo
@@ -18,6 +18,10 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/mkdocs build --strict
+
+audit: $(VENV)/.dev
+	$(BIN)/pip check
+	$(BIN)/pip-audit --local --skip-editable --vulnerability-service osv
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel

@@ -10,6 +10,7 @@ import pytest
 HEAVY = (
     *("torch", "timm", "torchvision", "accelerate", "scipy", "onnx", "onnxscript"),
     *("ray", "pyarrow", "pandas", "sqlalchemy", "fsspec"),
+    *("fastapi", "starlette", "uvicorn", "alembic", "prometheus_client", "pydantic_settings"),
 )
 
 

@@ -9,6 +9,7 @@ false alarm is then at most that rate, whatever the model and however its scores
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, overload
 
 import numpy as np
@@ -127,7 +128,7 @@ class Calibration:
 
 def _images_needed(rate: float) -> int:
     """The smallest n with 1 / (n + 1) <= rate."""
-    needed = max(1, math.floor(1 / rate) - 1)
+    needed = max(1, math.floor(1 / Fraction(rate)) - 1)  # no float is too small for a fraction
     while 1 / (needed + 1) > rate:
         needed += 1
     return needed

@@ -141,9 +141,13 @@ class Detector:
             path, framed = "", to_frame(image, self.frame)
         else:
             path, framed = str(image), load_frame(image, self.frame)
-        with self._lock:
-            (scored,) = score_images(self.engine, self.frame, [framed], self.batch_size)
+        (scored,) = self.score_framed([framed])
         return self._result(path, framed, *scored)
+
+    def score_framed(self, images: list[np.ndarray]) -> list[tuple[float, np.ndarray]]:
+        """Raw score and anomaly map, float32 [H, W], of each image, uint8 [H, W, 3] in the model's frame."""
+        with self._lock:
+            return score_images(self.engine, self.frame, images, self.batch_size)
 
     def predict_many(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -99,6 +99,38 @@ def load_frame(path: FilePath, frame: Frame) -> np.ndarray:
     with _opened(path) as file:
         image = _read(file, str(path))
     return np.array(_framed(image, frame, Image.Resampling.BILINEAR, str(path)).convert("RGB"))
+
+
+class Upload(NamedTuple):
+    """An image that came as bytes: `framed` as `load_frame` gives it, its media type told by content, and the
+    width and height of the upright image in pixels."""
+
+    framed: np.ndarray
+    media_type: str
+    width: int
+    height: int
+
+
+def frame_upload(data: bytes, name: str, frame: Frame, max_pixels: int = MAX_PIXELS) -> Upload:
+    """`load_frame` of bytes that need not be trusted.
+
+    Args:
+        data: the content of an image file.
+        name: what to call it in errors.
+        frame: how the image becomes the network's input.
+        max_pixels: refuse larger images before decoding them.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    if not data:
+        raise ImageError(f"{name} is empty; copy or export it again.")
+    image = _decode(io.BytesIO(data), name, max_pixels=max_pixels)
+    media_type = "image/jpeg" if image.format == "MPO" else Image.MIME[str(image.format)]
+    with _sentences(name):
+        upright = _as_8_bit(_upright(image), name)
+    framed = _framed(upright, frame, Image.Resampling.BILINEAR, name).convert("RGB")
+    return Upload(np.array(framed), media_type, upright.width, upright.height)
 
 
 def frame_digest(framed: np.ndarray) -> str:
@@ -199,13 +231,15 @@ def _sentences(name: str) -> Iterator[None]:
         raise ImageError(f"{name} is truncated or damaged; copy or export it again.") from error
 
 
-def _too_large(name: str) -> str:
-    return f"{name} has more than {MAX_PIXELS // 10**6} million pixels; cut it up or save it smaller."
+def _too_large(name: str, max_pixels: int = MAX_PIXELS) -> str:
+    return f"{name} has more than {max_pixels / 10**6:.4g} million pixels; cut it up or save it smaller."
 
 
-def _check_size(width: int, height: int, name: str, min_side: int = MIN_SIDE) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(_too_large(name))
+def _check_size(
+    width: int, height: int, name: str, min_side: int = MIN_SIDE, max_pixels: int = MAX_PIXELS
+) -> None:
+    if width * height > max_pixels:
+        raise ImageError(_too_large(name, max_pixels))
     if min(width, height) < min_side:
         raise ImageError(
             f"{name} is {width} x {height} pixels, smaller than what the network needs; "
@@ -213,10 +247,10 @@ def _check_size(width: int, height: int, name: str, min_side: int = MIN_SIDE) ->
         )
 
 
-def _decode(file: BinaryIO, name: str, min_side: int = MIN_SIDE) -> Image.Image:
+def _decode(file: BinaryIO, name: str, min_side: int = MIN_SIDE, max_pixels: int = MAX_PIXELS) -> Image.Image:
     with _sentences(name):
         image = Image.open(file, formats=FORMATS)
-        _check_size(image.width, image.height, name, min_side)
+        _check_size(image.width, image.height, name, min_side, max_pixels)
         image.load()
         return image
 

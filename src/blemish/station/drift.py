@@ -1,0 +1,126 @@
+"""Whether what comes in still looks like what the calibration was made from."""
+
+import math
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from blemish.station.records import Filter, Point
+from blemish.station.station import Station
+
+MIN_INSPECTIONS = 30
+MIN_CALIBRATION = 20
+CHANCE = 0.001  # of a warning although nothing has changed, at one look
+SHIFT = 0.1  # calibration ranges; less does not matter
+TIMES = 2  # times the rate of alarms; less does not matter
+
+
+class Drift(BaseModel):
+    """Recent scores beside those of the calibration in force."""
+
+    count: int = Field(description="Recent inspections looked at.")
+    ks: float | None = Field(description="Largest distance of the two distributions, 0..1; null: cannot say.")
+    p: float | None = Field(description="Chance of at least this distance although nothing changed.")
+    shift: float | None = Field(
+        description="By how much the median rose, in ranges (5th to 95th percentile) of the calibration."
+    )
+    alarms: float | None = Field(description="Share of alarms among them, with the calibration in force.")
+    rate: float = Field(description="The false-alarm rate in force.")
+    message: str = Field(description="What to look at, in a sentence; empty when all is well.")
+    unsure: str = Field(description="Why it cannot be told, in a sentence, else empty.")
+
+
+def drift(station: Station, *, last: int = 200) -> Drift:
+    """Compare the active model's last scored inspections, but for confirmed defects, with its calibration.
+
+    Without drift one look warns wrongly with a chance of at most 0.001, as far as images are independent;
+    images that resemble their predecessors, or a look at every image, make it more.
+
+    Args:
+        last: inspections to look at, at most.
+
+    Raises:
+        Unavailable: the database cannot be read.
+    """
+    active = station.shelf.active
+    calibration = active.verdicts
+    scores = np.array(_recent_scores(station, active.fingerprint, last), np.float32)
+    known = calibration.scores
+    unsure = ""
+    if len(scores) < MIN_INSPECTIONS:
+        unsure = f"{len(scores)} scored images are too few to tell; {MIN_INSPECTIONS} are enough."
+    elif len(known) < MIN_CALIBRATION:
+        unsure = f"{len(known)} calibration images are too few to tell; {MIN_CALIBRATION} are enough."
+    if unsure:
+        return Drift(
+            count=len(scores),
+            ks=None,
+            p=None,
+            shift=None,
+            alarms=None,
+            rate=calibration.effective_rate,
+            message="",
+            unsure=unsure,
+        )
+    ks = distance(scores, known)
+    p = chance(ks, len(scores), len(known))
+    shift = _shift(scores, known)
+    alarms = float(np.mean(calibration.is_anomalous(scores)))
+    matters = abs(shift) >= SHIFT or alarms > TIMES * calibration.effective_rate
+    return Drift(
+        count=len(scores),
+        ks=ks,
+        p=p,
+        shift=shift,
+        alarms=alarms,
+        rate=calibration.effective_rate,
+        message=_message(len(scores), shift, alarms) if p < CHANCE and matters else "",
+        unsure="",
+    )
+
+
+def distance(one: np.ndarray, other: np.ndarray) -> float:
+    """The largest distance between the distribution functions of two samples, [n] and [m], in 0..1.
+
+    N. V. Smirnov, "On the estimation of the discrepancy between empirical curves of distribution for two
+    independent samples", 1939.
+    """
+    places = np.concatenate([one, other])
+    shares = [np.searchsorted(np.sort(sample), places, side="right") / len(sample) for sample in (one, other)]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def chance(distance: float, n: int, m: int) -> float:
+    """Chance of at least this distance between samples of n and m from one distribution, for large n and m.
+
+    A. N. Kolmogorov, "Sulla determinazione empirica di una legge di distribuzione", 1933. Equal values make
+    the true chance smaller.
+    """
+    root = distance * math.sqrt(n * m / (n + m))
+    if root < 0.2:
+        return 1.0  # to 12 digits, where the series would converge slowly
+    terms = (math.copysign(2, k % 2 - 0.5) * math.exp(-2 * (k * root) ** 2) for k in range(1, 40))
+    return min(1.0, max(0.0, math.fsum(terms)))
+
+
+def _recent_scores(station: Station, model: str, last: int) -> list[float]:
+    points: list[Point] = []
+    for feedback in ("none", "good"):
+        points += station.store.points(Filter(model=model, feedback=feedback), last)
+    points.sort(key=lambda point: point.id)
+    return [point.score for point in points[-last:]]
+
+
+def _shift(scores: np.ndarray, known: np.ndarray) -> float:
+    low, high = np.quantile(known, (0.05, 0.95))
+    spread = max(float(high - low), 1e-6 * float(np.abs(known).max()), 1e-30)
+    return float(np.median(scores) - np.median(known)) / spread
+
+
+def _message(count: int, shift: float, alarms: float) -> str:
+    where = "higher" if shift > 0 else "lower"
+    return (
+        f"The last {count} scores are {where} than those of the calibration (median by {abs(shift):.2g} of "
+        f"its range, {100 * alarms:.2g} % alarms): look at light, focus and material, "
+        + ("or whether there really are more defects." if shift > 0 else "then calibrate again.")
+    )

@@ -1,0 +1,116 @@
+"""How a station is, part by part."""
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from threading import Event, Thread
+
+from pydantic import BaseModel, Field
+
+from blemish.errors import BlemishError
+from blemish.station.log import event
+
+SECONDS = 2.0  # between looks
+
+
+class Status(StrEnum):
+    """Of a part, or of the whole: "down" accepts no images, "degraded" needs a person."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+class Part(BaseModel):
+    """One part of the station."""
+
+    name: str
+    status: Status
+    message: str = Field(description="What is wrong and what to do, in a sentence, or empty.")
+
+
+class Health(BaseModel):
+    """The whole: as bad as its worst part."""
+
+    status: Status
+    parts: list[Part]
+
+
+class Monitor:
+    """Looks every two seconds at everything an inspection needs, so that trouble is known, and its end.
+
+    Args:
+        needed: by name, what raises BlemishError while nothing can be accepted.
+        wanted: by name, what gives a sentence while a person is needed, or "".
+    """
+
+    def __init__(self, needed: dict[str, Callable[[], None]], wanted: dict[str, Callable[[], str]]) -> None:
+        self._needed = needed
+        self._wanted = wanted
+        self._problems: dict[str, str] = {}
+        self._remarks: dict[str, str] = {}
+        self._stop = Event()
+        self._thread = Thread(target=self._watch, name="monitor", daemon=True)
+
+    def start(self) -> None:
+        """Look once, then go on in a thread."""
+        self.look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def look(self) -> None:
+        """Look at everything now."""
+        self._problems = {name: _problem(check) for name, check in self._needed.items()}
+        self._remarks = {name: _remark(check) for name, check in self._wanted.items()}
+
+    def problem(self) -> str:
+        """Why nothing can be accepted, in a sentence, or ""."""
+        return next(filter(None, self._problems.values()), "")
+
+    def health(self) -> Health:
+        """As of the last look."""
+        parts = [_part(name, message, Status.DOWN) for name, message in self._problems.items()]
+        parts += [_part(name, message, Status.DEGRADED) for name, message in self._remarks.items()]
+        worst = max((part.status for part in parts), key=list(Status).index)
+        return Health(status=worst, parts=parts)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(SECONDS):
+            before, since = self.health(), time.monotonic()
+            self.look()
+            after = self.health()
+            if after != before:
+                messages = {part.name: part.message for part in after.parts if part.message}
+                event(
+                    "health changed",
+                    level="info" if after.status == Status.OK else "warning",
+                    status=after.status.value,
+                    seconds=round(time.monotonic() - since, 3),
+                    **messages,
+                )
+
+
+def _problem(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except BlemishError as error:
+        return str(error)
+    except Exception as error:  # a check must never end the watch
+        return f"An unexpected error: {error!r}."
+    return ""
+
+
+def _remark(check: Callable[[], str]) -> str:
+    try:
+        return check()
+    except Exception as error:
+        return f"An unexpected error: {error!r}."
+
+
+def _part(name: str, message: str, otherwise: Status) -> Part:
+    return Part(name=name, status=otherwise if message else Status.OK, message=message)

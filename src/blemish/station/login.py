@@ -1,0 +1,71 @@
+"""The token: who knows it, by header or by cookie."""
+
+import asyncio
+import hmac
+from typing import Any
+
+from starlette.requests import HTTPConnection
+
+from blemish.station.settings import Settings
+
+DAYS = 30  # that a browser stays logged in
+WRONG_TOKEN_SECONDS = 0.5  # before a wrong token is refused
+
+
+def cookie_name(settings: Settings) -> str:
+    """Of the login; browsers share cookies between the ports of a machine, so the port is in it."""
+    return f"blemish_{settings.port}"
+
+
+def login_cookie(settings: Settings) -> dict[str, Any]:
+    """Arguments for `Response.set_cookie` that log a browser in; the cookie does not reveal the token."""
+    return {
+        "key": cookie_name(settings),
+        "value": _page_key(settings),
+        "max_age": DAYS * 86_400,
+        "path": "/",
+        "secure": settings.tls_key is not None,
+        "httponly": True,
+        "samesite": "strict",
+    }
+
+
+async def is_token(settings: Settings, text: str) -> bool:
+    """Whether this is the token; a wrong one costs half a second."""
+    assert settings.token is not None
+    if hmac.compare_digest(text.encode(errors="replace"), settings.token.get_secret_value().encode()):
+        return True
+    await asyncio.sleep(WRONG_TOKEN_SECONDS)
+    return False
+
+
+async def authorised(settings: Settings, connection: HTTPConnection) -> bool:
+    """Whether a request may be served: by its Bearer token, else by its cookie, or because none is needed."""
+    if settings.token is None:
+        return True
+    if (token := bearer(connection)) is not None:
+        return await is_token(settings, token)
+    return has_cookie(settings, connection)
+
+
+def bearer(connection: HTTPConnection) -> str | None:
+    """The token in the Authorization header, if it is of that kind."""
+    kind, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
+
+
+def has_cookie(settings: Settings, connection: HTTPConnection) -> bool:
+    """Whether the browser is logged in."""
+    given = connection.cookies.get(cookie_name(settings), "")
+    return hmac.compare_digest(given.encode(errors="replace"), _page_key(settings).encode())
+
+
+def local_path(text: str) -> str:
+    """Where to go after the login: `text` if it is a path on this station, else "/"."""
+    elsewhere = not text.startswith("/") or text[1:2] in ("/", "\\") or not text.isprintable()
+    return "/" if elsewhere else text
+
+
+def _page_key(settings: Settings) -> str:
+    assert settings.token is not None
+    return hmac.digest(settings.token.get_secret_value().encode(), b"blemish page", "sha256").hex()

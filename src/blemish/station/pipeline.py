@@ -1,0 +1,337 @@
+"""From an image's bytes to a durable inspection: decode in threads, score in batches, write in groups."""
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from queue import Empty, Queue
+from threading import Condition, Thread
+
+import numpy as np
+
+from blemish.errors import BlemishError, ImageError
+from blemish.images import Upload, frame_upload
+from blemish.station.files import Files
+from blemish.station.log import event
+from blemish.station.maps import encode_map
+from blemish.station.problems import Busy, Conflict, Unavailable, Unusable
+from blemish.station.records import Inspection, NewInspection, Source
+from blemish.station.settings import Settings
+from blemish.station.shelf import Loaded, Shelf
+from blemish.station.store import Store
+from blemish.station.telemetry import Telemetry
+
+WRITTEN_AT_ONCE = 64
+
+
+@dataclass
+class _Job:
+    """An image on its way."""
+
+    data: bytes
+    source: Source
+    name: str
+    key: str | None
+    keep_failed: bool
+    received: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started: float = field(default_factory=time.monotonic)
+    future: "Future[Inspection]" = field(default_factory=Future)
+    loaded: Loaded | None = None
+    upload: Upload | None = None
+    decoded: float = 0.0
+    map_file: bytes = b""
+    record: NewInspection | None = None
+
+
+class Pipeline:
+    """Takes images from any thread; the futures it gives are done once the inspection is on the disk.
+
+    Attributes:
+        problem: why nothing can be accepted now (store or disk), in a sentence, or "". The station keeps it
+            up to date.
+        unfinished: images accepted and not yet acknowledged.
+        trouble: why the model could not score the latest images, in a sentence, or "".
+    """
+
+    def __init__(
+        self, settings: Settings, store: Store, files: Files, shelf: Shelf, telemetry: Telemetry
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._files = files
+        self._shelf = shelf
+        self._telemetry = telemetry
+        self.problem: Callable[[], str] = lambda: ""
+        self.unfinished = 0
+        self.trouble = ""
+        self._changed = Condition()
+        self._stopping = False
+        self._decoding = 0
+        self._decoded: Queue[_Job | None] = Queue()
+        self._finished: Queue[_Job | None] = Queue()
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
+        self._threads = [
+            Thread(target=work, name=name, daemon=True)
+            for name, work in (("score", self._score), ("write", self._write))
+        ]
+
+    def start(self) -> None:
+        """Begin to work."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Accept nothing more, finish what was accepted, and end the threads."""
+        with self._changed:
+            self._stopping = True
+            self._changed.wait_for(lambda: self.unfinished == 0)
+        self._pool.shutdown()
+        self._decoded.put(None)
+        self._finished.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def full(self) -> bool:
+        """Whether all places in the queue are taken, or nothing is accepted any more."""
+        return self._stopping or self.unfinished >= self._settings.queue_size
+
+    def reserve(self) -> None:
+        """Take one of the places in the queue; `submit` or `release` follows.
+
+        Raises:
+            Busy: all are taken.
+            Unavailable: nothing can be accepted now.
+        """
+        if problem := self.problem():
+            raise Unavailable(problem)
+        with self._changed:
+            if self._stopping:
+                raise Unavailable("The station is being stopped; try again when it is back.")
+            if self.unfinished >= self._settings.queue_size:
+                raise Busy(f"{self.unfinished} images are waiting already; try again in a moment.")
+            self.unfinished += 1
+
+    def release(self) -> None:
+        """Give a place back that was not used."""
+        with self._changed:
+            self.unfinished -= 1
+            self._changed.notify_all()
+
+    def submit(
+        self,
+        data: bytes,
+        *,
+        source: Source,
+        name: str,
+        key: str | None = None,
+        keep_failed: bool = False,
+        reserved: bool = False,
+    ) -> "Future[Inspection]":
+        """Inspect an image.
+
+        Args:
+            data: an image file's content.
+            source: how it came.
+            name: what the sender calls it.
+            key: the same key gives the same inspection, however often it is sent.
+            keep_failed: record an image that cannot be used, with its error, instead of refusing it.
+            reserved: `reserve` was called for it.
+
+        Returns:
+            The inspection, once it is durable. Fails with Unusable for what is no usable image, Conflict for
+            a key that came with another image, and Unavailable where it cannot be scored or kept: nothing is
+            recorded then.
+
+        Raises:
+            Busy, Unavailable: as `reserve`.
+        """
+        if not reserved:
+            self.reserve()
+        job = _Job(data, source, name[:255], key, keep_failed)
+        with self._changed:
+            self._decoding += 1
+        self._pool.submit(self._decode, job)
+        return job.future
+
+    def _decode(self, job: _Job) -> None:
+        try:
+            earlier = self._store.with_key(job.key) if job.key else None
+            if earlier is not None:
+                self._answer(job, earlier)
+                return
+            job.loaded = self._shelf.active
+            name = job.name or "The image"
+            job.upload = frame_upload(job.data, name, job.loaded.detector.frame, self._settings.max_pixels)
+            job.decoded = time.monotonic()
+            self._decoded.put(job)
+        except ImageError as error:
+            self._telemetry.failed("image")
+            if job.keep_failed:
+                job.record = _record(job, error=str(error))
+                self._finished.put(job)
+            else:
+                self._fail(job, Unusable(str(error)))
+        except Exception as error:
+            self._fail(job, error)
+        finally:
+            with self._changed:
+                self._decoding -= 1
+
+    def _score(self) -> None:
+        while (batch := self._batch()) is not None:
+            waiting = batch
+            while waiting:  # after a switch, those framed for the old model come first
+                loaded = waiting[0].loaded
+                assert loaded is not None
+                self._score_batch(loaded, [job for job in waiting if job.loaded is loaded])
+                waiting = [job for job in waiting if job.loaded is not loaded]
+
+    def _batch(self) -> list[_Job] | None:
+        """The next images to score, or None at the end.
+
+        Waits for others only while they are being decoded, and for `max_wait` after the first at most.
+        """
+        first = self._decoded.get()
+        if first is None:
+            return None
+        batch = [first]
+        while len(batch) < self._settings.batch_size:
+            left = first.decoded + self._settings.max_wait - time.monotonic()
+            wait = min(left, 0.002) if self._decoding and left > 0 else 0
+            try:
+                job = self._decoded.get(timeout=wait) if wait else self._decoded.get_nowait()
+            except Empty:
+                if not wait:
+                    break
+                continue
+            if job is None:
+                self._decoded.put(None)
+                break
+            batch.append(job)
+        return batch
+
+    def _score_batch(self, loaded: Loaded, jobs: list[_Job]) -> None:
+        try:
+            images = [job.upload.framed for job in jobs if job.upload is not None]
+            scored = loaded.detector.score_framed(images)
+        except Exception as error:  # whatever an engine raises: the next batch may work
+            event("scoring failed", level="error", error=repr(error), images=len(jobs))
+            self.trouble = f"{loaded.name} could not score the latest images ({error})."
+            for job in jobs:
+                self._fail(job, Unavailable(self.trouble))
+            return
+        self.trouble = ""
+        self._telemetry.batch(len(jobs))
+        for job, (score, anomaly_map) in zip(jobs, scored, strict=True):
+            self._pool.submit(self._judge, job, score, anomaly_map)
+
+    def _judge(self, job: _Job, score: float, anomaly_map: np.ndarray) -> None:
+        try:
+            if not (math.isfinite(score) and np.isfinite(anomaly_map).all()):
+                raise Unavailable(
+                    f"{job.name or 'The image'} has no score: the model gave no finite numbers."
+                )
+            job.map_file, low, high = encode_map(anomaly_map)
+            job.record = _record(job, score=score, map_low=low, map_high=high)
+            self._finished.put(job)
+        except Exception as error:
+            self._fail(job, error)
+
+    def _write(self) -> None:
+        while (job := self._finished.get()) is not None:
+            jobs: list[_Job] = [job]
+            while len(jobs) < WRITTEN_AT_ONCE:
+                try:
+                    more = self._finished.get_nowait()
+                except Empty:
+                    break
+                if more is None:
+                    self._finished.put(None)
+                    break
+                jobs.append(more)
+            self._keep(jobs)
+
+    def _keep(self, jobs: list[_Job]) -> None:
+        try:
+            with self._files.busy:
+                contents = [part for job in jobs for part in _parts(job)]
+                digests = iter(self._files.add(contents))
+                records = [_with_digests(job, [next(digests) for _ in _parts(job)]) for job in jobs]
+                kept = self._store.add(records)
+        except Exception as error:
+            self._telemetry.failed("store")
+            for job in jobs:
+                self._fail(job, error)
+            return
+        for job, inspection in zip(jobs, kept, strict=True):
+            self._answer(job, inspection)
+
+    def _answer(self, job: _Job, inspection: Inspection) -> None:
+        """The inspection is durable: say so, unless its key stands for another image."""
+        digest = hashlib.sha256(job.data).hexdigest()
+        if inspection.image is not None and inspection.image != digest:
+            self._fail(
+                job, Conflict("This key came with another image before; give each image its own.")
+            )
+            return
+        if inspection.received == job.received:  # else it was there before
+            self._telemetry.inspected(inspection, time.monotonic() - job.started)
+        self._done(job)
+        job.future.set_result(inspection)
+
+    def _fail(self, job: _Job, error: Exception) -> None:
+        if not isinstance(error, BlemishError):
+            event("inspection failed", level="error", error=repr(error), image=job.name)
+            error = Unavailable("The inspection failed for a reason that the log has; try again.")
+        self._done(job)
+        job.future.set_exception(error)
+
+    def _done(self, job: _Job) -> None:
+        job.data = b""  # whoever holds the future need not hold the image
+        job.upload = None
+        self.release()
+
+
+def _parts(job: _Job) -> list[bytes]:
+    """The files of an inspection: the image, and the map of a scored one."""
+    return [job.data, job.map_file] if job.map_file else [job.data]
+
+
+def _with_digests(job: _Job, digests: list[str]) -> NewInspection:
+    assert job.record is not None
+    return job.record.model_copy(update=dict(zip(("image", "map"), digests, strict=False)))
+
+
+def _record(job: _Job, *, error: str = "", **scored: float) -> NewInspection:
+    """What to keep of a job; the digests of its files are still missing."""
+    values: dict[str, object] = {
+        "received": job.received,
+        "source": job.source,
+        "name": job.name,
+        "key": job.key,
+        "image": None,
+        "image_bytes": len(job.data),
+        "image_type": job.upload.media_type if job.upload else "application/octet-stream",
+        "width": job.upload.width if job.upload else 0,
+        "height": job.upload.height if job.upload else 0,
+        "milliseconds": 1000 * (time.monotonic() - job.started),
+        "error": error,
+    }
+    if job.loaded is not None:
+        values |= {"model": job.loaded.fingerprint}
+    if scored and job.loaded is not None:
+        verdicts = job.loaded.verdicts
+        values |= scored | {
+            "map_bytes": len(job.map_file),
+            "p_value": verdicts.p_value(scored["score"]),
+            "is_anomalous": verdicts.is_anomalous(scored["score"]),
+            "threshold": verdicts.threshold,
+            "false_alarm_rate": verdicts.effective_rate,
+            "calibration": job.loaded.calibration.id,
+        }
+    return NewInspection.model_validate(values)

@@ -1,0 +1,129 @@
+"""What the station keeps of each inspection, model and calibration. The API gives these very fields."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Source(StrEnum):
+    """How an image came."""
+
+    API = "api"
+    PAGE = "page"
+    WATCH = "watch"
+
+
+class Verdict(StrEnum):
+    """What a person says an image shows."""
+
+    GOOD = "good"
+    DEFECT = "defect"
+
+
+class Record(BaseModel):
+    """Fields that never change once written."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class NewInspection(Record):
+    """One image and its verdict, before it has a number.
+
+    All times are UTC. What an image without a score (`error`) lacks is None.
+    """
+
+    received: datetime
+    source: Source
+    name: str = Field(description="What the sender calls the image; for showing only.", max_length=255)
+    key: str | None = Field(None, description="Sending this again gives the same inspection.", max_length=255)
+    image: str | None = Field(description="SHA-256 of the image file, as 64 hexadecimal digits.")
+    image_bytes: int
+    image_type: str = Field(description="Media type, told by content.")
+    width: int = Field(description="Pixels of the upright image.")
+    height: int
+    map: str | None = Field(None, description="SHA-256 of the anomaly map's file.")
+    map_bytes: int = 0
+    map_low: float | None = Field(None, description="Smallest value of the anomaly map, raw scale.")
+    map_high: float | None = Field(None, description="Largest value of the anomaly map, raw scale.")
+    score: float | None = Field(None, description="Higher is more anomalous; the model's raw scale.")
+    p_value: float | None = Field(None, description="Share of good images expected to score so high, (0, 1].")
+    is_anomalous: bool | None = None
+    threshold: float | None = Field(None, description="Scores strictly above it were anomalous.")
+    false_alarm_rate: float | None = Field(None, description="The rate in force, in (0, 1).")
+    model: str | None = Field(None, description="Fingerprint of the model file: SHA-256.")
+    calibration: int | None = Field(None, description="Number of the calibration that gave the verdict.")
+    milliseconds: float | None = Field(None, description="From receipt to score.")
+    error: str = Field("", description="Why the image could not be scored, else empty.")
+
+
+class Inspection(NewInspection):
+    """One image, its verdict, and what a person said of it."""
+
+    id: int
+    feedback: Verdict | None = Field(None, description="What a person saw.")
+    note: str = Field("", max_length=2000)
+    feedback_at: datetime | None = None
+
+
+class Filter(Record):
+    """Which inspections; what is None does not narrow.
+
+    Attributes:
+        anomalous: the verdict. Images without a score have none, so neither value finds them.
+        failed: whether the image could not be scored.
+        feedback: "good", "defect", "any", or "none" for those that nobody has judged yet.
+        source, model, image: equal to this. `model` is a fingerprint or its first digits.
+        since, until: received in [since, until).
+        min_score, max_score: score in [min_score, max_score].
+        text: part of the name or the note, whatever its case.
+    """
+
+    anomalous: bool | None = None
+    failed: bool | None = None
+    feedback: str | None = None
+    source: Source | None = None
+    model: str | None = None
+    image: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    min_score: float | None = None
+    max_score: float | None = None
+    text: str | None = None
+
+
+class ModelRecord(Record):
+    """A model that gave verdicts here, so that they can be drawn and explained after it is gone."""
+
+    fingerprint: str = Field(description="SHA-256 of the model file.")
+    name: str = Field(description="File name.")
+    description: dict[str, Any] = Field(description="`blemish.modelfile.Metadata` as JSON values.")
+    first_used: datetime
+
+
+class CalibrationRecord(Record):
+    """Scores of good images and the false-alarm rate to keep, from some moment on; never changed afterwards.
+
+    Attributes:
+        model: fingerprint of the model that gave the scores.
+        scores: of good images that the model was not trained on.
+        origin: one clause on where the scores come from.
+    """
+
+    id: int
+    model: str
+    made: datetime
+    scores: list[float]
+    false_alarm_rate: float
+    origin: str
+
+
+class Point(Record):
+    """One scored inspection in the history of scores."""
+
+    id: int
+    received: datetime
+    score: float
+    is_anomalous: bool
+    feedback: Verdict | None

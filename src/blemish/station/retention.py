@@ -1,0 +1,142 @@
+"""Old inspections that nobody has judged make room for new ones."""
+
+from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
+
+from blemish.station.files import PREFIXES, Files
+from blemish.station.log import event
+from blemish.station.records import Inspection
+from blemish.station.store import Store
+
+BATCH = 200  # inspections deleted at once; adding waits meanwhile
+SECONDS = 60.0  # between runs
+GIGABYTE = 10**9
+LONGEST = 36500.0  # days
+
+
+class Retention:
+    """Deletes by age and by size, in a thread of its own. What a person has judged always stays.
+
+    Args:
+        store, files: of the station.
+        keep_days: inspections received before so many days are deleted; None keeps them.
+        keep_gb: the oldest ones are deleted beyond so many gigabytes (10^9 bytes); None keeps them.
+
+    Attributes:
+        over: a sentence while the judged images alone have more than `keep_gb`, else "".
+    """
+
+    def __init__(self, store: Store, files: Files, keep_days: float | None, keep_gb: float | None) -> None:
+        self.over = ""
+        self._store = store
+        self._files = files
+        self._keep_days = keep_days
+        self._keep_gb = keep_gb
+        self._stop = Event()
+        self._thread = Thread(target=self._work, name="retention", daemon=True)
+
+    def start(self) -> None:
+        """Sweep once and then run each minute, in a thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the batch in hand."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def run_once(self, now: datetime) -> int:
+        """Delete what is too old or too much.
+
+        Returns:
+            How many inspections were deleted.
+
+        Raises:
+            Unavailable: the database or the folder cannot be used.
+        """
+        deleted = 0
+        if self._keep_days is not None:
+            deleted += self._delete_older(now - timedelta(days=min(self._keep_days, LONGEST)))
+        if self._keep_gb is not None:
+            deleted += self._delete_beyond(self._keep_gb * GIGABYTE)
+        return deleted
+
+    def sweep(self) -> int:
+        """Remove files of no record, such as a killed station leaves.
+
+        Where they outnumber the others nothing is removed: the database is then hardly the one that belongs
+        to the folder.
+
+        Returns:
+            How many files were removed.
+
+        Raises:
+            Unavailable: the database or the folder cannot be used.
+        """
+        strays: dict[str, set[str]] = {}
+        known = 0
+        for prefix in PREFIXES:
+            stored = self._files.stored(prefix)
+            strays[prefix] = stored - self._store.digests(prefix) if stored else set()
+            known += len(stored) - len(strays[prefix])
+        found = sum(map(len, strays.values()))
+        if found > known:
+            event("strays left alone", level="warning", files=found, recorded=known)
+            return 0
+        removed = 0
+        for prefix, digests in strays.items():
+            if not digests or self._stop.is_set():
+                continue
+            with self._files.busy:
+                unneeded = digests - self._store.digests(prefix)  # one may have been added meanwhile
+                self._files.remove(unneeded)
+            removed += len(unneeded)
+        return removed
+
+    def _delete_older(self, than: datetime) -> int:
+        deleted = 0
+        while not self._stop.is_set() and (batch := self._store.expired(than, BATCH)):
+            deleted += self._delete(batch)
+        return deleted
+
+    def _delete_beyond(self, most: float) -> int:
+        deleted = 0
+        while (excess := self._store.stored_bytes() - most) > 0 and not self._stop.is_set():
+            batch = self._store.expired(None, BATCH)
+            if not batch:
+                self.over = (
+                    f"The judged images alone have {(most + excess) / GIGABYTE:.1f} GB, more than the "
+                    f"{most / GIGABYTE:.1f} GB to keep; raise --keep-gb, or take some judgements back."
+                )
+                return deleted
+            deleted += self._delete(_enough(batch, excess))
+        self.over = ""
+        return deleted
+
+    def _delete(self, batch: list[Inspection]) -> int:
+        with self._files.busy:
+            self._files.remove(self._store.delete([inspection.id for inspection in batch]))
+        return len(batch)
+
+    def _work(self) -> None:
+        swept = False
+        while not self._stop.is_set():
+            try:
+                if not swept:
+                    if removed := self.sweep():
+                        event("strays removed", files=removed)
+                    swept = True
+                if deleted := self.run_once(datetime.now(UTC)):
+                    event("old inspections deleted", inspections=deleted)
+            except Exception as error:  # the next run may work
+                event("retention failed", level="error", error=str(error))
+            self._stop.wait(SECONDS)
+
+
+def _enough(oldest_first: list[Inspection], excess: float) -> list[Inspection]:
+    """As many of the first as have at least `excess` bytes together."""
+    for count, inspection in enumerate(oldest_first, 1):
+        excess -= inspection.image_bytes + inspection.map_bytes
+        if excess <= 0:
+            return oldest_first[:count]
+    return oldest_first

@@ -1,0 +1,107 @@
+"""One station behind one web server, from start to end."""
+
+import signal
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from blemish.errors import ConfigError
+from blemish.station import log
+from blemish.station.app import create_app
+from blemish.station.settings import Settings, remarks
+from blemish.station.station import Station
+
+HEADER_BYTES = 16_384  # of one request, at most
+KEEP_ALIVE_SECONDS = 10  # that an idle connection is kept
+
+
+def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
+    """Run a station until SIGTERM or SIGINT; what was accepted by then is finished.
+
+    Args:
+        settings: of the station.
+        say: told in a sentence where it is.
+
+    Raises:
+        BlemishError: it cannot be started; the message says why.
+    """
+    listening = listen(settings)
+    try:
+        say(f"The station starts at {url(settings, listening.getsockname()[1])}")
+        log.configure(settings.secrets)
+        for remark in remarks(settings):
+            log.event("remark", level="warning", message=remark)
+        station = Station(settings)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(station),
+                loop="asyncio",
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=round(2 * settings.timeout) + 1,  # arrive, and be answered
+                h11_max_incomplete_event_size=HEADER_BYTES,
+                ssl_certfile=settings.tls_certificate,
+                ssl_keyfile=settings.tls_key,
+            )
+        )
+        station.start()
+        try:
+            _run(server, listening)
+        finally:
+            station.stop()
+    finally:
+        listening.close()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket that listens where the settings say.
+
+    Raises:
+        ConfigError: there is no such address here, or it is taken.
+    """
+    host = settings.host.strip("[]")
+    try:
+        family, *_, address = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[0]
+        listening = socket.create_server(address[:2], family=family)
+    except socket.gaierror as error:
+        raise ConfigError(
+            f"The host {settings.host!r} is not known ({error.strerror}); give an address of this machine."
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"Port {settings.port} of {settings.host} cannot be had ({error.strerror}); "
+            "give another --port, or --port 0 for any free one."
+        ) from None
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small answers wait 40 ms
+    return listening
+
+
+def url(settings: Settings, port: int) -> str:
+    """Where people find the station.
+
+    Args:
+        settings: of the station.
+        port: that it listens on.
+    """
+    host = settings.host.strip("[]")
+    if host in ("0.0.0.0", "::"):  # every address of this machine
+        host = socket.gethostname()
+    scheme = "http" if settings.tls_key is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _run(server: uvicorn.Server, listening: socket.socket) -> None:
+    """The server ends at a signal, then raises it again; by then it has been obeyed."""
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server.run([listening])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

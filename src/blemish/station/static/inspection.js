@@ -1,0 +1,108 @@
+// One inspection: its picture, what a person says of it, and the keys for both.
+
+import { connected, send, sentence } from "/static/station.js";
+import { picture } from "/static/picture.js";
+
+const ALARM = 85; // of 255: a third up the colours
+const GO_ON = "go-on"; // in the session's storage
+const WORDS = { good: "Judged good, just now.", defect: "Judged a defect, just now.", "": "The judgement is cleared." };
+
+const page = document.getElementById("inspection");
+const said = document.getElementById("said");
+const note = document.getElementById("note");
+const goOn = document.getElementById("go-on");
+const keys = document.getElementById("keys");
+const original = document.getElementById("original");
+
+async function judge(feedback, { move = true } = {}) {
+  said.textContent = "Saving…";
+  try {
+    await send("PUT", `/v1/inspections/${page.dataset.id}/feedback`, { feedback: feedback || null, note: note.value });
+  } catch (error) {
+    said.textContent = `Not saved: ${sentence(error)}`;
+    return;
+  }
+  connected(true);
+  page.dataset.feedback = feedback;
+  said.textContent = WORDS[feedback];
+  for (const button of page.querySelectorAll("[data-say]")) {
+    if (button.dataset.say) button.ariaPressed = String(button.dataset.say === feedback);
+    else button.disabled = !feedback;
+  }
+  if (!move || !goOn.checked || !feedback) return;
+  if (!step("next")) said.textContent += " This was the last one.";
+}
+
+function step(id) {
+  const link = document.getElementById(id);
+  if (link) location.assign(link.href);
+  return link !== null;
+}
+
+const ON_KEY = {
+  g: () => judge("good"),
+  d: () => judge("defect"),
+  u: () => judge(""),
+  n: () => step("next"),
+  ArrowRight: () => step("next"),
+  p: () => step("previous"),
+  ArrowLeft: () => step("previous"),
+  o: () => original?.click(),
+  "?": () => keys.showModal(),
+};
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("textarea, select, input:not([type=checkbox])");
+  if (typing || keys.open || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  const act = ON_KEY[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+for (const button of page.querySelectorAll("[data-say]")) {
+  button.addEventListener("click", () => judge(button.dataset.say));
+}
+document.getElementById("keep-note").addEventListener("click", async () => {
+  await judge(page.dataset.feedback, { move: false });
+});
+document.getElementById("show-keys").addEventListener("click", () => keys.showModal());
+document.getElementById("feedback").addEventListener("submit", (event) => event.preventDefault());
+goOn.checked = sessionStorage.getItem(GO_ON) === "yes";
+goOn.addEventListener("change", () => sessionStorage.setItem(GO_ON, goOn.checked ? "yes" : ""));
+
+async function show(stage) {
+  const draw = await picture(stage);
+  const controls = document.getElementById("controls");
+  const { opacity, level } = controls.elements;
+  let asked = false;
+
+  function redraw() {
+    asked = false;
+    const share = Number(level.value) / 255;
+    const times = (2 ** (3 * share) - 1).toFixed(1); // of the distance from a typical peak to the alarm
+    const words = Number(level.value) === ALARM ? "the alarm level" : `${times} times the alarm level`;
+    document.getElementById("opacity-words").textContent = `${opacity.value} %`;
+    document.getElementById("level-words").textContent = words;
+    level.ariaValueText = words;
+    draw({ opacity: opacity.value / 100, level: Number(level.value), original: original.ariaPressed === "true" });
+  }
+
+  function ask() {
+    if (!asked) requestAnimationFrame(redraw);
+    asked = true;
+  }
+
+  original.addEventListener("click", () => {
+    original.ariaPressed = String(original.ariaPressed !== "true");
+    ask();
+  });
+  controls.addEventListener("input", ask);
+  controls.addEventListener("submit", (event) => event.preventDefault());
+  redraw();
+  stage.querySelector("img").hidden = true;
+  stage.querySelector("canvas").hidden = false;
+  controls.hidden = false;
+}
+
+const stage = document.querySelector("#stage[data-frame]");
+if (stage) show(stage).catch(() => {}); // the overlay from the station stays

@@ -1,0 +1,49 @@
+// The live page: what is new slides in, once a second while somebody looks.
+
+import { announce, connected, piece, Refused, swap } from "/static/station.js";
+import "/static/upload.js";
+
+const EVERY = 1000; // milliseconds
+const SHOWN = 24;
+
+const live = document.getElementById("live");
+const pause = document.getElementById("pause");
+let newest = Number(live.dataset.newest);
+let busy = false;
+
+async function look() {
+  if (busy || document.hidden || pause.ariaPressed === "true") return;
+  busy = true;
+  try {
+    const fresh = await piece(`/live?after=${newest}`);
+    connected(true);
+    if (fresh) show(fresh);
+  } catch (error) {
+    connected(error instanceof Refused);
+  } finally {
+    busy = false;
+  }
+}
+
+function show(fresh) {
+  const arrived = [...fresh.querySelectorAll("#strip > li")].filter((item) => !document.getElementById(item.id));
+  const strip = document.getElementById("strip");
+  for (const item of arrived.reverse()) {
+    item.classList.add("arriving");
+    strip.prepend(document.adoptNode(item));
+  }
+  while (strip.children.length > SHOWN) strip.lastElementChild.remove();
+  newest = Number(strip.firstElementChild.id.replace("inspection-", ""));
+  swap(fresh, "counters", "latest");
+  const latest = document.getElementById("latest");
+  announce(`${latest.querySelector(".verdict").textContent}: ${latest.querySelector(".latest-name").textContent}`);
+}
+
+pause.hidden = false;
+pause.addEventListener("click", () => {
+  pause.ariaPressed = String(pause.ariaPressed !== "true");
+  pause.querySelector("span").textContent = pause.ariaPressed === "true" ? "Go on" : "Pause";
+  look();
+});
+setInterval(look, EVERY);
+document.addEventListener("visibilitychange", look);

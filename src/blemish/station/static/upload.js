@@ -1,0 +1,92 @@
+// Pictures from this device: chosen, or dropped anywhere on the page; one request each, a few at a time.
+
+import { ask, Refused, sentence } from "/static/station.js";
+
+const AT_ONCE = 4;
+const PATIENCE = 1; // seconds, where the station does not say
+
+const input = document.getElementById("files");
+const veil = document.getElementById("drop");
+const bar = document.getElementById("sent");
+const words = document.getElementById("upload-words");
+const panel = document.getElementById("upload");
+const errors = document.getElementById("upload-errors");
+const waiting = [];
+let working = 0;
+let done = 0;
+let total = 0;
+
+function take(files) {
+  if (!working) {
+    done = total = 0;
+    errors.replaceChildren();
+  }
+  waiting.push(...files);
+  total += files.length;
+  tell();
+  while (working < AT_ONCE && waiting.length) work();
+}
+
+async function work() {
+  working += 1;
+  while (waiting.length) {
+    const file = waiting.shift();
+    const problem = await inspect(file);
+    if (problem) {
+      const item = document.createElement("li");
+      item.textContent = problem.includes(file.name) ? problem : `${file.name}: ${problem}`;
+      errors.append(item);
+    }
+    done += 1;
+    tell();
+  }
+  working -= 1;
+  tell();
+}
+
+/** Send one file, again as long as the station is busy. Gives a sentence when it cannot be inspected, else "". */
+async function inspect(file) {
+  const body = new FormData();
+  body.append("images", file, file.name);
+  for (;;) {
+    try {
+      const answer = await ask("/v1/inspections", { method: "POST", headers: { "X-Blemish-Source": "page" }, body });
+      return (await answer.json()).results[0].error;
+    } catch (error) {
+      if (!(error instanceof Refused && error.status === 503)) return sentence(error);
+      tell(error.message);
+      await new Promise((go) => setTimeout(go, 1000 * (error.wait ?? PATIENCE)));
+    }
+  }
+}
+
+function tell(reason = "") {
+  panel.hidden = total === 0;
+  bar.hidden = !working;
+  bar.max = total;
+  bar.value = done;
+  const inspected = working ? done : done - errors.children.length;
+  const pictures = total === 1 ? "picture" : "pictures";
+  words.textContent = `${inspected} of ${total} ${pictures} inspected. ${reason && `Trying again: ${reason}`}`;
+}
+
+const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+
+input.addEventListener("change", () => {
+  take([...input.files]);
+  input.value = "";
+});
+addEventListener("dragover", (event) => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  veil.hidden = false;
+});
+addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) veil.hidden = true;
+});
+addEventListener("drop", (event) => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  veil.hidden = true;
+  take([...event.dataTransfer.files]);
+});

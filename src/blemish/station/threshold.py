@@ -1,0 +1,223 @@
+"""The false-alarm rate and the scores it is kept with: try, change, and learn from confirmed images."""
+
+import math
+import random
+from collections import Counter
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from blemish.station.judged import judged, verdicts
+from blemish.station.problems import Conflict
+from blemish.station.records import CalibrationRecord, Filter, Verdict
+from blemish.station.shelf import Loaded
+from blemish.station.station import Station
+
+SHOWN = 12
+SAMPLED_FROM = 1000
+CHANCE = 0.01  # of a warning although the images were picked at random
+
+
+class Preview(BaseModel):
+    """What a false-alarm rate would have meant for past inspections of the active model."""
+
+    false_alarm_rate: float = Field(description="As asked for.")
+    effective_rate: float = Field(description="As kept: with few calibration images it is larger.")
+    threshold: float = Field(description="Scores strictly above it would be anomalous.")
+    note: str = Field(description="A sentence where the rate asked for cannot be kept, else empty.")
+    inspections: int = Field(description="Past inspections looked at.")
+    alarms_now: int = Field(description="With the calibration in force, whatever was in force then.")
+    alarms_then: int
+    newly_alarmed: int
+    no_longer: int
+    confirmed_good: int
+    false_alarms_then: int
+    confirmed_defect: int
+    missed_then: int
+    changed: list[int] = Field(
+        description="Up to 12 inspections whose verdict would change, nearest to the new threshold first."
+    )
+
+
+class Evidence(BaseModel):
+    """What there is to calibrate from. Counts are inspections of the active model that have a score."""
+
+    confirmed_good: int
+    confirmed_defect: int
+    alarms_among_good: float = Field(description="Share of alarms among those confirmed good, 0..1.")
+    alarms_among_all: float = Field(description="Share of alarms among all but confirmed defects, 0..1.")
+    warning: str = Field(description="Why calibrating from them would mislead, and what to do, or empty.")
+
+
+def preview(station: Station, false_alarm_rate: float, *, last: int = 1000) -> Preview:
+    """What a rate would have meant for the last inspections of the active model.
+
+    Args:
+        false_alarm_rate: inside (0, 1).
+        last: inspections to look at, at most.
+
+    Raises:
+        ConfigError: the rate is out of range.
+        Unavailable: the database cannot be read.
+    """
+    active = station.shelf.active
+    then = active.verdicts.with_rate(false_alarm_rate)
+    points = station.store.points(Filter(model=active.fingerprint), last)
+    scores = np.array([point.score for point in points], np.float32)
+    good = np.array([point.feedback == Verdict.GOOD for point in points], bool)
+    defect = np.array([point.feedback == Verdict.DEFECT for point in points], bool)
+    now_alarms, then_alarms = active.verdicts.is_anomalous(scores), then.is_anomalous(scores)
+    changed = np.flatnonzero(now_alarms != then_alarms)
+    nearest = changed[np.argsort(np.abs(scores[changed] - then.threshold), kind="stable")]
+    return Preview(
+        false_alarm_rate=then.false_alarm_rate,
+        effective_rate=then.effective_rate,
+        threshold=then.threshold,
+        note=then.note,
+        inspections=len(points),
+        alarms_now=int(np.count_nonzero(now_alarms)),
+        alarms_then=int(np.count_nonzero(then_alarms)),
+        newly_alarmed=int(np.count_nonzero(then_alarms & ~now_alarms)),
+        no_longer=int(np.count_nonzero(now_alarms & ~then_alarms)),
+        confirmed_good=int(np.count_nonzero(good)),
+        false_alarms_then=int(np.count_nonzero(good & then_alarms)),
+        confirmed_defect=int(np.count_nonzero(defect)),
+        missed_then=int(np.count_nonzero(defect & ~then_alarms)),
+        changed=[points[index].id for index in nearest[:SHOWN]],
+    )
+
+
+def set_rate(station: Station, rate: float) -> CalibrationRecord:
+    """Keep another false-alarm rate from the next image on; past inspections keep their verdicts.
+
+    Raises:
+        ConfigError: the rate is out of range.
+        Conflict: the model was switched meanwhile.
+        Unavailable: the database cannot be written.
+    """
+    active = station.shelf.active
+    if rate == active.calibration.false_alarm_rate:
+        return active.calibration
+    active.verdicts.with_rate(rate)  # refuses what is out of range
+    origin = f"{active.calibration.origin.split(';')[0]}; rate set to {100 * rate:g} %"
+    return _put_in_force(station, active, active.calibration.scores, rate, origin)
+
+
+def recalibrate(station: Station, *, keep: bool) -> CalibrationRecord:
+    """Calibrate the active model from its images that were confirmed as good; the rate stays.
+
+    Scores are taken as recorded, each image file's once, and none of a file that was called a defect as well.
+    The promise of a calibration holds for images picked without regard to their scores; see `evidence`.
+
+    Args:
+        keep: add them to the scores that the model came with, as long as these are in force. Images confirmed
+            earlier are always included, once, so that a verdict taken back is forgotten. False: they alone.
+
+    Raises:
+        Conflict: no image was confirmed as good, or the model was switched meanwhile.
+        Unavailable: the database cannot be used.
+    """
+    active = station.shelf.active
+    said = verdicts(station.store)
+    good = {
+        inspection.image: inspection.score
+        for inspection in judged(station.store, Filter(model=active.fingerprint, failed=False))
+        if inspection.image is not None
+        and inspection.score is not None
+        and said.get(inspection.image) == Verdict.GOOD
+    }
+    if not good:
+        raise Conflict(
+            f"No image inspected with {active.name} was confirmed as good without contradiction; "
+            "confirm some first."
+        )
+    own = station.store.calibrations(active.fingerprint)[-1]  # the first one: the model file's
+    kept = own.scores if keep and Counter(own.scores) <= Counter(active.calibration.scores) else []
+    images = "1 confirmed good image" if len(good) == 1 else f"{len(good)} confirmed good images"
+    return _put_in_force(
+        station,
+        active,
+        kept + list(good.values()),
+        active.calibration.false_alarm_rate,
+        f"{own.origin} and {images}" if kept else images,
+    )
+
+
+def evidence(station: Station) -> Evidence:
+    """How many images were confirmed, and whether those confirmed as good were evidently picked by verdict.
+
+    Calibration wants good images that are like future ones. Who judges alarms only confirms those of highest
+    score, and a threshold from them would let defects pass. Were they a random choice of all that nobody
+    called a defect, the number of alarms among them would be hypergeometric; the warning comes when so many
+    have a chance below 0.01 (Fisher's exact test, one-sided). Unjudged defects among the others only make
+    the warning rarer.
+
+    Raises:
+        Unavailable: the database cannot be read.
+    """
+    model = station.shelf.active.fingerprint
+
+    def count(anomalous: bool, feedback: Verdict | None = None) -> int:
+        return station.store.count(Filter(model=model, anomalous=anomalous, feedback=feedback))
+
+    good_alarms, defect_alarms, alarms = (
+        count(True, feedback) for feedback in (Verdict.GOOD, Verdict.DEFECT, None)
+    )
+    good_others, defect_others, others = (
+        count(False, feedback) for feedback in (Verdict.GOOD, Verdict.DEFECT, None)
+    )
+    good = good_alarms + good_others
+    alarms, others = alarms - defect_alarms, others - defect_others
+    share = alarms / max(1, alarms + others)
+    picked = chance_of_as_many(good_alarms, good, alarms, alarms + others) < CHANCE
+    return Evidence(
+        confirmed_good=good,
+        confirmed_defect=defect_alarms + defect_others,
+        alarms_among_good=good_alarms / max(1, good),
+        alarms_among_all=share,
+        warning=(
+            f"{good_alarms} of {good} images confirmed as good are alarms, but of all inspections only "
+            f"{100 * share:.2g} %: they were picked by verdict, and a threshold from them would be too high, "
+            "so that defects pass. Judge a random sample first."
+        )
+        if picked
+        else "",
+    )
+
+
+def sample(station: Station, n: int) -> list[int]:
+    """A uniform random choice of inspections to judge next, in random order.
+
+    They are of the last 1000 scored inspections of the active model that nobody has judged.
+
+    Args:
+        n: at most so many.
+
+    Raises:
+        Unavailable: the database cannot be read.
+    """
+    model = station.shelf.active.fingerprint
+    points = station.store.points(Filter(model=model, feedback="none"), SAMPLED_FROM)
+    return random.sample([point.id for point in points], min(n, len(points)))
+
+
+def chance_of_as_many(found: int, drawn: int, marked: int, total: int) -> float:
+    """Chance of at least `found` marked ones among `drawn` of `total`, of which `marked` are marked."""
+    ways = _log_choose(total, drawn)
+    logs = (
+        _log_choose(marked, k) + _log_choose(total - marked, drawn - k) - ways
+        for k in range(max(found, drawn - (total - marked)), min(drawn, marked) + 1)
+    )
+    return min(1.0, math.fsum(map(math.exp, logs)))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def _put_in_force(
+    station: Station, active: Loaded, scores: list[float], rate: float, origin: str
+) -> CalibrationRecord:
+    record = station.store.add_calibration(active.fingerprint, scores, rate, origin)
+    station.shelf.recalibrate(record)
+    return record

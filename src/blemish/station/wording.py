@@ -1,0 +1,50 @@
+"""Numbers and times as the station's pages say them."""
+
+from datetime import datetime
+
+from blemish.station.records import Source
+
+SOURCES = {Source.API: "by the API", Source.PAGE: "by this page", Source.WATCH: "from the watched folder"}
+
+
+def moment(time: datetime) -> str:
+    """A time in the station's time zone: "14:03:22" today, else "31 Mar 2026, 14:03"."""
+    local = time.astimezone()
+    if local.date() == datetime.now().astimezone().date():
+        return f"{local:%H:%M:%S}"
+    return f"{local.day} {local:%b %Y, %H:%M}"
+
+
+def full_moment(time: datetime) -> str:
+    """The same with everything: "31 Mar 2026, 14:03:22 CET"."""
+    local = time.astimezone()
+    return f"{local.day} {local:%b %Y, %H:%M:%S %Z}"
+
+
+def chance(p_value: float, images: int | None) -> str:
+    """A p-value in words.
+
+    Args:
+        p_value: in (0, 1].
+        images: scores in the calibration that gave it; None when that is not known.
+    """
+    if images and p_value <= 1 / (images + 1):
+        return (
+            f"None of the {images} good calibration images looks this unusual: "
+            f"at most about 1 in {images + 1} good images does."
+        )
+    if p_value > 0.1:
+        return f"About {100 * p_value:.0f}\u00a0% of good images look at least this unusual."
+    return f"About 1 in {round(1 / p_value)} good images looks at least this unusual."
+
+
+def data_size(count: int) -> str:
+    """Bytes, decimal: "840 kB"."""
+    if count < 1000:
+        return f"{count} bytes"
+    return f"{count / 1000:.0f} kB" if count < 999_500 else f"{count / 1_000_000:.1f} MB"
+
+
+def several(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: "1 image", "1,204 images"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

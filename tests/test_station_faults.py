@@ -1,0 +1,217 @@
+"""Power cuts, full disks and lost databases under a running `blemish serve`, as a user types it."""
+
+import hashlib
+import io
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pytest
+
+from station import bad_part, good_part, png, running_station, write_grey_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_grey_model(tmp_path_factory.mktemp("model") / "grey.onnx")
+
+
+@contextmanager
+def serving(model: Path, folder: Path, *more: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """`blemish serve` in a process of its own, and where it listens."""
+    command = [sys.executable, "-m", "blemish", "serve", str(model), "--port", "0"]
+    command += ["--folder", str(folder), "--min-free-gb", "0", *more]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            lines = []
+            for line in process.stderr:
+                lines.append(line)
+                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                    break
+            else:
+                raise AssertionError("".join(lines))
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            with httpx2.Client(base_url=found[0], timeout=30) as client:
+                while True:
+                    try:
+                        client.get("/v1/ready")
+                        break
+                    except httpx2.TransportError:
+                        time.sleep(0.02)
+            yield process, found[0]
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+def post_until_it_dies(url: str, worker: int, acknowledged: dict[str, dict], sent: dict[str, bytes]) -> None:
+    """Images under keys of their own, until the station no longer answers."""
+    with httpx2.Client(base_url=url, timeout=30) as client:
+        for number in range(10_000):
+            key = f"{url.rpartition(':')[2]}-{worker}-{number}"
+            image = png(good_part(hash((worker, number)) % 2**32))
+            sent[key] = image
+            try:
+                answer = client.post("/v1/inspect", content=image, headers={"Idempotency-Key": key})
+            except httpx2.TransportError:
+                return
+            if answer.status_code == 201:
+                acknowledged[key] = answer.json()
+
+
+def test_kill_under_load_loses_nothing_acknowledged_and_repeats_nothing(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "station"
+    acknowledged: dict[str, dict] = {}
+    sent: dict[str, bytes] = {}
+    for seconds in (0.3, 0.7, 1.1):
+        with serving(model, folder) as (process, url):
+            workers = [
+                threading.Thread(target=post_until_it_dies, args=(url, worker, acknowledged, sent))
+                for worker in range(6)
+            ]
+            for worker in workers:
+                worker.start()
+            time.sleep(seconds)
+            process.send_signal(signal.SIGKILL)
+            for worker in workers:
+                worker.join()
+    assert len(acknowledged) > 30
+    with serving(model, folder) as (_, url), httpx2.Client(base_url=url, timeout=30) as client:
+        for told in acknowledged.values():
+            place = f"/v1/inspections/{told['id']}"
+            assert client.get(place).json() == told
+            image = client.get(f"{place}/image").content
+            assert hashlib.sha256(image).hexdigest() == told["image"]
+            raw = np.load(io.BytesIO(client.get(f"{place}/map.npy").content))
+            assert raw.max() == pytest.approx(told["score"], rel=1e-5)
+        numbers = {}
+        for key, image in sent.items():
+            answer = client.post("/v1/inspect", content=image, headers={"Idempotency-Key": key})
+            numbers[key] = answer.json()["id"]
+        assert all(numbers[key] == told["id"] for key, told in acknowledged.items())
+    with sqlite3.connect(folder / "station.sqlite") as database:
+        keys = [key for (key,) in database.execute("select key from inspections")]
+    assert sorted(keys) == sorted(f"api:{key}" for key in sent)
+
+
+def test_terminate_finishes_what_was_accepted(model: Path, tmp_path: Path) -> None:
+    acknowledged: dict[str, dict] = {}
+    sent: dict[str, bytes] = {}
+    with serving(model, tmp_path / "station") as (process, url):
+        workers = [
+            threading.Thread(target=post_until_it_dies, args=(url, worker, acknowledged, sent))
+            for worker in range(6)
+        ]
+        for worker in workers:
+            worker.start()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+        for worker in workers:
+            worker.join()
+    with sqlite3.connect(tmp_path / "station" / "station.sqlite") as database:
+        recorded = {key for (key,) in database.execute("select key from inspections")}
+    assert recorded == {f"api:{key}" for key in acknowledged}  # all that was recorded was also told
+
+
+def answers(client: httpx2.Client) -> tuple[int, str, str]:
+    """Status and sentence of an inspection, and the health's status."""
+    answer = client.post("/v1/inspect", content=png(bad_part(1)))
+    detail = answer.json().get("detail", "")
+    if answer.status_code == 503:
+        assert int(answer.headers["Retry-After"]) > 0
+    return answer.status_code, detail, client.get("/v1/health").json()["status"]
+
+
+def wait_for(client: httpx2.Client, status: str) -> None:
+    """Until the health has noticed by itself."""
+    deadline = time.monotonic() + 30
+    while client.get("/v1/health").json()["status"] != status:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_locked_database_is_told_and_waited_for(tmp_path: Path) -> None:
+    with (
+        running_station(tmp_path) as running,
+        httpx2.Client(base_url=running.url, timeout=60) as client,
+    ):
+        assert answers(client)[0] == 201
+        lock = sqlite3.connect(tmp_path / "station" / "station.sqlite", isolation_level=None)
+        lock.execute("begin exclusive")
+        status, detail, _ = answers(client)
+        assert status == 503 and "station.sqlite" in detail and "locked" in detail
+        wait_for(client, "down")
+        assert client.get("/v1/ready").status_code == 503
+        assert "station.sqlite" in client.get("/", headers={"Accept": "text/html"}).text
+        lock.rollback()
+        lock.close()
+        wait_for(client, "ok")
+        assert answers(client)[0] == 201
+
+
+def test_a_vanished_database_is_told_and_taken_up_again(tmp_path: Path) -> None:
+    folder, away = tmp_path / "station", tmp_path / "away"
+    away.mkdir()
+    with (
+        running_station(tmp_path) as running,
+        httpx2.Client(base_url=running.url, timeout=60) as client,
+    ):
+        first = client.post("/v1/inspect", content=png(good_part(1))).json()
+        for file in folder.glob("station.sqlite*"):
+            shutil.move(file, away / file.name)
+        status, detail, _ = answers(client)
+        assert status == 503 and "station.sqlite" in detail
+        wait_for(client, "down")
+        for file in away.iterdir():
+            shutil.move(file, folder / file.name)
+        wait_for(client, "ok")
+        assert answers(client)[0] == 201
+        assert client.get(f"/v1/inspections/{first['id']}").json() == first
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of three megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("this user may not mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_work_goes_on_when_there_is_room(small_disk: Path, tmp_path: Path) -> None:
+    with (
+        running_station(tmp_path, folder=small_disk / "station") as running,
+        httpx2.Client(base_url=running.url, timeout=60) as client,
+    ):
+        told = [client.post("/v1/inspect", content=png(good_part(seed))) for seed in range(5)]
+        assert {answer.status_code for answer in told} == {201}
+        filler = small_disk / "filler"
+        with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+            while True:
+                file.write(bytes(4096))
+        status, detail, _ = answers(client)
+        assert status == 503 and detail.endswith(".") and len(detail) > 30
+        assert client.get("/v1/health").status_code == 200
+        for answer in told:
+            assert client.get(f"/v1/inspections/{answer.json()['id']}/image").status_code == 200
+        filler.unlink()
+        wait_for(client, "ok")
+        assert answers(client)[0] == 201
+        assert not list(small_disk.rglob("*.part"))

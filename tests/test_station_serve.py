@@ -1,0 +1,236 @@
+"""`blemish serve` as a user starts and stops it, in processes of its own."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra serve is not installed")
+
+from station import bad_part, good_part, png, write_grey_model
+
+TOKEN = "correct-horse-battery-staple"
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "blemish", "serve", *map(str, arguments)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_grey_model(tmp_path_factory.mktemp("model") / "grey.onnx")
+
+
+@dataclass
+class Serving:
+    """A station's process, and what it said of where it is."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def stop(self, number: int = signal.SIGTERM) -> list[dict]:
+        """Ask it to end, see that it does so well, and give its log."""
+        self.process.send_signal(number)
+        _, rest = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, rest
+        return [json.loads(line) for line in rest.splitlines()]
+
+
+@contextmanager
+def serving(*arguments: str | Path, **environment: str) -> Iterator[Serving]:
+    process = subprocess.Popen(
+        command("--port", "0", "--min-free-gb", "0", *arguments),
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+    assert process.stderr is not None
+    try:
+        first = process.stderr.readline()
+        assert first.startswith("The station starts at "), first + process.stderr.read()
+        yield Serving(process, first.split(" at ")[1].split()[0])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def post(url: str, image: bytes, **headers: str) -> dict:
+    request = urllib.request.Request(f"{url}/v1/inspect", image, headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.status == 201
+        return json.loads(answer.read())
+
+
+def records(folder: Path) -> int:
+    with sqlite3.connect(folder / "station.sqlite") as connection:
+        return connection.execute("select count(*) from inspections").fetchone()[0]
+
+
+def refused(*arguments: str | Path, code: int = 2, **environment: str) -> str:
+    """The one sentence of a command that does not start."""
+    result = subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=120, env=os.environ | environment
+    )
+    assert result.returncode == code, result.stderr
+    lines = [line for line in result.stderr.splitlines() if not line.startswith(("{", "The station starts"))]
+    assert len(lines) == 1 and lines[0].startswith("blemish: "), result.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_it_is_inspects_and_ends_with_0(model: Path, tmp_path: Path, number: int) -> None:
+    with serving(model, "--folder", tmp_path / "kept") as it:
+        assert it.url.startswith("http://127.0.0.1:") and it.port > 0
+        verdicts = [post(it.url, png(part))["is_anomalous"] for part in (good_part(1), bad_part(2))]
+        assert verdicts == [False, True]
+        lines = it.stop(number)
+    requests = [line for line in lines if line["event"] == "request"]
+    assert [(line["path"], line["status"]) for line in requests] == [("/v1/inspect", 201)] * 2
+    assert lines[-1]["event"] == "station stopped"
+    assert records(tmp_path / "kept") == 2
+
+
+def test_what_is_arriving_when_it_is_told_to_stop_is_finished(model: Path, tmp_path: Path) -> None:
+    with serving(model, "--folder", tmp_path) as it:
+        post(it.url, png(good_part(1)))
+        image = png(good_part(3))
+        connection = HTTPConnection("127.0.0.1", it.port, timeout=60)
+        connection.putrequest("POST", "/v1/inspect")
+        connection.putheader("Content-Length", str(len(image)))
+        connection.endheaders(image[:100])
+        time.sleep(0.3)
+        it.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", it.port), timeout=5)
+        connection.send(image[100:])
+        answer = connection.getresponse()
+        assert answer.status == 201
+        answer.read()
+        assert it.process.wait(60) == 0
+    assert records(tmp_path) == 2
+
+
+def test_settings_come_from_file_and_environment_and_secrets_stay_out_of_the_log(
+    model: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "station.toml"
+    config.write_text(f'model = "{model}"\nfolder = "{tmp_path / "kept"}"\nqueue_size = 7\n')
+    with serving("--config", config, BLEMISH_TOKEN=TOKEN) as it:
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            post(it.url, png(good_part(1)))
+        assert post(it.url, png(good_part(1)), Authorization=f"Bearer {TOKEN}")["id"] == 1
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        request = urllib.request.Request(f"{it.url}/metrics?token={TOKEN}", headers=headers)
+        assert b"blemish_queue_size 7.0" in urllib.request.urlopen(request, timeout=60).read()
+        assert TOKEN not in str(it.stop())
+
+
+def test_https(model: Path, tmp_path: Path) -> None:
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost"
+    options = ("-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem")
+    made = subprocess.run([*command.split(), *options], cwd=tmp_path, capture_output=True)
+    if made.returncode:
+        pytest.skip("openssl made no certificate")
+    pair = ("--tls-certificate", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem")
+    with serving(model, "--folder", tmp_path / "kept", "--host", "localhost", *pair) as it:
+        assert it.url.startswith("https://localhost:")
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        with urllib.request.urlopen(f"{it.url}/v1/health", timeout=60, context=trusting) as answer:
+            assert answer.headers["strict-transport-security"]
+
+
+def test_what_cannot_start_says_why_in_a_sentence(model: Path, tmp_path: Path) -> None:
+    kept = ("--folder", tmp_path / "kept")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"Port {port} of 127.0.0.1 cannot be had" in refused(model, *kept, "--port", str(port))
+    unknown = refused(model, *kept, "--host", "no-such-host.invalid", "--token", TOKEN)
+    assert "'no-such-host.invalid' is not known" in unknown
+    assert "--host: 0.0.0.0 can be reached" in refused(model, *kept, "--host", "0.0.0.0")
+    assert "blemish serve parts.onnx" in refused(*kept)
+    assert not (tmp_path / "kept").exists()
+    assert "nowhere.onnx" in refused(tmp_path / "nowhere.onnx", *kept, "--port", "0")
+
+
+def test_two_stations_do_not_share_a_folder(model: Path, tmp_path: Path) -> None:
+    with serving(model, "--folder", tmp_path) as it:
+        post(it.url, png(good_part(1)))
+        assert str(tmp_path) in refused(model, "--folder", tmp_path, "--port", "0")
+
+
+def test_without_the_extra_it_says_how_to_get_it() -> None:
+    script = "import sys; sys.modules['uvicorn'] = None; sys.argv[1:] = ['serve', 'parts.onnx']\n"
+    script += "from blemish.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    assert result.stderr == 'blemish: The station needs more packages: pip install "blemish[serve]".\n'
+
+
+def check(*arguments: str | Path, code: int = 0) -> dict[str, str]:
+    result = subprocess.run(command("--check", *arguments), capture_output=True, text=True, timeout=120)
+    assert result.returncode == code, result.stdout + result.stderr
+    assert result.stderr == ""
+    return {line[9:].split(":")[0]: line for line in result.stdout.splitlines()}
+
+
+def test_check_looks_at_everything_and_changes_nothing(model: Path, tmp_path: Path) -> None:
+    found = check(model, "--folder", tmp_path / "kept", "--port", "0", "--min-free-gb", "0")
+    assert list(found) == ["model", "folder", "disk", "store", "watch", "address", "access"]
+    assert all(line.startswith("ok ") for line in found.values())
+    assert "will be made" in found["folder"] and not (tmp_path / "kept").exists()
+
+
+def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("a file")
+    (tmp_path / "broken.onnx").write_text("no model")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        options = ("--folder", tmp_path / "kept", "--port", port, "--min-free-gb", "1e9")
+        found = check(tmp_path / "broken.onnx", *options, "--store", "sqlite:////no/such/place.db", code=2)
+    wrong = {name for name, line in found.items() if line.startswith("PROBLEM ")}
+    assert wrong == {"model", "folder", "disk", "store", "address"}
+
+
+def test_check_beside_a_running_station(model: Path, tmp_path: Path) -> None:
+    with serving(model, "--folder", tmp_path) as it:
+        post(it.url, png(good_part(1)))
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.sqlite")}
+        found = check(model, "--folder", tmp_path, "--port", str(it.port), "--min-free-gb", "0")
+        assert "in use by a running station" in found["folder"] and "not tried" in found["address"]
+        assert "it is there" in found["store"]
+        assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.sqlite")}
+        assert post(it.url, png(good_part(2)))["id"] == 2
+        it.stop()
+    before = sorted(tmp_path.iterdir())
+    check(model, "--folder", tmp_path, "--port", "0", "--min-free-gb", "0")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_small_answers_come_at_once(model: Path, tmp_path: Path) -> None:
+    with serving(model, "--folder", tmp_path) as it:
+        connection = HTTPConnection("127.0.0.1", it.port, timeout=60)
+        seconds = []
+        for _ in range(20):
+            since = time.perf_counter()
+            connection.request("GET", "/v1/ready")
+            connection.getresponse().read()
+            seconds.append(time.perf_counter() - since)
+        assert sorted(seconds)[10] < 0.03  # 0.04 is what TCP waits with a delayed answer
