@@ -1,4 +1,4 @@
-"""An empty database for each test: an SQLite file, and a real PostgreSQL where that is installed.
+"""An empty database for each test, SQLite and, where it is installed, PostgreSQL.
 
 A test file asks for the fixtures with `pytest_plugins = ["databases"]`.
 """

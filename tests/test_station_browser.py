@@ -188,14 +188,13 @@ def test_sliders_change_the_picture(page: "sync_api.Page") -> None:
     page.locator("#opacity").fill("0")
     sync_api.expect(page.locator("#opacity-words")).to_have_text("0 %")
     without_heat = pixels(page, "#stage")
-    assert np.ptp(without_heat, axis=2).max() < 8 < np.ptp(usual, axis=2).max()  # grey, and not
+    assert np.ptp(without_heat, axis=2).max() < 15 < np.ptp(usual, axis=2).max()  # grey, and not
     page.locator("#opacity").fill("75")
     page.locator("#level").fill("255")
     sync_api.expect(page.locator("#level-words")).to_contain_text("7.0 times")
     without_line = pixels(page, "#stage")
     assert np.abs(without_line - usual).max() > 100
     page.keyboard.press("o")
-    page.locator("body").press("o")
     sync_api.expect(page.locator("#original")).to_have_attribute("aria-pressed", "true")
     assert np.abs(pixels(page, "#stage") - without_line).max() > 30
 
@@ -340,5 +339,5 @@ def test_without_scripts_there_is_a_picture(browser: "sync_api.Browser", running
     page = context.new_page()
     page.goto("/inspections/5")
     assert page.locator("#stage img").is_visible() and page.locator("#controls").is_hidden()
-    assert page.get_by_text("Judging needs JavaScript.").is_visible()
+    assert page.locator("noscript p").is_visible()
     context.close()

@@ -136,6 +136,14 @@ def test_what_is_judged_meanwhile_waits_for_the_next_time(station: Scored) -> No
     assert len(labels(archive.read("labels.csv"))) == 1
 
 
+def test_whoever_stops_early_leaves_nothing_open(station: Scored) -> None:
+    station.inspect(10, 11, said=GOOD, image=picture(0))
+    pieces = dataset.stream(station)
+    assert next(pieces).startswith(b"PK")
+    pieces.close()
+    assert list(pieces) == []
+
+
 def test_a_database_that_is_gone_is_said_before_anything_is_sent(
     station: Scored, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from blemish.calibration import Calibration
-from blemish.station import charts, pages
+from blemish.station import charts, drift, pages, threshold
 from blemish.station.problems import Unusable
 from blemish.station.records import NewInspection, Point, Source, Verdict
 from blemish.station.selection import Selection
@@ -222,7 +222,7 @@ def test_a_failed_image_shows_its_error(client: httpx2.Client) -> None:
     text = page(client, "/inspections/14")
     assert "broken.png is truncated or damaged; copy or export it again." in text
     assert "<canvas" not in text and "map.npy" not in text and "thumbnail" not in text
-    assert "No picture: broken.png is truncated" in page(client, "/")
+    assert "broken.png is truncated" in page(client, "/")
 
 
 @pytest.mark.parametrize("address", ["/inspections/99", "/nothing", "/static/nothing.css"])
@@ -267,6 +267,18 @@ def test_models(client: httpx2.Client, running: Running) -> None:
     assert "grey.onnx" in text and "patchcore" in text and "in use" in text
     assert running.station.shelf.active.fingerprint[:12] in text
     assert 'data-do="use"' not in text
+
+
+def test_warnings_are_shown_where_they_matter(
+    client: httpx2.Client, monkeypatch: pytest.MonkeyPatch, running: Running
+) -> None:
+    drifted = drift.drift(running.station).model_copy(update={"message": "The scores are <higher>."})
+    monkeypatch.setattr(drift, "drift", lambda station: drifted)
+    picked = threshold.evidence(running.station).model_copy(update={"warning": "Picked by verdict."})
+    monkeypatch.setattr(threshold, "evidence", lambda station: picked)
+    for address in PAGES:
+        assert "The scores are &lt;higher&gt;." in page(client, address)
+    assert "Picked by verdict." in page(client, "/threshold")
 
 
 def test_a_station_that_is_down_still_shows_pages(tmp_path: Path) -> None:

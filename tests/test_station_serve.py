@@ -22,6 +22,8 @@ pytest.importorskip("fastapi", reason="the extra serve is not installed")
 
 from station import bad_part, good_part, png, write_grey_model
 
+pytest_plugins = ["databases"]
+
 TOKEN = "correct-horse-battery-staple"
 
 
@@ -141,6 +143,16 @@ def test_settings_come_from_file_and_environment_and_secrets_stay_out_of_the_log
         request = urllib.request.Request(f"{it.url}/metrics?token={TOKEN}", headers=headers)
         assert b"blemish_queue_size 7.0" in urllib.request.urlopen(request, timeout=60).read()
         assert TOKEN not in str(it.stop())
+
+
+def test_records_are_kept_in_postgresql(model: Path, tmp_path: Path, postgresql_url: str) -> None:
+    options = ("--folder", tmp_path, "--port", "0", "--min-free-gb", "0", "--store", postgresql_url)
+    assert "still empty" in check(model, *options)["store"]
+    with serving(model, "--folder", tmp_path, BLEMISH_STORE=postgresql_url) as it:
+        assert post(it.url, png(good_part(1)))["id"] == 1
+        assert "it is there." in check(model, *options)["store"]
+        it.stop()
+    assert not (tmp_path / "station.sqlite").exists()
 
 
 def test_https(model: Path, tmp_path: Path) -> None:

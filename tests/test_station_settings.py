@@ -150,7 +150,10 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
     for text in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
         assert TOKEN not in text and "word-of-the" not in text
     assert set(settings.secrets) == {TOKEN, password}
-    assert "secret-host" not in refused(store="//user:secret-host") and "URL" in refused(store="parts.db")
+    assert "secret" not in refused(store="//user:secret") and "URL" in refused(store="parts.db")
+    assert "secret" not in refused(store="postgresql://user:secret@host:port/name")
+    odd = load_settings(model="parts.onnx", store="postgresql://user:se#cr/et@host/name")
+    assert odd.secrets == ["se#cr/et"]
     assert TOKEN[:10] not in refused(token=TOKEN[:10])
     held = tmp_path / "station.toml"
     held.write_text(f'token = "{TOKEN}"\ntoken = "{TOKEN}"\n')

@@ -42,7 +42,7 @@ def new(number: int = 0, **fields: Any) -> NewInspection:
         "image_type": "image/png",
         "width": 640,
         "height": 480,
-        "map": f"{number:063x}f",
+        "map": f"f{number:063x}",
         "map_bytes": 10,
         "map_low": -0.1,
         "map_high": 1 / 3,
@@ -199,7 +199,6 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[St
         ({"text": "\\"}, []),
     ],
 )
-
 def test_filters(filled: Store, fields: dict[str, Any], expected: list[int]) -> None:
     wanted = Filter(**fields)
     assert numbers(filled.select(wanted, limit=50)) == expected
@@ -230,7 +229,7 @@ def test_expired(filled: Store) -> None:
 
 
 def test_digests(filled: Store) -> None:
-    assert f"{1:064x}" in filled.digests("00") and f"{1:063x}f" in filled.digests("00")
+    assert f"{1:064x}" in filled.digests("00") and f"f{1:063x}" in filled.digests("f0")
     assert filled.digests("ab") == set()
     assert filled.digests(f"{7:064x}") == {f"{7:064x}"}
 
@@ -239,10 +238,10 @@ def test_deleting_names_the_files_that_nobody_needs_any_more(store: Store) -> No
     shared, other = "aa" * 32, "bb" * 32
     store.add([new(1, image=shared), new(2, image=shared, map=other), new(3, image=other), failed(4)])
     assert store.stored_bytes() == 3 * 1000 + 2 * 10 + 10
-    assert store.delete([1]) == [f"{1:063x}f"]
+    assert store.delete([1]) == [f"f{1:063x}"]
     assert store.delete([2, 4]) == sorted([shared, f"{4:064x}"])
     assert store.stored_bytes() == 1000 + 10
-    assert store.delete([3, 99]) == sorted([other, f"{3:063x}f"])
+    assert store.delete([3, 99]) == sorted([other, f"f{3:063x}"])
     assert store.delete([]) == [] and store.stored_bytes() == 0
 
 

@@ -1,9 +1,7 @@
 """The watched folder: every image exactly once, whatever happens to it, to the folder or to the station."""
 
 import errno
-import multiprocessing
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,17 +15,11 @@ from typing import Any
 import pytest
 
 from blemish.errors import BlemishError
-from blemish.station import moving, watch
-from blemish.station.moving import move
+from blemish.station import watch
 from blemish.station.problems import Busy, Unavailable, Unusable
-from blemish.station.records import Filter, Inspection, Source
-from blemish.station.settings import Settings
-from blemish.station.station import Station
+from blemish.station.records import Inspection, Source
 from blemish.station.watch import Watch
-from station import bad_part, good_part, png, write_grey_model
-
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["blemish.station.station", "onnxruntime"])
+from watched import put, until
 
 
 class Inspector:
@@ -128,23 +120,6 @@ def start(folder: Path, inspector: Inspector) -> Iterator[Callable[..., Watch]]:
     yield begin
     for one in watches:
         one.stop()
-
-
-def until(holds: Callable[[], Any], seconds: float = 10) -> None:
-    """Wait for something to come true."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.005)
-
-
-def put(path: Path, content: bytes = b"image end", age: float = 0) -> Path:
-    """Write a file as whole as a rename makes it, last written `age` seconds ago."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.utime(part, ns=(0, time.time_ns() - round(age * 1e9)))
-    return part.rename(path)
 
 
 def test_images_are_taken_oldest_first_and_once_and_all_else_is_passed_over(
@@ -358,6 +333,22 @@ def test_a_folder_that_goes_and_comes_back(
     assert inspector.names == ["before.png", "after.png"]
 
 
+def test_a_share_that_is_unmounted_is_not_taken_for_an_empty_folder(
+    folder: Path, start: Callable[..., Watch], inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = True
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == folder and mounted)
+    one = start()
+    mounted = False
+    until(lambda: one.message)
+    assert "cannot be watched (nothing is mounted there); mount it" in one.message
+    put(folder / "local.png")
+    time.sleep(0.2)
+    assert inspector.taken == []
+    mounted = True
+    until(lambda: inspector.records and one.message == "")
+
+
 def test_names_that_are_no_text_are_taken_too(
     folder: Path, start: Callable[..., Watch], inspector: Inspector
 ) -> None:
@@ -386,94 +377,3 @@ def test_a_place_to_move_to_that_fails_is_named_and_used_when_it_is_back(
     (tmp_path / "file").touch()
     with pytest.raises(BlemishError, match="cannot be written"):
         start(move_to=tmp_path / "file" / "done")
-
-
-def test_names_that_are_taken_get_a_suffix(tmp_path: Path) -> None:
-    target = tmp_path / "done" / "deep" / "a.png"
-    moved = [move(put(tmp_path / "a.png", b"%d" % number), target).name for number in range(3)]
-    assert moved == ["a.png", "a-1.png", "a-2.png"]
-    assert [(target.parent / name).read_bytes() for name in moved] == [b"0", b"1", b"2"]
-
-
-def test_a_file_crosses_to_another_disk_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rename, here = Path.rename, tmp_path / "here"
-
-    def other_disk(path: Path, target: Path) -> Path:
-        if path.parent == here:
-            raise OSError(errno.EXDEV, "Invalid cross-device link")
-        return rename(path, target)
-
-    file = put(here / "a.png", b"content")
-    monkeypatch.setattr(Path, "rename", other_disk)
-    flushed: list[Path] = []
-    flush = moving._flush
-    monkeypatch.setattr(moving, "_flush", lambda path: (flushed.append(path), flush(path)))
-    there = tmp_path / "there"
-    before = file.stat().st_mtime_ns
-    assert move(file, there / "a.png") == there / "a.png"
-    assert (there / "a.png").read_bytes() == b"content" and (there / "a.png").stat().st_mtime_ns == before
-    assert not file.exists() and flushed == [there / ".a.png.part", there]
-
-    def full(path: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    (here / "a.png").write_bytes(b"more")
-    monkeypatch.setattr(moving, "_flush", full)
-    with pytest.raises(OSError, match="No space"):
-        move(here / "a.png", there / "a.png")
-    assert (here / "a.png").read_bytes() == b"more" and list(there.iterdir()) == [there / "a.png"]
-
-
-def run_station(settings: dict[str, Any], started: Any) -> None:
-    """The process that is killed."""
-    watch.SECONDS = 0.02
-    Station(Settings(**settings)).start()
-    started.set()
-    time.sleep(600)
-
-
-@pytest.mark.parametrize("moving_away", [True, False])
-def test_killed_again_and_again_each_file_has_one_record(tmp_path: Path, moving_away: bool) -> None:
-    folder = tmp_path / "in"
-    folder.mkdir()
-    settings: dict[str, Any] = {
-        "model": write_grey_model(tmp_path / "grey.onnx"),
-        "folder": tmp_path / "station",
-        "watch": folder,
-        "move_to": tmp_path / "done" if moving_away else None,
-        "settle": 0.05,
-        "min_free_gb": 0,
-        "threads": 1,
-    }
-    files = {f"{number % 3}/{number:03}.png": png(good_part(number)) for number in range(60)}
-    files |= {f"{number:03}.png": png(bad_part(number)) for number in range(60, 90)}
-    waiting, draw = list(files.items()), random.Random(0)
-    draw.shuffle(waiting)
-    while waiting:
-        started = PROCESSES.Event()
-        process = PROCESSES.Process(target=run_station, args=(settings, started), daemon=True)
-        process.start()
-        assert started.wait(60)
-        for _ in range(18):
-            name, content = waiting.pop()
-            put(folder / name, content)
-            time.sleep(0.02 * draw.random())
-        time.sleep(0.2 * draw.random())
-        process.kill()
-        process.join()
-    station = Station(Settings(**settings))
-    station.start()
-    try:
-        until(lambda: station.store.count(Filter()) >= len(files) and station.watch.waiting == 0, 30)
-        time.sleep(1)
-        records = station.store.select(Filter(), limit=1000)
-        images = {name: sha256(content).hexdigest() for name, content in files.items()}
-        assert sorted(record.name for record in records) == sorted(files)
-        assert all(record.image == images[record.name] and record.score for record in records)
-        assert all(station.files.read(str(record.image)) == files[record.name] for record in records)
-    finally:
-        station.stop()
-    left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.png"))
-    assert left == ([] if moving_away else sorted(files))

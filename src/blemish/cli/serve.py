@@ -92,7 +92,7 @@ def serve(
         str | None,
         typer.Option(metavar="auto|cpu|cuda|tensorrt|gpu", help="As for predict. [default: auto]"),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images scored at once. [default: 16]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images scored at once. [default: 8]")] = None,
     max_wait: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="An image waits so long for others to join. [default: 0.02]"),

@@ -45,7 +45,7 @@ class Axis:
         if self.logarithmic:
             decades = range(math.ceil(self.low), math.floor(self.high) + 1)
             values = [10.0**k for k in decades[:: 1 + len(decades) // 6]]
-        places = self.place(np.array(values)) if values else []
+        places = self.place(np.array(values, np.float64))
         return [(float(place), short_number(value)) for place, value in zip(places, values, strict=True)]
 
 

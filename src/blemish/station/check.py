@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine, inspect, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from blemish.detector import Detector
@@ -94,10 +94,7 @@ def _disk(settings: Settings) -> str:
 
 
 def _store(settings: Settings) -> str:
-    try:
-        url = make_url(store_url(settings))
-    except ArgumentError:
-        raise BlemishError("The database URL cannot be read; mend --store.") from None
+    url = make_url(store_url(settings))
     if url.get_backend_name() != "sqlite":
         if url.drivername in POSTGRESQL:
             url = url.set(drivername=POSTGRESQL[-1])

@@ -2,12 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from blemish.errors import BlemishError
@@ -58,7 +58,8 @@ class Database:
         if url.startswith(SQLITE):
             self._path = _made(url)
             self.name = f"{SQLITE}{self._path}"
-            self._current()
+            with self._telling():
+                self._current()
             return
         parsed = _read(url)
         self.name = parsed.set(query={}).render_as_string(hide_password=True)
@@ -84,12 +85,28 @@ class Database:
                     self._expect(file)
                 self._expect(file)
 
+    def check(self) -> None:
+        """Look whether the database can be read and written now.
+
+        Raises:
+            Unavailable: it cannot; says why.
+        """
+        with suppress(_Undo), self.transaction(writing=True) as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+            raise _Undo
+        with self._telling(), self._lock:
+            if self._file is not None:
+                self._file.read_afresh()
+
     def close(self) -> None:
         """Give the connections back."""
+        if self._path is None:
+            self._engine.dispose()
+        self._close_file()
+
+    def _close_file(self) -> None:
         with self._lock:
-            if self._path is None:
-                self._engine.dispose()
-            elif self._file is not None:
+            if self._file is not None:
                 self._file.close()
                 self._file = None
 
@@ -112,8 +129,7 @@ class Database:
         if self._file is not None:
             self._file.abandon()
             self._file = None
-        with self._telling():
-            self._file = OpenFile(path, self.name)
+        self._file = OpenFile(path, self.name)
 
     def _expect(self, file: "OpenFile | None") -> None:
         if file is not None and self._path is not None and not file.is_at(self._path):
@@ -127,12 +143,19 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            cause = getattr(error, "orig", None) or error
+            if type(cause) is sqlite3.DatabaseError:  # no database, or a damaged one: begin afresh
+                self._close_file()
+            reason = str(cause).strip().splitlines()[0]
             remedy = next(
                 (what for sign, what in REMEDIES.items() if sign in reason),
                 "see to it that it can be reached; the station goes on by itself",
             )
             raise Unavailable(f"The database {self.name} cannot be used ({reason}); {remedy}.") from error
+
+
+class _Undo(Exception):
+    """Roll back what was only tried."""
 
 
 def _made(url: str) -> Path:
@@ -145,7 +168,7 @@ def _made(url: str) -> Path:
         path.touch()
     except OSError as error:
         raise BlemishError(
-            f"The database file {path} cannot be made ({error.strerror}); name another."
+            f"The database file {path} cannot be written ({error.strerror}); mend that, or name another."
         ) from error
     return path
 

@@ -256,8 +256,8 @@ def _calibration(station: Station, inspection: Inspection) -> CalibrationRecord 
 
 
 def _bar(inspection: Inspection, calibration: CalibrationRecord | None) -> float | None:
-    """How far a score reaches, in [0, 1], as heat does: 0 is the lowest of the calibration, 1/3 the threshold,
-    and each further third doubles the distance."""
+    """How far a score reaches, in [0, 1], as heat does: 0 is the calibration's lowest, 1/3 the threshold, and
+    each further third doubles the distance."""
     if inspection.score is None or inspection.threshold is None or calibration is None:
         return None
     low = min(calibration.scores)

@@ -7,7 +7,6 @@ import stat
 import tomllib
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,6 +16,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from blemish.errors import ConfigError
 
@@ -75,7 +76,7 @@ class Settings(BaseSettings):
     threads: int | None = Field(default=None, ge=1)
     device: str = "auto"
     false_alarm_rate: float | None = Field(default=None, gt=0, lt=1)
-    batch_size: int = Field(default=16, ge=1, le=1024)
+    batch_size: int = Field(default=8, ge=1, le=1024)
     max_wait: float = Field(default=0.02, ge=0, le=10)
     queue_size: int = Field(default=64, ge=1, le=100_000)
     max_upload: int = Field(default=64_000_000, ge=1_000)
@@ -101,8 +102,8 @@ class Settings(BaseSettings):
     def secrets(self) -> list[str]:
         """What must never be shown: the token and the password in the store's URL."""
         token = self.token.get_secret_value() if self.token else None
-        password = urlsplit(self.store.get_secret_value()).password if self.store else None
-        return [secret for secret in (token, unquote(password or "")) if secret]
+        password = make_url(self.store.get_secret_value()).password if self.store else None
+        return [secret for secret in (token, password) if secret]
 
     @classmethod
     def settings_customise_sources(
@@ -151,8 +152,11 @@ class Settings(BaseSettings):
                 raise _wrong("move_to", "needs watch; say which folder images are taken from")
             if self.move_to.resolve() == self.watch.resolve():
                 raise _wrong("move_to", f"{self.move_to} is the watched folder itself; give another")
-        if self.store is not None and "://" not in self.store.get_secret_value():
-            raise _wrong("store", "is a database URL such as postgresql+psycopg://user@host/name")
+        if self.store is not None:
+            try:
+                make_url(self.store.get_secret_value())
+            except (ArgumentError, ValueError):
+                raise _wrong("store", "is a database URL such as postgresql://user@host/name") from None
         return self
 
 

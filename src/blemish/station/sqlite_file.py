@@ -1,7 +1,7 @@
 """An SQLite file while it is open: its connections, and which file it is."""
 
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,12 +29,14 @@ class OpenFile:
     """
 
     def __init__(self, path: Path, name: str) -> None:
+        self._path = path
         self.engine = _engine(path)
         self._identity = _identity(path)
         self._anchor = _connect(path)  # reaches the file wherever it is moved
         try:
             with self.engine.connect().execution_options(writing=True) as connection, connection.begin():
                 migrate(connection, name)
+            self._anchor.execute("SELECT * FROM alembic_version").fetchall()  # which opens the log, too
         except BaseException:
             self.close()
             raise
@@ -42,8 +44,13 @@ class OpenFile:
         self._logs = {log: _identity(log) for log in logs}
 
     def is_at(self, path: Path) -> bool:
-        """Whether the file that is open is the one that the path leads to."""
-        return _identity(path) == self._identity
+        """Whether the file that is open is the one that the path leads to, and not emptied."""
+        return _identity(path) == self._identity and path.stat().st_size > 0
+
+    def read_afresh(self) -> None:
+        """Read from the file itself; connections that are open may go on with what they have in memory."""
+        with closing(_connect(self._path)) as connection:
+            connection.execute("SELECT max(id) FROM inspections").fetchall()
 
     def write_back(self) -> None:
         """Move what is committed from the log beside the file into the file."""

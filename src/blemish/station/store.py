@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, text, union_all, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 
 from blemish.station import rows
@@ -229,9 +229,7 @@ class Store:
         Raises:
             Unavailable: it cannot; says why.
         """
-        with suppress(_Undo), self._database.transaction(writing=True) as connection:
-            connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
-            raise _Undo
+        self._database.check()
 
     def close(self) -> None:
         """Give the database's connections back."""
@@ -242,7 +240,3 @@ class Store:
         with self._database.transaction() as connection:
             found = connection.execute(of_model.order_by(calibrations.c.id.desc()).limit(limit))
             return [CalibrationRecord.model_validate(row._asdict()) for row in found]
-
-
-class _Undo(Exception):
-    """Roll back what was only tried."""

@@ -52,8 +52,8 @@ const ON_KEY = {
 };
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("textarea, select, input:not([type=checkbox])");
-  if (typing || keys.open || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  const own = event.target === note || (event.target.type === "range" && event.key.startsWith("Arrow"));
+  if (own || keys.open || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const act = ON_KEY[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act) return;
   event.preventDefault();
