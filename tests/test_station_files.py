@@ -72,6 +72,8 @@ def test_removing(files: Files) -> None:
     with pytest.raises(NotFound, match="gone"):
         files.read(one)
     assert files.read(two) == b"two" and files.stored(one[:2]) == set()
+    (files.folder / two[:2] / "Thumbs.db").touch()
+    assert files.stored(two[:2]) == {two}
 
 
 def test_everything_is_synced_before_it_is_acknowledged(

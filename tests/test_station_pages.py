@@ -10,12 +10,8 @@ import httpx2
 import numpy as np
 import pytest
 
-from blemish.calibration import Calibration
-from blemish.station import charts, drift, pages, threshold
-from blemish.station.problems import Unusable
-from blemish.station.records import NewInspection, Point, Source, Verdict
-from blemish.station.selection import Selection
-from blemish.station.wording import chance, data_size, several
+from blemish.station import drift, pages, threshold
+from blemish.station.records import NewInspection, Source, Verdict
 from station import Running, bad_part, good_part, png, running_station
 
 PAGES = ("/", "/inspections", "/history", "/threshold", "/models")
@@ -311,82 +307,3 @@ def test_login(tmp_path: Path) -> None:
         assert client.get("/login?next=/history").headers["location"] == "/history"
         assert client.post("/logout").headers["location"] == "/login"
         assert client.get("/models").status_code == 303
-
-
-def test_the_selection_survives_its_query() -> None:
-    selection = Selection(verdict="anomalous", text="a & b=c", least="-1.5")
-    assert Selection.read(httpx2.QueryParams(selection.query)) == selection
-    assert selection.filter.min_score == -1.5 and selection.filter.anomalous is True
-    with pytest.raises(Unusable, match="score from is a number"):
-        _ = Selection(least="1e999").filter
-
-
-def test_chances_in_words() -> None:
-    assert chance(0.004, 1000) == "About 1 in 250 good images looks at least this unusual."
-    assert chance(0.4, 1000) == "About 40\u00a0% of good images look at least this unusual."
-    assert chance(1 / 200, 199).startswith("None of the 199 good calibration images looks this unusual")
-    assert chance(0.01, None) == "About 1 in 100 good images looks at least this unusual."
-
-
-def test_amounts_in_words() -> None:
-    assert [data_size(count) for count in (999, 84_000, 999_600)] == ["999 bytes", "84 kB", "1.0 MB"]
-    assert [several(count, "image") for count in (1, 1204)] == ["1 image", "1,204 images"]
-
-
-def test_long_histories_are_thinned_to_their_extremes() -> None:
-    scores = np.random.default_rng(0).random(50_000)
-    kept = charts.thinned(scores)
-    assert len(kept) <= charts.MOST_POINTS and kept == sorted(kept)
-    assert {int(scores.argmin()), int(scores.argmax())} <= set(kept)
-    assert charts.thinned(scores[:2000]) == list(range(2000))
-
-
-@pytest.mark.parametrize(
-    "scores", [[3.0], [0.0, 0.0], [-5.0, 2.0], [1e-9, 1e6], [1e-30, 2e-30], [7e30, 8e30]]
-)
-def test_charts_stay_inside_their_frame(scores: list[float]) -> None:
-    now = datetime.now(UTC)
-    points = [
-        Point(id=number, received=now, score=score, is_anomalous=score > 1, feedback=None)
-        for number, score in enumerate(scores)
-    ]
-    for draw in (charts.history_chart, charts.distribution_chart):
-        svg = draw(points, Calibration(np.array(scores), 0.1))
-        assert "nan" not in svg and "inf" not in svg
-        for x in re.findall(r'\b(?:x|cx|x1)="([-\d.]+)"', svg):
-            assert 0 <= float(x) <= charts.WIDTH
-        for y in re.findall(r'\b(?:y|cy|y1)="([-\d.]+)"', svg):
-            assert -1 <= float(y) <= charts.HEIGHT
-        for height in re.findall(r'height="([-\d.]+)"', svg):
-            assert float(height) >= 0
-
-
-def test_colours_can_be_read() -> None:
-    style = (pages.STATIC / "station.css").read_text()
-    light, dark = (
-        dict(re.findall(r"--([\w-]+): (#[0-9a-f]+);", part)) for part in style.split("@media", 2)[:2]
-    )
-    for scheme in (light, light | dark):
-        for ground in ("paper", "wash", "press"):
-            for ink in ("ink", "muted", "good-ink", "bad-ink"):
-                assert contrast(scheme[ink], scheme[ground]) >= 4.5, (ink, ground)
-        for fill in ("good-fill", "bad-fill", "none-fill"):
-            assert contrast("#ffffff", scheme[fill]) >= 4.5, fill
-        for mark in ("good", "bad", "edge"):
-            assert contrast(scheme[mark], scheme["paper"]) >= 3, mark
-        assert contrast(scheme["good-ink"], scheme["good-wash"]) >= 4.5
-        assert contrast(scheme["ink"], scheme["warn-wash"]) >= 4.5
-        assert contrast(scheme["down-ink"], scheme["down-wash"]) >= 4.5
-
-
-def contrast(one: str, other: str) -> float:
-    """The ratio of WCAG, 1 to 21."""
-    bright, dim = sorted((luminance(one), luminance(other)), reverse=True)
-    return (bright + 0.05) / (dim + 0.05)
-
-
-def luminance(colour: str) -> float:
-    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
-    shares = np.array([int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)])
-    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
-    return float(linear @ (0.2126, 0.7152, 0.0722))

@@ -229,7 +229,10 @@ def test_the_thread_survives_errors(tmp_path: Path, files: Files, monkeypatch: p
     worker = Retention(store, files, 30, None)
     worker.start()
     until(lambda: len(events) > 1)
-    assert events[0] == ("retention failed", {"level": "error", "error": "The database is down."})
+    assert events[0] == (
+        "retention failed",
+        {"level": "error", "error": "Unavailable('The database is down.')"},
+    )
     assert left(store) == [1, 2, 3]
     fail[0] = False
     until(lambda: left(store) == [])

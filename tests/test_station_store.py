@@ -197,6 +197,8 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[St
         ({"text": "ärger"}, [102]),
         ({"text": "SAUBER"}, [10]),
         ({"text": "\\"}, []),
+        ({"text": "%" * 100_000}, []),
+        ({"model": "%" * 100_000}, []),
     ],
 )
 def test_filters(filled: Store, fields: dict[str, Any], expected: list[int]) -> None:

@@ -15,6 +15,7 @@ from blemish.errors import BlemishError
 from blemish.station.problems import NotFound, Unavailable
 
 LOCK = ".lock"
+DIGITS = 64  # of a SHA-256
 UNFINISHED = "unfinished"  # what is being written lies here
 PREFIXES = [f"{number:02x}" for number in range(256)]
 REMEDIES = {
@@ -46,11 +47,11 @@ class Files:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._held = _hold(self.folder, os.O_CREAT)
-            for name in (UNFINISHED, *PREFIXES):
-                (self.folder / name).mkdir(exist_ok=True)
-            for part in (self.folder / UNFINISHED).iterdir():
-                part.unlink()
-            _sync(self.folder)
+            try:
+                self._prepare()
+            except OSError:
+                os.close(self._held)
+                raise
         except OSError as error:
             raise BlemishError(
                 f"The folder {self.folder} cannot be used ({error.strerror}); give another --folder."
@@ -112,7 +113,8 @@ class Files:
             Unavailable: the folder cannot be read.
         """
         with self._talking("read"):
-            return set(os.listdir(self.folder / prefix))  # noqa: PTH208 (names, not paths)
+            names = os.listdir(self.folder / prefix)  # noqa: PTH208 (names, not paths)
+        return {name for name in names if len(name) == DIGITS}
 
     def free_bytes(self) -> int:
         """Free space on the folder's disk, in bytes.
@@ -148,11 +150,19 @@ class Files:
         """Let another station use the folder."""
         os.close(self._held)
 
+    def _prepare(self) -> None:
+        for name in (UNFINISHED, *PREFIXES):
+            (self.folder / name).mkdir(exist_ok=True)
+        for part in (self.folder / UNFINISHED).iterdir():
+            part.unlink()
+        _sync(self.folder)
+
     def _hold_again(self) -> None:
         """After the disk was unmounted and mounted again, or the folder put back from a copy."""
         if not _is_at(self._held, self.folder / LOCK):
             before, self._held = self._held, _hold(self.folder, 0)
             os.close(before)
+            self._prepare()
 
     def _has(self, digest: str, size: int) -> bool:
         try:

@@ -6,45 +6,25 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from queue import Empty, Queue
 from threading import Condition, Thread
 
 import numpy as np
 
 from blemish.errors import BlemishError, ImageError
-from blemish.images import Upload, frame_upload
+from blemish.images import frame_upload
 from blemish.station.files import Files
+from blemish.station.job import Job
 from blemish.station.log import event
 from blemish.station.maps import encode_map
 from blemish.station.problems import Busy, Conflict, Unavailable, Unusable
-from blemish.station.records import Inspection, NewInspection, Source
+from blemish.station.records import Inspection, Source
 from blemish.station.settings import Settings
 from blemish.station.shelf import Loaded, Shelf
 from blemish.station.store import Store
 from blemish.station.telemetry import Telemetry
 
 WRITTEN_AT_ONCE = 64
-
-
-@dataclass
-class _Job:
-    """An image on its way."""
-
-    data: bytes
-    source: Source
-    name: str
-    key: str | None
-    keep_failed: bool
-    received: datetime = field(default_factory=lambda: datetime.now(UTC))
-    started: float = field(default_factory=time.monotonic)
-    future: "Future[Inspection]" = field(default_factory=Future)
-    loaded: Loaded | None = None
-    upload: Upload | None = None
-    decoded: float = 0.0
-    map_file: bytes = b""
-    record: NewInspection | None = None
 
 
 class Pipeline:
@@ -71,9 +51,10 @@ class Pipeline:
         self._changed = Condition()
         self._stopping = False
         self._decoding = 0
-        self._decoded: Queue[_Job | None] = Queue()
-        self._finished: Queue[_Job | None] = Queue()
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
+        self._decoded: Queue[Job | None] = Queue()
+        self._finished: Queue[Job | None] = Queue()
+        self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
+        self._encoder = ThreadPoolExecutor(1, "encode")  # of its own: what is scored waits for no decoding
         self._threads = [
             Thread(target=work, name=name, daemon=True)
             for name, work in (("score", self._score), ("write", self._write))
@@ -89,7 +70,8 @@ class Pipeline:
         with self._changed:
             self._stopping = True
             self._changed.wait_for(lambda: self.unfinished == 0)
-        self._pool.shutdown()
+        self._decoders.shutdown()
+        self._encoder.shutdown()
         self._decoded.put(None)
         self._finished.put(None)
         for thread in self._threads:
@@ -152,13 +134,13 @@ class Pipeline:
         """
         if not reserved:
             self.reserve()
-        job = _Job(data, source, name[:255], key, keep_failed)
+        job = Job(data, source, name[:255], key, keep_failed)
         with self._changed:
             self._decoding += 1
-        self._pool.submit(self._decode, job)
+        self._decoders.submit(self._decode, job)
         return job.future
 
-    def _decode(self, job: _Job) -> None:
+    def _decode(self, job: Job) -> None:
         try:
             earlier = self._store.with_key(job.key) if job.key else None
             if earlier is not None:
@@ -172,7 +154,7 @@ class Pipeline:
         except ImageError as error:
             self._telemetry.failed("image")
             if job.keep_failed:
-                job.record = _record(job, error=str(error))
+                job.failed(str(error))
                 self._finished.put(job)
             else:
                 self._fail(job, Unusable(str(error)))
@@ -191,7 +173,7 @@ class Pipeline:
                 self._score_batch(loaded, [job for job in waiting if job.loaded is loaded])
                 waiting = [job for job in waiting if job.loaded is not loaded]
 
-    def _batch(self) -> list[_Job] | None:
+    def _batch(self) -> list[Job] | None:
         """The next images to score, or None at the end.
 
         Waits for others only while they are being decoded, and for `max_wait` after the first at most.
@@ -215,7 +197,7 @@ class Pipeline:
             batch.append(job)
         return batch
 
-    def _score_batch(self, loaded: Loaded, jobs: list[_Job]) -> None:
+    def _score_batch(self, loaded: Loaded, jobs: list[Job]) -> None:
         try:
             images = [job.upload.framed for job in jobs if job.upload is not None]
             scored = loaded.detector.score_framed(images)
@@ -228,23 +210,23 @@ class Pipeline:
         self.trouble = ""
         self._telemetry.batch(len(jobs))
         for job, (score, anomaly_map) in zip(jobs, scored, strict=True):
-            self._pool.submit(self._judge, job, score, anomaly_map)
+            self._encoder.submit(self._judge, job, score, anomaly_map)
 
-    def _judge(self, job: _Job, score: float, anomaly_map: np.ndarray) -> None:
+    def _judge(self, job: Job, score: float, anomaly_map: np.ndarray) -> None:
         try:
             if not (math.isfinite(score) and np.isfinite(anomaly_map).all()):
                 raise Unavailable(
                     f"{job.name or 'The image'} has no score: the model gave no finite numbers."
                 )
             job.map_file, low, high = encode_map(anomaly_map)
-            job.record = _record(job, score=score, map_low=low, map_high=high)
+            job.scored(score, low, high)
             self._finished.put(job)
         except Exception as error:
             self._fail(job, error)
 
     def _write(self) -> None:
         while (job := self._finished.get()) is not None:
-            jobs: list[_Job] = [job]
+            jobs: list[Job] = [job]
             while len(jobs) < WRITTEN_AT_ONCE:
                 try:
                     more = self._finished.get_nowait()
@@ -256,12 +238,12 @@ class Pipeline:
                 jobs.append(more)
             self._keep(jobs)
 
-    def _keep(self, jobs: list[_Job]) -> None:
+    def _keep(self, jobs: list[Job]) -> None:
         try:
             with self._files.busy:
-                contents = [part for job in jobs for part in _parts(job)]
+                contents = [part for job in jobs for part in job.files]
                 digests = iter(self._files.add(contents))
-                records = [_with_digests(job, [next(digests) for _ in _parts(job)]) for job in jobs]
+                records = [job.record([next(digests) for _ in job.files]) for job in jobs]
                 kept = self._store.add(records)
         except Exception as error:
             self._telemetry.failed("store")
@@ -271,67 +253,25 @@ class Pipeline:
         for job, inspection in zip(jobs, kept, strict=True):
             self._answer(job, inspection)
 
-    def _answer(self, job: _Job, inspection: Inspection) -> None:
+    def _answer(self, job: Job, inspection: Inspection) -> None:
         """The inspection is durable: say so, unless its key stands for another image."""
         digest = hashlib.sha256(job.data).hexdigest()
         if inspection.image is not None and inspection.image != digest:
-            self._fail(
-                job, Conflict("This key came with another image before; give each image its own.")
-            )
+            self._fail(job, Conflict("This key came with another image before; give each image its own."))
             return
         if inspection.received == job.received:  # else it was there before
             self._telemetry.inspected(inspection, time.monotonic() - job.started)
         self._done(job)
         job.future.set_result(inspection)
 
-    def _fail(self, job: _Job, error: Exception) -> None:
+    def _fail(self, job: Job, error: Exception) -> None:
         if not isinstance(error, BlemishError):
             event("inspection failed", level="error", error=repr(error), image=job.name)
             error = Unavailable("The inspection failed for a reason that the log has; try again.")
         self._done(job)
         job.future.set_exception(error)
 
-    def _done(self, job: _Job) -> None:
+    def _done(self, job: Job) -> None:
         job.data = b""  # whoever holds the future need not hold the image
         job.upload = None
         self.release()
-
-
-def _parts(job: _Job) -> list[bytes]:
-    """The files of an inspection: the image, and the map of a scored one."""
-    return [job.data, job.map_file] if job.map_file else [job.data]
-
-
-def _with_digests(job: _Job, digests: list[str]) -> NewInspection:
-    assert job.record is not None
-    return job.record.model_copy(update=dict(zip(("image", "map"), digests, strict=False)))
-
-
-def _record(job: _Job, *, error: str = "", **scored: float) -> NewInspection:
-    """What to keep of a job; the digests of its files are still missing."""
-    values: dict[str, object] = {
-        "received": job.received,
-        "source": job.source,
-        "name": job.name,
-        "key": job.key,
-        "image": None,
-        "image_bytes": len(job.data),
-        "image_type": job.upload.media_type if job.upload else "application/octet-stream",
-        "width": job.upload.width if job.upload else 0,
-        "height": job.upload.height if job.upload else 0,
-        "milliseconds": 1000 * (time.monotonic() - job.started),
-        "error": error,
-    }
-    if job.loaded is not None:
-        values |= {"model": job.loaded.fingerprint}
-    if scored and job.loaded is not None:
-        verdicts = job.loaded.verdicts
-        values |= scored | {
-            "map_bytes": len(job.map_file),
-            "p_value": verdicts.p_value(scored["score"]),
-            "is_anomalous": verdicts.is_anomalous(scored["score"]),
-            "threshold": verdicts.threshold,
-            "false_alarm_rate": verdicts.effective_rate,
-            "calibration": job.loaded.calibration.id,
-        }
-    return NewInspection.model_validate(values)

@@ -129,7 +129,7 @@ class Retention:
                 if deleted := self.run_once(datetime.now(UTC)):
                     event("old inspections deleted", inspections=deleted)
             except Exception as error:  # the next run may work
-                event("retention failed", level="error", error=str(error))
+                event("retention failed", level="error", error=repr(error))
             self._stop.wait(SECONDS)
 
 

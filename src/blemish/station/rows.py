@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, false, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from blemish.station.problems import NotFound
@@ -11,6 +11,7 @@ from blemish.station.records import Filter, Inspection, NewInspection
 from blemish.station.tables import cleaned, inspections
 
 LARGEST = 2**63 - 1  # number that a database takes
+LONGEST = 2000  # characters of a name or note; SQLite searches for no more than some ten thousand
 AT_ONCE = 500  # values in one question
 
 _columns = inspections.c
@@ -28,7 +29,8 @@ def conditions(filter: Filter) -> list[ColumnElement[bool]]:
     elif filter.feedback is not None:
         wanted.append(_columns.feedback == filter.feedback)
     if filter.model is not None:
-        wanted.append(_columns.model.startswith(filter.model.lower(), autoescape=True))
+        first = filter.model.lower()
+        wanted.append(func.substr(_columns.model, 1, len(first)) == cleaned(first))
     if filter.since is not None:
         wanted.append(_columns.received >= filter.since)
     if filter.until is not None:
@@ -38,9 +40,10 @@ def conditions(filter: Filter) -> list[ColumnElement[bool]]:
     if filter.max_score is not None:
         wanted.append(_columns.score <= filter.max_score)
     if filter.text is not None:
-        part = filter.text.lower()
+        part = cleaned(filter.text.lower())
         texts = (func.lower(_columns.name), func.lower(_columns.note))
-        wanted.append(or_(*(text.contains(cleaned(part), autoescape=True) for text in texts)))
+        found = or_(*(text.contains(part, autoescape=True) for text in texts))
+        wanted.append(found if len(part) <= LONGEST else false())
     return wanted
 
 
