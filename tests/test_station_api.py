@@ -13,6 +13,7 @@ from PIL import Image
 from blemish.detector import Detector
 from blemish.pictures import heat
 from blemish.station.maps import decode_map, encode_map
+from blemish.station.records import Source
 from station import Running, bad_part, good_part, png, running_station
 
 
@@ -209,3 +210,10 @@ def test_unknown_places_and_methods_answer_in_sentences(client: httpx2.Client) -
     assert client.delete("/v1/health").status_code == 405
     assert client.get("/v1/inspections/0").status_code == 422
     assert client.get("/v1/inspections/12345678").status_code == 404
+
+
+def test_names_may_hold_anything(client: httpx2.Client, running: Running) -> None:
+    name = "<b>µ\x00\r\n\udcff" + 300 * "x"
+    future = running.station.pipeline.submit(png(good_part(11)), source=Source.WATCH, name=name)
+    told = client.get(f"/v1/inspections/{future.result(timeout=30).id}").json()
+    assert told["name"].startswith("<b>µ\ufffd\r\n\ufffdxxx") and len(told["name"]) == 255

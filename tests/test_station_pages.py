@@ -214,6 +214,16 @@ def test_an_inspection_tells_what_is_known(client: httpx2.Client, running: Runni
     assert colours is not None and len(colours[1]) == 256 * 6
 
 
+def test_the_score_bar_passes_its_limit_when_anomalous(client: httpx2.Client) -> None:
+    for number, anomalous in ((3, False), (12, True)):
+        text = page(client, f"/inspections/{number}")
+        reach, limit = (
+            float(re.search(rf'class="{name}"[^>]* (?:width|x1)="([\d.]+)"', text)[1])
+            for name in ("reach", "limit")
+        )
+        assert (reach > limit) == anomalous and 0 <= reach <= 200
+
+
 def test_a_failed_image_shows_its_error(client: httpx2.Client) -> None:
     text = page(client, "/inspections/14")
     assert "broken.png is truncated or damaged; copy or export it again." in text

@@ -2,9 +2,18 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def cleaned(value: str) -> str:
+    """A text as a database takes it: without NUL and halves of surrogate pairs, which become U+FFFD."""
+    whole = value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-16-le", "surrogatepass")
+    return whole.decode("utf-16-le", "replace")
+
+
+ForeignText = Annotated[str, BeforeValidator(cleaned)]
 
 
 class Source(StrEnum):
@@ -36,7 +45,9 @@ class NewInspection(Record):
 
     received: datetime
     source: Source
-    name: str = Field(description="What the sender calls the image; for showing only.", max_length=255)
+    name: ForeignText = Field(
+        description="What the sender calls the image; for showing only.", max_length=255
+    )
     key: str | None = Field(None, description="Sending this again gives the same inspection.", max_length=255)
     image: str | None = Field(description="SHA-256 of the image file, as 64 hexadecimal digits.")
     image_bytes: int
@@ -90,7 +101,7 @@ class Filter(Record):
     until: datetime | None = None
     min_score: float | None = None
     max_score: float | None = None
-    text: str | None = None
+    text: ForeignText | None = None
 
 
 class ModelRecord(Record):

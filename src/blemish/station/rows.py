@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, false, func, inser
 from sqlalchemy.exc import IntegrityError
 
 from blemish.station.problems import NotFound
-from blemish.station.records import Filter, Inspection, NewInspection
-from blemish.station.tables import cleaned, inspections
+from blemish.station.records import Filter, Inspection, NewInspection, cleaned
+from blemish.station.tables import inspections
 
 LARGEST = 2**63 - 1  # number that a database takes
 LONGEST = 2000  # characters of a name or note; SQLite searches for no more than some ten thousand

@@ -24,6 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from blemish.station.records import cleaned
+
 
 class UtcTime(TypeDecorator[datetime]):
     """Times with time zone, in UTC; one without is taken for UTC."""
@@ -53,12 +55,6 @@ class AnyText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else cleaned(value)
-
-
-def cleaned(value: str) -> str:
-    """A text as a database takes it: without NUL and halves of surrogate pairs, which become U+FFFD."""
-    whole = value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-16-le", "surrogatepass")
-    return whole.decode("utf-16-le", "replace")
 
 
 def _number() -> Column[Any]:
