@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from blemish.calibration import Calibration
-from blemish.station.files import Files
 from blemish.station.problems import Conflict
 from blemish.station.records import CalibrationRecord, Inspection, NewInspection, Source, Verdict
-from blemish.station.store import Store
+from blemish.station.storage.files import Files
+from blemish.station.storage.store import Store
 
 MODEL = "a" * 64
 BEGIN = datetime(2026, 3, 31, 8, tzinfo=UTC)

@@ -18,9 +18,9 @@ from blemish.detector import Detector
 from blemish.frame import Frame
 from blemish.modelfile import KEY, Metadata
 from blemish.models.registry import config_class
-from blemish.station.app import create_app
 from blemish.station.settings import Settings
 from blemish.station.station import Station
+from blemish.station.web.app import create_app
 
 SIZE = 64
 CALIBRATION = 199

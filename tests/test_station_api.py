@@ -12,8 +12,8 @@ from PIL import Image
 
 from blemish.detector import Detector
 from blemish.pictures import heat
-from blemish.station.maps import decode_map, encode_map
 from blemish.station.records import Source
+from blemish.station.storage.maps import decode_map, encode_map
 from station import Running, bad_part, good_part, png, running_station
 
 

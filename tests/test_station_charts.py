@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from blemish.calibration import Calibration
-from blemish.station import charts, pages
 from blemish.station.problems import Unusable
 from blemish.station.records import Point
-from blemish.station.selection import Selection
-from blemish.station.wording import chance, data_size, several
+from blemish.station.web import charts, pages
+from blemish.station.web.selection import Selection
+from blemish.station.web.wording import chance, data_size, several
 
 
 def test_the_selection_survives_its_query() -> None:

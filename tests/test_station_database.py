@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from blemish.errors import BlemishError
-from blemish.station import database, sqlite_file
 from blemish.station.problems import Unavailable
 from blemish.station.records import Filter, Inspection
-from blemish.station.store import Store
+from blemish.station.storage import database, sqlite_file
+from blemish.station.storage.store import Store
 from disks import limited_file_size, mount, small_disk, unmount
 from test_station_store import new
 

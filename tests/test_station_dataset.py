@@ -13,7 +13,7 @@ from PIL import Image
 
 from blemish.datasets import read_dataset
 from blemish.fitting import fit_dataset
-from blemish.station import dataset
+from blemish.station.learning import dataset
 from blemish.station.problems import Unavailable
 from blemish.station.records import Verdict
 from helpers import small_config, textures

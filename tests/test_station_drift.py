@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blemish.station.drift import chance, distance, drift
+from blemish.station.learning.drift import chance, distance, drift
 from blemish.station.records import Verdict
 from scored import Scored
 

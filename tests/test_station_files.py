@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from blemish.errors import BlemishError
-from blemish.station.files import Files
 from blemish.station.problems import NotFound, Unavailable
+from blemish.station.storage.files import Files
 from disks import limited_file_size, mount, small_disk, unmount
 
 
@@ -118,7 +118,7 @@ def test_a_folder_belongs_to_one_station(files: Files) -> None:
 
 def test_a_folder_is_free_again_after_close_and_after_a_kill(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from blemish.station.files import Files; "
+        "import sys, time; from pathlib import Path; from blemish.station.storage.files import Files; "
         "files = Files(Path(sys.argv[1])); print('ready', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE)
@@ -137,7 +137,7 @@ def test_a_kill_leaves_nothing_half_written(tmp_path: Path) -> None:
 import sys
 from itertools import count
 from pathlib import Path
-from blemish.station.files import Files
+from blemish.station.storage.files import Files
 files = Files(Path(sys.argv[1]))
 for number in count(int(sys.argv[2])):
     for name in files.add([b"%d %d " % (number, part) * 20_000 for part in range(4)]):

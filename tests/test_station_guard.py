@@ -19,9 +19,9 @@ import uvicorn
 from fastapi import FastAPI, Request, Response, UploadFile
 from starlette.testclient import TestClient
 
-from blemish.station import login
-from blemish.station.guard import protect
 from blemish.station.settings import Settings, load_settings
+from blemish.station.web import login
+from blemish.station.web.guard import protect
 
 TOKEN = "correct-horse-battery-staple"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

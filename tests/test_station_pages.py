@@ -10,8 +10,9 @@ import httpx2
 import numpy as np
 import pytest
 
-from blemish.station import drift, pages, threshold
+from blemish.station.learning import drift, threshold
 from blemish.station.records import NewInspection, Source, Verdict
+from blemish.station.web import pages
 from station import Running, bad_part, good_part, png, running_station
 
 PAGES = ("/", "/inspections", "/history", "/threshold", "/models")

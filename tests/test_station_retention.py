@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from blemish.station import retention
-from blemish.station.files import Files
 from blemish.station.problems import Unavailable
 from blemish.station.records import Filter, Inspection, Verdict
-from blemish.station.retention import Retention
-from blemish.station.store import Store
+from blemish.station.storage import retention
+from blemish.station.storage.files import Files
+from blemish.station.storage.retention import Retention
+from blemish.station.storage.store import Store
 from test_station_store import NOON, new
 
 pytest_plugins = ["databases"]

@@ -11,11 +11,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
 from blemish.errors import BlemishError
-from blemish.station.database import Database
 from blemish.station.problems import NotFound
 from blemish.station.records import Filter, Inspection, ModelRecord, NewInspection, Source, Verdict
-from blemish.station.store import Store
-from blemish.station.tables import metadata
+from blemish.station.storage.database import Database
+from blemish.station.storage.store import Store
+from blemish.station.storage.tables import metadata
 
 pytest_plugins = ["databases"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from blemish.calibration import Calibration
 from blemish.errors import ConfigError
-from blemish.station import threshold
+from blemish.station.learning import threshold
 from blemish.station.problems import Conflict
 from blemish.station.records import Verdict
 from scored import MODEL, Scored

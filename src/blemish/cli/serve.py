@@ -120,8 +120,8 @@ def serve(
 
     try:
         from blemish.station.check import check as check_all
-        from blemish.station.server import serve as run
         from blemish.station.settings import load_settings
+        from blemish.station.web.server import serve as run
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("blemish"):
             raise

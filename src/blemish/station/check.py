@@ -15,10 +15,10 @@ from sqlalchemy.pool import NullPool
 
 from blemish.detector import Detector
 from blemish.errors import BlemishError
-from blemish.station.database import POSTGRESQL
-from blemish.station.server import listen, url
 from blemish.station.settings import Settings, remarks
 from blemish.station.station import GIGABYTE, store_url
+from blemish.station.storage.database import POSTGRESQL
+from blemish.station.web.server import listen, url
 
 SECONDS = 5  # for a database to answer
 

@@ -13,15 +13,15 @@ import numpy as np
 
 from blemish.errors import BlemishError, ImageError
 from blemish.images import frame_upload
-from blemish.station.files import Files
 from blemish.station.job import Job
 from blemish.station.log import event
-from blemish.station.maps import encode_map
 from blemish.station.problems import Busy, Conflict, Unavailable, Unusable
 from blemish.station.records import Inspection, Source
 from blemish.station.settings import Settings
 from blemish.station.shelf import Loaded, Shelf
-from blemish.station.store import Store
+from blemish.station.storage.files import Files
+from blemish.station.storage.maps import encode_map
+from blemish.station.storage.store import Store
 from blemish.station.telemetry import Telemetry
 
 WRITTEN_AT_ONCE = 64

@@ -19,7 +19,7 @@ from blemish.station.log import event
 from blemish.station.problems import Conflict, NotFound
 from blemish.station.records import CalibrationRecord, ModelRecord
 from blemish.station.settings import Settings
-from blemish.station.store import Store
+from blemish.station.storage.store import Store
 
 LOADED_AT_MOST = 3  # models in memory, for switching to and fro
 CHOICE = "model.json"  # in the station's folder: which model was chosen in the page
@@ -137,9 +137,7 @@ class Shelf:
             read_metadata(active.path)
         except (BlemishError, OSError) as error:
             return f"{active.name} was replaced by something that cannot be used, {goes_on}: {error}"
-        return (
-            f"{active.name} was replaced by another model, {goes_on}; load and use it, or put it back."
-        )
+        return f"{active.name} was replaced by another model, {goes_on}; load and use it, or put it back."
 
     def _paths(self) -> dict[str, Path]:
         folder = self._settings.models

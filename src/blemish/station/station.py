@@ -4,14 +4,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from blemish.station.files import Files
 from blemish.station.health import Health, Monitor
 from blemish.station.log import event
 from blemish.station.pipeline import Pipeline
-from blemish.station.retention import Retention
 from blemish.station.settings import Settings
 from blemish.station.shelf import Shelf
-from blemish.station.store import Store
+from blemish.station.storage.files import Files
+from blemish.station.storage.retention import Retention
+from blemish.station.storage.store import Store
 from blemish.station.telemetry import Telemetry
 from blemish.station.watch import Watch
 

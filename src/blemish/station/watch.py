@@ -19,7 +19,7 @@ from blemish.station.pipeline import Pipeline
 from blemish.station.problems import Busy, Unavailable, Unusable
 from blemish.station.records import Inspection, NewInspection, Source
 from blemish.station.settings import Settings
-from blemish.station.store import Store
+from blemish.station.storage.store import Store
 
 SECONDS = 0.5  # between looks; network shares announce nothing
 SHARE = 0.2  # of the time may go into looking, where there are very many files

@@ -10,11 +10,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from blemish.errors import BlemishError
-from blemish.station import api, control, pages
-from blemish.station.guard import protect
 from blemish.station.log import event
 from blemish.station.problems import StationError
 from blemish.station.station import Station
+from blemish.station.web import api, control, pages
+from blemish.station.web.guard import protect
 
 
 def create_app(station: Station) -> ASGIApp:
@@ -36,7 +36,7 @@ def open_app(station: Station) -> FastAPI:
     app.include_router(api.router)
     app.include_router(control.router)
     app.include_router(pages.router)
-    static = str(resources.files("blemish.station") / "static")
+    static = str(resources.files("blemish.station.web") / "static")
     app.mount("/static", StaticFiles(directory=static), name="static")
     app.add_exception_handler(StationError, _station_error)
     app.add_exception_handler(BlemishError, _user_error)

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 from pydantic import BaseModel, Field
 
-from blemish.station.judged import judged, verdicts
+from blemish.station.learning.judged import judged, verdicts
 from blemish.station.problems import Conflict
 from blemish.station.records import CalibrationRecord, Filter, Verdict
 from blemish.station.shelf import Loaded

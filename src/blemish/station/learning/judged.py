@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from blemish.station.records import Filter, Inspection, Verdict
-from blemish.station.store import Store
+from blemish.station.storage.store import Store
 
 AT_ONCE = 500  # records in one question
 

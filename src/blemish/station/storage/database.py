@@ -11,9 +11,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from blemish.errors import BlemishError
-from blemish.station.migrating import migrate
 from blemish.station.problems import Unavailable
-from blemish.station.sqlite_file import PATIENCE, OpenFile
+from blemish.station.storage.migrating import migrate
+from blemish.station.storage.sqlite_file import PATIENCE, OpenFile
 
 SQLITE = "sqlite:///"
 POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")

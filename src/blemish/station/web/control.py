@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from blemish.station import dataset, drift, threshold
-from blemish.station.api import problems, station_of
 from blemish.station.health import Health, Status
-from blemish.station.schemas import MIN_RATE, Rate, Recalibration, Threshold
+from blemish.station.learning import dataset, drift, threshold
 from blemish.station.shelf import Loaded, ModelState
+from blemish.station.web.api import problems, station_of
+from blemish.station.web.schemas import MIN_RATE, Rate, Recalibration, Threshold
 
 router = APIRouter()
 

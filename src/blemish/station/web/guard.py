@@ -7,10 +7,10 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from blemish.station.body import BodyLimits
 from blemish.station.log import AccessLog
-from blemish.station.login import authorised, bearer, has_cookie
 from blemish.station.settings import Settings
+from blemish.station.web.body import BodyLimits
+from blemish.station.web.login import authorised, bearer, has_cookie
 
 HEADERS = {
     "Content-Security-Policy": (

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, delete, func, insert, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 
-from blemish.station import rows
-from blemish.station.database import Database
 from blemish.station.problems import NotFound
 from blemish.station.records import (
     CalibrationRecord,
@@ -19,7 +17,9 @@ from blemish.station.records import (
     Point,
     Verdict,
 )
-from blemish.station.tables import calibrations, inspections, models
+from blemish.station.storage import rows
+from blemish.station.storage.database import Database
+from blemish.station.storage.tables import calibrations, inspections, models
 
 _columns = inspections.c
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from blemish.station.tables import metadata
+from blemish.station.storage.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 context.run_migrations()

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from blemish.station.problems import NotFound
 from blemish.station.records import Filter, Inspection, NewInspection, cleaned
-from blemish.station.tables import inspections
+from blemish.station.storage.tables import inspections
 
 LARGEST = 2**63 - 1  # number that a database takes
 LONGEST = 2000  # characters of a name or note; SQLite searches for no more than some ten thousand

@@ -8,9 +8,9 @@ import uvicorn
 
 from blemish.errors import ConfigError
 from blemish.station import log
-from blemish.station.app import create_app
 from blemish.station.settings import Settings, remarks
 from blemish.station.station import Station
+from blemish.station.web.app import create_app
 
 HEADER_BYTES = 16_384  # of one request, at most
 KEEP_ALIVE_SECONDS = 10  # that an idle connection is kept

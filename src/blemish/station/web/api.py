@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request, Response, UploadFile
 from starlette.datastructures import UploadFile as Upload
 
-from blemish.station import drawing
 from blemish.station.problems import Busy, StationError, TooLarge, TooSlow, Unusable
 from blemish.station.records import Inspection, Source
-from blemish.station.schemas import (
+from blemish.station.station import Station
+from blemish.station.web import drawing
+from blemish.station.web.schemas import (
     MOST,
     Feedback,
     InspectionPage,
@@ -20,7 +21,6 @@ from blemish.station.schemas import (
     PageQuery,
     Problem,
 )
-from blemish.station.station import Station
 
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # an inspection's pictures never change
 PATIENCE = 0.01  # seconds between looks at a full queue

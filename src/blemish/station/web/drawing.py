@@ -10,10 +10,10 @@ from blemish.frame import Frame
 from blemish.images import frame_upload
 from blemish.pictures import HeatScale, overlay
 from blemish.pictures import heat as place_on_scale
-from blemish.station.maps import decode_map
 from blemish.station.problems import NotFound
 from blemish.station.records import Inspection
 from blemish.station.station import Station
+from blemish.station.storage.maps import decode_map
 
 THUMBNAIL = 240  # pixels of the longest side
 
@@ -31,7 +31,7 @@ def framed(station: Station, inspection: Inspection) -> np.ndarray:
 
 
 def anomaly_map(station: Station, inspection: Inspection) -> np.ndarray:
-    """The anomaly map, float32 [H, W], raw scale; see `blemish.station.maps` for its precision.
+    """The anomaly map, float32 [H, W], raw scale; see `blemish.station.storage.maps` for its precision.
 
     Raises:
         NotFound: the image could not be scored, or the map is gone.

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
-from blemish.station.migrating import migrate
+from blemish.station.storage.migrating import migrate
 
 PATIENCE = 5.0  # seconds: for a lock, for a place among the connections
 

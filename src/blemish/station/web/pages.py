@@ -12,16 +12,17 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from blemish.pictures import heat_colours
-from blemish.station import charts, threshold, wording
-from blemish.station.api import Number, station_of
-from blemish.station.control import in_force
-from blemish.station.drift import drift
-from blemish.station.login import cookie_name, is_token, local_path, login_cookie
+from blemish.station.learning import threshold
+from blemish.station.learning.drift import drift
 from blemish.station.problems import NotFound, Unusable
 from blemish.station.records import CalibrationRecord, Filter, Inspection
-from blemish.station.render import authorised, condition, page, piece
-from blemish.station.selection import Selection
 from blemish.station.station import Station
+from blemish.station.web import charts, wording
+from blemish.station.web.api import Number, station_of
+from blemish.station.web.control import in_force
+from blemish.station.web.login import cookie_name, is_token, local_path, login_cookie
+from blemish.station.web.render import authorised, condition, page, piece
+from blemish.station.web.selection import Selection
 
 STATIC = Path(__file__).with_name("static")
 LATEST = 24  # on the live page

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
-from blemish.station.files import PREFIXES, Files
 from blemish.station.log import event
 from blemish.station.records import Inspection
-from blemish.station.store import Store
+from blemish.station.storage.files import PREFIXES, Files
+from blemish.station.storage.store import Store
 
 BATCH = 200  # inspections deleted at once; adding waits meanwhile
 SECONDS = 60.0  # between runs

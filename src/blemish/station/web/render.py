@@ -8,10 +8,11 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
 from blemish.report.numbers import percent, short_number
-from blemish.station import drift, wording
-from blemish.station.api import station_of
 from blemish.station.health import Status
+from blemish.station.learning import drift
 from blemish.station.problems import StationError
+from blemish.station.web import wording
+from blemish.station.web.api import station_of
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
@@ -50,7 +51,7 @@ def authorised(request: Request) -> bool:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("blemish.station"),
+        loader=jinja2.PackageLoader("blemish.station.web"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

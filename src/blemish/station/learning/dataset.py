@@ -6,7 +6,7 @@ from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from blemish.station.judged import judged, verdicts
+from blemish.station.learning.judged import judged, verdicts
 from blemish.station.problems import NotFound
 from blemish.station.records import Inspection, Verdict
 from blemish.station.station import Station

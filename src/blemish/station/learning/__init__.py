@@ -1,0 +1,1 @@
+"""What the station learns from people: threshold, calibration, drift, the next data set."""
