@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx2
 import numpy as np
@@ -16,10 +17,15 @@ from blemish.station.records import Source
 from blemish.station.storage.maps import decode_map, encode_map
 from station import Running, bad_part, good_part, png, running_station
 
+pytest_plugins = ["databases"]
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running_station(tmp_path_factory.mktemp("station"), max_upload=300_000, max_pixels=40_000) as it:
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    settings: dict[str, Any] = {"max_upload": 300_000, "max_pixels": 40_000}
+    if request.param == "postgresql":
+        settings["store"] = request.getfixturevalue("postgresql").make("blemish_api")
+    with running_station(tmp_path_factory.mktemp("station"), **settings) as it:
         yield it
 
 

@@ -18,7 +18,11 @@ import httpx2
 import numpy as np
 import pytest
 
+from blemish.station.records import Filter
+from blemish.station.storage.store import Store
 from station import bad_part, good_part, png, running_station, write_grey_model
+
+pytest_plugins = ["databases"]
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +74,15 @@ def post_until_it_dies(url: str, worker: int, acknowledged: dict[str, dict], sen
                 acknowledged[key] = answer.json()
 
 
-def test_kill_under_load_loses_nothing_acknowledged_and_repeats_nothing(model: Path, tmp_path: Path) -> None:
+def test_kill_under_load_loses_nothing_acknowledged_and_repeats_nothing(
+    model: Path, tmp_path: Path, database_url: str
+) -> None:
     folder = tmp_path / "station"
+    store = ("--store", database_url)
     acknowledged: dict[str, dict] = {}
     sent: dict[str, bytes] = {}
     for seconds in (0.3, 0.7, 1.1):
-        with serving(model, folder) as (process, url):
+        with serving(model, folder, *store) as (process, url):
             workers = [
                 threading.Thread(target=post_until_it_dies, args=(url, worker, acknowledged, sent))
                 for worker in range(6)
@@ -87,7 +94,7 @@ def test_kill_under_load_loses_nothing_acknowledged_and_repeats_nothing(model: P
             for worker in workers:
                 worker.join()
     assert len(acknowledged) > 30
-    with serving(model, folder) as (_, url), httpx2.Client(base_url=url, timeout=30) as client:
+    with serving(model, folder, *store) as (_, url), httpx2.Client(base_url=url, timeout=30) as client:
         for told in acknowledged.values():
             place = f"/v1/inspections/{told['id']}"
             assert client.get(place).json() == told
@@ -100,9 +107,14 @@ def test_kill_under_load_loses_nothing_acknowledged_and_repeats_nothing(model: P
             answer = client.post("/v1/inspect", content=image, headers={"Idempotency-Key": key})
             numbers[key] = answer.json()["id"]
         assert all(numbers[key] == told["id"] for key, told in acknowledged.items())
-    with sqlite3.connect(folder / "station.sqlite") as database:
-        keys = [key for (key,) in database.execute("select key from inspections")]
-    assert sorted(keys) == sorted(f"api:{key}" for key in sent)
+    assert sorted(recorded_keys(database_url)) == sorted(f"api:{key}" for key in sent)
+
+
+def recorded_keys(database_url: str) -> list[str | None]:
+    store = Store(database_url)
+    keys = [inspection.key for inspection in store.select(Filter(), limit=100_000)]
+    store.close()
+    return keys
 
 
 def test_terminate_finishes_what_was_accepted(model: Path, tmp_path: Path) -> None:
@@ -120,9 +132,8 @@ def test_terminate_finishes_what_was_accepted(model: Path, tmp_path: Path) -> No
         assert process.wait(timeout=30) == 0
         for worker in workers:
             worker.join()
-    with sqlite3.connect(tmp_path / "station" / "station.sqlite") as database:
-        recorded = {key for (key,) in database.execute("select key from inspections")}
-    assert recorded == {f"api:{key}" for key in acknowledged}  # all that was recorded was also told
+    recorded = recorded_keys(f"sqlite:///{tmp_path / 'station' / 'station.sqlite'}")
+    assert sorted(recorded) == sorted(f"api:{key}" for key in acknowledged)  # all that was recorded was told
 
 
 def answers(client: httpx2.Client) -> tuple[int, str, str]:

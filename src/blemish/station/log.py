@@ -12,6 +12,7 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HIDDEN = "***"
+POLLED = ("/live", "/condition", "/v1/health", "/v1/ready", "/metrics", "/static/")  # told only on failure
 SHORTEST_SECRET = 6  # characters; hiding shorter ones would garble ordinary words
 
 _logger = logging.getLogger("blemish.station")
@@ -90,8 +91,10 @@ class AccessLog:
         try:
             await self.app(scope, receive, noting)
         finally:
+            polled = 0 < status < 400 and scope["path"].startswith(POLLED)
             event(
                 "request",
+                level="debug" if polled else "info",
                 method=scope["method"],
                 path=scope["path"],
                 status=status or None,
