@@ -143,6 +143,7 @@ def test_many_at_once_are_scored_in_batches_with_unchanged_scores(
         (png(good_part(8, size=8)), 422, "The image is 8 x 8 pixels, smaller than what the network needs;"),
         (png(good_part(8, size=256)), 422, "The image has more than 0.04 million pixels;"),
         (bytes(300_001), 413, "300000"),
+        (b"\xff\xd8" + 201 * b"\xff\xda", 422, "The image has more than 200 JPEG scans; save it anew."),
     ],
 )
 def test_what_is_no_usable_image_is_refused_in_a_sentence(

@@ -192,6 +192,42 @@ def test_a_vanished_database_is_told_and_taken_up_again(tmp_path: Path) -> None:
         assert client.get(f"/v1/inspections/{first['id']}").json() == first
 
 
+def test_figures_are_there_while_the_folder_is_not(tmp_path: Path) -> None:
+    with (
+        running_station(tmp_path) as running,
+        httpx2.Client(base_url=running.url, timeout=60) as client,
+    ):
+        (tmp_path / "station").rename(tmp_path / "away")
+        wait_for(client, "down")
+        figures = client.get("/metrics").text
+        assert "blemish_up 0.0" in figures and "blemish_disk_free_bytes NaN" in figures
+        (tmp_path / "away").rename(tmp_path / "station")
+        wait_for(client, "ok")
+        assert answers(client)[0] == 201
+
+
+def test_an_image_that_takes_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    with running_station(tmp_path, timeout=0.3) as running:
+        detector = running.station.shelf.active.detector
+        score = detector.score_framed
+
+        def slowly(images: list[np.ndarray]) -> list[tuple[float, np.ndarray]]:
+            release.wait(30)
+            return score(images)
+
+        monkeypatch.setattr(detector, "score_framed", slowly)
+        answer = httpx2.post(f"{running.url}/v1/inspect", content=png(good_part(1)))
+        assert answer.status_code == 504 and "Idempotency-Key" in answer.json()["detail"]
+        running.station.look()
+        (message,) = [part.message for part in running.station.health().parts if part.message]
+        assert "has been in work for" in message
+        release.set()
+        while running.station.pipeline.unfinished:
+            time.sleep(0.01)
+        assert len(running.station.store.select(Filter(), limit=10)) == 1  # it was finished all the same
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of three megabytes."""

@@ -19,6 +19,9 @@ from blemish.urls import EXTENSIONS, is_url, read_url
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 MAX_PIXELS = 178_000_000  # just below the count at which Pillow itself refuses to open a file
 
+JPEG_BEGIN, JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
+MAX_SCANS = 200  # each decodes the whole picture again; progressive files have about ten
+
 ORIENTATION_TAG = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -125,11 +128,13 @@ def frame_upload(data: bytes, name: str, frame: Frame, max_pixels: int = MAX_PIX
     """
     if not data:
         raise ImageError(f"{name} is empty; copy or export it again.")
+    if data.startswith(JPEG_BEGIN) and data.count(JPEG_SCAN) > MAX_SCANS:
+        raise ImageError(f"{name} has more than {MAX_SCANS} JPEG scans; save it anew.")
     image = _decode(io.BytesIO(data), name, max_pixels=max_pixels)
     media_type = "image/jpeg" if image.format == "MPO" else Image.MIME[str(image.format)]
     with _sentences(name):
         upright = _as_8_bit(_upright(image), name)
-    framed = _framed(upright, frame, Image.Resampling.BILINEAR, name).convert("RGB")
+    framed = _framed(upright, frame, Image.Resampling.BILINEAR, name, max_pixels).convert("RGB")
     return Upload(np.array(framed), media_type, upright.width, upright.height)
 
 
@@ -287,9 +292,15 @@ def _as_8_bit(image: Image.Image, name: str) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _framed(image: Image.Image, frame: Frame, resample: Image.Resampling, name: str) -> Image.Image:
+def _framed(
+    image: Image.Image,
+    frame: Frame,
+    resample: Image.Resampling,
+    name: str,
+    max_pixels: int = MAX_PIXELS,
+) -> Image.Image:
     width, height = resized(image.width, image.height, frame)
-    if width * height > MAX_PIXELS:
+    if width * height > max_pixels:
         remedy = "tiled" if frame.tile else "cropped"
         raise ImageError(f"{name} is too long and thin to be {remedy}; cut it into squarer pieces.")
     picture = image.resize((width, height), resample)

@@ -11,7 +11,7 @@ from blemish.station.records import Inspection, NewInspection, Source
 from blemish.station.shelf import Loaded
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """What is known of an image so far.
 

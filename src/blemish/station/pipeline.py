@@ -33,7 +33,6 @@ class Pipeline:
     Attributes:
         problem: why nothing can be accepted now (store or disk), in a sentence, or "". The station keeps it
             up to date.
-        unfinished: images accepted and not yet acknowledged.
         trouble: why the model could not score the latest images, in a sentence, or "".
     """
 
@@ -46,7 +45,7 @@ class Pipeline:
         self._shelf = shelf
         self._telemetry = telemetry
         self.problem: Callable[[], str] = lambda: ""
-        self.unfinished = 0
+        self._unfinished: set[Job] = set()
         self.trouble = ""
         self._changed = Condition()
         self._stopping = False
@@ -78,31 +77,39 @@ class Pipeline:
             thread.join()
 
     @property
+    def unfinished(self) -> int:
+        """Images accepted and not yet acknowledged."""
+        return len(self._unfinished)
+
+    @property
+    def slow(self) -> str:
+        """A sentence while an image takes longer than a request may, else ""."""
+        with self._changed:
+            oldest = min(self._unfinished, key=lambda job: job.started, default=None)
+        seconds = 0.0 if oldest is None else time.monotonic() - oldest.started
+        if oldest is None or seconds < self._settings.timeout:
+            return ""
+        name = oldest.name or "An image"
+        return f"{name} has been in work for {seconds:.0f} s; the machine is overloaded or the file is odd."
+
+    @property
     def full(self) -> bool:
         """Whether all places in the queue are taken, or nothing is accepted any more."""
         return self._stopping or self.unfinished >= self._settings.queue_size
 
-    def reserve(self) -> None:
-        """Take one of the places in the queue; `submit` or `release` follows.
+    def check(self) -> None:
+        """Refuse what could not be accepted, before it is read.
 
         Raises:
-            Busy: all are taken.
+            Busy: as many images are unfinished as there may be.
             Unavailable: nothing can be accepted now.
         """
         if problem := self.problem():
             raise Unavailable(problem)
-        with self._changed:
-            if self._stopping:
-                raise Unavailable("The station is being stopped; try again when it is back.")
-            if self.unfinished >= self._settings.queue_size:
-                raise Busy(f"{self.unfinished} images are waiting already; try again in a moment.")
-            self.unfinished += 1
-
-    def release(self) -> None:
-        """Give a place back that was not used."""
-        with self._changed:
-            self.unfinished -= 1
-            self._changed.notify_all()
+        if self._stopping:
+            raise Unavailable("The station is being stopped; try again when it is back.")
+        if self.unfinished >= self._settings.queue_size:
+            raise Busy(f"{self.unfinished} images are waiting already; try again in a moment.")
 
     def submit(
         self,
@@ -112,7 +119,6 @@ class Pipeline:
         name: str,
         key: str | None = None,
         keep_failed: bool = False,
-        reserved: bool = False,
     ) -> "Future[Inspection]":
         """Inspect an image.
 
@@ -122,7 +128,6 @@ class Pipeline:
             name: what the sender calls it.
             key: the same key gives the same inspection, however often it is sent.
             keep_failed: record an image that cannot be used, with its error, instead of refusing it.
-            reserved: `reserve` was called for it.
 
         Returns:
             The inspection, once it is durable. Fails with Unusable for what is no usable image, Conflict for
@@ -130,12 +135,12 @@ class Pipeline:
             recorded then.
 
         Raises:
-            Busy, Unavailable: as `reserve`.
+            Busy, Unavailable: as `check`.
         """
-        if not reserved:
-            self.reserve()
         job = Job(data, source, name[:255], key, keep_failed)
         with self._changed:
+            self.check()
+            self._unfinished.add(job)
             self._decoding += 1
         self._decoders.submit(self._decode, job)
         return job.future
@@ -274,4 +279,6 @@ class Pipeline:
     def _done(self, job: Job) -> None:
         job.data = b""  # whoever holds the future need not hold the image
         job.upload = None
-        self.release()
+        with self._changed:
+            self._unfinished.remove(job)
+            self._changed.notify_all()

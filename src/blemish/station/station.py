@@ -1,8 +1,10 @@
 """A station: its parts, put together, started and stopped."""
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Semaphore
 
 from blemish.station.health import Health, Monitor
 from blemish.station.log import event
@@ -24,6 +26,7 @@ class Station:
     Attributes:
         settings, store, files, shelf, telemetry, pipeline, retention: see their modules.
         watch: of the watched folder, or None.
+        drawing: held while a past image is decoded for showing; as many at once as there are cores.
 
     Raises:
         BlemishError: the folder, the database or the model cannot be used, or another station uses them.
@@ -38,12 +41,14 @@ class Station:
             undo.callback(self.store.close)
             self.shelf = Shelf(settings, self.store)
             undo.pop_all()
+        self.drawing = Semaphore(os.cpu_count() or 1)
         self.telemetry = Telemetry()
         self.pipeline = Pipeline(settings, self.store, self.files, self.shelf, self.telemetry)
         self.retention = Retention(self.store, self.files, settings.keep_days, settings.keep_gb)
         self.watch = None if settings.watch is None else Watch(settings, self.pipeline, self.store)
         wanted: dict[str, Callable[[], str]] = {
             "model": lambda: self.pipeline.trouble or self.shelf.check(),
+            "queue": lambda: self.pipeline.slow,
             "retention": lambda: self.retention.over,
         }
         if (watch := self.watch) is not None:

@@ -1,9 +1,11 @@
 """Figures for Prometheus; a registry of its own for each station."""
 
+import math
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from blemish.errors import BlemishError
 from blemish.station.records import Inspection
 
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -58,8 +60,15 @@ class Telemetry:
         self._batches.observe(images)
 
     def gauge(self, name: str, what: str, value: Callable[[], float]) -> None:
-        """Show a value that is looked up whenever somebody asks."""
-        Gauge(f"blemish_{name}", what, registry=self._registry).set_function(value)
+        """Show a value that is looked up whenever somebody asks; NaN where it cannot be had."""
+
+        def look_up() -> float:
+            try:
+                return value()
+            except BlemishError:
+                return math.nan
+
+        Gauge(f"blemish_{name}", what, registry=self._registry).set_function(look_up)
 
     def text(self) -> bytes:
         """Everything in Prometheus's text format."""

@@ -45,7 +45,7 @@ class Files:
         self.folder = folder.absolute()
         self.busy = Lock()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._held = _hold(self.folder, os.O_CREAT)
             try:
                 self._prepare()

@@ -68,13 +68,9 @@ async def inspect(request: Request, name: Name = "", key: Key = None) -> Inspect
     The answer comes once the inspection is on the disk.
     """
     pipeline = station_of(request).pipeline
-    pipeline.reserve()
-    try:
-        data = await request.body()
-        future = pipeline.submit(data, source=Source.API, name=name, key=_own_key(key), reserved=True)
-    except BaseException:
-        pipeline.release()
-        raise
+    pipeline.check()
+    data = await request.body()
+    future = pipeline.submit(data, source=Source.API, name=name, key=None if key is None else f"api:{key}")
     return await _finished(request, future, time.monotonic() + station_of(request).settings.timeout)
 
 
@@ -185,31 +181,21 @@ def _png(data: bytes) -> Response:
     return Response(data, media_type="image/png", headers=FOREVER)
 
 
-def _own_key(key: str | None) -> str | None:
-    return None if key is None else f"api:{key}"
-
-
 async def _submit(
     request: Request, image: Upload, source: Source, deadline: float
 ) -> "Future[Inspection] | StationError":
     """Hand over one image of several, waiting for a place as long as there is time."""
     pipeline = station_of(request).pipeline
+    data = await image.read()
     while True:
         try:
-            pipeline.reserve()
-            break
+            return pipeline.submit(data, source=source, name=image.filename or "")
         except Busy as error:
             if time.monotonic() > deadline:
                 return error
             await asyncio.sleep(PATIENCE)
         except StationError as error:
             return error
-    try:
-        data = await image.read()
-        return pipeline.submit(data, source=source, name=image.filename or "", reserved=True)
-    except BaseException:
-        pipeline.release()
-        raise
 
 
 async def _finished(request: Request, future: "Future[Inspection]", deadline: float) -> Inspection:

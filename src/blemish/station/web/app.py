@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from blemish.errors import BlemishError
 from blemish.station.log import event
-from blemish.station.problems import StationError
+from blemish.station.problems import StationError, Unavailable
 from blemish.station.station import Station
 from blemish.station.web import api, control, pages
 from blemish.station.web.guard import protect
@@ -66,6 +66,8 @@ def _user_error(request: Request, error: Exception) -> Response:
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return _answer(request, 422, "The body is not JSON; see /v1/openapi.json.")
     place, *path = map(str, first["loc"])
     field = ".".join(path) or place
     return _answer(request, 422, f"{field} cannot be used: {first['msg']}.")
@@ -73,6 +75,10 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, OSError):  # while the parts of a form were put aside
+        event("upload failed", level="error", error=repr(error.__cause__))
+        reason = error.__cause__.strerror
+        return _station_error(request, Unavailable(f"The upload cannot be put aside ({reason}); make room."))
     return _answer(
         request,
         error.status_code,

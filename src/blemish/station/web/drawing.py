@@ -27,7 +27,9 @@ def framed(station: Station, inspection: Inspection) -> np.ndarray:
     if inspection.image is None or inspection.score is None:
         raise NotFound(f"Inspection {inspection.id} has no picture to draw; its error says why.")
     frame = Frame.model_validate(_description(station, inspection)["frame"])
-    return frame_upload(station.files.read(inspection.image), inspection.name, frame).framed
+    data = station.files.read(inspection.image)
+    with station.drawing:
+        return frame_upload(data, inspection.name, frame, station.settings.max_pixels).framed
 
 
 def anomaly_map(station: Station, inspection: Inspection) -> np.ndarray:

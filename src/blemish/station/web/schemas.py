@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from blemish.station.records import Filter, Inspection, Source, Verdict
+from blemish.station.records import Filter, ForeignText, Inspection, Source, Verdict
 
 MIN_RATE = 1e-6  # below it no calibration is large enough
 MOST = 2**63 - 1  # of what a database holds as a number
@@ -20,7 +20,7 @@ class Problem(BaseModel):
 class Outcome(BaseModel):
     """What became of one image of several."""
 
-    name: str
+    name: ForeignText
     inspection: Inspection | None = Field(description="Null where there is an error.")
     error: str = Field(description="Why the image was not inspected, else empty.")
 
