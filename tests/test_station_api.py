@@ -194,6 +194,7 @@ def test_health_readiness_and_figures(client: httpx2.Client) -> None:
     assert health["status"] == "ok"
     assert {part["name"] for part in health["parts"]} >= {"database", "disk", "model"}
     assert client.get("/v1/ready").status_code == 200
+    inspect(client, bad_part(9))
     before = client.get("/metrics").text
     inspect(client, bad_part(10))
     after = client.get("/metrics").text
