@@ -3,11 +3,12 @@
 import asyncio
 import json
 import logging
+import resource
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from typing import Any
 
@@ -21,6 +22,7 @@ from starlette.testclient import TestClient
 
 from blemish.station.settings import Settings, load_settings
 from blemish.station.web import login
+from blemish.station.web.connections import most_connections, protocol
 from blemish.station.web.guard import protect
 
 TOKEN = "correct-horse-battery-staple"
@@ -254,10 +256,11 @@ def test_the_access_log_has_no_query_and_no_secrets(
 
 
 @contextmanager
-def served(**options: Any) -> Iterator[HTTPConnection]:
+def served(most: int = 100, **options: Any) -> Iterator[HTTPConnection]:
     chosen = settings(**options)
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(protect(inner(), chosen), http="h11", ws="none", lifespan="off", log_config=None)
+    http = protocol(chosen.timeout, most)
+    config = uvicorn.Config(protect(inner(), chosen), http=http, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
@@ -308,6 +311,55 @@ def test_a_body_sent_whole_though_too_large_is_answered_all_the_same() -> None:
         assert answer(connection)[0] == 413
 
 
+@pytest.mark.parametrize(
+    ("status", "path", "headers", "options"),
+    [
+        (413, "/v1/inspect", {}, {"max_upload": 5_000_000}),
+        (401, "/v1/inspect", {}, {"token": TOKEN}),
+        (403, "/v1/inspect", {"Origin": "http://evil.example"}, {}),
+        (421, "/v1/inspect", {"Host": "evil.example"}, {}),
+        (400, "/v1/inspections", {"Content-Type": "multipart/form-data; boundary=x"}, {}),
+        (405, "/nowhere", {}, {}),
+    ],
+)
+def test_who_sends_all_of_a_body_and_then_closes_has_every_refusal(
+    status: int, path: str, headers: dict[str, str], options: dict[str, Any]
+) -> None:
+    with served(**options) as connection:
+        connection.request("POST", path, bytes(10_000_000), headers | {"Connection": "close"})
+        assert answer(connection)[0] == status
+
+
+def test_who_waits_for_leave_to_send_is_refused_without_it() -> None:
+    with served(max_upload=100_000) as connection:
+        connection.putrequest("POST", "/v1/inspect")
+        connection.putheader("Content-Length", "200000")
+        connection.putheader("Expect", "100-continue")
+        connection.putheader("Connection", "close")
+        connection.endheaders()
+        assert connection.sock.recv(12) == b"HTTP/1.1 413"
+
+
+def test_one_connection_too_many_is_closed_and_there_is_room_again_when_others_end() -> None:
+    with served(most=3, timeout=0.5) as connection:
+        place = ("127.0.0.1", connection.port)
+        first = [socket.create_connection(place, timeout=10) for _ in range(3)]
+        with socket.create_connection(place, timeout=10) as further:
+            since = time.monotonic()
+            with suppress(ConnectionResetError):
+                assert further.recv(1) == b""
+            assert time.monotonic() - since < 0.4
+        assert [silent.recv(1) for silent in first] == [b""] * 3  # in their turn
+        connection.request("GET", "/v1/health")
+        assert answer(connection)[0] == 200
+        for silent in first:
+            silent.close()
+
+
+def test_files_are_left_for_other_work_than_connections() -> None:
+    assert 0 < most_connections() <= resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4
+
+
 def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     with served(timeout=0.3) as connection:
         connection.putrequest("POST", "/v1/inspect")
@@ -324,3 +376,9 @@ def test_a_length_that_is_none_is_refused() -> None:
     for length in ("-1", "1e3", "1" * 30, "\xb2"):
         headers = {"Content-Length": length.encode("latin-1")}
         assert client().post("/v1/inspect", headers=headers).status_code == 400
+
+
+def test_pictures_are_not_shown_in_other_sites_pages() -> None:
+    foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert client().get("/hello", headers=foreign).status_code == 403
+    assert client().get("/hello", headers=foreign | {"Sec-Fetch-Mode": "navigate"}).status_code == 200

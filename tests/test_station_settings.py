@@ -113,7 +113,7 @@ def test_whoever_listens_to_others_needs_a_token(host: str) -> None:
     assert load_settings(model="parts.onnx", host=host, token=TOKEN).token is not None
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.8.9.1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "localhost.", "::1", "[::1]", "127.8.9.1"])
 def test_this_machine_alone_needs_none(host: str) -> None:
     assert load_settings(model="parts.onnx", host=host).token is None
 
@@ -143,6 +143,27 @@ def test_the_token_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert refused().startswith("BLEMISH_TOKEN_FILE: ") and "cannot be read" in refused()
 
 
+def test_the_strongest_source_of_a_token_wins_whichever_way_it_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text(TOKEN + "-of-the-file")
+    file = tmp_path / "station.toml"
+    file.write_text(f'model = "parts.onnx"\ntoken_file = "{tmp_path / "token"}"\n')
+
+    def token(**options: Any) -> str:
+        found = load_settings(file, **options).token
+        assert found is not None
+        return found.get_secret_value()
+
+    assert token() == TOKEN + "-of-the-file"
+    monkeypatch.setenv("BLEMISH_TOKEN", TOKEN + "-of-the-variable")
+    assert token() == TOKEN + "-of-the-variable"
+    assert token(token_file=tmp_path / "token") == TOKEN + "-of-the-file"
+    monkeypatch.setenv("BLEMISH_TOKEN_FILE", str(tmp_path / "token"))
+    assert "does not go with token" in refused(file)
+    assert token(token=TOKEN) == TOKEN
+
+
 def test_secrets_are_never_shown(tmp_path: Path) -> None:
     password = "pass/word-of-the-database"
     store = "postgresql+psycopg://blemish:pass%2Fword-of-the-database@host/name"
@@ -152,6 +173,8 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
     assert set(settings.secrets) == {TOKEN, password}
     assert "secret" not in refused(store="//user:secret") and "URL" in refused(store="parts.db")
     assert "secret" not in refused(store="postgresql://user:secret@host:port/name")
+    for url in ("postgresql://user:p@secret/name@host/name", "postgresql://user:p@secret@host/name"):
+        assert "%40" in refused(store=url) and "secret" not in refused(store=url)
     odd = load_settings(model="parts.onnx", store="postgresql://user:se#cr/et@host/name")
     assert odd.secrets == ["se#cr/et"]
     assert TOKEN[:10] not in refused(token=TOKEN[:10])
@@ -217,6 +240,18 @@ def test_a_log_line_is_json_without_secrets() -> None:
     line = json.loads(text)
     assert (line["event"], line["level"], line["id"], line["why"]) == ("kept", "warning", 3, "short")
     assert line["time"].endswith("+00:00") and line["url"] == "x:***@***"
+
+
+def test_what_would_flood_the_log_is_told_once_a_minute() -> None:
+    seldom = log.Seldom(["too many"])
+
+    def passes(text: str, seconds: float) -> bool:
+        record = logging.LogRecord("blemish.station", logging.WARNING, "", 1, text, (), None)
+        record.created = 1000 + seconds
+        return bool(seldom.filter(record))
+
+    assert [passes("too many connections", seconds) for seconds in (0, 1, 59, 61, 62)] == [1, 0, 0, 1, 0]
+    assert passes("kept", 62) and passes("kept", 62)
 
 
 def test_events_go_through_ordinary_logging(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine, inspect, make_url
+from sqlalchemy import Engine, create_engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -17,10 +17,8 @@ from blemish.detector import Detector
 from blemish.errors import BlemishError
 from blemish.station.settings import Settings, remarks
 from blemish.station.station import GIGABYTE, store_url
-from blemish.station.storage.database import POSTGRESQL
+from blemish.station.storage.database import SQLITE, postgresql_engine, postgresql_url
 from blemish.station.web.server import listen, url
-
-SECONDS = 5  # for a database to answer
 
 
 @dataclass(frozen=True)
@@ -94,12 +92,10 @@ def _disk(settings: Settings) -> str:
 
 
 def _store(settings: Settings) -> str:
-    url = make_url(store_url(settings))
-    if url.get_backend_name() != "sqlite":
-        if url.drivername in POSTGRESQL:
-            url = url.set(drivername=POSTGRESQL[-1])
-        return _found(create_engine(url, connect_args={"connect_timeout": SECONDS}, poolclass=NullPool))
-    file = Path(url.database or "").absolute()
+    url = store_url(settings)
+    if not url.startswith(SQLITE):
+        return _found(postgresql_engine(postgresql_url(url)))
+    file = Path(url.removeprefix(SQLITE)).absolute()
     if not file.exists():
         _check_writable(file.parent if settings.store else _nearest(file.parent))
         return f"{file} will be made."
@@ -115,11 +111,13 @@ def _found(engine: Engine) -> str:
     """Reads and writes nothing else; tables of an earlier version are brought up to date at the start."""
     try:
         tables = inspect(engine).get_table_names()
-    except (SQLAlchemyError, sqlite3.Error, ImportError) as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise BlemishError(
             f"The database cannot be read ({reason}); mend it or give another --store."
         ) from None
+    finally:
+        engine.dispose()
     if tables and "alembic_version" not in tables:
         raise BlemishError(f"The database holds something else (a table {tables[0]}); give another --store.")
     return "it is there." if tables else "it is there, and still empty."

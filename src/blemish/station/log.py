@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HIDDEN = "***"
 POLLED = ("/live", "/condition", "/v1/health", "/v1/ready", "/metrics", "/static/")  # told only on failure
+CROWDED = ("too many connections", "socket.accept() out of system resource")  # told once a minute
 SHORTEST_SECRET = 6  # characters; hiding shorter ones would garble ordinary words
 
 _logger = logging.getLogger("blemish.station")
@@ -37,10 +38,30 @@ def configure(secrets: Sequence[str] = ()) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(secrets))
+    handler.addFilter(Seldom(CROWDED))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in ("blemish", "uvicorn"):
         logging.getLogger(name).setLevel(logging.INFO)
     logging.captureWarnings(True)
+
+
+class Seldom(logging.Filter):
+    """Passes records whose text begins with one of `beginnings` once a minute each, and all others."""
+
+    def __init__(self, beginnings: Sequence[str]) -> None:
+        super().__init__()
+        self._due = dict.fromkeys(beginnings, 0.0)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to log it."""
+        text = record.getMessage()
+        beginning = next((one for one in self._due if text.startswith(one)), None)
+        if beginning is None:
+            return True
+        if record.created < self._due[beginning]:
+            return False
+        self._due[beginning] = record.created + 60
+        return True
 
 
 class JsonLines(logging.Formatter):

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -22,8 +23,19 @@ from sqlalchemy.exc import ArgumentError
 from blemish.errors import ConfigError
 
 PREFIX = "BLEMISH_"
+TOKEN_FIELDS = ("token", "token_file")
 MIN_TOKEN = 16  # characters
 MAKE_TOKEN = 'python -c "import secrets; print(secrets.token_urlsafe(32))" makes one'
+
+
+class _Environment(EnvSettingsSource):
+    def __call__(self) -> dict[str, Any]:
+        return _beside(self.current_state, super().__call__())
+
+
+class _File(TomlConfigSettingsSource):
+    def __call__(self) -> dict[str, Any]:
+        return _beside(self.current_state, super().__call__())
 
 
 class Settings(BaseSettings):
@@ -96,7 +108,7 @@ class Settings(BaseSettings):
         try:
             return ipaddress.ip_address(self.host.strip("[]")).is_loopback
         except ValueError:
-            return self.host == "localhost"
+            return self.host.lower() in ("localhost", "localhost.")
 
     @property
     def secrets(self) -> list[str]:
@@ -115,7 +127,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Options, environment, file; the first that has a value gives it."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, _Environment(settings_cls), _File(settings_cls)
 
     @model_validator(mode="before")
     @classmethod
@@ -153,10 +165,7 @@ class Settings(BaseSettings):
             if self.move_to.resolve() == self.watch.resolve():
                 raise _wrong("move_to", f"{self.move_to} is the watched folder itself; give another")
         if self.store is not None:
-            try:
-                make_url(self.store.get_secret_value())
-            except (ArgumentError, ValueError):
-                raise _wrong("store", "is a database URL such as postgresql://user@host/name") from None
+            _check_store(self.store.get_secret_value())
         return self
 
 
@@ -201,6 +210,12 @@ def remarks(settings: Settings) -> list[str]:
     return found
 
 
+def _beside(stronger: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """A source's values; its token counts only when no stronger source names a token or its file."""
+    named = any(field in stronger for field in TOKEN_FIELDS)
+    return {field: value for field, value in values.items() if not (named and field in TOKEN_FIELDS)}
+
+
 def _wrong(field: str, why: str) -> PydanticCustomError:
     return PydanticCustomError("station", "{why}", {"field": field, "why": why})
 
@@ -223,6 +238,15 @@ def _check_token(field: str, token: str) -> None:
         raise _wrong(field, f"gives a token of fewer than {MIN_TOKEN} characters; {MAKE_TOKEN}")
     if not (token.isascii() and token.isprintable() and " " not in token):
         raise _wrong(field, f"gives a token with characters that no HTTP header takes; {MAKE_TOKEN}")
+
+
+def _check_store(text: str) -> None:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise _wrong("store", "is a database URL such as postgresql://user@host/name") from None
+    if url.get_backend_name() != "sqlite" and "@" in f"{url.host}{url.database}":  # of the password
+        raise _wrong("store", "has a second @; write the password's @ as %40 and / as %2F")
 
 
 def _check_tls(certificate: Path, key: Path) -> None:

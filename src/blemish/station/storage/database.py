@@ -61,9 +61,9 @@ class Database:
             with self._telling():
                 self._current()
             return
-        parsed = _read(url)
+        parsed = postgresql_url(url)
         self.name = parsed.set(query={}).render_as_string(hide_password=True)
-        self._engine = _postgresql(parsed)
+        self._engine = postgresql_engine(parsed)
         with self._telling(), self._engine.begin() as connection:
             migrate(connection, self.name)
 
@@ -173,17 +173,29 @@ def _made(url: str) -> Path:
     return path
 
 
-def _read(url: str) -> URL:
+def postgresql_url(url: str) -> URL:
+    """The URL for the driver that is used.
+
+    Raises:
+        BlemishError: it cannot be read, or is another database's.
+    """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
         raise BlemishError(f"The database URL cannot be read; {FORMS}.") from error
     if parsed.drivername not in POSTGRESQL:
         raise BlemishError(f"A station cannot use a database of kind {parsed.drivername}; {FORMS}.")
+    if "@" in (parsed.host or ""):
+        raise BlemishError("The database URL has a second @; write the password's @ as %40 and / as %2F.")
     return parsed.set(drivername=POSTGRESQL[-1])
 
 
-def _postgresql(url: URL) -> Engine:
+def postgresql_engine(url: URL) -> Engine:
+    """Connections that give up in time and commit to the disk; none is made yet.
+
+    Raises:
+        BlemishError: the driver is not installed.
+    """
     try:
         engine = create_engine(
             url,

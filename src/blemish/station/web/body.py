@@ -1,12 +1,16 @@
-"""What a request may bring: so many bytes, within so many seconds."""
+"""What a request may bring: so many bytes, within so many seconds; and what becomes of the rest."""
 
 import asyncio
+from contextlib import suppress
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blemish.station.problems import StationError, TooLarge, TooSlow
+
+DISCARDED = 4  # times the largest body that is taken
+DISCARDING = 5  # seconds
 
 
 class BodyLimits:
@@ -69,6 +73,52 @@ class BodyLimits:
     @property
     def _too_large(self) -> str:
         return f"The request is larger than {self.max_bytes} bytes; send less at once."
+
+
+class Discarding:
+    """An ASGI middleware: an answer given before the body is there also reaches who sends all of it first.
+
+    The rest of the body is thrown away before the connection may be closed: up to four times the largest body
+    that is taken, for up to five seconds. Who waits for "100 Continue" is not asked to send.
+
+    Args:
+        app: may answer at any time.
+        max_bytes: of a body.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        headers = Headers(scope=scope)
+        coming = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+        waiting = "expect" in headers
+
+        async def noting() -> Message:
+            nonlocal coming, waiting
+            waiting = False
+            message = await receive()
+            coming = message.get("more_body", False)
+            return message
+
+        async def discard() -> None:
+            left = DISCARDED * self.max_bytes
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DISCARDING):
+                    while coming and left > 0:
+                        left -= len((await noting()).get("body", b""))
+
+        async def finishing(message: Message) -> None:
+            last = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if last and coming and not waiting:
+                await send({**message, "more_body": True})
+                await discard()
+                message = {"type": "http.response.body"}
+            await send(message)
+
+        await self.app(scope, noting, finishing)
 
 
 def _refuse(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blemish.station.log import AccessLog
 from blemish.station.settings import Settings
-from blemish.station.web.body import BodyLimits
+from blemish.station.web.body import BodyLimits, Discarding
 from blemish.station.web.login import authorised, bearer, has_cookie
 
 HEADERS = {
@@ -25,11 +25,10 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
-TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 SAFE = ("GET", "HEAD", "OPTIONS")
 OPEN = ("/login", "/v1/health", "/v1/ready")
 OPEN_FOLDER = "/static/"
-LOCAL = ("localhost", "127.0.0.1", "::1")
+LOCAL = ("localhost", "localhost.", "127.0.0.1", "::1")
 PORTS = {"http": 80, "https": 443}
 
 
@@ -39,7 +38,8 @@ def protect(app: ASGIApp, settings: Settings) -> ASGIApp:
     Requests reach it with `scope["state"]["authorised"]`: whether they came with the token. Only /login,
     /static/, /v1/health and /v1/ready are reached without.
     """
-    return AccessLog(Guard(BodyLimits(app, settings.max_upload, settings.timeout), settings))
+    limited = BodyLimits(app, settings.max_upload, settings.timeout)
+    return AccessLog(Discarding(Guard(limited, settings), settings.max_upload))
 
 
 class Guard:
@@ -53,7 +53,6 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.settings = settings
-        self.headers = HEADERS | (TLS_HEADERS if settings.tls_key else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -63,7 +62,7 @@ class Guard:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in self.headers.items():
+                for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -85,10 +84,16 @@ class Guard:
         return _refusal(421, "This station answers to localhost alone; set a token to use another name.")
 
     def _other_origin(self, connection: HTTPConnection) -> Response | None:
-        """What changes something must not come from another site's page."""
+        """What changes something must not come from another site's page, nor without a token any picture."""
         headers = connection.headers
-        if connection.scope["method"] in SAFE or bearer(connection) is not None:
+        if bearer(connection) is not None:
             return None
+        if connection.scope["method"] in SAFE:
+            embedded = (
+                headers.get("sec-fetch-site") == "cross-site"
+                and headers.get("sec-fetch-mode", "navigate") != "navigate"
+            )
+            return _OTHER_SITE if embedded and self.settings.token is None else None
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if origin is None and site is None:  # no browser
             trusted = self.settings.token is None or not has_cookie(self.settings, connection)
@@ -96,7 +101,7 @@ class Guard:
             trusted = _is_own(origin, headers.get("host", "")) and site in (None, "same-origin", "none")
         if trusted:
             return None
-        return _refusal(403, "The request comes from another site's page; use the station's own, or a token.")
+        return _OTHER_SITE
 
     def _no_token(self, connection: HTTPConnection) -> Response | None:
         path = connection.scope["path"]
@@ -128,3 +133,6 @@ def _place(scheme: str, host: str) -> tuple[str | None, int | None]:
 
 def _refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
     return JSONResponse({"detail": sentence}, status, headers)
+
+
+_OTHER_SITE = _refusal(403, "The request comes from another site's page; use the station's own, or a token.")

@@ -1,7 +1,9 @@
 """One station behind one web server, from start to end."""
 
+import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 
 import uvicorn
@@ -11,6 +13,7 @@ from blemish.station import log
 from blemish.station.settings import Settings, remarks
 from blemish.station.station import Station
 from blemish.station.web.app import create_app
+from blemish.station.web.connections import most_connections, protocol
 
 HEADER_BYTES = 16_384  # of one request, at most
 KEEP_ALIVE_SECONDS = 10  # that an idle connection is kept
@@ -26,18 +29,19 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
     Raises:
         BlemishError: it cannot be started; the message says why.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the first process of a container has no default
     listening = listen(settings)
     try:
-        say(f"The station starts at {url(settings, listening.getsockname()[1])}")
         log.configure(settings.secrets)
+        station = Station(settings)
+        say(f"The station starts at {url(settings, listening.getsockname()[1])}")
         for remark in remarks(settings):
             log.event("remark", level="warning", message=remark)
-        station = Station(settings)
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(station),
                 loop="asyncio",
-                http="h11",
+                http=protocol(settings.timeout, most_connections()),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -75,9 +79,10 @@ def listen(settings: Settings) -> socket.socket:
             f"The host {settings.host!r} is not known ({error.strerror}); give an address of this machine."
         ) from None
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
         raise ConfigError(
-            f"Port {settings.port} of {settings.host} cannot be had ({error.strerror}); "
-            "give another --port, or --port 0 for any free one."
+            f"Port {settings.port} of {settings.host} cannot be had ({reason}); "
+            "give another --port, 0 for any free one, or a --host of this machine."
         ) from None
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small answers wait 40 ms
     return listening
@@ -98,8 +103,8 @@ def url(settings: Settings, port: int) -> str:
 
 
 def _run(server: uvicorn.Server, listening: socket.socket) -> None:
-    """The server ends at a signal, then raises it again; by then it has been obeyed."""
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    """The server ends at a signal, even one before it runs, then raises it again, which then is harmless."""
+    before = {number: signal.signal(number, server.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         server.run([listening])
     finally:
