@@ -30,8 +30,8 @@ def test_a_file_crosses_to_another_disk_whole_or_not_at_all(
     file = put(here / "a.png", b"content")
     monkeypatch.setattr(Path, "rename", other_disk)
     flushed: list[Path] = []
-    flush = moving._flush
-    monkeypatch.setattr(moving, "_flush", lambda path: (flushed.append(path), flush(path)))
+    flush = moving.synchronise
+    monkeypatch.setattr(moving, "synchronise", lambda path: (flushed.append(path), flush(path)))
     there = tmp_path / "there"
     before = file.stat().st_mtime_ns
     assert move(file, there / "a.png") == there / "a.png"
@@ -42,7 +42,7 @@ def test_a_file_crosses_to_another_disk_whole_or_not_at_all(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     (here / "a.png").write_bytes(b"more")
-    monkeypatch.setattr(moving, "_flush", full)
+    monkeypatch.setattr(moving, "synchronise", full)
     with pytest.raises(OSError, match="No space"):
         move(here / "a.png", there / "a.png")
     assert (here / "a.png").read_bytes() == b"more" and list(there.iterdir()) == [there / "a.png"]

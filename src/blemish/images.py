@@ -124,7 +124,7 @@ def frame_upload(data: bytes, name: str, frame: Frame, max_pixels: int = MAX_PIX
         max_pixels: refuse larger images before decoding them.
 
     Raises:
-        ImageError: as `read_image`.
+        ImageError: as `read_image`, also for no data and more than `max_pixels` or MAX_SCANS JPEG scans.
     """
     if not data:
         raise ImageError(f"{name} is empty; copy or export it again.")

@@ -61,6 +61,10 @@ def check(settings: Settings) -> list[Finding]:
             findings.append(Finding(name, look()))
         except BlemishError as error:
             findings.append(Finding(name, str(error), problem=True))
+        except OSError as error:
+            findings.append(
+                Finding(name, f"{error.filename} cannot be used: {error.strerror}.", problem=True)
+            )
     return findings
 
 
@@ -92,10 +96,10 @@ def _disk(settings: Settings) -> str:
 
 
 def _store(settings: Settings) -> str:
-    url = store_url(settings)
-    if not url.startswith(SQLITE):
-        return _found(postgresql_engine(postgresql_url(url)))
-    file = Path(url.removeprefix(SQLITE)).absolute()
+    place = store_url(settings)
+    if not place.startswith(SQLITE):
+        return _found(postgresql_engine(postgresql_url(place)))
+    file = Path(place.removeprefix(SQLITE)).absolute()
     if not file.exists():
         _check_writable(file.parent if settings.store else _nearest(file.parent))
         return f"{file} will be made."
@@ -126,10 +130,11 @@ def _found(engine: Engine) -> str:
 def _watch(settings: Settings) -> str:
     if settings.watch is None:
         return "no folder is watched."
-    _check_writable(settings.watch) if settings.move_to else os.scandir(settings.watch).close()
     if settings.move_to is not None:
+        _check_writable(settings.watch)
         _check_writable(_nearest(settings.move_to))
         return f"{settings.watch}, then {settings.move_to}."
+    os.scandir(settings.watch).close()
     return f"{settings.watch}; images stay there."
 
 

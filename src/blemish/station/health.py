@@ -1,6 +1,5 @@
 """How a station is, part by part."""
 
-import time
 from collections.abc import Callable
 from enum import StrEnum
 from threading import Event, Thread
@@ -81,7 +80,7 @@ class Monitor:
 
     def _watch(self) -> None:
         while not self._stop.wait(SECONDS):
-            before, since = self.health(), time.monotonic()
+            before = self.health()
             self.look()
             after = self.health()
             if after != before:
@@ -90,7 +89,6 @@ class Monitor:
                     "health changed",
                     level="info" if after.status == Status.OK else "warning",
                     status=after.status.value,
-                    seconds=round(time.monotonic() - since, 3),
                     **messages,
                 )
 

@@ -6,6 +6,8 @@ import shutil
 from itertools import count
 from pathlib import Path
 
+from blemish.station.storage.files import synchronise
+
 
 def move(file: Path, target: Path) -> Path:
     """Move a file; it is in one of the two places whole, whenever the power fails.
@@ -41,18 +43,9 @@ def _copy(file: Path, target: Path) -> None:
     part = target.with_name(f".{target.name}.part")
     try:
         shutil.copy2(file, part)
-        _flush(part)
+        synchronise(part)
         part.rename(target)
     except OSError:
         part.unlink(missing_ok=True)
         raise
-    _flush(target.parent)
-
-
-def _flush(path: Path) -> None:
-    """Bring a file's content, or a folder's names, to the disk."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+    synchronise(target.parent)

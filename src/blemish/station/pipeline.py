@@ -30,21 +30,28 @@ WRITTEN_AT_ONCE = 64
 class Pipeline:
     """Takes images from any thread; the futures it gives are done once the inspection is on the disk.
 
+    Args:
+        problem: why nothing can be accepted now, in a sentence, or "".
+
     Attributes:
-        problem: why nothing can be accepted now (store or disk), in a sentence, or "". The station keeps it
-            up to date.
         trouble: why the model could not score the latest images, in a sentence, or "".
     """
 
     def __init__(
-        self, settings: Settings, store: Store, files: Files, shelf: Shelf, telemetry: Telemetry
+        self,
+        settings: Settings,
+        store: Store,
+        files: Files,
+        shelf: Shelf,
+        telemetry: Telemetry,
+        problem: Callable[[], str],
     ) -> None:
         self._settings = settings
         self._store = store
         self._files = files
         self._shelf = shelf
         self._telemetry = telemetry
-        self.problem: Callable[[], str] = lambda: ""
+        self._problem = problem
         self._unfinished: set[Job] = set()
         self.trouble = ""
         self._changed = Condition()
@@ -92,11 +99,6 @@ class Pipeline:
         name = oldest.name or "An image"
         return f"{name} has been in work for {seconds:.0f} s; the machine is overloaded or the file is odd."
 
-    @property
-    def full(self) -> bool:
-        """Whether all places in the queue are taken, or nothing is accepted any more."""
-        return self._stopping or self.unfinished >= self._settings.queue_size
-
     def check(self) -> None:
         """Refuse what could not be accepted, before it is read.
 
@@ -104,7 +106,7 @@ class Pipeline:
             Busy: as many images are unfinished as there may be.
             Unavailable: nothing can be accepted now.
         """
-        if problem := self.problem():
+        if problem := self._problem():
             raise Unavailable(problem)
         if self._stopping:
             raise Unavailable("The station is being stopped; try again when it is back.")

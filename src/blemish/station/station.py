@@ -43,16 +43,14 @@ class Station:
             undo.pop_all()
         self.drawing = Semaphore(os.cpu_count() or 1)
         self.telemetry = Telemetry()
-        self.pipeline = Pipeline(settings, self.store, self.files, self.shelf, self.telemetry)
         self.retention = Retention(self.store, self.files, settings.keep_days, settings.keep_gb)
-        self.watch = None if settings.watch is None else Watch(settings, self.pipeline, self.store)
         wanted: dict[str, Callable[[], str]] = {
             "model": lambda: self.pipeline.trouble or self.shelf.check(),
             "queue": lambda: self.pipeline.slow,
             "retention": lambda: self.retention.over,
         }
-        if (watch := self.watch) is not None:
-            wanted["watched folder"] = lambda: watch.message
+        if settings.watch is not None:
+            wanted["watched folder"] = lambda: self.watch.message if self.watch else ""
         self._monitor = Monitor(
             {
                 "database": self.store.check,
@@ -60,7 +58,10 @@ class Station:
             },
             wanted,
         )
-        self.pipeline.problem = self._monitor.problem
+        self.pipeline = Pipeline(
+            settings, self.store, self.files, self.shelf, self.telemetry, self._monitor.problem
+        )
+        self.watch = None if settings.watch is None else Watch(settings, self.pipeline, self.store)
         self.telemetry.gauge("queue_images", "Accepted and unfinished.", lambda: self.pipeline.unfinished)
         self.telemetry.gauge("queue_size", "Accepted at most.", lambda: settings.queue_size)
         self.telemetry.gauge("up", "1 while images are accepted.", lambda: float(not self._monitor.problem()))

@@ -185,8 +185,6 @@ def postgresql_url(url: str) -> URL:
         raise BlemishError(f"The database URL cannot be read; {FORMS}.") from error
     if parsed.drivername not in POSTGRESQL:
         raise BlemishError(f"A station cannot use a database of kind {parsed.drivername}; {FORMS}.")
-    if "@" in (parsed.host or ""):
-        raise BlemishError("The database URL has a second @; write the password's @ as %40 and / as %2F.")
     return parsed.set(drivername=POSTGRESQL[-1])
 
 

@@ -76,7 +76,7 @@ class Files:
                 for digest in new:
                     self._part(digest).replace(self._path(digest))
                 for prefix in sorted({digest[:2] for digest in named}):
-                    _sync(self.folder / prefix)
+                    synchronise(self.folder / prefix)
             except BaseException:
                 for path in [way(digest) for digest in new for way in (self._part, self._path)]:
                     _forget(path)
@@ -155,7 +155,7 @@ class Files:
             (self.folder / name).mkdir(exist_ok=True)
         for part in (self.folder / UNFINISHED).iterdir():
             part.unlink()
-        _sync(self.folder)
+        synchronise(self.folder)
 
     def _hold_again(self) -> None:
         """After the disk was unmounted and mounted again, or the folder put back from a copy."""
@@ -224,9 +224,9 @@ def _write_all(file: FileIO, content: bytes) -> None:
         left = left[file.write(left) :]
 
 
-def _sync(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def synchronise(path: Path) -> None:
+    """Wait until a file's content, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -6,9 +6,8 @@ from concurrent.futures import Future
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response, UploadFile
-from starlette.datastructures import UploadFile as Upload
 
-from blemish.station.problems import Busy, StationError, TooLarge, TooSlow, Unusable
+from blemish.station.problems import Busy, NotFound, StationError, TooLarge, TooSlow
 from blemish.station.records import Inspection, Source
 from blemish.station.station import Station
 from blemish.station.web import drawing
@@ -136,7 +135,7 @@ def image(request: Request, number: Number) -> Response:
     station = station_of(request)
     found = station.store.get(number)
     if found.image is None or not found.image_type.startswith("image/"):
-        raise Unusable(f"Inspection {number} has no image that can be shown; its error says why.")
+        raise NotFound(f"Inspection {number} has no image that can be shown; its error says why.")
     return Response(station.files.read(found.image), media_type=found.image_type, headers=FOREVER)
 
 
@@ -182,7 +181,7 @@ def _png(data: bytes) -> Response:
 
 
 async def _submit(
-    request: Request, image: Upload, source: Source, deadline: float
+    request: Request, image: UploadFile, source: Source, deadline: float
 ) -> "Future[Inspection] | StationError":
     """Hand over one image of several, waiting for a place as long as there is time."""
     pipeline = station_of(request).pipeline

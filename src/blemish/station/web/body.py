@@ -31,9 +31,9 @@ class BodyLimits:
         """Serve one request."""
         length = Headers(scope=scope).get("content-length", "0")
         if not (length.isascii() and length.isdigit() and len(length) < 20):
-            return await _refuse(400, "Content-Length is a whole number of bytes.")(scope, receive, send)
+            return await refusal_of(400, "Content-Length is a whole number of bytes.")(scope, receive, send)
         if int(length) > self.max_bytes:
-            return await _refuse(413, self._too_large)(scope, receive, send)
+            return await refusal_of(413, self._too_large)(scope, receive, send)
         refusal: JSONResponse | None = None
         left, ended, started = self.max_bytes, False, False
         deadline = asyncio.get_running_loop().time() + self.seconds
@@ -47,12 +47,12 @@ class BodyLimits:
                     message = await receive()
             except TimeoutError:
                 sentence = f"The request did not arrive within {self.seconds:g} seconds; send it again."
-                refusal = _refuse(408, sentence, {"Connection": "close"})
+                refusal = refusal_of(408, sentence, {"Connection": "close"})
                 raise TooSlow(sentence) from None
             left -= len(message.get("body", b""))
             ended = not message.get("more_body", False)
             if left < 0:
-                refusal = _refuse(413, self._too_large)
+                refusal = refusal_of(413, self._too_large)
                 raise TooLarge(self._too_large)
             return message
 
@@ -121,5 +121,6 @@ class Discarding:
         await self.app(scope, noting, finishing)
 
 
-def _refuse(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def refusal_of(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """An answer that says in a sentence why there is no better one."""
     return JSONResponse({"detail": sentence}, status, headers)

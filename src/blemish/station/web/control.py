@@ -5,10 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from blemish.station.health import Health, Status
+from blemish.station.health import Health
 from blemish.station.learning import dataset, drift, threshold
+from blemish.station.problems import StationError
 from blemish.station.shelf import Loaded, ModelState
 from blemish.station.web.api import problems, station_of
+from blemish.station.web.render import authorised
 from blemish.station.web.schemas import MIN_RATE, Rate, Recalibration, Threshold
 
 router = APIRouter()
@@ -92,14 +94,16 @@ def dataset_zip(request: Request) -> StreamingResponse:
 def health(request: Request) -> Health:
     """How the station is. Answers 200 as long as it runs; what is wrong is told to those with the token."""
     found = station_of(request).health()
-    return found if _authorised(request) else Health(status=found.status, parts=[])
+    return found if authorised(request) else Health(status=found.status, parts=[])
 
 
 @router.get("/v1/ready", tags=["operation"], responses=problems() | {503: {"model": Health}})
 def ready(request: Request, response: Response) -> Health:
     """Whether images are accepted: 200, or 503 while they are not."""
     found = health(request)
-    if found.status == Status.DOWN or station_of(request).pipeline.full:
+    try:
+        station_of(request).pipeline.check()
+    except StationError:
         response.status_code = 503
     return found
 
@@ -123,7 +127,3 @@ def in_force(active: Loaded) -> Threshold:
         made=record.made,
         note=verdicts.note,
     )
-
-
-def _authorised(request: Request) -> bool:
-    return bool(request.scope.get("state", {}).get("authorised", True))

@@ -44,27 +44,39 @@ def anomaly_map(station: Station, inspection: Inspection) -> np.ndarray:
 
 
 def heat_scale(station: Station, inspection: Inspection) -> HeatScale:
-    """The colours of all heat maps of its model, at the false-alarm rate that held."""
+    """The colours of all heat maps of its model, at the false-alarm rate that held.
+
+    Raises:
+        NotFound: the image could not be scored, or its model is not known any more.
+    """
     peaks = np.array(_description(station, inspection)["map_peaks"])
     assert inspection.false_alarm_rate is not None
     return HeatScale.from_calibration(Calibration(peaks, inspection.false_alarm_rate))
 
 
 def heat(station: Station, inspection: Inspection) -> np.ndarray:
-    """The anomaly map on the fixed scale, uint8 [H, W]: 0 is none, 85 the alarm, 255 the most."""
+    """The anomaly map on the fixed scale, uint8 [H, W]: 0 is none, 85 the alarm, 255 the most.
+
+    Raises:
+        NotFound: as `anomaly_map` and `heat_scale`.
+    """
     raw = anomaly_map(station, inspection)
     scale = heat_scale(station, inspection)
     return np.rint(255 * place_on_scale(raw, scale.low, scale.high)).astype(np.uint8)
 
 
 def overlay_picture(station: Station, inspection: Inspection) -> np.ndarray:
-    """The image under its heat map, uint8 [H, W, 3]."""
+    """The image under its heat map, uint8 [H, W, 3].
+
+    Raises:
+        NotFound: as `framed` and `anomaly_map`.
+    """
     scale = heat_scale(station, inspection)
     return overlay(framed(station, inspection), anomaly_map(station, inspection), scale.low, scale.high)
 
 
 def thumbnail(station: Station, inspection: Inspection) -> bytes:
-    """The overlay as a small JPEG file."""
+    """The overlay as a small JPEG file; raises as `overlay_picture`."""
     picture = Image.fromarray(overlay_picture(station, inspection))
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     file = io.BytesIO()

@@ -4,12 +4,12 @@ from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blemish.station.log import AccessLog
 from blemish.station.settings import Settings
-from blemish.station.web.body import BodyLimits, Discarding
+from blemish.station.web.body import BodyLimits, Discarding, refusal_of
 from blemish.station.web.login import authorised, bearer, has_cookie
 
 HEADERS = {
@@ -81,7 +81,7 @@ class Guard:
         name, _ = _place("http", connection.headers.get("host", ""))
         if self.settings.token is not None or name in (*LOCAL, self.settings.host.strip("[]").lower()):
             return None
-        return _refusal(421, "This station answers to localhost alone; set a token to use another name.")
+        return refusal_of(421, "This station answers to localhost alone; set a token to use another name.")
 
     def _other_origin(self, connection: HTTPConnection) -> Response | None:
         """What changes something must not come from another site's page, nor without a token any picture."""
@@ -112,7 +112,7 @@ class Guard:
             asked = f"{path}?{query}" if query else path
             return RedirectResponse(f"/login?next={quote(asked, safe='')}", 303)
         sentence = "Send the station's token: Authorization: Bearer TOKEN."
-        return _refusal(401, sentence, {"WWW-Authenticate": "Bearer"})
+        return refusal_of(401, sentence, {"WWW-Authenticate": "Bearer"})
 
 
 def _is_own(origin: str | None, host: str) -> bool:
@@ -131,8 +131,6 @@ def _place(scheme: str, host: str) -> tuple[str | None, int | None]:
         return None, None
 
 
-def _refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"detail": sentence}, status, headers)
-
-
-_OTHER_SITE = _refusal(403, "The request comes from another site's page; use the station's own, or a token.")
+_OTHER_SITE = refusal_of(
+    403, "The request comes from another site's page; use the station's own, or a token."
+)

@@ -56,7 +56,9 @@ class Rate(BaseModel):
 class Recalibration(BaseModel):
     """How to calibrate from the images confirmed as good."""
 
-    keep: bool = Field(description="Add their scores to those in force; false replaces them.")
+    keep: bool = Field(
+        description="Keep the model's own scores beside theirs, if those are in force; false replaces them."
+    )
 
 
 class Threshold(BaseModel):

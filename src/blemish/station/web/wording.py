@@ -45,6 +45,6 @@ def data_size(count: int) -> str:
     return f"{count / 1000:.0f} kB" if count < 999_500 else f"{count / 1_000_000:.1f} MB"
 
 
-def several(count: int, one: str, many: str = "") -> str:
+def several(count: int, one: str) -> str:
     """A count with its noun: "1 image", "1,204 images"."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {one if count == 1 else one + 's'}"
