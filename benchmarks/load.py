@@ -52,13 +52,12 @@ async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, image
     return int(head.split(b" ", 2)[1])
 
 
-async def client(port: int, images: Iterator[bytes], requests: list[None], answers: Answers) -> None:
-    """Posts as long as there are requests left."""
+async def client(port: int, images: Iterator[bytes], answers: Answers) -> None:
+    """Posts as long as there are images left, which all clients share."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while requests:
-        requests.pop()
+    for image in images:
         begin = time.perf_counter()
-        answers.statuses.append(await post(reader, writer, next(images)))
+        answers.statuses.append(await post(reader, writer, image))
         answers.seconds.append(time.perf_counter() - begin)
     writer.close()
 
@@ -67,9 +66,9 @@ def load(port: int, images: list[bytes], clients: int, requests: int) -> Answers
     """Post that many requests from that many clients at once."""
 
     async def run() -> Answers:
-        answers, waiting, turn = Answers(), [None] * requests, itertools.cycle(images)
+        answers, left = Answers(), itertools.islice(itertools.cycle(images), requests)
         begin = time.perf_counter()
-        await asyncio.gather(*(client(port, turn, waiting, answers) for _ in range(clients)))
+        await asyncio.gather(*(client(port, left, answers) for _ in range(clients)))
         answers.wall = time.perf_counter() - begin
         return answers
 

@@ -21,9 +21,9 @@ def limited_file_size(most: int) -> Iterator[None]:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """A disk of one megabyte, mounted on the folder."""
-    mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", folder)
+def small_disk(folder: Path, megabytes: int = 1) -> Iterator[None]:
+    """A disk mounted on the folder."""
+    mount("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder)
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from importlib import resources
 
 import httpx2
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from blemish.calibration import Calibration
 from blemish.station.problems import Unusable
 from blemish.station.records import Point
-from blemish.station.web import charts, pages
+from blemish.station.web import charts
 from blemish.station.web.selection import Selection
 from blemish.station.web.wording import chance, data_size, several
 
@@ -64,7 +65,7 @@ def test_charts_stay_inside_their_frame(scores: list[float]) -> None:
 
 
 def test_colours_can_be_read() -> None:
-    style = (pages.STATIC / "station.css").read_text()
+    style = (resources.files("blemish.station.web") / "static" / "station.css").read_text()
     light, dark = (
         dict(re.findall(r"--([\w-]+): (#[0-9a-f]+);", part)) for part in style.split("@media", 2)[:2]
     )

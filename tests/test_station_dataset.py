@@ -107,6 +107,14 @@ def test_the_same_file_counts_once_and_contradictions_and_losses_are_listed(
     )
 
 
+def test_a_note_is_no_formula(station: Scored, tmp_path: Path) -> None:
+    for note in ("=1+1", "- scratch", "1 = 1"):
+        (number,) = station.inspect(10, image=picture(0))
+        station.judge(number, GOOD, note)
+    notes = [row["note"] for row in labels(unpack(station, tmp_path)["labels.csv"])]
+    assert notes == ["1 = 1", "'- scratch", "'=1+1"]
+
+
 def test_with_nothing_judged_there_is_only_an_empty_table(station: Scored, tmp_path: Path) -> None:
     station.inspect(10, image=picture(0))
     found = unpack(station, tmp_path)

@@ -2,16 +2,11 @@
 
 import hashlib
 import io
-import re
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -20,43 +15,12 @@ import pytest
 
 from blemish.station.records import Filter
 from blemish.station.storage.store import Store
-from station import bad_part, good_part, png, running_station, write_grey_model
+from disks import small_disk
+from serving import serving
+from station import bad_part, good_part, png, running_station
+from watched import until
 
-pytest_plugins = ["databases"]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_grey_model(tmp_path_factory.mktemp("model") / "grey.onnx")
-
-
-@contextmanager
-def serving(model: Path, folder: Path, *more: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """`blemish serve` in a process of its own, and where it listens."""
-    command = [sys.executable, "-m", "blemish", "serve", str(model), "--port", "0"]
-    command += ["--folder", str(folder), "--min-free-gb", "0", *more]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            lines = []
-            for line in process.stderr:
-                lines.append(line)
-                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                    break
-            else:
-                raise AssertionError("".join(lines))
-            threading.Thread(target=process.stderr.read, daemon=True).start()
-            with httpx2.Client(base_url=found[0], timeout=30) as client:
-                while True:
-                    try:
-                        client.get("/v1/ready")
-                        break
-                    except httpx2.TransportError:
-                        time.sleep(0.02)
-            yield process, found[0]
-        finally:
-            if process.poll() is None:
-                process.terminate()
+pytest_plugins = ["databases", "serving"]
 
 
 def post_until_it_dies(url: str, worker: int, acknowledged: dict[str, dict], sent: dict[str, bytes]) -> None:
@@ -77,24 +41,26 @@ def post_until_it_dies(url: str, worker: int, acknowledged: dict[str, dict], sen
 def test_kill_under_load_loses_nothing_acknowledged_and_repeats_nothing(
     model: Path, tmp_path: Path, database_url: str
 ) -> None:
-    folder = tmp_path / "station"
-    store = ("--store", database_url)
+    station = ("--folder", tmp_path / "station", "--store", database_url)
     acknowledged: dict[str, dict] = {}
     sent: dict[str, bytes] = {}
     for seconds in (0.3, 0.7, 1.1):
-        with serving(model, folder, *store) as (process, url):
+        with serving(model, *station) as it:
             workers = [
-                threading.Thread(target=post_until_it_dies, args=(url, worker, acknowledged, sent))
+                threading.Thread(target=post_until_it_dies, args=(it.url, worker, acknowledged, sent))
                 for worker in range(6)
             ]
             for worker in workers:
                 worker.start()
             time.sleep(seconds)
-            process.send_signal(signal.SIGKILL)
+            it.process.send_signal(signal.SIGKILL)
             for worker in workers:
                 worker.join()
     assert len(acknowledged) > 30
-    with serving(model, folder, *store) as (_, url), httpx2.Client(base_url=url, timeout=30) as client:
+    with (
+        serving(model, *station) as it,
+        httpx2.Client(base_url=it.url, timeout=30) as client,
+    ):
         for told in acknowledged.values():
             place = f"/v1/inspections/{told['id']}"
             assert client.get(place).json() == told
@@ -120,16 +86,15 @@ def recorded_keys(database_url: str) -> list[str | None]:
 def test_terminate_finishes_what_was_accepted(model: Path, tmp_path: Path) -> None:
     acknowledged: dict[str, dict] = {}
     sent: dict[str, bytes] = {}
-    with serving(model, tmp_path / "station") as (process, url):
+    with serving(model, "--folder", tmp_path / "station") as it:
         workers = [
-            threading.Thread(target=post_until_it_dies, args=(url, worker, acknowledged, sent))
+            threading.Thread(target=post_until_it_dies, args=(it.url, worker, acknowledged, sent))
             for worker in range(6)
         ]
         for worker in workers:
             worker.start()
         time.sleep(0.5)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        it.stop()
         for worker in workers:
             worker.join()
     recorded = recorded_keys(f"sqlite:///{tmp_path / 'station' / 'station.sqlite'}")
@@ -147,10 +112,7 @@ def answers(client: httpx2.Client) -> tuple[int, str, str]:
 
 def wait_for(client: httpx2.Client, status: str) -> None:
     """Until the health has noticed by itself."""
-    deadline = time.monotonic() + 30
-    while client.get("/v1/health").json()["status"] != status:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: client.get("/v1/health").json()["status"] == status, 30)
 
 
 def test_a_locked_database_is_told_and_waited_for(tmp_path: Path) -> None:
@@ -228,28 +190,17 @@ def test_an_image_that_takes_too_long_is_told(tmp_path: Path, monkeypatch: pytes
         assert len(running.station.store.select(Filter(), limit=10)) == 1  # it was finished all the same
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of three megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("this user may not mount a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def test_a_full_disk_is_told_and_work_goes_on_when_there_is_room(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_told_and_work_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
     with (
-        running_station(tmp_path, folder=small_disk / "station") as running,
+        small_disk(disk, 3),
+        running_station(tmp_path, folder=disk / "station") as running,
         httpx2.Client(base_url=running.url, timeout=60) as client,
     ):
         told = [client.post("/v1/inspect", content=png(good_part(seed))) for seed in range(5)]
         assert {answer.status_code for answer in told} == {201}
-        filler = small_disk / "filler"
+        filler = disk / "filler"
         with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
             while True:
                 file.write(bytes(4096))
@@ -261,4 +212,4 @@ def test_a_full_disk_is_told_and_work_goes_on_when_there_is_room(small_disk: Pat
         filler.unlink()
         wait_for(client, "ok")
         assert answers(client)[0] == 201
-        assert not list(small_disk.rglob("*.part"))
+        assert not list(disk.rglob("*.part"))

@@ -79,11 +79,6 @@ def test_by_age(store: Store, files: Files) -> None:
     assert left(store) == [4] and len(stored(files)) == 2
 
 
-def test_ages_beyond_the_calendar(store: Store, files: Files) -> None:
-    keep(store, files, [1])
-    assert Retention(store, files, 1e12, None).run_once(NOON) == 0
-
-
 def test_by_size(store: Store, files: Files) -> None:
     keep(store, files, [5, 9, 7, 6, 8])
     store.set_feedback(2, Verdict.DEFECT, "")  # the oldest

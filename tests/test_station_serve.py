@@ -12,67 +12,17 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("fastapi", reason="the extra serve is not installed")
+from serving import command, serving
+from station import bad_part, good_part, png
 
-from station import bad_part, good_part, png, write_grey_model
-
-pytest_plugins = ["databases"]
+pytest_plugins = ["databases", "serving"]
 
 TOKEN = "correct-horse-battery-staple"
-
-
-def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "blemish", "serve", *map(str, arguments)]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_grey_model(tmp_path_factory.mktemp("model") / "grey.onnx")
-
-
-@dataclass
-class Serving:
-    """A station's process, and what it said of where it is."""
-
-    process: subprocess.Popen[str]
-    url: str
-
-    @property
-    def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
-
-    def stop(self, number: int = signal.SIGTERM) -> list[dict]:
-        """Ask it to end, see that it does so well, and give its log."""
-        self.process.send_signal(number)
-        _, rest = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, rest
-        return [json.loads(line) for line in rest.splitlines()]
-
-
-@contextmanager
-def serving(*arguments: str | Path, **environment: str) -> Iterator[Serving]:
-    process = subprocess.Popen(
-        command("--port", "0", "--min-free-gb", "0", *arguments),
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | environment,
-    )
-    assert process.stderr is not None
-    try:
-        first = process.stderr.readline()
-        assert first.startswith("The station starts at "), first + process.stderr.read()
-        yield Serving(process, first.split(" at ")[1].split()[0])
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def post(url: str, image: bytes, **headers: str) -> dict:

@@ -65,6 +65,8 @@ def test_options_before_environment_before_file_before_defaults(
 def test_a_problem_names_the_field_and_its_source(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(port=99999).startswith("--port: ")
     assert refused(max_upload=1).startswith("--max-upload: ")
+    assert refused(keep_days=1e12).startswith("--keep-days: ")  # beyond any calendar
+    assert refused(false_alarm_rate=1e-9).startswith("--false-alarm-rate: ")
     file.write_text("batch_size = 0\n")
     assert refused(file).startswith(f"batch_size in {file}: ")
     monkeypatch.setenv("BLEMISH_BATCH_SIZE", "many")

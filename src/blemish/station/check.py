@@ -16,8 +16,9 @@ from sqlalchemy.pool import NullPool
 from blemish.detector import Detector
 from blemish.errors import BlemishError
 from blemish.station.settings import Settings, remarks
-from blemish.station.station import GIGABYTE, store_url
+from blemish.station.station import store_url
 from blemish.station.storage.database import SQLITE, postgresql_engine, postgresql_url
+from blemish.station.storage.files import GIGABYTE
 from blemish.station.web.server import listen, url
 
 

@@ -16,7 +16,7 @@ from blemish.images import frame_upload
 from blemish.station.job import Job
 from blemish.station.log import event
 from blemish.station.problems import Busy, Conflict, Unavailable, Unusable
-from blemish.station.records import Inspection, Source
+from blemish.station.records import MAX_NAME, Inspection, Source
 from blemish.station.settings import Settings
 from blemish.station.shelf import Loaded, Shelf
 from blemish.station.storage.files import Files
@@ -139,7 +139,7 @@ class Pipeline:
         Raises:
             Busy, Unavailable: as `check`.
         """
-        job = Job(data, source, name[:255], key, keep_failed)
+        job = Job(data, source, name[:MAX_NAME], key, keep_failed)
         with self._changed:
             self.check()
             self._unfinished.add(job)

@@ -1,10 +1,14 @@
 """What the station keeps of each inspection, model and calibration. The API gives these very fields."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+MAX_NAME = 255  # characters
+MAX_NOTE = 2000
+LARGEST_NUMBER = 2**63 - 1  # that a database takes
 
 
 def cleaned(value: str) -> str:
@@ -14,6 +18,14 @@ def cleaned(value: str) -> str:
 
 
 ForeignText = Annotated[str, BeforeValidator(cleaned)]
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+Time = Annotated[datetime, AfterValidator(_in_utc)]
+Score = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Source(StrEnum):
@@ -46,9 +58,11 @@ class NewInspection(Record):
     received: datetime
     source: Source
     name: ForeignText = Field(
-        description="What the sender calls the image; for showing only.", max_length=255
+        description="What the sender calls the image; for showing only.", max_length=MAX_NAME
     )
-    key: str | None = Field(None, description="Sending this again gives the same inspection.", max_length=255)
+    key: ForeignText | None = Field(
+        None, description="Sending this again gives the same inspection.", max_length=255
+    )
     image: str | None = Field(description="SHA-256 of the image file, as 64 hexadecimal digits.")
     image_bytes: int
     image_type: str = Field(description="Media type, told by content.")
@@ -74,7 +88,7 @@ class Inspection(NewInspection):
 
     id: int
     feedback: Verdict | None = Field(None, description="What a person saw.")
-    note: str = Field("", max_length=2000)
+    note: str = Field("", max_length=MAX_NOTE)
     feedback_at: datetime | None = None
 
 
@@ -86,22 +100,22 @@ class Filter(Record):
         failed: whether the image could not be scored.
         feedback: "good", "defect", "any", or "none" for those that nobody has judged yet.
         source, model, image: equal to this. `model` is a fingerprint or its first digits.
-        since, until: received in [since, until).
+        since, until: received in [since, until); times without a zone are UTC.
         min_score, max_score: score in [min_score, max_score].
         text: part of the name or the note, whatever its case.
     """
 
     anomalous: bool | None = None
     failed: bool | None = None
-    feedback: str | None = None
+    feedback: Literal["good", "defect", "any", "none"] | None = None
     source: Source | None = None
-    model: str | None = None
-    image: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    min_score: float | None = None
-    max_score: float | None = None
-    text: ForeignText | None = None
+    model: Annotated[str, StringConstraints(to_lower=True, pattern="^[0-9a-fA-F]{1,64}$")] | None = None
+    image: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    since: Time | None = None
+    until: Time | None = None
+    min_score: Score | None = None
+    max_score: Score | None = None
+    text: Annotated[ForeignText, Field(max_length=MAX_NAME)] | None = None
 
 
 class ModelRecord(Record):

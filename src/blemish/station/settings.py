@@ -25,6 +25,7 @@ from blemish.errors import ConfigError
 PREFIX = "BLEMISH_"
 TOKEN_FIELDS = ("token", "token_file")
 MIN_TOKEN = 16  # characters
+MIN_RATE = 1e-6  # of false alarms; below it no calibration is large enough
 MAKE_TOKEN = 'python -c "import secrets; print(secrets.token_urlsafe(32))" makes one'
 
 
@@ -87,7 +88,7 @@ class Settings(BaseSettings):
     engine: str | None = None
     threads: int | None = Field(default=None, ge=1)
     device: str = "auto"
-    false_alarm_rate: float | None = Field(default=None, gt=0, lt=1)
+    false_alarm_rate: float | None = Field(default=None, ge=MIN_RATE, lt=1)
     batch_size: int = Field(default=8, ge=1, le=1024)
     max_wait: float = Field(default=0.02, ge=0, le=10)
     queue_size: int = Field(default=64, ge=1, le=100_000)
@@ -98,7 +99,7 @@ class Settings(BaseSettings):
     watch: Path | None = None
     move_to: Path | None = None
     settle: float = Field(default=1, ge=0, le=3600)
-    keep_days: float | None = Field(default=None, gt=0)
+    keep_days: float | None = Field(default=None, gt=0, le=36_500)
     keep_gb: float | None = Field(default=None, gt=0)
     min_free_gb: float = Field(default=0.5, ge=0)
 

@@ -11,13 +11,11 @@ from blemish.station.log import event
 from blemish.station.pipeline import Pipeline
 from blemish.station.settings import Settings
 from blemish.station.shelf import Shelf
-from blemish.station.storage.files import Files
+from blemish.station.storage.files import GIGABYTE, Files
 from blemish.station.storage.retention import Retention
 from blemish.station.storage.store import Store
 from blemish.station.telemetry import Telemetry
 from blemish.station.watch import Watch
-
-GIGABYTE = 10**9
 
 
 class Station:

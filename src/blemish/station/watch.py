@@ -17,7 +17,7 @@ from blemish.station.log import event
 from blemish.station.moving import move
 from blemish.station.pipeline import Pipeline
 from blemish.station.problems import Busy, Unavailable, Unusable
-from blemish.station.records import Inspection, NewInspection, Source
+from blemish.station.records import MAX_NAME, Inspection, NewInspection, Source
 from blemish.station.settings import Settings
 from blemish.station.storage.store import Store
 
@@ -26,7 +26,6 @@ SHARE = 0.2  # of the time may go into looking, where there are very many files
 PATIENCE = 30.0  # seconds for which a file that cannot be decoded must stay as it is to count as bad
 AGAIN = 5.0  # seconds to the next try where a file could not be read, inspected or moved
 FULL = 0.05  # seconds to the next try where the queue is full
-LONGEST = 255  # characters of a name that are kept
 
 
 @dataclass
@@ -278,4 +277,4 @@ def _key(name: str, stamp: Stamp, data: bytes) -> str:
 
 def _printable(name: str) -> str:
     """A path's end that any database and any JSON takes."""
-    return os.fsencode(name).decode("utf-8", "replace")[-LONGEST:]
+    return os.fsencode(name).decode("utf-8", "replace")[-MAX_NAME:]

@@ -22,13 +22,15 @@ EXTENSIONS = {
 COLUMNS = ("id", "received", "file", "feedback", "note", "score", "model")
 IN_MEMORY = 1_000_000  # bytes of the table
 BLOCK = 100_000  # characters of it
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula begins so
 
 
 def stream(station: Station) -> Iterator[bytes]:
     """A .zip file in the MVTec layout, piece by piece; memory holds one image and the names at a time.
 
     `train/good` has the images confirmed as good, `test/defect` the confirmed defects, each file as it came
-    and only once, however often it was inspected. `labels.csv` has a row for each judged inspection.
+    and only once, however often it was inspected. `labels.csv` has a row for each judged inspection; a note
+    that a spreadsheet would calculate has an apostrophe before it.
     `missing.txt`, where there is need of it, says what was left out and why: a file that is gone or cannot be
     decoded, or contradictory verdicts on the same file.
 
@@ -108,12 +110,13 @@ def _entry(station: Station, inspection: Inspection, said: dict[str, Verdict | N
 
 
 def _row(inspection: Inspection, name: str) -> tuple[object, ...]:
+    note = inspection.note
     return (
         inspection.id,
         inspection.received.isoformat(),
         name,
         inspection.feedback,
-        inspection.note,
+        f"'{note}" if note.startswith(FORMULA) else note,
         inspection.score,
         inspection.model,
     )

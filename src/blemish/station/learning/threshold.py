@@ -157,15 +157,14 @@ def evidence(station: Station) -> Evidence:
     """
     model = station.shelf.active.fingerprint
 
-    def count(anomalous: bool, feedback: Verdict | None = None) -> int:
-        return station.store.count(Filter(model=model, anomalous=anomalous, feedback=feedback))
+    def counts(anomalous: bool) -> list[int]:
+        """Judged good, judged a defect, all."""
+        among = Filter(model=model, anomalous=anomalous)
+        narrowed = [among.model_copy(update={"feedback": said}) for said in (*Verdict, None)]
+        return [station.store.count(filter) for filter in narrowed]
 
-    good_alarms, defect_alarms, alarms = (
-        count(True, feedback) for feedback in (Verdict.GOOD, Verdict.DEFECT, None)
-    )
-    good_others, defect_others, others = (
-        count(False, feedback) for feedback in (Verdict.GOOD, Verdict.DEFECT, None)
-    )
+    good_alarms, defect_alarms, alarms = counts(True)
+    good_others, defect_others, others = counts(False)
     good = good_alarms + good_others
     alarms, others = alarms - defect_alarms, others - defect_others
     share = alarms / max(1, alarms + others)

@@ -7,13 +7,13 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from io import FileIO
 from pathlib import Path
 from threading import Lock
 
 from blemish.errors import BlemishError
 from blemish.station.problems import NotFound, Unavailable
 
+GIGABYTE = 10**9
 LOCK = ".lock"
 DIGITS = 64  # of a SHA-256
 UNFINISHED = "unfinished"  # what is being written lies here
@@ -137,8 +137,8 @@ class Files:
         free = self.free_bytes()
         if free < min_free:
             raise Unavailable(
-                f"Only {free / 1e9:.1f} GB are free in {self.folder}, less than {min_free / 1e9:.1f} GB; "
-                "make room, or lower --min-free-gb."
+                f"Only {free / GIGABYTE:.1f} GB are free in {self.folder}, less than "
+                f"{min_free / GIGABYTE:.1f} GB; make room, or lower --min-free-gb."
             )
         with self._talking("written"):
             self._hold_again()
@@ -181,8 +181,9 @@ class Files:
         with ExitStack() as stack:
             files = []
             for path, content in contents.items():
-                files.append(stack.enter_context(path.open("wb", buffering=0)))
-                _write_all(files[-1], content)
+                files.append(stack.enter_context(path.open("wb")))
+                files[-1].write(content)
+                files[-1].flush()
             for file in files:
                 os.fsync(file.fileno())
 
@@ -216,12 +217,6 @@ def _hold(folder: Path, flags: int) -> int:
 def _is_at(descriptor: int, path: Path) -> bool:
     """Whether the open file is the one at the path; an OSError where there is none."""
     return os.path.samestat(os.fstat(descriptor), path.stat())
-
-
-def _write_all(file: FileIO, content: bytes) -> None:
-    left = memoryview(content)
-    while left:
-        left = left[file.write(left) :]
 
 
 def synchronise(path: Path) -> None:

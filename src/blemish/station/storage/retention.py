@@ -5,13 +5,11 @@ from threading import Event, Thread
 
 from blemish.station.log import event
 from blemish.station.records import Inspection
-from blemish.station.storage.files import PREFIXES, Files
+from blemish.station.storage.files import GIGABYTE, PREFIXES, Files
 from blemish.station.storage.store import Store
 
 BATCH = 200  # inspections deleted at once; adding waits meanwhile
 SECONDS = 60.0  # between runs
-GIGABYTE = 10**9
-LONGEST = 36500.0  # days
 
 
 class Retention:
@@ -56,7 +54,7 @@ class Retention:
         """
         deleted = 0
         if self._keep_days is not None:
-            deleted += self._delete_older(now - timedelta(days=min(self._keep_days, LONGEST)))
+            deleted += self._delete_older(now - timedelta(days=self._keep_days))
         if self._keep_gb is not None:
             deleted += self._delete_beyond(self._keep_gb * GIGABYTE)
         return deleted

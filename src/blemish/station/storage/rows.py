@@ -3,15 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, false, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from blemish.station.problems import NotFound
-from blemish.station.records import Filter, Inspection, NewInspection, cleaned
+from blemish.station.records import LARGEST_NUMBER, Filter, Inspection, NewInspection
 from blemish.station.storage.tables import inspections
 
-LARGEST = 2**63 - 1  # number that a database takes
-LONGEST = 2000  # characters of a name or note; SQLite searches for no more than some ten thousand
 AT_ONCE = 500  # values in one question
 
 _columns = inspections.c
@@ -29,8 +27,7 @@ def conditions(filter: Filter) -> list[ColumnElement[bool]]:
     elif filter.feedback is not None:
         wanted.append(_columns.feedback == filter.feedback)
     if filter.model is not None:
-        first = filter.model.lower()
-        wanted.append(func.substr(_columns.model, 1, len(first)) == cleaned(first))
+        wanted.append(func.substr(_columns.model, 1, len(filter.model)) == filter.model)
     if filter.since is not None:
         wanted.append(_columns.received >= filter.since)
     if filter.until is not None:
@@ -40,16 +37,15 @@ def conditions(filter: Filter) -> list[ColumnElement[bool]]:
     if filter.max_score is not None:
         wanted.append(_columns.score <= filter.max_score)
     if filter.text is not None:
-        part = cleaned(filter.text.lower())
+        part = filter.text.lower()
         texts = (func.lower(_columns.name), func.lower(_columns.note))
-        found = or_(*(text.contains(part, autoescape=True) for text in texts))
-        wanted.append(found if len(part) <= LONGEST else false())
+        wanted.append(or_(*(text.contains(part, autoescape=True) for text in texts)))
     return wanted
 
 
 def in_range(number: int) -> int:
     """The nearest number that a database takes, to compare with."""
-    return max(-LARGEST, min(number, LARGEST))
+    return max(-LARGEST_NUMBER, min(number, LARGEST_NUMBER))
 
 
 def inspection(row: Row[Any]) -> Inspection:
@@ -72,16 +68,15 @@ def get(connection: Connection, number: int) -> Inspection:
 
 def add(connection: Connection, new: Sequence[NewInspection]) -> list[Inspection]:
     """Add inspections; where there is one with the same key already, that one is given instead."""
-    keys = [None if item.key is None else cleaned(item.key) for item in new]
     known: dict[str | None, int] = {}
-    for some in chunks([key for key in keys if key is not None]):
+    for some in chunks([item.key for item in new if item.key is not None]):
         question = select(_columns.key, _columns.id).where(_columns.key.in_(some))
         known |= {row.key: row.id for row in connection.execute(question)}
     numbers = []
-    for item, key in zip(new, keys, strict=True):
-        number = known.get(key) or _add_one(connection, item)
-        if key is not None:
-            known[key] = number
+    for item in new:
+        number = known.get(item.key) or _add_one(connection, item)
+        if item.key is not None:
+            known[item.key] = number
         numbers.append(number)
     added: dict[int, Inspection] = {}
     for some in chunks(numbers):

@@ -8,11 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request, Response, UploadFile
 
 from blemish.station.problems import Busy, NotFound, StationError, TooLarge, TooSlow
-from blemish.station.records import Inspection, Source
+from blemish.station.records import LARGEST_NUMBER, MAX_NAME, Inspection, Source
 from blemish.station.station import Station
 from blemish.station.web import drawing
 from blemish.station.web.schemas import (
-    MOST,
     Feedback,
     InspectionPage,
     Outcome,
@@ -26,7 +25,7 @@ PATIENCE = 0.01  # seconds between looks at a full queue
 
 router = APIRouter(prefix="/v1", tags=["inspections"])
 
-Number = Annotated[int, Path(ge=1, le=MOST, description="An inspection's number.")]
+Number = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="An inspection's number.")]
 Key = Annotated[
     str | None,
     Header(
@@ -36,10 +35,10 @@ Key = Annotated[
         description="Sending the same image again under its key gives the inspection that is already there.",
     ),
 ]
-Name = Annotated[str, Query(max_length=255, description="What to call the image; for showing only.")]
+Name = Annotated[str, Query(max_length=MAX_NAME, description="What to call the image; for showing only.")]
 
 
-def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+def error_responses(*codes: int) -> dict[int | str, dict[str, Any]]:
     """For the OpenAPI document: answers beside success."""
     return {code: {"model": Problem} for code in (400, 401, 403, 413, 422, *codes)}
 
@@ -53,7 +52,7 @@ def station_of(request: Request) -> Station:
 @router.post(
     "/inspect",
     status_code=201,
-    responses=problems(408, 409, 503, 504),
+    responses=error_responses(408, 409, 503, 504),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -73,7 +72,7 @@ async def inspect(request: Request, name: Name = "", key: Key = None) -> Inspect
     return await _finished(request, future, time.monotonic() + station_of(request).settings.timeout)
 
 
-@router.post("/inspections", status_code=201, responses=problems(408, 503))
+@router.post("/inspections", status_code=201, responses=error_responses(408, 503))
 async def inspect_many(
     request: Request,
     images: list[UploadFile],
@@ -91,7 +90,7 @@ async def inspect_many(
     waiting = [await _submit(request, image, source_of_all, deadline) for image in images]
     results, errors = [], []
     for image, one in zip(images, waiting, strict=True):
-        name = (image.filename or "")[:255]
+        name = (image.filename or "")[:MAX_NAME]
         try:
             if isinstance(one, StationError):
                 raise one
@@ -105,11 +104,11 @@ async def inspect_many(
     return Outcomes(results=results)
 
 
-@router.get("/inspections", responses=problems(503))
+@router.get("/inspections", responses=error_responses(503))
 def inspections(request: Request, query: Annotated[PageQuery, Query()]) -> InspectionPage:
     """Inspections, newest first."""
     found = station_of(request).store.select(
-        query.filter(), limit=query.limit + 1, before=query.before, after=query.after
+        query, limit=query.limit + 1, before=query.before, after=query.after
     )
     if query.after is not None:  # the closest ones, at the end
         return InspectionPage(inspections=found[-query.limit :], next=None)
@@ -117,19 +116,19 @@ def inspections(request: Request, query: Annotated[PageQuery, Query()]) -> Inspe
     return InspectionPage(inspections=page, next=page[-1].id if more else None)
 
 
-@router.get("/inspections/{number}", responses=problems(404, 503))
+@router.get("/inspections/{number}", responses=error_responses(404, 503))
 def inspection(request: Request, number: Number) -> Inspection:
     """One inspection."""
     return station_of(request).store.get(number)
 
 
-@router.put("/inspections/{number}/feedback", responses=problems(404, 503))
+@router.put("/inspections/{number}/feedback", responses=error_responses(404, 503))
 def feedback(request: Request, number: Number, said: Feedback) -> Inspection:
     """Say what an image really shows."""
     return station_of(request).store.set_feedback(number, said.feedback, said.note)
 
 
-@router.get("/inspections/{number}/image", response_class=Response, responses=problems(404, 503))
+@router.get("/inspections/{number}/image", response_class=Response, responses=error_responses(404, 503))
 def image(request: Request, number: Number) -> Response:
     """The image file as it came."""
     station = station_of(request)
@@ -139,28 +138,30 @@ def image(request: Request, number: Number) -> Response:
     return Response(station.files.read(found.image), media_type=found.image_type, headers=FOREVER)
 
 
-@router.get("/inspections/{number}/frame.png", response_class=Response, responses=problems(404, 503))
+@router.get("/inspections/{number}/frame.png", response_class=Response, responses=error_responses(404, 503))
 def frame_png(request: Request, number: Number) -> Response:
     """The image as the network saw it."""
     station = station_of(request)
     return _png(drawing.png(drawing.framed(station, station.store.get(number))))
 
 
-@router.get("/inspections/{number}/heat.png", response_class=Response, responses=problems(404, 503))
+@router.get("/inspections/{number}/heat.png", response_class=Response, responses=error_responses(404, 503))
 def heat_png(request: Request, number: Number) -> Response:
     """The anomaly map on the fixed scale, 8-bit grey: 0 is none, 85 the alarm, 255 the most."""
     station = station_of(request)
     return _png(drawing.png(drawing.heat(station, station.store.get(number))))
 
 
-@router.get("/inspections/{number}/overlay.png", response_class=Response, responses=problems(404, 503))
+@router.get("/inspections/{number}/overlay.png", response_class=Response, responses=error_responses(404, 503))
 def overlay_png(request: Request, number: Number) -> Response:
     """The image under its heat map."""
     station = station_of(request)
     return _png(drawing.png(drawing.overlay_picture(station, station.store.get(number))))
 
 
-@router.get("/inspections/{number}/thumbnail.jpg", response_class=Response, responses=problems(404, 503))
+@router.get(
+    "/inspections/{number}/thumbnail.jpg", response_class=Response, responses=error_responses(404, 503)
+)
 def thumbnail_jpg(request: Request, number: Number) -> Response:
     """The overlay, small."""
     station = station_of(request)
@@ -168,7 +169,7 @@ def thumbnail_jpg(request: Request, number: Number) -> Response:
     return Response(small, media_type="image/jpeg", headers=FOREVER)
 
 
-@router.get("/inspections/{number}/map.npy", response_class=Response, responses=problems(404, 503))
+@router.get("/inspections/{number}/map.npy", response_class=Response, responses=error_responses(404, 503))
 def map_npy(request: Request, number: Number) -> Response:
     """The anomaly map on the model's raw scale, float32 [H, W], as NumPy's .npy file."""
     station = station_of(request)

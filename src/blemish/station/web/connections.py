@@ -67,10 +67,11 @@ def protocol(seconds: float, most: int) -> type[Connection]:
     return type("LimitedConnection", (Connection,), {"seconds": seconds, "most": most})
 
 
-def most_connections() -> int:
-    """How many there may be at once: most of the files this process may open are left to its other work.
+def allow_connections() -> int:
+    """Raise the soft limit of open files as far as the system lets it.
 
-    The soft limit of open files is raised as far as the system lets it.
+    Returns:
+        How many connections there may be at once: most of the files are left to the process's other work.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from blemish.pictures import heat_colours
 from blemish.station.learning import threshold
 from blemish.station.learning.drift import drift
 from blemish.station.problems import NotFound, Unusable
-from blemish.station.records import CalibrationRecord, Filter, Inspection
+from blemish.station.records import LARGEST_NUMBER, CalibrationRecord, Filter, Inspection
+from blemish.station.settings import MIN_RATE
 from blemish.station.station import Station
 from blemish.station.web import charts, wording
 from blemish.station.web.api import Number, station_of
@@ -24,7 +24,6 @@ from blemish.station.web.login import cookie_name, is_token, local_path, login_c
 from blemish.station.web.render import authorised, condition, page, piece
 from blemish.station.web.selection import Selection
 
-STATIC = Path(__file__).with_name("static")
 LATEST = 24  # on the live page
 PER_PAGE = 48  # in the gallery
 PERIODS = (200, 1000, 5000)  # inspections in the history
@@ -34,7 +33,7 @@ REVIEWED = 200  # at most, of a list to go through
 
 router = APIRouter(include_in_schema=False)
 
-After = Annotated[int | None, Query(ge=0)]
+After = Annotated[int | None, Query(ge=0, le=LARGEST_NUMBER)]
 
 
 @router.get("/")
@@ -150,7 +149,7 @@ def threshold_page(request: Request) -> Response:
 
 @router.get("/threshold/preview")
 def preview_piece(
-    request: Request, false_alarm_rate: Annotated[float, Query(gt=0, lt=1, allow_inf_nan=False)]
+    request: Request, false_alarm_rate: Annotated[float, Query(ge=MIN_RATE, lt=1, allow_inf_nan=False)]
 ) -> Response:
     """What another rate would have meant."""
     station = station_of(request)

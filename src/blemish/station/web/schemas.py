@@ -1,14 +1,14 @@
 """What the API takes and gives, beside the records themselves."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from blemish.station.records import Filter, ForeignText, Inspection, Source, Verdict
+from blemish.station.records import LARGEST_NUMBER, MAX_NOTE, Filter, ForeignText, Inspection, Verdict
+from blemish.station.settings import MIN_RATE
 
-MIN_RATE = 1e-6  # below it no calibration is large enough
-MOST = 2**63 - 1  # of what a database holds as a number
+RecordNumber = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 
 
 class Problem(BaseModel):
@@ -44,7 +44,7 @@ class Feedback(BaseModel):
     """What a person saw."""
 
     feedback: Verdict | None = Field(description="Null takes it back.")
-    note: str = Field("", max_length=2000)
+    note: str = Field("", max_length=MAX_NOTE)
 
 
 class Rate(BaseModel):
@@ -74,33 +74,9 @@ class Threshold(BaseModel):
     note: str = Field(description="A sentence where the rate asked for cannot be kept, else empty.")
 
 
-class Query(BaseModel):
-    """The filters of a list; see `Filter`."""
-
-    anomalous: bool | None = None
-    failed: bool | None = None
-    feedback: Annotated[str | None, Field(pattern="^(good|defect|any|none)$")] = None
-    source: Source | None = None
-    model: Annotated[str | None, Field(pattern="^[0-9a-f]{1,64}$")] = None
-    image: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$")] = None
-    since: datetime | None = None
-    until: datetime | None = None
-    min_score: Annotated[float | None, Field(allow_inf_nan=False)] = None
-    max_score: Annotated[float | None, Field(allow_inf_nan=False)] = None
-    text: Annotated[str | None, Field(max_length=200)] = None
-
-    def filter(self) -> Filter:
-        """Times without a zone are UTC."""
-        values = {name: getattr(self, name) for name in Query.model_fields}
-        for name in ("since", "until"):
-            if values[name] is not None and values[name].tzinfo is None:
-                values[name] = values[name].replace(tzinfo=UTC)
-        return Filter.model_validate(values)
-
-
-class PageQuery(Query):
+class PageQuery(Filter):
     """The filters of a list, and which part of it."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    before: Annotated[int | None, Field(ge=0, le=MOST, description="Only older than this number.")] = None
-    after: Annotated[int | None, Field(ge=0, le=MOST, description="Only newer than this number.")] = None
+    before: RecordNumber | None = Field(None, description="Only older than this number.")
+    after: RecordNumber | None = Field(None, description="Only newer than this number.")

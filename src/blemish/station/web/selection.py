@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from pydantic import ValidationError
+
 from blemish.station.problems import Unusable
-from blemish.station.records import Filter, Source
+from blemish.station.records import MAX_NAME, Filter, Source
 
 VERDICTS: dict[str, dict[str, bool]] = {
     "": {},
@@ -17,7 +19,6 @@ VERDICTS: dict[str, dict[str, bool]] = {
     "failed": {"failed": True},
 }
 JUDGED = ("", "none", "any", "good", "defect")
-LONGEST = 255  # characters of a field
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Selection:
     def read(cls, query: Mapping[str, str]) -> "Selection":
         """The fields that stand in a query; others are passed over."""
         named = {field.name: query.get(field.name, "").strip() for field in fields(cls)}
-        return cls(**{name: value[:LONGEST] for name, value in named.items()})
+        return cls(**{name: value[:MAX_NAME] for name, value in named.items()})
 
     @property
     def query(self) -> str:
@@ -76,7 +77,10 @@ class Selection:
             "text": self.text,
             "model": self.model,
         }
-        return Filter(**{name: value for name, value in wanted.items() if value not in ("", None)})
+        try:
+            return Filter(**{name: value for name, value in wanted.items() if value not in ("", None)})
+        except ValidationError as error:
+            raise Unusable(f"model is a fingerprint or its first digits, not {self.model!r}.") from error
 
 
 def _one_of(name: str, value: str, allowed: Any) -> None:

@@ -13,7 +13,7 @@ from blemish.station import log
 from blemish.station.settings import Settings, remarks
 from blemish.station.station import Station
 from blemish.station.web.app import create_app
-from blemish.station.web.connections import most_connections, protocol
+from blemish.station.web.connections import allow_connections, protocol
 
 HEADER_BYTES = 16_384  # of one request, at most
 KEEP_ALIVE_SECONDS = 10  # that an idle connection is kept
@@ -41,7 +41,7 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
             uvicorn.Config(
                 create_app(station),
                 loop="asyncio",
-                http=protocol(settings.timeout, most_connections()),
+                http=protocol(settings.timeout, allow_connections()),
                 ws="none",
                 lifespan="off",
                 log_config=None,

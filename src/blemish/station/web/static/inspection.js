@@ -3,7 +3,6 @@
 import { connected, send, sentence } from "/static/station.js";
 import { picture } from "/static/picture.js";
 
-const ALARM = 85; // of 255: a third up the colours
 const GO_ON = "go-on"; // in the session's storage
 const WORDS = { good: "Judged good, just now.", defect: "Judged a defect, just now.", "": "The judgement is cleared." };
 
@@ -80,7 +79,7 @@ async function show(stage) {
     asked = false;
     const share = Number(level.value) / 255;
     const times = (2 ** (3 * share) - 1).toFixed(1); // of the distance from a typical peak to the alarm
-    const words = Number(level.value) === ALARM ? "the alarm level" : `${times} times the alarm level`;
+    const words = level.value === level.defaultValue ? "the alarm level" : `${times} times the alarm level`;
     document.getElementById("opacity-words").textContent = `${opacity.value} %`;
     document.getElementById("level-words").textContent = words;
     level.ariaValueText = words;

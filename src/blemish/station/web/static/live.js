@@ -4,7 +4,6 @@ import { announce, connected, piece, Refused, swap } from "/static/station.js";
 import "/static/upload.js";
 
 const EVERY = 1000; // milliseconds
-const SHOWN = 24;
 
 const live = document.getElementById("live");
 const pause = document.getElementById("pause");
@@ -26,17 +25,18 @@ async function look() {
 }
 
 function show(fresh) {
-  const arrived = [...fresh.querySelectorAll("#strip > li")].filter((item) => !document.getElementById(item.id));
+  const latest = [...fresh.querySelectorAll("#strip > li")];
+  const arrived = latest.filter((item) => !document.getElementById(item.id));
   const strip = document.getElementById("strip");
   for (const item of arrived.reverse()) {
     item.classList.add("arriving");
     strip.prepend(document.adoptNode(item));
   }
-  while (strip.children.length > SHOWN) strip.lastElementChild.remove();
+  while (strip.children.length > latest.length) strip.lastElementChild.remove();
   newest = Number(strip.firstElementChild.id.replace("inspection-", ""));
   swap(fresh, "counters", "latest");
-  const latest = document.getElementById("latest");
-  announce(`${latest.querySelector(".verdict").textContent}: ${latest.querySelector(".latest-name").textContent}`);
+  const shown = document.getElementById("latest");
+  announce(`${shown.querySelector(".verdict").textContent}: ${shown.querySelector(".latest-name").textContent}`);
 }
 
 pause.hidden = false;

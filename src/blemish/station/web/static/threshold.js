@@ -3,8 +3,6 @@
 import { piece, send, sentence, swap } from "/static/station.js";
 
 const PAUSE = 250; // milliseconds without a change before the preview is asked for
-const LOWEST = 0.1; // percent, of the slider
-const HIGHEST = 20;
 
 const form = document.getElementById("rate");
 const percent = document.getElementById("percent");
@@ -18,7 +16,7 @@ const chosen = () => Number(percent.value) / 100;
 const changed = () => Math.abs(chosen() - Number(form.dataset.rate)) > 1e-9;
 
 function slideTo(rate) {
-  slide.value = Math.log10(Math.min(HIGHEST, Math.max(LOWEST, rate)));
+  slide.value = Math.log10(Math.max(10 ** slide.min, rate));
   slide.ariaValueText = `${rate} percent`;
 }
 
@@ -66,8 +64,7 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   use.disabled = true;
   try {
-    const force = await send("PUT", "/v1/threshold", { false_alarm_rate: chosen() });
-    await refresh();
+    const force = await change("PUT", "/v1/threshold", { false_alarm_rate: chosen() });
     words.textContent = `In use: the threshold is ${force.threshold.toPrecision(3)} from the next image on. ${force.note}`;
   } catch (error) {
     words.textContent = `Not changed: ${sentence(error)}`;
@@ -75,35 +72,35 @@ form.addEventListener("submit", async (event) => {
   }
 });
 
-/** The page's other parts as they are now. */
-async function refresh() {
-  swap(await piece("/threshold"), "force", "learn", "calibrations");
-  form.dataset.rate = String(chosen());
-  listen();
-  await preview();
-}
-
-function listen() {
-  for (const button of document.querySelectorAll("button[data-keep]:not([data-heard])")) {
-    button.dataset.heard = "";
-    button.addEventListener("click", () => recalibrate(button));
+/** Put something else in force, and show the page's other parts as they are then. */
+async function change(method, address, body) {
+  const force = await send(method, address, body);
+  form.dataset.rate = String(force.false_alarm_rate);
+  try {
+    swap(await piece("/threshold"), "force", "learn", "calibrations");
+    await preview();
+  } catch {
+    // it holds all the same, and the page tells by itself that the station is away
   }
+  return force;
 }
 
 async function recalibrate(button) {
   button.disabled = true;
-  const answer = document.getElementById("learn-words");
+  let done = "";
   try {
-    const force = await send("POST", "/v1/calibrations", { keep: button.dataset.keep === "yes" });
-    await refresh();
-    const done = `Calibrated from ${force.images} images: the threshold is ${force.threshold.toPrecision(3)} from the next image on. ${force.note}`;
-    document.getElementById("learn-words").textContent = done;
+    const force = await change("POST", "/v1/calibrations", { keep: button.dataset.keep === "yes" });
+    done = `Calibrated from ${force.images} images: the threshold is ${force.threshold.toPrecision(3)} from the next image on. ${force.note}`;
   } catch (error) {
-    answer.textContent = `Not calibrated: ${sentence(error)}`;
+    done = `Not calibrated: ${sentence(error)}`;
     button.disabled = false;
   }
+  document.getElementById("learn-words").textContent = done;
 }
 
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-keep]");
+  if (button) recalibrate(button);
+});
 slideTo(Number(percent.value));
-listen();
 preview();
