@@ -32,6 +32,19 @@ def test_a_second_start_finds_everything(database_url: str) -> None:
     second.close()
 
 
+def test_an_older_database_is_brought_up_to_date(database_url: str) -> None:
+    database = Database(database_url)
+    with database.transaction(writing=True) as connection:
+        connection.execute(text("DROP INDEX ix_inspections_model"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        assert compare_metadata(MigrationContext.configure(connection), metadata) != []
+    database.close()
+    newer = Database(database_url)
+    with newer.transaction() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    newer.close()
+
+
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from pydantic import BaseModel, Field
 
-from blemish.station.records import Filter, Point
+from blemish.station.records import Filter, Verdict
 from blemish.station.station import Station
 
 MIN_INSPECTIONS = 30
@@ -18,7 +18,7 @@ TIMES = 2  # times the rate of alarms; less does not matter
 class Drift(BaseModel):
     """Recent scores beside those of the calibration in force."""
 
-    count: int = Field(description="Recent inspections looked at.")
+    count: int = Field(description="Recent inspections looked at, but for confirmed defects.")
     ks: float | None = Field(description="Largest distance of the two distributions, 0..1; null: cannot say.")
     p: float | None = Field(description="Chance of at least this distance although nothing changed.")
     shift: float | None = Field(
@@ -37,14 +37,15 @@ def drift(station: Station, *, last: int = 200) -> Drift:
     images that resemble their predecessors, or a look at every image, make it more.
 
     Args:
-        last: inspections to look at, at most.
+        last: inspections to look at, at most; confirmed defects among them are left out.
 
     Raises:
         Unavailable: the database cannot be read.
     """
     active = station.shelf.active
     calibration = active.verdicts
-    scores = np.array(_recent_scores(station, active.fingerprint, last), np.float32)
+    points = station.store.points(Filter(model=active.fingerprint), last)
+    scores = np.array([point.score for point in points if point.feedback != Verdict.DEFECT], np.float32)
     known = calibration.scores
     unsure = ""
     if len(scores) < MIN_INSPECTIONS:
@@ -101,14 +102,6 @@ def chance(distance: float, n: int, m: int) -> float:
         return 1.0  # to 12 digits, where the series would converge slowly
     terms = (math.copysign(2, k % 2 - 0.5) * math.exp(-2 * (k * root) ** 2) for k in range(1, 40))
     return min(1.0, max(0.0, math.fsum(terms)))
-
-
-def _recent_scores(station: Station, model: str, last: int) -> list[float]:
-    points: list[Point] = []
-    for feedback in ("none", "good"):
-        points += station.store.points(Filter(model=model, feedback=feedback), last)
-    points.sort(key=lambda point: point.id)
-    return [point.score for point in points[-last:]]
 
 
 def _shift(scores: np.ndarray, known: np.ndarray) -> float:

@@ -155,23 +155,15 @@ def evidence(station: Station) -> Evidence:
     Raises:
         Unavailable: the database cannot be read.
     """
-    model = station.shelf.active.fingerprint
-
-    def counts(anomalous: bool) -> list[int]:
-        """Judged good, judged a defect, all."""
-        among = Filter(model=model, anomalous=anomalous)
-        narrowed = [among.model_copy(update={"feedback": said}) for said in (*Verdict, None)]
-        return [station.store.count(filter) for filter in narrowed]
-
-    good_alarms, defect_alarms, alarms = counts(True)
-    good_others, defect_others, others = counts(False)
-    good = good_alarms + good_others
-    alarms, others = alarms - defect_alarms, others - defect_others
+    tally = station.store.tally(station.shelf.active.fingerprint)
+    good_alarms = tally[True, Verdict.GOOD]
+    good = good_alarms + tally[False, Verdict.GOOD]
+    alarms, others = (tally[anomalous, None] + tally[anomalous, Verdict.GOOD] for anomalous in (True, False))
     share = alarms / max(1, alarms + others)
     picked = chance_of_as_many(good_alarms, good, alarms, alarms + others) < CHANCE
     return Evidence(
         confirmed_good=good,
-        confirmed_defect=defect_alarms + defect_others,
+        confirmed_defect=tally[True, Verdict.DEFECT] + tally[False, Verdict.DEFECT],
         alarms_among_good=good_alarms / max(1, good),
         alarms_among_all=share,
         warning=(

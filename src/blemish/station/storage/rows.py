@@ -10,6 +10,7 @@ from blemish.station.problems import NotFound
 from blemish.station.records import LARGEST_NUMBER, Filter, Inspection, NewInspection
 from blemish.station.storage.tables import inspections
 
+FINGERPRINT = 64  # digits
 AT_ONCE = 500  # values in one question
 
 _columns = inspections.c
@@ -27,7 +28,9 @@ def conditions(filter: Filter) -> list[ColumnElement[bool]]:
     elif filter.feedback is not None:
         wanted.append(_columns.feedback == filter.feedback)
     if filter.model is not None:
-        wanted.append(func.substr(_columns.model, 1, len(filter.model)) == filter.model)
+        whole = len(filter.model) == FINGERPRINT
+        first = _columns.model if whole else func.substr(_columns.model, 1, len(filter.model))
+        wanted.append(first == filter.model)
     if filter.since is not None:
         wanted.append(_columns.received >= filter.since)
     if filter.until is not None:

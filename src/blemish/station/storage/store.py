@@ -1,5 +1,6 @@
 """What the station remembers: inspections, models and calibrations, in SQLite or PostgreSQL."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -123,6 +124,18 @@ class Store:
         with self._database.transaction() as connection:
             found = [Point.model_validate(row._asdict()) for row in connection.execute(question)]
         return found[::-1]
+
+    def tally(self, model: str) -> Counter[tuple[bool, Verdict | None]]:
+        """Scored inspections of a model, counted by verdict (anomalous or not) and by what people said.
+
+        Args:
+            model: its whole fingerprint.
+        """
+        kinds = (_columns.is_anomalous, _columns.feedback)
+        question = select(*kinds, func.count()).where(_columns.model == model, _columns.score.is_not(None))
+        with self._database.transaction() as connection:
+            found = connection.execute(question.group_by(*kinds))
+            return Counter({(row[0], row[1] and Verdict(row[1])): row[2] for row in found})
 
     def add_model(self, record: ModelRecord) -> None:
         """Keep a model's description; one that is known stays as it is."""

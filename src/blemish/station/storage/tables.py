@@ -99,6 +99,7 @@ inspections = Table(
     Index("ix_inspections_feedback", "feedback", "id"),
     Index("ix_inspections_expired", "feedback", "received", "id"),
     Index("ix_inspections_score", "score", "id"),
+    Index("ix_inspections_model", "model", "id"),
     Index("ix_inspections_image", "image", "image_bytes"),
     Index("ix_inspections_map", "map", "map_bytes"),
     sqlite_autoincrement=True,
