@@ -166,6 +166,7 @@ def test_a_browser_is_sent_to_the_login_and_back(locked: TestClient) -> None:
 def test_the_cookie_logs_in_and_does_not_tell_the_token(locked: TestClient) -> None:
     cookie = login.login_cookie(settings(token=TOKEN))
     assert cookie["httponly"] and cookie["samesite"] == "strict" and not cookie["secure"]
+    assert login.login_cookie(settings(token=TOKEN), "https://station.example")["secure"]  # through a proxy
     assert TOKEN not in cookie["value"] and len(cookie["value"]) == 64
     logged_in(locked)
     assert locked.get("/", headers=PAGE).json() is True

@@ -185,6 +185,8 @@ def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
         found = check(tmp_path / "broken.onnx", *options, "--store", "sqlite:////no/such/place.db", code=2)
     wrong = {name for name, line in found.items() if line.startswith("PROBLEM ")}
     assert wrong == {"model", "folder", "disk", "store", "address"}
+    found = check(tmp_path / "broken.onnx", "--port", "0", "--store", "sqlite:///:memory:", code=2)
+    assert "keeps nothing" in found["store"]
 
 
 def test_check_beside_a_running_station(model: Path, tmp_path: Path) -> None:

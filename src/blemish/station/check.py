@@ -17,7 +17,7 @@ from blemish.detector import Detector
 from blemish.errors import BlemishError
 from blemish.station.settings import Settings, remarks
 from blemish.station.station import store_url
-from blemish.station.storage.database import SQLITE, postgresql_engine, postgresql_url
+from blemish.station.storage.database import SQLITE, postgresql_engine, postgresql_url, sqlite_path
 from blemish.station.storage.files import GIGABYTE
 from blemish.station.web.server import listen, url
 
@@ -100,7 +100,7 @@ def _store(settings: Settings) -> str:
     place = store_url(settings)
     if not place.startswith(SQLITE):
         return _found(postgresql_engine(postgresql_url(place)))
-    file = Path(place.removeprefix(SQLITE)).absolute()
+    file = sqlite_path(place)
     if not file.exists():
         _check_writable(file.parent if settings.store else _nearest(file.parent))
         return f"{file} will be made."

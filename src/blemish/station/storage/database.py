@@ -158,12 +158,20 @@ class _Undo(Exception):
     """Roll back what was only tried."""
 
 
-def _made(url: str) -> Path:
-    """The file that a URL names, literally: also with signs in it that have a meaning in other URLs."""
+def sqlite_path(url: str) -> Path:
+    """The file that a URL names, literally: also with signs in it that have a meaning in other URLs.
+
+    Raises:
+        BlemishError: it names none.
+    """
     name = url.removeprefix(SQLITE)
     if name in ("", ":memory:"):
         raise BlemishError(f"The database {url} keeps nothing; {FORMS}.")
-    path = Path(name).absolute()
+    return Path(name).absolute()
+
+
+def _made(url: str) -> Path:
+    path = sqlite_path(url)
     try:
         path.touch()
     except OSError as error:

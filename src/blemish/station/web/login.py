@@ -17,14 +17,19 @@ def cookie_name(settings: Settings) -> str:
     return f"blemish_{settings.port}"
 
 
-def login_cookie(settings: Settings) -> dict[str, Any]:
-    """Arguments for `Response.set_cookie` that log a browser in; the cookie does not reveal the token."""
+def login_cookie(settings: Settings, origin: str = "") -> dict[str, Any]:
+    """Arguments for `Response.set_cookie` that log a browser in; the cookie does not reveal the token.
+
+    Args:
+        settings: of the station.
+        origin: as the browser says; with https, through a proxy, the cookie never goes without TLS either.
+    """
     return {
         "key": cookie_name(settings),
         "value": _page_key(settings),
         "max_age": DAYS * 86_400,
         "path": "/",
-        "secure": settings.tls_key is not None,
+        "secure": settings.tls_key is not None or origin.startswith("https://"),
         "httponly": True,
         "samesite": "strict",
     }

@@ -180,7 +180,7 @@ async def log_in(
     if settings.token is None or await is_token(settings, token.strip()):
         response = RedirectResponse(local_path(next), 303)
         if settings.token is not None:
-            response.set_cookie(**login_cookie(settings))
+            response.set_cookie(**login_cookie(settings, request.headers.get("origin", "")))
         return response
     problem = "This is not the token of this station; look at how it was set up."
     return piece(request, "login.html.j2", status=401, next=local_path(next), problem=problem)
