@@ -104,14 +104,14 @@ def test_who_waits_for_leave_to_send_is_refused_without_it() -> None:
 
 
 def test_one_connection_too_many_is_closed_and_there_is_room_again_when_others_end() -> None:
-    with served(most=3, timeout=0.5) as connection:
+    with served(most=3, timeout=2) as connection:
         place = ("127.0.0.1", connection.port)
         first = [socket.create_connection(place, timeout=10) for _ in range(3)]
         with socket.create_connection(place, timeout=10) as further:
             since = time.monotonic()
             with suppress(ConnectionResetError):
                 assert further.recv(1) == b""
-            assert time.monotonic() - since < 0.4
+            assert time.monotonic() - since < 1.5
         assert [silent.recv(1) for silent in first] == [b""] * 3  # in their turn
         connection.request("GET", "/v1/health")
         assert answer(connection)[0] == 200

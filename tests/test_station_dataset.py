@@ -146,10 +146,11 @@ def test_what_is_judged_meanwhile_waits_for_the_next_time(station: Scored) -> No
 
 def test_whoever_stops_early_leaves_nothing_open(station: Scored) -> None:
     station.inspect(10, 11, said=GOOD, image=picture(0))
-    pieces = dataset.stream(station)
-    assert next(pieces).startswith(b"PK")
-    pieces.close()
-    assert list(pieces) == []
+    for taken in range(1, len(list(dataset.stream(station)))):  # also in the middle of an entry
+        pieces = dataset.stream(station)
+        for _ in range(taken):
+            assert next(pieces)
+        pieces.close()
 
 
 def test_a_database_that_is_gone_is_said_before_anything_is_sent(

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -240,18 +239,3 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BlemishError, match=r"file/station cannot be used \(Not a directory\)"):
         Files(tmp_path / "file" / "station")
-
-
-def test_busy_can_be_held_by_one(files: Files) -> None:
-    entered = threading.Event()
-
-    def wait() -> None:
-        with files.busy:
-            entered.set()
-
-    with files.busy:
-        thread = threading.Thread(target=wait)
-        thread.start()
-        assert not entered.wait(0.05)
-    thread.join()
-    assert entered.is_set()

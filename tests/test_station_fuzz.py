@@ -1,6 +1,7 @@
 """Requests and images that nobody would send on purpose: no 5xx, no crash, no hang."""
 
 import io
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -107,7 +108,6 @@ def test_damaged_images_are_answered_in_sentences(running: Running) -> None:
     ],
 )
 def test_broken_http_is_no_500_and_ends_nothing(running: Running, raw: bytes) -> None:
-    import socket
 
     host, port = running.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:

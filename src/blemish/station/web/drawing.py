@@ -1,6 +1,7 @@
 """Pictures of past inspections, drawn from what is kept when somebody looks at them."""
 
 import io
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,7 @@ from blemish.station.station import Station
 from blemish.station.storage.maps import decode_map
 
 THUMBNAIL = 240  # pixels of the longest side
+REMEMBERED = 512  # thumbnails of some 10 kB, for all who look at the live page and the gallery
 
 
 def framed(station: Station, inspection: Inspection) -> np.ndarray:
@@ -75,6 +77,7 @@ def overlay_picture(station: Station, inspection: Inspection) -> np.ndarray:
     return overlay(framed(station, inspection), anomaly_map(station, inspection), scale.low, scale.high)
 
 
+@lru_cache(REMEMBERED)
 def thumbnail(station: Station, inspection: Inspection) -> bytes:
     """The overlay as a small JPEG file; raises as `overlay_picture`."""
     picture = Image.fromarray(overlay_picture(station, inspection))
