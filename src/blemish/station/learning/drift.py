@@ -19,15 +19,20 @@ class Drift(BaseModel):
     """Recent scores beside those of the calibration in force."""
 
     count: int = Field(description="Recent inspections looked at, but for confirmed defects.")
-    ks: float | None = Field(description="Largest distance of the two distributions, 0..1; null: cannot say.")
-    p: float | None = Field(description="Chance of at least this distance although nothing changed.")
-    shift: float | None = Field(
-        description="By how much the median rose, in ranges (5th to 95th percentile) of the calibration."
-    )
-    alarms: float | None = Field(description="Share of alarms among them, with the calibration in force.")
     rate: float = Field(description="The false-alarm rate in force.")
-    message: str = Field(description="What to look at, in a sentence; empty when all is well.")
-    unsure: str = Field(description="Why it cannot be told, in a sentence, else empty.")
+    ks: float | None = Field(
+        None, description="Largest distance of the two distributions, 0..1; null: cannot say."
+    )
+    p: float | None = Field(None, description="Chance of at least this distance although nothing changed.")
+    shift: float | None = Field(
+        None,
+        description="By how much the median rose, in ranges (5th to 95th percentile) of the calibration.",
+    )
+    alarms: float | None = Field(
+        None, description="Share of alarms among them, with the calibration in force."
+    )
+    message: str = Field("", description="What to look at, in a sentence; empty when all is well.")
+    unsure: str = Field("", description="Why it cannot be told, in a sentence, else empty.")
 
 
 def drift(station: Station, *, last: int = 200) -> Drift:
@@ -53,16 +58,7 @@ def drift(station: Station, *, last: int = 200) -> Drift:
     elif len(known) < MIN_CALIBRATION:
         unsure = f"{len(known)} calibration images are too few to tell; {MIN_CALIBRATION} are enough."
     if unsure:
-        return Drift(
-            count=len(scores),
-            ks=None,
-            p=None,
-            shift=None,
-            alarms=None,
-            rate=calibration.effective_rate,
-            message="",
-            unsure=unsure,
-        )
+        return Drift(count=len(scores), rate=calibration.effective_rate, unsure=unsure)
     ks = distance(scores, known)
     p = chance(ks, len(scores), len(known))
     shift = _shift(scores, known)
@@ -70,13 +66,12 @@ def drift(station: Station, *, last: int = 200) -> Drift:
     matters = abs(shift) >= SHIFT or alarms > TIMES * calibration.effective_rate
     return Drift(
         count=len(scores),
+        rate=calibration.effective_rate,
         ks=ks,
         p=p,
         shift=shift,
         alarms=alarms,
-        rate=calibration.effective_rate,
         message=_message(len(scores), shift, alarms) if p < CHANCE and matters else "",
-        unsure="",
     )
 
 
