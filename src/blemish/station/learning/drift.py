@@ -21,18 +21,20 @@ class Drift(BaseModel):
     count: int = Field(description="Recent inspections looked at, but for confirmed defects.")
     rate: float = Field(description="The false-alarm rate in force.")
     ks: float | None = Field(
-        None, description="Largest distance of the two distributions, 0..1; null: cannot say."
+        default=None, description="Largest distance of the two distributions, 0..1; null: cannot say."
     )
-    p: float | None = Field(None, description="Chance of at least this distance although nothing changed.")
+    p: float | None = Field(
+        default=None, description="Chance of at least this distance although nothing changed."
+    )
     shift: float | None = Field(
-        None,
+        default=None,
         description="By how much the median rose, in ranges (5th to 95th percentile) of the calibration.",
     )
     alarms: float | None = Field(
-        None, description="Share of alarms among them, with the calibration in force."
+        default=None, description="Share of alarms among them, with the calibration in force."
     )
-    message: str = Field("", description="What to look at, in a sentence; empty when all is well.")
-    unsure: str = Field("", description="Why it cannot be told, in a sentence, else empty.")
+    message: str = Field(default="", description="What to look at, in a sentence; empty when all is well.")
+    unsure: str = Field(default="", description="Why it cannot be told, in a sentence, else empty.")
 
 
 def drift(station: Station, *, last: int = 200) -> Drift:
