@@ -1,5 +1,7 @@
 """The station's pages in a real browser."""
 
+from pathlib import Path
+
 import httpx2
 import pytest
 
@@ -96,6 +98,21 @@ def test_pictures_are_dropped_anywhere(page: "sync_api.Page") -> None:
     page.dispatch_event("h1", "drop", {"dataTransfer": data})
     sync_api.expect(page.locator("#drop")).to_be_hidden()
     sync_api.expect(page.locator("#latest")).to_contain_text("dropped.png")
+
+
+def test_folders_are_dropped_with_all_that_is_in_them(page: "sync_api.Page", tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    (folder / "below").mkdir(parents=True)
+    (folder / "a.png").write_bytes(png(good_part(400)))
+    (folder / "below" / "b.png").write_bytes(png(good_part(401)))
+    (folder / "notes.txt").write_text("no picture, and none meant")
+    page.goto("/")
+    browser = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    for step in ("dragEnter", "dragOver", "drop"):
+        browser.send("Input.dispatchDragEvent", {"type": step, "x": 300, "y": 300, "data": data})
+    page.get_by_text("2 of 2 pictures inspected.").wait_for()
+    assert page.locator("#upload-errors > li").count() == 0
 
 
 def test_a_lost_connection_is_told_and_comes_back(page: "sync_api.Page", running: Running) -> None:

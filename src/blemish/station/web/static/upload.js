@@ -84,9 +84,26 @@ addEventListener("dragover", (event) => {
 addEventListener("dragleave", (event) => {
   if (!event.relatedTarget) veil.hidden = true;
 });
-addEventListener("drop", (event) => {
+addEventListener("drop", async (event) => {
   if (!carriesFiles(event)) return;
   event.preventDefault();
   veil.hidden = true;
-  take([...event.dataTransfer.files]);
+  const parts = [...event.dataTransfer.items].filter((item) => item.kind === "file");
+  const dropped = parts.map((item) => item.webkitGetAsEntry() ?? item.getAsFile()); // gone after this event
+  take((await Promise.all(dropped.map(filesOf))).flat());
 });
+
+/** The file that was dropped; of a folder all pictures in it and below it. */
+async function filesOf(dropped) {
+  if (dropped instanceof File) return [dropped];
+  if (dropped.isFile) return [await new Promise((go, fail) => dropped.file(go, fail))];
+  const reader = dropped.createReader();
+  const entries = [];
+  for (;;) {
+    const some = await new Promise((go, fail) => reader.readEntries(go, fail)); // a hundred at most
+    if (!some.length) break;
+    entries.push(...some);
+  }
+  const files = (await Promise.all(entries.map(filesOf))).flat();
+  return files.filter((file) => file.type.startsWith("image/"));
+}
