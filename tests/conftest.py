@@ -6,7 +6,7 @@ import pytest
 
 from blemish.datasets.generator import generate
 
-pytest.register_assert_rewrite("browsed", "serving", "watching")
+pytest.register_assert_rewrite("browsed", "engined", "killed", "serving", "tiles", "watching")
 
 
 @pytest.fixture(scope="session")
