@@ -48,7 +48,12 @@ def page(browser: "sync_api.Browser", running: Running) -> Iterator["sync_api.Pa
     page.on("request", lambda request: asked.add(request.url))
     yield page
     context.close()
-    meant = ("ERR_INTERNET_DISCONNECTED", "status of 503")  # by tests that break something
+    meant = (
+        "ERR_INTERNET_DISCONNECTED",
+        "status of 503",
+        "status of 409",
+        "status of 401",
+    )  # by tests that break something
     assert [words for words in said if not any(part in words for part in meant)] == []
     assert all(address.startswith((running.url, "blob:", "data:")) for address in asked)
 

@@ -34,13 +34,16 @@ class Active:
 class Shelf:
     """Stands in for the models: one, which may be recalibrated."""
 
-    def __init__(self, active: Active) -> None:
+    def __init__(self, active: Active, store: Store) -> None:
         self.active = active
+        self._store = store
 
-    def recalibrate(self, record: CalibrationRecord) -> None:
-        if record.model != self.active.fingerprint:
-            raise Conflict("another model")
-        self.active = replace(self.active, calibration=record)
+    def recalibrate(self, of: Active, scores: list[float], rate: float, origin: str) -> CalibrationRecord:
+        if of is not self.active:
+            raise Conflict("changed meanwhile")
+        record = self._store.add_calibration(of.fingerprint, scores, rate, origin)
+        self.active = replace(of, calibration=record)
+        return record
 
 
 class Scored:
@@ -51,7 +54,7 @@ class Scored:
         self.files = Files(folder / "files")
         scores = np.asarray(scores, np.float32).tolist()
         calibration = self.store.add_calibration(MODEL, scores, rate, "the model file")
-        self.shelf = Shelf(Active("grey.onnx", MODEL, calibration))
+        self.shelf = Shelf(Active("grey.onnx", MODEL, calibration), self.store)
         self.count = 0
 
     def close(self) -> None:
@@ -76,7 +79,7 @@ class Scored:
         return numbers
 
     def judge(self, number: int, said: Verdict | None, note: str = "") -> Inspection:
-        return self.store.set_feedback(number, said, note)
+        return self.store.set_feedback(number, feedback=said, note=note)
 
     def _new(self, score: float | None, image: bytes | None, fields: dict[str, Any]) -> NewInspection:
         self.count += 1

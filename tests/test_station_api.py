@@ -119,6 +119,19 @@ def test_the_same_key_is_inspected_once(client: httpx2.Client) -> None:
     assert other.json()["detail"] == "This key came with another image before; give each image its own."
 
 
+def test_several_images_under_one_key_are_inspected_once(client: httpx2.Client) -> None:
+    def send(*seeds: int) -> list[dict]:
+        images = [("images", (f"{seed}.png", png(good_part(seed)))) for seed in seeds]
+        told = client.post("/v1/inspections", files=images, headers={"Idempotency-Key": "three parts"})
+        assert told.status_code == 201
+        return told.json()["results"]
+
+    first = send(701, 702, 703)
+    assert send(701, 702, 703) == first and len({one["inspection"]["id"] for one in first}) == 3
+    changed = send(701, 702, 799)
+    assert changed[:2] == first[:2] and "key came with another image" in changed[2]["error"]
+
+
 def test_many_at_once_are_scored_in_batches_with_unchanged_scores(
     client: httpx2.Client, running: Running
 ) -> None:
@@ -183,7 +196,10 @@ def test_feedback_is_kept_and_can_be_taken_back(client: httpx2.Client) -> None:
     told = client.put(place, json={"feedback": "good", "note": "only dust"}).json()
     assert (told["feedback"], told["note"]) == ("good", "only dust") and told["feedback_at"]
     assert client.get("/v1/inspections", params={"feedback": "good"}).json()["inspections"][0]["id"] == number
-    assert client.put(place, json={"feedback": None}).json()["feedback"] is None
+    dusty = client.put(place, json={"note": "dust"}).json()
+    assert (dusty["feedback"], dusty["note"], dusty["feedback_at"]) == ("good", "dust", told["feedback_at"])
+    cleared = client.put(place, json={"feedback": None}).json()
+    assert (cleared["feedback"], cleared["note"]) == (None, "dust")
     assert client.put(place, json={"feedback": "perhaps"}).status_code == 422
     missing = client.put("/v1/inspections/999999/feedback", json={"feedback": "good"})
     assert missing.status_code == 404

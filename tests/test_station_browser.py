@@ -83,6 +83,27 @@ def test_a_busy_station_is_asked_again(page: "sync_api.Page") -> None:
     sync_api.expect(page.locator("#upload-words")).to_have_text("1 of 1 picture inspected.")
 
 
+def test_an_upload_goes_on_when_the_connection_is_back(page: "sync_api.Page") -> None:
+    page.goto("/")
+    page.context.set_offline(True)
+    page.set_input_files("#files", files(("late.png", png(good_part(330)))))
+    sync_api.expect(page.locator("#upload-words")).to_contain_text(
+        "Trying again: The station does not answer"
+    )
+    page.context.set_offline(False)
+    sync_api.expect(page.locator("#upload-words")).to_contain_text("1 of 1 picture inspected.")
+
+
+def test_a_login_that_is_no_longer_valid_takes_nobody_away(page: "sync_api.Page") -> None:
+    page.goto("/inspections/1")
+    page.route("**/feedback", lambda route: route.fulfill(status=401, json={"detail": "Send the token."}))
+    page.get_by_label("Note").fill("typed")
+    page.get_by_role("button", name="Defect").click()
+    again = page.get_by_role("link", name="Log in again")
+    sync_api.expect(again).to_have_attribute("href", "/login?next=%2Finspections%2F1")
+    sync_api.expect(page.get_by_label("Note")).to_have_value("typed")
+
+
 def test_pictures_are_dropped_anywhere(page: "sync_api.Page") -> None:
     page.goto("/")
     data = page.evaluate_handle(

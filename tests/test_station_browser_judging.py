@@ -142,3 +142,77 @@ def test_calibrating_from_what_was_judged(page: "sync_api.Page", running: Runnin
     with page.expect_download() as download:
         page.get_by_role("link", name="Download dataset.zip").click()
     assert Path(download.value.path()).read_bytes()[:2] == b"PK"
+
+
+def test_of_judgements_in_a_hurry_the_last_one_counts(page: "sync_api.Page", running: Running) -> None:
+    page.goto("/inspections/4")
+    held: list[sync_api.Route] = []
+    page.route("**/feedback", lambda route: held.append(route) if not held else route.continue_())
+    for key in "gdgdu":
+        page.locator("body").press(key)
+    page.wait_for_function("document.getElementById('said').textContent == 'Saving…'")
+    held[0].continue_()  # the first one is the last to arrive
+    sync_api.expect(page.locator("#said")).to_contain_text("cleared")
+    assert feedback(running, 4) is None
+
+
+def test_a_note_is_kept_when_it_is_left_and_no_other_tab_undoes_it(
+    page: "sync_api.Page", running: Running
+) -> None:
+    other = page.context.new_page()
+    for tab in (page, other):
+        tab.goto("/inspections/7")
+    page.get_by_label("Note").fill("oil, not a scratch")
+    page.locator("h1").click()
+    sync_api.expect(page.locator("#said")).to_have_text("The note is saved.")
+    other.locator("body").press("d")
+    sync_api.expect(other.locator("#said")).to_contain_text("Judged a defect")
+    page.get_by_label("Note").fill("oil after all")
+    page.get_by_role("button", name="Save note").click()
+    sync_api.expect(page.locator("#said")).to_have_text("The note is saved.")
+    told = httpx2.get(f"{running.url}/v1/inspections/7").json()
+    assert (told["feedback"], told["note"]) == ("defect", "oil after all")
+
+
+def test_a_slip_can_be_mended_while_judging_one_by_one(page: "sync_api.Page", running: Running) -> None:
+    page.goto("/inspections?judged=none")
+    page.get_by_role("link", name="Judge them one by one").click()
+    page.wait_for_url("**/inspections/*?judged=none")
+    first = page.url
+    page.get_by_label("Go on to the next").check()
+    page.locator("body").press("g")
+    page.wait_for_url(lambda address: address != first)
+    while page.url != first:  # back over others that were judged before
+        address = page.url
+        page.locator("body").press("p")
+        page.wait_for_url(lambda now, left=address: now != left)
+    page.locator("body").press("d")
+    page.wait_for_url(lambda address: address != first)
+    assert feedback(running, int(first.rpartition("/")[2].partition("?")[0])) == "defect"
+
+
+def test_the_way_back_from_too_few_images(page: "sync_api.Page", running: Running) -> None:
+    httpx2.put(f"{running.url}/v1/inspections/1/feedback", json={"feedback": "good"})
+    page.goto("/threshold")
+    before = httpx2.get(f"{running.url}/v1/threshold").json()
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    page.get_by_role("button", name="Replace by them").click()
+    assert "cannot keep the false-alarm rate" in asked[0]
+    assert httpx2.get(f"{running.url}/v1/threshold").json() == before
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Replace by them").click()
+    sync_api.expect(page.locator("#learn-words")).to_contain_text("Calibrated from")
+    page.get_by_role("button", name=f"Use calibration {before['calibration']} again").click()
+    sync_api.expect(page.locator("#again-words")).to_contain_text("Calibrated from")
+    after = httpx2.get(f"{running.url}/v1/threshold").json()
+    assert (after["threshold"], after["images"]) == (before["threshold"], before["images"])
+
+
+def test_a_threshold_that_another_changed_is_not_overwritten(page: "sync_api.Page", running: Running) -> None:
+    page.goto("/threshold")
+    httpx2.put(f"{running.url}/v1/threshold", json={"false_alarm_rate": 0.07})
+    page.get_by_label("Good parts flagged").fill("5")
+    page.get_by_role("button", name="Use this rate").click()
+    sync_api.expect(page.locator("#rate-words")).to_contain_text("changed meanwhile")
+    assert httpx2.get(f"{running.url}/v1/threshold").json()["false_alarm_rate"] == 0.07

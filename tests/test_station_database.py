@@ -58,7 +58,7 @@ def all_fail(store: Store, expected: str) -> None:
         lambda: add(store, "never"),
         lambda: store.get(1),
         lambda: store.count(Filter()),
-        lambda: store.set_feedback(1, None, ""),
+        lambda: store.set_feedback(1, feedback=None, note=""),
     ]
     for ask in asked:
         with pytest.raises(Unavailable, match=expected) as error:
@@ -217,7 +217,11 @@ def test_a_locked_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = filled(file, "first")
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        for ask in (store.check, lambda: add(store, "never"), lambda: store.set_feedback(1, None, "")):
+        for ask in (
+            store.check,
+            lambda: add(store, "never"),
+            lambda: store.set_feedback(1, feedback=None, note=""),
+        ):
             with pytest.raises(Unavailable, match=r"locked.*end the other program"):
                 ask()
         assert names(store) == ["first"]

@@ -5,6 +5,7 @@ import io
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,11 @@ def test_the_same_file_counts_once_and_contradictions_and_losses_are_listed(
         f"{lost}: its file is gone\n"
         f"{second}: the same file was called good and a defect\n"
     )
+
+
+def test_a_clock_that_was_never_set_spoils_no_archive(station: Scored, tmp_path: Path) -> None:
+    station.inspect(10, said=GOOD, image=picture(0), received=datetime(1970, 1, 1, tzinfo=UTC))
+    assert "train/good/00000001.png" in unpack(station, tmp_path)
 
 
 def test_a_note_is_no_formula(station: Scored, tmp_path: Path) -> None:

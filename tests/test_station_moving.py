@@ -46,3 +46,23 @@ def test_a_file_crosses_to_another_disk_whole_or_not_at_all(
     with pytest.raises(OSError, match="No space"):
         move(here / "a.png", there / "a.png")
     assert (here / "a.png").read_bytes() == b"more" and list(there.iterdir()) == [there / "a.png"]
+
+
+def test_another_file_that_takes_the_name_while_it_is_copied_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, copy, rename = put(tmp_path / "a.png", b"first"), moving.shutil.copy2, Path.rename
+
+    def slowly(source: Path, target: Path) -> None:
+        copy(source, target)
+        put(tmp_path / "a.png", b"later")
+
+    def other_disk(path: Path, target: Path) -> Path:
+        if path == file:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(path, target)
+
+    monkeypatch.setattr(moving.shutil, "copy2", slowly)
+    monkeypatch.setattr(Path, "rename", other_disk)
+    moved = move(file, tmp_path / "done" / "a.png")
+    assert moved.read_bytes() == b"first" and file.read_bytes() == b"later"

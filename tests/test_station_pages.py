@@ -115,7 +115,7 @@ def test_empty_pages_say_what_to_do(empty: httpx2.Client) -> None:
 
 
 def test_what_others_wrote_is_escaped(client: httpx2.Client, running: Running) -> None:
-    running.station.store.set_feedback(13, Verdict.DEFECT, "</textarea><b>note</b>")
+    running.station.store.set_feedback(13, feedback=Verdict.DEFECT, note="</textarea><b>note</b>")
     for address in ("/", "/inspections", "/inspections/13", "/inspections?text=%22%3E%3Cb%3E"):
         text = page(client, address)
         assert "<script>alert" not in text and "<b>" not in text
@@ -257,7 +257,7 @@ def test_scores_over_time(client: httpx2.Client) -> None:
         assert f'<a href="/inspections/{number}" tabindex="-1">' in text
     assert text.count('<path class="bad" d="M') == 3 + 1  # and one in the key
     assert "13 inspections by grey.onnx, 3 anomalous" in text
-    assert re.search(r"1\d scored images are too few to tell", text)
+    assert re.search(r"Too few scored images to tell: 1\d", text)
     assert len(re.findall(r'<th scope="row">', text)) == 13
     assert "last is one of 200, 1000, 5000, not 7; choose one." in page(client, "/history?last=7", status=422)
 

@@ -251,3 +251,13 @@ def test_check_without_the_driver_of_a_database_is_a_sentence(model: Path, tmp_p
         env=os.environ | {"BLEMISH_MODEL": str(model)},
     )
     assert done.returncode == 2 and sentence in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+
+def test_check_knows_a_database_of_a_later_version(model: Path, tmp_path: Path) -> None:
+    with serving(model, "--folder", tmp_path) as it:
+        post(it.url, png(good_part(1)))
+        it.stop()
+    with sqlite3.connect(tmp_path / "station.sqlite") as connection:
+        connection.execute("update alembic_version set version_num = '0042'")
+    found = check(model, "--folder", tmp_path, "--port", "0", "--min-free-gb", "0", code=2)
+    assert "has revision 0042, which this version of Blemish does not know" in found["store"]

@@ -215,7 +215,11 @@ def test_folders_must_be_there_and_apart(tmp_path: Path) -> None:
     assert refused(models=tmp_path / "none").startswith("--models: ")
     assert refused(watch=tmp_path / "none").startswith("--watch: ")
     assert "needs watch" in refused(move_to=tmp_path)
-    assert "the watched folder itself" in refused(watch=tmp_path, move_to=tmp_path / "." / "x" / "..")
+    assert "is the watched folder" in refused(watch=tmp_path, move_to=tmp_path / "." / "x" / "..")
+    (tmp_path / "failed").mkdir()
+    assert "or around it" in refused(
+        watch=tmp_path / "failed", move_to=tmp_path
+    )  # what fails would come back
     settings = load_settings(model="parts.onnx", watch=tmp_path, move_to=tmp_path / "done")
     assert settings.watch == tmp_path
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from blemish.detector import Detector
 from blemish.errors import ModelFileError
+from blemish.station.learning import threshold
+from blemish.station.problems import Conflict
 from blemish.station.settings import Settings
 from blemish.station.station import Station
 from station import bad_part, good_part, png, running_station, write_grey_model
@@ -144,3 +147,62 @@ def test_a_station_does_not_start_without_its_model(tmp_path: Path) -> None:
     station = Station(settings)  # nothing was left locked
     station.start()
     station.stop()
+
+
+def test_a_calibration_outlives_loading_and_using_its_model_again(
+    models: Path, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "more").mkdir()
+    shutil.copy(model, tmp_path / "more" / "copy.onnx")
+    with running_station(tmp_path, models=tmp_path / "more") as running:
+        station, shelf = running.station, running.station.shelf
+        shelf.load("grey.onnx")
+        first = shelf.active
+        kept = threshold.set_rate(station, 0.2)
+        for name in ("grey.onnx", "copy.onnx"):
+            shelf.use(name)
+            assert shelf.active.calibration == kept
+        with pytest.raises(Conflict, match="changed meanwhile"):
+            shelf.recalibrate(first, [1.0, 2.0], 0.3, "too late")
+        assert station.store.calibration(first.fingerprint) == kept  # nothing of it is in the store
+
+
+def test_loading_a_changed_file_does_not_hide_that_another_is_in_use(model: Path, tmp_path: Path) -> None:
+    with running_station(tmp_path) as running:
+        shelf = running.station.shelf
+        write_grey_model(model, weight=3.0)
+        assert "was replaced by another model" in shelf.check()
+        shelf.load("grey.onnx")
+        assert "was replaced by another model" in shelf.check() == shelf.states()[0].message
+        shelf.use("grey.onnx")
+        assert shelf.check() == "" == shelf.states()[0].message
+
+
+def test_an_empty_database_learns_which_model_is_in_use(model: Path, tmp_path: Path) -> None:
+    with running_station(tmp_path) as running, httpx2.Client(base_url=running.url, timeout=30) as client:
+        station = running.station
+        kept = threshold.set_rate(station, 0.2)
+        for file in (tmp_path / "station").glob("station.sqlite*"):
+            file.unlink()
+        (tmp_path / "station" / "station.sqlite").touch()
+        station.look()
+        told = client.post("/v1/inspect", content=png(good_part(1))).json()
+        calibration = station.store.calibration(told["model"])
+        assert calibration.id == told["calibration"] and calibration.scores == kept.scores
+        assert calibration.false_alarm_rate == 0.2
+        assert client.get(f"/inspections/{told['id']}").status_code == 200
+
+
+def test_a_model_that_loses_images_of_a_batch_stops_nothing(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_station(tmp_path) as running, httpx2.Client(base_url=running.url, timeout=30) as client:
+        detector = running.station.shelf.active.detector
+        with monkeypatch.context() as broken:
+            broken.setattr(detector, "score_framed", lambda images: [])
+            assert client.post("/v1/inspect", content=png(good_part(1))).status_code == 503
+            assert 'failures_total{reason="model"} 1.0' in client.get("/metrics").text
+        assert client.post("/v1/inspect", content=png(good_part(1))).status_code == 201
+        monkeypatch.setattr(Detector, "score_framed", lambda detector, images: [(0.0, None)])
+        answer = client.post("/v1/models/grey.onnx/load")
+        assert answer.status_code == 409 and "cannot score two images" in answer.json()["detail"]

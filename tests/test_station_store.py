@@ -120,7 +120,7 @@ def test_numbers_are_never_given_again(store: Store) -> None:
 @pytest.mark.parametrize("number", [0, -1, 10**30, -(10**30)])
 def test_numbers_that_no_inspection_has(store: Store, number: int) -> None:
     store.add([new()])
-    for ask in (store.get, lambda number: store.set_feedback(number, Verdict.GOOD, "")):
+    for ask in (store.get, lambda number: store.set_feedback(number, feedback=Verdict.GOOD, note="")):
         with pytest.raises(NotFound, match="no inspection"):
             ask(number)
     assert numbers(store.select(Filter(), limit=5, before=number)) == ([1] if number > 1 else [])
@@ -130,12 +130,14 @@ def test_numbers_that_no_inspection_has(store: Store, number: int) -> None:
 def test_feedback(store: Store) -> None:
     store.add([new(1), new(2)])
     before = datetime.now(UTC)
-    said = store.set_feedback(1, Verdict.DEFECT, "scratch \0 Ölfleck")
+    said = store.set_feedback(1, feedback=Verdict.DEFECT, note="scratch \0 Ölfleck")
     assert said == store.get(1) and said.feedback is Verdict.DEFECT
     assert said.note == "scratch \N{REPLACEMENT CHARACTER} Ölfleck"
     assert said.feedback_at is not None and before <= said.feedback_at <= datetime.now(UTC)
     assert store.get(2).feedback is None
-    taken_back = store.set_feedback(1, None, "")
+    assert store.set_feedback(1, note="dust") == said.model_copy(update={"note": "dust"})
+    assert store.set_feedback(1, feedback=Verdict.GOOD).note == "dust"
+    taken_back = store.set_feedback(1, feedback=None, note="")
     assert (taken_back.feedback, taken_back.note, taken_back.feedback_at) == (None, "", None)
 
 
@@ -145,7 +147,10 @@ def test_any_text_can_be_kept(store: Store) -> None:
     assert kept.name == name.replace("\0", "\N{REPLACEMENT CHARACTER}")
     assert store.with_key("k\0") == kept == store.add([new(2, key="k\0")])[0]
     assert store.count(Filter(text="\0")) == 1
-    assert store.set_feedback(1, Verdict.GOOD, "\ud800half").note == "\N{REPLACEMENT CHARACTER}half"
+    assert (
+        store.set_feedback(1, feedback=Verdict.GOOD, note="\ud800half").note
+        == "\N{REPLACEMENT CHARACTER}half"
+    )
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -158,8 +163,8 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[St
     store.add([new(number) for number in range(1, 101)])
     store.add([failed(101, name="Bad_1.PNG", source=Source.WATCH, model=None)])
     store.add([new(102, name="100% ÄRGER.png", model="ab" * 32, source=Source.PAGE, score=0.95)])
-    store.set_feedback(10, Verdict.GOOD, "sauber")
-    store.set_feedback(95, Verdict.DEFECT, "Kratzer_links")
+    store.set_feedback(10, feedback=Verdict.GOOD, note="sauber")
+    store.set_feedback(95, feedback=Verdict.DEFECT, note="Kratzer_links")
     yield store
     store.close()
     if request.param == "postgresql":
@@ -263,7 +268,7 @@ def test_deleting_names_the_files_that_nobody_needs_any_more(store: Store) -> No
 
 def test_the_judged_are_not_deleted(store: Store) -> None:
     store.add([new(1), new(2)])
-    store.set_feedback(1, Verdict.GOOD, "")
+    store.set_feedback(1, feedback=Verdict.GOOD, note="")
     assert set(store.delete([1, 2])) == {new(2).image, new(2).map}
     assert numbers(store.select(Filter(), limit=5)) == [1]
 

@@ -10,7 +10,7 @@ import pytest
 from blemish.calibration import Calibration
 from blemish.errors import ConfigError
 from blemish.station.learning import threshold
-from blemish.station.problems import Conflict
+from blemish.station.problems import Conflict, NotFound
 from blemish.station.records import Verdict
 from scored import MODEL, Scored
 
@@ -125,13 +125,39 @@ def test_nothing_counts_twice_and_what_is_taken_back_is_forgotten(station: Score
     assert (record.origin, record.false_alarm_rate) == ("the model file and 1 confirmed good image", 0.1)
 
 
-def test_a_switch_meanwhile_is_a_conflict(station: Scored, monkeypatch: pytest.MonkeyPatch) -> None:
-    def switched(record: object) -> None:
-        raise Conflict("The model was switched meanwhile.")
+def test_a_change_meanwhile_is_a_conflict(station: Scored) -> None:
+    station.inspect(10, said=GOOD)
+    first = station.shelf.active.calibration.id
+    second = threshold.set_rate(station, 0.2, expected=first).id
+    for change in (
+        lambda: threshold.set_rate(station, 0.3, expected=first),
+        lambda: threshold.recalibrate(station, keep=True, expected=first),
+    ):
+        with pytest.raises(Conflict, match="changed meanwhile; look at what holds now"):
+            change()
+    assert station.store.calibration(MODEL).id == second == station.shelf.active.calibration.id
 
-    monkeypatch.setattr(station.shelf, "recalibrate", switched)
-    with pytest.raises(Conflict, match="switched"):
-        threshold.set_rate(station, 0.2)
+
+def test_the_way_back_to_an_earlier_calibration(station: Scored) -> None:
+    own = station.shelf.active.calibration
+    station.inspect(10, said=GOOD)
+    alone = threshold.recalibrate(station, keep=False)
+    assert len(alone.scores) == 1
+    again = threshold.use_again(station, own.id)
+    assert (again.scores, again.false_alarm_rate) == (own.scores, own.false_alarm_rate)
+    assert again.origin == f"the model file; as No. {own.id}" and station.shelf.active.calibration == again
+    assert threshold.use_again(station, again.id) == again  # nothing new
+    assert len(threshold.recalibrate(station, keep=True).scores) == 100
+    with pytest.raises(NotFound, match="has no calibration 99"):
+        threshold.use_again(station, 99)
+
+
+def test_an_empty_database_in_the_place_of_another_can_be_learned_from(
+    station: Scored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station.inspect(10, said=GOOD)
+    monkeypatch.setattr(station.store, "calibrations", lambda model: [])
+    assert len(threshold.recalibrate(station, keep=True).scores) == 100
 
 
 def test_evidence_counts(station: Scored) -> None:

@@ -170,3 +170,15 @@ def test_only_a_few_are_in_flight(folder: Path, start: Callable[..., Watch], ins
     inspector.most = 0
     until(lambda: len(inspector.records) == 30)
     assert inspector.most <= 4  # the API has its share
+
+
+def test_another_image_of_the_same_name_time_and_size_is_another_image(
+    folder: Path, start: Callable[..., Watch], inspector: Inspector
+) -> None:
+    first = put(folder / "a.png", b"image 1 end", age=5)
+    start()
+    until(lambda: len(inspector.records) == 1)
+    second = put(folder / "b.part", b"image 2 end")
+    os.utime(second, ns=(0, first.stat().st_mtime_ns))
+    second.rename(first)
+    until(lambda: len(inspector.records) == 2)

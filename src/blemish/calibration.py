@@ -100,9 +100,12 @@ class Calibration:
         if self.effective_rate == asked:
             return ""
         images = "1 calibration image" if count == 1 else f"{count} calibration images"
+        wanted = f"{100 * asked:g}"
+        shown = (f"{100 * self.effective_rate:.{digits}g}" for digits in range(2, 18))
+        used = next((text for text in shown if text != wanted), wanted)
         return (
-            f"{images} cannot support a false-alarm rate of {100 * asked:g} %; "
-            f"{100 * self.effective_rate:.2g} % is used. {_images_needed(asked)} would be enough."
+            f"{images} cannot support a false-alarm rate of {wanted} %; "
+            f"{used} % is used. {_images_needed(asked)} would be enough."
         )
 
     def with_rate(self, rate: float) -> "Calibration":

@@ -17,11 +17,12 @@ class Stamp(NamedTuple):
 
     modified: int  # nanoseconds
     size: int
+    changed: int  # nanoseconds; also when another file with the same time took its name
 
 
 def stamp_of(found: os.stat_result) -> Stamp:
     """What the system knows of a file, as a stamp."""
-    return Stamp(found.st_mtime_ns, found.st_size)
+    return Stamp(found.st_mtime_ns, found.st_size, found.st_ctime_ns)
 
 
 def find_arrivals(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine, inspect
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -19,6 +19,7 @@ from blemish.station.settings import Settings, remarks
 from blemish.station.station import store_url
 from blemish.station.storage.database import SQLITE, postgresql_engine, postgresql_url, sqlite_path
 from blemish.station.storage.files import GIGABYTE
+from blemish.station.storage.migrating import revision
 from blemish.station.web.server import listen, url
 
 
@@ -99,7 +100,8 @@ def _disk(settings: Settings) -> str:
 def _store(settings: Settings) -> str:
     place = store_url(settings)
     if not place.startswith(SQLITE):
-        return _found(postgresql_engine(postgresql_url(place)))
+        server = postgresql_url(place)
+        return _found(postgresql_engine(server), server.set(query={}).render_as_string(hide_password=True))
     file = sqlite_path(place)
     if not file.exists():
         _check_writable(file.parent if settings.store else _nearest(file.parent))
@@ -107,15 +109,17 @@ def _store(settings: Settings) -> str:
     # neither makes files beside it, which might be another user's then
     way = "mode=ro" if Path(f"{file}-wal").exists() else "immutable=1"
     address = f"file:{quote(str(file))}?{way}"
-    return _found(
-        create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool)
+    engine = create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool
     )
+    return _found(engine, str(file))
 
 
-def _found(engine: Engine) -> str:
+def _found(engine: Engine, name: str) -> str:
     """Reads and writes nothing else; tables of an earlier version are brought up to date at the start."""
     try:
-        tables = inspect(engine).get_table_names()
+        with engine.connect() as connection:
+            present = revision(connection, name)
     except (SQLAlchemyError, sqlite3.Error) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise BlemishError(
@@ -123,9 +127,7 @@ def _found(engine: Engine) -> str:
         ) from None
     finally:
         engine.dispose()
-    if tables and "alembic_version" not in tables:
-        raise BlemishError(f"The database holds something else (a table {tables[0]}); give another --store.")
-    return "it is there." if tables else "it is there, and still empty."
+    return "it is there." if present else "it is there, and still empty."
 
 
 def _watch(settings: Settings) -> str:

@@ -1,5 +1,7 @@
 """How a station is, part by part."""
 
+import math
+import time
 from collections.abc import Callable
 from enum import StrEnum
 from threading import Event, Thread
@@ -10,6 +12,7 @@ from blemish.errors import BlemishError
 from blemish.station.log import event
 
 SECONDS = 2.0  # between looks
+HANGING = 10.0  # seconds after which a look that has not ended counts as trouble
 
 
 class Status(StrEnum):
@@ -48,6 +51,7 @@ class Monitor:
         self._wanted = wanted
         self._problems: dict[str, str] = {}
         self._remarks: dict[str, str] = {}
+        self._looking: tuple[str, float] = ("", math.inf)  # at what, and since when
         self._stop = Event()
         self._thread = Thread(target=self._watch, name="monitor", daemon=True)
 
@@ -64,19 +68,34 @@ class Monitor:
 
     def look(self) -> None:
         """Look at everything now."""
-        self._problems = {name: _problem(check) for name, check in self._needed.items()}
-        self._remarks = {name: _remark(check) for name, check in self._wanted.items()}
+        problems, remarks = {}, {}
+        for name, need in self._needed.items():
+            self._looking = (name, time.monotonic())
+            problems[name] = _problem(need)
+        for name, want in self._wanted.items():
+            self._looking = (name, time.monotonic())
+            remarks[name] = _remark(want)
+        self._looking = ("", math.inf)
+        self._problems, self._remarks = problems, remarks
 
     def problem(self) -> str:
         """Why nothing can be accepted, in a sentence, or ""."""
-        return next(filter(None, self._problems.values()), "")
+        return next(filter(None, self._current().values()), "")
 
     def health(self) -> Health:
         """As of the last look."""
-        parts = [_part(name, message, Status.DOWN) for name, message in self._problems.items()]
+        parts = [_part(name, message, Status.DOWN) for name, message in self._current().items()]
         parts += [_part(name, message, Status.DEGRADED) for name, message in self._remarks.items()]
         worst = max((part.status for part in parts), key=list(Status).index)
         return Health(status=worst, parts=parts)
+
+    def _current(self) -> dict[str, str]:
+        """Problems as of the last look, and the one that the present look hangs at."""
+        name, since = self._looking
+        seconds = time.monotonic() - since
+        if name not in self._needed or seconds < HANGING:
+            return self._problems
+        return self._problems | {name: f"The {name} has not answered for {seconds:.0f} s; see to it."}
 
     def _watch(self) -> None:
         while not self._stop.wait(SECONDS):

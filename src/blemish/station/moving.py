@@ -6,6 +6,7 @@ import shutil
 from itertools import count
 from pathlib import Path
 
+from blemish.station.arrivals import stamp_of
 from blemish.station.storage.files import synchronise
 
 
@@ -30,7 +31,6 @@ def move(file: Path, target: Path) -> Path:
         if error.errno != errno.EXDEV:
             raise
         _copy(file, free)
-        file.unlink()
     return free
 
 
@@ -40,7 +40,9 @@ def _free(target: Path) -> Path:
 
 
 def _copy(file: Path, target: Path) -> None:
+    """Copy a file, then delete it, unless another one has taken its name meanwhile."""
     part = target.with_name(f".{target.name}.part")
+    copied = stamp_of(file.stat())
     try:
         shutil.copy2(file, part)
         synchronise(part)
@@ -49,3 +51,5 @@ def _copy(file: Path, target: Path) -> None:
         part.unlink(missing_ok=True)
         raise
     synchronise(target.parent)
+    if stamp_of(file.stat()) == copied:
+        file.unlink()

@@ -207,16 +207,17 @@ class Pipeline:
     def _score_batch(self, loaded: Loaded, jobs: list[Job]) -> None:
         try:
             images = [job.upload.framed for job in jobs if job.upload is not None]
-            scored = loaded.detector.score_framed(images)
+            scored = list(zip(jobs, loaded.detector.score_framed(images), strict=True))
         except Exception as error:  # whatever an engine raises: the next batch may work
             event("scoring failed", level="error", error=repr(error), images=len(jobs))
+            self._telemetry.failed("model")
             self.trouble = f"{loaded.name} could not score the latest images ({error})."
             for job in jobs:
                 self._fail(job, Unavailable(self.trouble))
             return
         self.trouble = ""
         self._telemetry.batch(len(jobs))
-        for job, (score, anomaly_map) in zip(jobs, scored, strict=True):
+        for job, (score, anomaly_map) in scored:
             self._encoder.submit(self._judge, job, score, anomaly_map)
 
     def _judge(self, job: Job, score: float, anomaly_map: np.ndarray) -> None:

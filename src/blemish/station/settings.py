@@ -163,8 +163,8 @@ class Settings(BaseSettings):
         if self.move_to is not None:
             if self.watch is None:
                 raise _wrong("move_to", "needs watch; say which folder images are taken from")
-            if self.move_to.resolve() == self.watch.resolve():
-                raise _wrong("move_to", f"{self.move_to} is the watched folder itself; give another")
+            if self.watch.resolve().is_relative_to(self.move_to.resolve()):
+                raise _wrong("move_to", f"{self.move_to} is the watched folder or around it; give another")
         if self.store is not None:
             _check_store(self.store.get_secret_value())
         return self

@@ -1,6 +1,5 @@
 """The models of a station: which there are, which are loaded, and the one that gives the verdicts."""
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from blemish.calibration import Calibration
 from blemish.detector import Detector
 from blemish.errors import BlemishError, ModelFileError
 from blemish.modelfile import SUFFIXES, read_metadata
+from blemish.station.fingerprint import fingerprint, stamp_of
 from blemish.station.log import event
 from blemish.station.problems import Conflict, NotFound
 from blemish.station.records import CalibrationRecord, ModelRecord
@@ -32,13 +32,14 @@ class Loaded:
     name: str
     path: Path
     fingerprint: str
+    stamp: tuple[int, ...]  # of the file it was loaded from
     detector: Detector
     calibration: CalibrationRecord
 
     @cached_property
     def verdicts(self) -> Calibration:
         """From scores to p-values and verdicts."""
-        return Calibration(np.array(self.calibration.scores), self.calibration.false_alarm_rate)
+        return verdicts_of(self.calibration)
 
 
 class ModelState(BaseModel):
@@ -65,8 +66,8 @@ class Shelf:
         self._store = store
         self._lock = Lock()  # one load or switch at a time
         self._loaded: dict[str, Loaded] = {}
-        self._stamps: dict[str, tuple[int, ...]] = {}
         self._messages: dict[str, str] = {}
+        self._compared: tuple[tuple[int, ...], tuple[int, ...], str] = ((), (), "")
         self.remark = ""  # what became of the model that was chosen before the start
         self.active: Loaded = self._first()
 
@@ -94,6 +95,8 @@ class Shelf:
         """
         with self._lock:
             loaded = self._loaded.get(name) or self._open(name)
+            calibration = self._store.calibration(loaded.fingerprint)  # it may be newer than what was loaded
+            loaded = replace(loaded, calibration=calibration or loaded.calibration)
             self._store.add_model(_record(loaded))
             self._remember(name)
             self._keep(loaded)
@@ -102,32 +105,60 @@ class Shelf:
         event("model in use", model=name, fingerprint=loaded.fingerprint)
         return self._state(name)
 
-    def recalibrate(self, record: CalibrationRecord) -> None:
-        """Let a calibration of the active model hold from the next image on.
+    def recalibrate(self, of: Loaded, scores: list[float], rate: float, origin: str) -> CalibrationRecord:
+        """Keep another calibration of the active model, which holds from the next image on.
+
+        Args:
+            of: the active model, as it was when the rest was decided.
+            scores, rate, origin: see `CalibrationRecord`.
 
         Raises:
-            Conflict: it is of another model.
+            Conflict: another model or another calibration is in force by now.
+            Unavailable: the database cannot be written.
         """
         with self._lock:
-            if record.model != self.active.fingerprint:
-                raise Conflict("The model was switched meanwhile; look at the threshold of the new one.")
-            before, after = self.active, replace(self.active, calibration=record)
-            if self._loaded.get(before.name) is before:
-                self._loaded[before.name] = after
-            self.active = after
+            if self.active is not of:
+                raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
+            record = self._store.add_calibration(of.fingerprint, scores, rate, origin)
+            self._take(record)
+        return record
+
+    def _take(self, record: CalibrationRecord) -> None:
+        before, self.active = self.active, replace(self.active, calibration=record)
+        if self._loaded.get(before.name) is before:
+            self._loaded[before.name] = self.active
 
     def check(self) -> str:
-        """What is wrong with the active model's file, in a sentence, or ""; cheap while it is unchanged."""
-        active = self.active
+        """What is wrong with the active model's file, in a sentence, or ""; cheap while it is unchanged.
+
+        Also tells the database of the active model, where an empty one was put in the place of another.
+        """
+        if self._lock.acquire(blocking=False):  # else a model is being loaded, which takes its time
+            try:
+                self._tell_again()
+            finally:
+                self._lock.release()
+        return self._changed(self.active) or self.remark
+
+    def _tell_again(self) -> None:
+        active, own = self.active, self.active.calibration
+        if self._store.calibration(active.fingerprint) is None:
+            self._store.add_model(_record(active))
+            self._take(
+                self._store.add_calibration(active.fingerprint, own.scores, own.false_alarm_rate, own.origin)
+            )
+
+    def _changed(self, active: Loaded) -> str:
+        """What became of the file that a model was loaded from, in a sentence, or ""."""
         try:
-            stamp = _stamp(active.path)
+            stamp = stamp_of(active.path)
         except OSError:
             return f"{active.name} is gone; the model in memory goes on giving verdicts. Put the file back."
-        with self._lock:
-            if self._stamps.get(active.name) != stamp:
-                self._messages[active.name] = self._compare(active)
-                self._stamps[active.name] = stamp
-        return self._messages.get(active.name, "") or self.remark
+        if stamp == active.stamp:
+            return ""
+        if self._compared[:2] != (active.stamp, stamp):
+            self._compared = (active.stamp, stamp, self._compare(active))
+        return self._compared[2]
 
     def _compare(self, active: Loaded) -> str:
         goes_on = "the model in memory goes on giving verdicts"
@@ -159,16 +190,18 @@ class Shelf:
 
     def _load(self, path: Path) -> Loaded:
         settings = self._settings
-        digest, stamp = fingerprint(path), _stamp(path)
+        digest, stamp = fingerprint(path), stamp_of(path)
         detector = Detector.load(
             path, engine=settings.engine, threads=settings.threads, device=settings.device
         )
         detector.batch_size = settings.batch_size
         size = detector.frame.size
         try:
-            detector.score_framed([np.zeros((size, size, 3), np.uint8)])
+            scored = detector.score_framed([np.zeros((size, size, 3), np.uint8)] * 2)
         except Exception as error:  # whatever the engine raises
             raise ModelFileError(f"{path.name} cannot score an image here ({error}).") from error
+        if len(scored) != 2:
+            raise ModelFileError(f"{path.name} cannot score two images at once; export it again.")
         if fingerprint(path) != digest:
             raise ModelFileError(f"{path.name} was being replaced while it was read; load it again.")
         calibration = self._store.calibration(digest)
@@ -176,8 +209,7 @@ class Shelf:
             own = detector.calibration
             rate = settings.false_alarm_rate or own.false_alarm_rate
             calibration = self._store.add_calibration(digest, own.scores.tolist(), rate, "the model file")
-        self._stamps[path.name] = stamp
-        return Loaded(path.name, path, digest, detector, calibration)
+        return Loaded(path.name, path, digest, stamp, detector, calibration)
 
     def _first(self) -> Loaded:
         chosen = self._chosen()
@@ -211,7 +243,7 @@ class Shelf:
             precision=description.get("precision"),
             loaded=loaded is not None,
             active=loaded is active,
-            message=self._messages.get(name, ""),
+            message=self._messages.get(name, "") or (self._changed(active) if name == active.name else ""),
         )
 
     def _remember(self, name: str) -> None:
@@ -237,24 +269,9 @@ class Shelf:
             return None
 
 
-def fingerprint(path: Path) -> str:
-    """SHA-256 of a model file, in hexadecimal digits; of an .xml file, of it and its .bin file."""
-    digest = hashlib.sha256()
-    for part in _files(path):
-        with part.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def _files(path: Path) -> list[Path]:
-    return [path, path.with_suffix(".bin")] if path.suffix.lower() == ".xml" else [path]
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """Changes whenever the file is written or replaced."""
-    stats = [part.stat() for part in _files(path)]
-    return tuple(number for stat in stats for number in (stat.st_ino, stat.st_size, stat.st_mtime_ns))
+def verdicts_of(record: CalibrationRecord) -> Calibration:
+    """What a calibration makes of scores."""
+    return Calibration(np.array(record.scores), record.false_alarm_rate)
 
 
 def _record(loaded: Loaded) -> ModelRecord:

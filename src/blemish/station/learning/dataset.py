@@ -123,4 +123,5 @@ def _row(inspection: Inspection, name: str) -> tuple[object, ...]:
 
 
 def _zip_time(time: datetime) -> tuple[int, int, int, int, int, int]:
-    return (time.year, time.month, time.day, time.hour, time.minute, time.second)
+    year = min(max(time.year, 1980), 2107)  # what the format holds
+    return (year, time.month, time.day, time.hour, time.minute, time.second)

@@ -56,9 +56,9 @@ def drift(station: Station, *, last: int = 200) -> Drift:
     known = calibration.scores
     unsure = ""
     if len(scores) < MIN_INSPECTIONS:
-        unsure = f"{len(scores)} scored images are too few to tell; {MIN_INSPECTIONS} are enough."
+        unsure = f"Too few scored images to tell: {len(scores)}, where {MIN_INSPECTIONS} are enough."
     elif len(known) < MIN_CALIBRATION:
-        unsure = f"{len(known)} calibration images are too few to tell; {MIN_CALIBRATION} are enough."
+        unsure = f"Too few calibration images to tell: {len(known)}, where {MIN_CALIBRATION} are enough."
     if unsure:
         return Drift(count=len(scores), rate=calibration.effective_rate, unsure=unsure)
     ks = distance(scores, known)
@@ -73,7 +73,9 @@ def drift(station: Station, *, last: int = 200) -> Drift:
         p=p,
         shift=shift,
         alarms=alarms,
-        message=_message(len(scores), shift, alarms) if p < CHANCE and matters else "",
+        message=_message(len(scores), shift, alarms, calibration.effective_rate)
+        if p < CHANCE and matters
+        else "",
     )
 
 
@@ -107,10 +109,15 @@ def _shift(scores: np.ndarray, known: np.ndarray) -> float:
     return float(np.median(scores) - np.median(known)) / spread
 
 
-def _message(count: int, shift: float, alarms: float) -> str:
-    where = "higher" if shift > 0 else "lower"
+def _message(count: int, shift: float, alarms: float, rate: float) -> str:
+    if abs(shift) < SHIFT:
+        how = "spread more widely than those of the calibration"
+    else:
+        where = "higher" if shift > 0 else "lower"
+        how = f"are {where} than those of the calibration (median by {abs(shift):.2g} of its range)"
+    many = shift >= SHIFT or alarms > TIMES * rate
+    advice = "or whether there really are more defects" if many else "then calibrate again"
     return (
-        f"The last {count} scores are {where} than those of the calibration (median by {abs(shift):.2g} of "
-        f"its range, {100 * alarms:.2g} % alarms): look at light, focus and material, "
-        + ("or whether there really are more defects." if shift > 0 else "then calibrate again.")
+        f"The last {count} scores {how}, with {100 * alarms:.2g} % alarms: "
+        f"look at light, focus and material, {advice}."
     )

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from blemish.station.learning.judged import judged, verdicts
-from blemish.station.problems import Conflict
+from blemish.station.problems import Conflict, NotFound
 from blemish.station.records import CalibrationRecord, Filter, Verdict
 from blemish.station.shelf import Loaded
 from blemish.station.station import Station
@@ -87,23 +87,27 @@ def preview(station: Station, false_alarm_rate: float, *, last: int = 1000) -> P
     )
 
 
-def set_rate(station: Station, rate: float) -> CalibrationRecord:
+def set_rate(station: Station, rate: float, *, expected: int | None = None) -> CalibrationRecord:
     """Keep another false-alarm rate from the next image on; past inspections keep their verdicts.
+
+    Args:
+        rate: inside (0, 1).
+        expected: the calibration that should be in force; None takes any.
 
     Raises:
         ConfigError: the rate is out of range.
-        Conflict: the model was switched meanwhile.
+        Conflict: the model or its calibration was changed meanwhile.
         Unavailable: the database cannot be written.
     """
-    active = station.shelf.active
+    active = _active(station, expected)
     if rate == active.calibration.false_alarm_rate:
         return active.calibration
     active.verdicts.with_rate(rate)  # refuses what is out of range
     origin = f"{active.calibration.origin.split(';')[0]}; rate set to {100 * rate:g} %"
-    return _put_in_force(station, active, active.calibration.scores, rate, origin)
+    return station.shelf.recalibrate(active, active.calibration.scores, rate, origin)
 
 
-def recalibrate(station: Station, *, keep: bool) -> CalibrationRecord:
+def recalibrate(station: Station, *, keep: bool, expected: int | None = None) -> CalibrationRecord:
     """Calibrate the active model from its images that were confirmed as good; the rate stays.
 
     Scores are taken as recorded, each image file's once, and none of a file that was called a defect as well.
@@ -112,12 +116,13 @@ def recalibrate(station: Station, *, keep: bool) -> CalibrationRecord:
     Args:
         keep: add them to the scores that the model came with, as long as these are in force. Images confirmed
             earlier are always included, once, so that a verdict taken back is forgotten. False: they alone.
+        expected: the calibration that should be in force; None takes any.
 
     Raises:
-        Conflict: no image was confirmed as good, or the model was switched meanwhile.
+        Conflict: no image was confirmed as good, or the model or its calibration was changed meanwhile.
         Unavailable: the database cannot be used.
     """
-    active = station.shelf.active
+    active = _active(station, expected)
     said = verdicts(station.store)
     good = {
         inspection.image: inspection.score
@@ -131,16 +136,34 @@ def recalibrate(station: Station, *, keep: bool) -> CalibrationRecord:
             f"No image inspected with {active.name} was confirmed as good without contradiction; "
             "confirm some first."
         )
-    own = station.store.calibrations(active.fingerprint)[-1]  # the first one: the model file's
+    own = (station.store.calibrations(active.fingerprint) or [active.calibration])[-1]  # the model file's
     kept = own.scores if keep and Counter(own.scores) <= Counter(active.calibration.scores) else []
     images = "1 confirmed good image" if len(good) == 1 else f"{len(good)} confirmed good images"
-    return _put_in_force(
-        station,
+    return station.shelf.recalibrate(
         active,
         kept + list(good.values()),
         active.calibration.false_alarm_rate,
         f"{own.origin} and {images}" if kept else images,
     )
+
+
+def use_again(station: Station, number: int) -> CalibrationRecord:
+    """Go back to the scores and the rate of an earlier calibration of the active model.
+
+    Raises:
+        NotFound: the model has no such calibration.
+        Conflict: the model or its calibration was changed meanwhile.
+        Unavailable: the database cannot be used.
+    """
+    active = station.shelf.active
+    records = {record.id: record for record in station.store.calibrations(active.fingerprint)}
+    if number not in records:
+        raise NotFound(f"{active.name} has no calibration {number}; the page of the threshold lists them.")
+    if number == active.calibration.id:
+        return active.calibration
+    record = records[number]
+    origin = f"{record.origin.split(';')[0]}; as No. {number}"
+    return station.shelf.recalibrate(active, record.scores, record.false_alarm_rate, origin)
 
 
 def evidence(station: Station) -> Evidence:
@@ -206,9 +229,8 @@ def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
-def _put_in_force(
-    station: Station, active: Loaded, scores: list[float], rate: float, origin: str
-) -> CalibrationRecord:
-    record = station.store.add_calibration(active.fingerprint, scores, rate, origin)
-    station.shelf.recalibrate(record)
-    return record
+def _active(station: Station, expected: int | None) -> Loaded:
+    active = station.shelf.active
+    if expected not in (None, active.calibration.id):
+        raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
+    return active

@@ -1,5 +1,6 @@
 """Old inspections that nobody has judged make room for new ones."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
@@ -10,6 +11,7 @@ from blemish.station.storage.store import Store
 
 BATCH = 200  # inspections deleted at once; adding waits meanwhile
 SECONDS = 60.0  # between runs
+SWEEPING = 86_400.0  # seconds between sweeps
 
 
 class Retention:
@@ -34,7 +36,7 @@ class Retention:
         self._thread = Thread(target=self._work, name="retention", daemon=True)
 
     def start(self) -> None:
-        """Sweep once and then run each minute, in a thread."""
+        """Run each minute, and sweep at once and each day, in a thread."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -60,7 +62,7 @@ class Retention:
         return deleted
 
     def sweep(self) -> int:
-        """Remove files of no record, such as a killed station leaves.
+        """Remove files of no record, such as a killed station or a refused record leaves.
 
         Where they outnumber the others nothing is removed: the database is then hardly the one that belongs
         to the folder.
@@ -117,13 +119,13 @@ class Retention:
         return len(batch)
 
     def _work(self) -> None:
-        swept = False
+        due = time.monotonic()
         while not self._stop.is_set():
             try:
-                if not swept:
+                if time.monotonic() >= due:
                     if removed := self.sweep():
                         event("strays removed", files=removed)
-                    swept = True
+                    due = time.monotonic() + SWEEPING
                 if deleted := self.run_once(datetime.now(UTC)):
                     event("old inspections deleted", inspections=deleted)
             except Exception as error:  # the next run may work

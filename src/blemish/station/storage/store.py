@@ -1,9 +1,12 @@
 """What the station remembers: inspections, models and calibrations, in SQLite or PostgreSQL."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from threading import Semaphore
+from typing import TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, union_all, update
 from sqlalchemy.exc import IntegrityError
@@ -25,6 +28,13 @@ from blemish.station.storage.tables import calibrations, inspections, models
 _columns = inspections.c
 
 
+class Said(TypedDict, total=False):
+    """What a person says of an inspection."""
+
+    feedback: Verdict | None
+    note: str
+
+
 class Store:
     """Everything that a station knows, for any number of threads.
 
@@ -44,6 +54,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self._database = Database(url)
+        self._lists = Semaphore(max(2, os.cpu_count() or 1))  # the rest of the connections is for inspecting
         self.name = self._database.name
 
     def add(self, new: Sequence[NewInspection]) -> list[Inspection]:
@@ -88,29 +99,33 @@ class Store:
             wanted.append(_columns.id > rows.in_range(after))
         order = _columns.id.desc() if after is None else _columns.id
         question = select(inspections).where(*wanted).order_by(order).limit(limit)
-        with self._database.transaction() as connection:
+        with self._lists, self._database.transaction() as connection:
             found = [rows.inspection(row) for row in connection.execute(question)]
         return found if after is None else found[::-1]
 
     def count(self, filter: Filter) -> int:
         """How many inspections there are."""
         question = select(func.count()).select_from(inspections).where(*rows.conditions(filter))
-        with self._database.transaction() as connection:
+        with self._lists, self._database.transaction() as connection:
             return connection.execute(question).scalar_one()
 
-    def set_feedback(self, number: int, feedback: Verdict | None, note: str) -> Inspection:
+    def set_feedback(self, number: int, **said: Unpack[Said]) -> Inspection:
         """Keep what a person says of an inspection, in place of what was said before.
+
+        Args:
+            number: of the inspection.
+            said: `feedback`, a verdict or None to take it back, and `note`; what is left out stays.
 
         Raises:
             NotFound: there is none of this number.
         """
-        said = {
-            "feedback": feedback and feedback.value,
-            "note": note,
-            "feedback_at": datetime.now(UTC) if feedback else None,
-        }
+        changes: dict[str, object] = dict(said)
+        if "feedback" in said:
+            changes["feedback_at"] = datetime.now(UTC) if said["feedback"] else None
         with self._database.transaction(writing=True) as connection:
-            connection.execute(update(inspections).where(_columns.id == rows.in_range(number)).values(said))
+            if changes:
+                this = _columns.id == rows.in_range(number)
+                connection.execute(update(inspections).where(this).values(changes))
             return rows.get(connection, number)
 
     def points(self, filter: Filter, limit: int) -> list[Point]:
@@ -121,7 +136,7 @@ class Store:
             .order_by(_columns.id.desc())
             .limit(limit)
         )
-        with self._database.transaction() as connection:
+        with self._lists, self._database.transaction() as connection:
             found = [Point.model_validate(row._asdict()) for row in connection.execute(question)]
         return found[::-1]
 
@@ -133,7 +148,7 @@ class Store:
         """
         kinds = (_columns.is_anomalous, _columns.feedback)
         question = select(*kinds, func.count()).where(_columns.model == model, _columns.score.is_not(None))
-        with self._database.transaction() as connection:
+        with self._lists, self._database.transaction() as connection:
             found = connection.execute(question.group_by(*kinds))
             return Counter({(row[0], row[1] and Verdict(row[1])): row[2] for row in found})
 

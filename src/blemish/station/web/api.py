@@ -25,14 +25,14 @@ PATIENCE = 0.01  # seconds between looks at a full queue
 
 router = APIRouter(prefix="/v1", tags=["inspections"])
 
-Number = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="An inspection's number.")]
+Number = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="Of the record.")]
 Key = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
         min_length=1,
         max_length=200,
-        description="Sending the same image again under its key gives the inspection that is already there.",
+        description="Sending the same again under its key gives the inspections that are there already.",
     ),
 ]
 Name = Annotated[str, Query(max_length=MAX_NAME, description="What to call the image; for showing only.")]
@@ -76,6 +76,7 @@ async def inspect(request: Request, name: Name = "", key: Key = None) -> Inspect
 async def inspect_many(
     request: Request,
     images: list[UploadFile],
+    key: Key = None,
     source: Annotated[str | None, Header(alias="X-Blemish-Source", include_in_schema=False)] = None,
 ) -> Outcomes:
     """Inspect several images: form fields `images`, each a file.
@@ -87,7 +88,11 @@ async def inspect_many(
         raise TooLarge(f"{len(images)} images came at once; send at most {settings.max_images}.")
     deadline = time.monotonic() + settings.timeout
     source_of_all = Source.PAGE if source == Source.PAGE else Source.API
-    waiting = [await _submit(request, image, source_of_all, deadline) for image in images]
+    keys = [None if key is None else f"{source_of_all}:{key}/{place}" for place in range(len(images))]
+    waiting = [
+        await _submit(request, image, source_of_all, key_of_one, deadline)
+        for image, key_of_one in zip(images, keys, strict=True)
+    ]
     results, errors = [], []
     for image, one in zip(images, waiting, strict=True):
         name = (image.filename or "")[:MAX_NAME]
@@ -125,7 +130,7 @@ def inspection(request: Request, number: Number) -> Inspection:
 @router.put("/inspections/{number}/feedback", responses=error_responses(404, 503))
 def feedback(request: Request, number: Number, said: Feedback) -> Inspection:
     """Say what an image really shows."""
-    return station_of(request).store.set_feedback(number, said.feedback, said.note)
+    return station_of(request).store.set_feedback(number, **said.model_dump(exclude_unset=True))
 
 
 @router.get("/inspections/{number}/image", response_class=Response, responses=error_responses(404, 503))
@@ -182,14 +187,14 @@ def _png(data: bytes) -> Response:
 
 
 async def _submit(
-    request: Request, image: UploadFile, source: Source, deadline: float
+    request: Request, image: UploadFile, source: Source, key: str | None, deadline: float
 ) -> "Future[Inspection] | StationError":
     """Hand over one image of several, waiting for a place as long as there is time."""
     pipeline = station_of(request).pipeline
     data = await image.read()
     while True:
         try:
-            return pipeline.submit(data, source=source, name=image.filename or "")
+            return pipeline.submit(data, source=source, name=image.filename or "", key=key)
         except Busy as error:
             if time.monotonic() > deadline:
                 return error

@@ -72,7 +72,8 @@ class BodyLimits:
 
     @property
     def _too_large(self) -> str:
-        return f"The request is larger than {self.max_bytes} bytes; send less at once."
+        most = f"{self.max_bytes} bytes"
+        return f"The request is larger than the {most} that are taken; send smaller files, or fewer at once."
 
 
 class Discarding:

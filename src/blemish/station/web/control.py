@@ -10,7 +10,7 @@ from blemish.station.learning import dataset, drift, threshold
 from blemish.station.problems import StationError
 from blemish.station.settings import MIN_RATE
 from blemish.station.shelf import Loaded, ModelState
-from blemish.station.web.api import error_responses, station_of
+from blemish.station.web.api import Number, error_responses, station_of
 from blemish.station.web.render import authorised
 from blemish.station.web.schemas import Rate, Recalibration, Threshold
 
@@ -47,7 +47,7 @@ def read_threshold(request: Request) -> Threshold:
 def set_threshold(request: Request, rate: Rate) -> Threshold:
     """Keep another false-alarm rate from the next image on; past verdicts stay as they are."""
     station = station_of(request)
-    threshold.set_rate(station, rate.false_alarm_rate)
+    threshold.set_rate(station, rate.false_alarm_rate, expected=rate.calibration)
     return in_force(station.shelf.active)
 
 
@@ -65,7 +65,15 @@ def preview_threshold(
 def recalibrate(request: Request, how: Recalibration) -> Threshold:
     """Calibrate from the images confirmed as good; the rate asked for stays."""
     station = station_of(request)
-    threshold.recalibrate(station, keep=how.keep)
+    threshold.recalibrate(station, keep=how.keep, expected=how.calibration)
+    return in_force(station.shelf.active)
+
+
+@router.post("/v1/calibrations/{number}/use", tags=["threshold"], responses=error_responses(404, 409, 503))
+def use_calibration(request: Request, number: Number) -> Threshold:
+    """Go back to an earlier calibration of the model in use, with the rate it had."""
+    station = station_of(request)
+    threshold.use_again(station, number)
     return in_force(station.shelf.active)
 
 

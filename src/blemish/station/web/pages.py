@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from blemish.station.learning.drift import drift
 from blemish.station.problems import NotFound, Unusable
 from blemish.station.records import LARGEST_NUMBER, CalibrationRecord, Filter, Inspection
 from blemish.station.settings import MIN_RATE
+from blemish.station.shelf import verdicts_of
 from blemish.station.station import Station
 from blemish.station.web import charts, wording
 from blemish.station.web.api import Number, station_of
@@ -66,6 +68,8 @@ def gallery(request: Request, before: After = None, after: After = None) -> Resp
     try:
         wanted = selection.filter
         found = store.select(wanted, limit=PER_PAGE, before=before, after=after)
+        if after is not None and len(found) < PER_PAGE:
+            found = store.select(wanted, limit=PER_PAGE)  # the newest are few: a whole page of them
         if found:
             newer = found[0].id if store.select(wanted, limit=1, after=found[0].id) else None
             older = found[-1].id if store.select(wanted, limit=1, before=found[-1].id) else None
@@ -143,7 +147,7 @@ def threshold_page(request: Request) -> Response:
         evidence=threshold.evidence(station),
         to_judge=_those_left(station, numbers),
         review=",".join(map(str, numbers)),
-        history=station.store.calibrations(active.fingerprint),
+        history=[(record, verdicts_of(record)) for record in station.store.calibrations(active.fingerprint)],
     )
 
 
@@ -240,7 +244,8 @@ def _neighbours(station: Station, request: Request, number: int) -> tuple[str, s
         return before, after, "/threshold"
     selection = Selection.read(request.query_params)
     query = f"?{selection.query}" if selection.query else ""
-    newer = station.store.select(selection.filter, limit=1, after=number)
+    back = replace(selection, judged="") if selection.judged == "none" else selection  # to mend a slip
+    newer = station.store.select(back.filter, limit=1, after=number)
     older = station.store.select(selection.filter, limit=1, before=number)
     before, after = (f"/inspections/{found[0].id}{query}" if found else "" for found in (newer, older))
     return before, after, f"/inspections{query}"

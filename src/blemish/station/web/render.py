@@ -60,6 +60,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "percent": percent,
         "short": short_number,
+        "score": wording.score,
         "moment": wording.moment,
         "full_moment": wording.full_moment,
         "data_size": wording.data_size,

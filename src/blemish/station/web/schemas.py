@@ -41,19 +41,28 @@ class InspectionPage(BaseModel):
 
 
 class Feedback(BaseModel):
-    """What a person saw."""
+    """What a person saw. What is left out stays as it is."""
 
-    feedback: Verdict | None = Field(description="Null takes it back.")
-    note: str = Field("", max_length=MAX_NOTE)
+    feedback: Verdict | None = Field(default=None, description="Null takes it back.")
+    note: str = Field(default="", max_length=MAX_NOTE)
 
 
-class Rate(BaseModel):
+class Change(BaseModel):
+    """What changes the threshold."""
+
+    calibration: RecordNumber | None = Field(
+        default=None,
+        description="The one to change: where another is in force, nothing happens (409).",
+    )
+
+
+class Rate(Change):
     """The share of good images that may be called anomalous."""
 
     false_alarm_rate: float = Field(ge=MIN_RATE, lt=1, allow_inf_nan=False)
 
 
-class Recalibration(BaseModel):
+class Recalibration(Change):
     """How to calibrate from the images confirmed as good."""
 
     keep: bool = Field(

@@ -45,6 +45,15 @@ def data_size(count: int) -> str:
     return f"{count / 1000:.0f} kB" if count < 999_500 else f"{count / 1_000_000:.1f} MB"
 
 
+def score(value: float, beside: float | None = None) -> str:
+    """A score with three digits: "3.80"; with more where it would read like another one that it is not."""
+    for digits in range(3, 18):
+        text, other = (f"{number:#.{digits}g}" for number in (value, value if beside is None else beside))
+        if text != other or value == beside or beside is None:
+            break
+    return text.rstrip(".")
+
+
 def several(count: int, one: str) -> str:
     """A count with its noun: "1 image", "1,204 images"."""
     return f"{count:,} {one if count == 1 else one + 's'}"

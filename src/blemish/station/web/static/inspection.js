@@ -13,29 +13,56 @@ const goOn = document.getElementById("go-on");
 const keys = document.getElementById("keys");
 const original = document.getElementById("original");
 
-async function judge(feedback, { move = true } = {}) {
+let saved = note.value;
+let queue = Promise.resolve(); // of what is saved, one after the other
+let waiting = 0; // in it
+let leaving = false;
+
+/** Save what was said, once all before it is saved. Gives whether it was. */
+function keep(what, words) {
+  const before = saved;
+  saved = note.value;
+  waiting += 1;
   said.textContent = "Saving…";
-  try {
-    await send("PUT", `/v1/inspections/${page.dataset.id}/feedback`, { feedback: feedback || null, note: note.value });
-  } catch (error) {
-    said.textContent = `Not saved: ${sentence(error)}`;
-    return;
-  }
-  connected(true);
-  page.dataset.feedback = feedback;
-  said.textContent = WORDS[feedback];
+  queue = queue.then(async () => {
+    try {
+      await send("PUT", `/v1/inspections/${page.dataset.id}/feedback`, what);
+      connected(true);
+      said.textContent = words;
+      return true;
+    } catch (error) {
+      saved = before;
+      said.textContent = `Not saved: ${sentence(error)}`;
+      return false;
+    } finally {
+      waiting -= 1;
+    }
+  });
+  return queue;
+}
+
+function keepNote() {
+  if (note.value !== saved) keep({ note: note.value }, "The note is saved.");
+}
+
+async function judge(feedback) {
+  if (leaving) return;
+  const what = { feedback: feedback || null };
+  if (note.value !== saved) what.note = note.value;
+  if (!(await keep(what, WORDS[feedback]))) return;
   for (const button of page.querySelectorAll("[data-say]")) {
     if (button.dataset.say) button.ariaPressed = String(button.dataset.say === feedback);
     else button.disabled = !feedback;
   }
-  if (!move || !goOn.checked || !feedback) return;
+  if (waiting || !goOn.checked || !feedback) return;
   if (!step("next")) said.textContent += " This was the last one.";
 }
 
 function step(id) {
   const link = document.getElementById(id);
   if (link) location.assign(link.href);
-  return link !== null;
+  leaving = link !== null;
+  return leaving;
 }
 
 const ON_KEY = {
@@ -61,8 +88,13 @@ document.addEventListener("keydown", (event) => {
 for (const button of page.querySelectorAll("[data-say]")) {
   button.addEventListener("click", () => judge(button.dataset.say));
 }
-document.getElementById("keep-note").addEventListener("click", async () => {
-  await judge(page.dataset.feedback, { move: false });
+document.getElementById("keep-note").addEventListener("click", keepNote);
+note.addEventListener("change", keepNote);
+addEventListener("beforeunload", (event) => {
+  if (note.value !== saved) event.preventDefault();
+});
+addEventListener("pageshow", () => {
+  leaving = false; // back from the next one
 });
 document.getElementById("show-keys").addEventListener("click", () => keys.showModal());
 document.getElementById("feedback").addEventListener("submit", (event) => event.preventDefault());
@@ -74,6 +106,7 @@ async function show(stage) {
   const controls = document.getElementById("controls");
   const { opacity, level } = controls.elements;
   let asked = false;
+  for (const slider of [opacity, level]) slider.value = sessionStorage.getItem(slider.id) ?? slider.defaultValue;
 
   function redraw() {
     asked = false;
@@ -95,7 +128,10 @@ async function show(stage) {
     original.ariaPressed = String(original.ariaPressed !== "true");
     ask();
   });
-  controls.addEventListener("input", ask);
+  controls.addEventListener("input", (event) => {
+    sessionStorage.setItem(event.target.id, event.target.value); // for the next one too
+    ask();
+  });
   controls.addEventListener("submit", (event) => event.preventDefault());
   redraw();
   stage.querySelector("img").hidden = true;

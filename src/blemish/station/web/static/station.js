@@ -1,5 +1,6 @@
 // What every page does: ask the station, and show how it is.
 
+const FOCUSED = "a, button, input, summary";
 const EVERY = 5000; // milliseconds between looks at the station's condition
 
 /** An answer that is not a success; `sentence` is for people, `wait` in seconds or null. */
@@ -14,17 +15,15 @@ export class Refused extends Error {
 /** The response of the station. Throws Refused, or TypeError where there is no connection. */
 export async function ask(address, options = {}) {
   const response = await fetch(address, options);
-  if (response.status === 401) {
-    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-  }
+  if (response.status === 401) loggedOut();
   if (!response.ok) throw await refusal(response);
   return response;
 }
 
-/** JSON to a method of the API and back. */
+/** JSON to a method of the API and back; it gets there even when the page is left meanwhile. */
 export async function send(method, address, body) {
   const headers = { "Content-Type": "application/json" };
-  return (await ask(address, { method, headers, body: JSON.stringify(body) })).json();
+  return (await ask(address, { method, headers, body: JSON.stringify(body), keepalive: true })).json();
 }
 
 /** A sentence for whatever went wrong. */
@@ -44,7 +43,10 @@ export function swap(fresh, ...ids) {
   for (const id of ids) {
     const old = document.getElementById(id);
     const next = fresh.getElementById(id);
-    if (!old.isEqualNode(next)) old.replaceWith(document.adoptNode(next));
+    if (old.isEqualNode(next)) continue;
+    const place = [...old.querySelectorAll(FOCUSED)].indexOf(document.activeElement);
+    old.replaceWith(document.adoptNode(next));
+    next.querySelectorAll(FOCUSED)[place]?.focus(); // where it was
   }
 }
 
@@ -53,20 +55,34 @@ export function announce(words) {
   document.getElementById("announcer").textContent = words;
 }
 
-/** Tell that the connection is lost, or back. */
+/** Tell that the connection is lost, or back; whoever waits for it hears "back". */
 export function connected(is) {
-  let banner = document.getElementById("lost");
-  if (is) {
-    if (banner) announce("The connection is back.");
-    banner?.remove();
-  } else if (!banner) {
-    banner = document.createElement("p");
-    banner.id = "lost";
-    banner.className = "banner down";
-    banner.setAttribute("role", "alert");
-    banner.textContent = "The station does not answer. This page goes on trying and recovers by itself.";
-    document.getElementById("main").prepend(banner);
+  if (!is) {
+    banner("lost", "The station does not answer. This page goes on trying and recovers by itself.");
+    document.getElementById("pill").className = "pill down";
+  } else if (document.getElementById("lost")) {
+    document.getElementById("lost").remove();
+    announce("The connection is back.");
+    document.dispatchEvent(new Event("back"));
   }
+}
+
+function banner(id, words, ...more) {
+  if (document.getElementById(id)) return;
+  const element = document.createElement("p");
+  element.id = id;
+  element.className = "banner down fixed";
+  element.setAttribute("role", "alert");
+  element.append(words, ...more);
+  document.getElementById("main").prepend(element);
+}
+
+/** Somebody changed the token; what is typed here stays until the person goes to the login. */
+function loggedOut() {
+  const link = document.createElement("a");
+  link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+  link.textContent = "Log in again";
+  banner("logged-out", "The login is no longer valid. ", link);
 }
 
 async function refusal(response) {
@@ -93,5 +109,16 @@ async function look() {
   }
 }
 
+/** Whether files are dragged, not text. */
+export const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+
+for (const kind of ["dragover", "drop"]) {
+  addEventListener(kind, (event) => {
+    if (carriesFiles(event)) event.preventDefault(); // else the browser leaves the page for the file
+  });
+}
 setInterval(look, EVERY);
 document.addEventListener("visibilitychange", look);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.getElementById("pill").open = false;
+});

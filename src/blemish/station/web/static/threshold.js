@@ -53,7 +53,7 @@ function later() {
 
 slide.addEventListener("input", () => {
   percent.value = fromSlide();
-  slideTo(fromSlide());
+  slide.ariaValueText = `${percent.value} percent`;
   later();
 });
 percent.addEventListener("input", () => {
@@ -64,7 +64,7 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   use.disabled = true;
   try {
-    const force = await change("PUT", "/v1/threshold", { false_alarm_rate: chosen() });
+    const force = await change("PUT", "/v1/threshold", { false_alarm_rate: chosen(), ...expected() });
     words.textContent = `In use: the threshold is ${force.threshold.toPrecision(3)} from the next image on. ${force.note}`;
   } catch (error) {
     words.textContent = `Not changed: ${sentence(error)}`;
@@ -72,10 +72,16 @@ form.addEventListener("submit", async (event) => {
   }
 });
 
+/** What this page shows as being in force; if it no longer is, nothing is changed. */
+const expected = () => ({ calibration: Number(form.dataset.calibration) });
+
 /** Put something else in force, and show the page's other parts as they are then. */
 async function change(method, address, body) {
   const force = await send(method, address, body);
+  percent.value = Number((100 * force.false_alarm_rate).toPrecision(4));
+  slideTo(Number(percent.value));
   form.dataset.rate = String(force.false_alarm_rate);
+  form.dataset.calibration = String(force.calibration);
   try {
     swap(await piece("/threshold"), "force", "learn", "calibrations");
     await preview();
@@ -85,22 +91,37 @@ async function change(method, address, body) {
   return force;
 }
 
-async function recalibrate(button) {
+/** Calibrate anew at the touch of a button, and say in the element of this id what came of it. */
+async function calibrate(button, place, address, body) {
   button.disabled = true;
   let done = "";
   try {
-    const force = await change("POST", "/v1/calibrations", { keep: button.dataset.keep === "yes" });
+    const force = await change("POST", address, body);
     done = `Calibrated from ${force.images} images: the threshold is ${force.threshold.toPrecision(3)} from the next image on. ${force.note}`;
   } catch (error) {
     done = `Not calibrated: ${sentence(error)}`;
     button.disabled = false;
   }
-  document.getElementById("learn-words").textContent = done;
+  document.getElementById(place).textContent = done;
+}
+
+/** Whether so few images may set the threshold: the person decides. */
+function enough(images) {
+  const least = Math.ceil(1 / Number(form.dataset.rate)) - 1;
+  const question = `${images} images cannot keep the false-alarm rate; ${least} could. Calibrate from them alone? The calibrations below are the way back.`;
+  return images >= least || confirm(question);
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-keep]");
-  if (button) recalibrate(button);
+  const button = event.target.closest("button");
+  if (button?.dataset.again) {
+    calibrate(button, "again-words", `/v1/calibrations/${button.dataset.again}/use`);
+  } else if (button?.dataset.keep === "yes") {
+    calibrate(button, "learn-words", "/v1/calibrations", { keep: true, ...expected() });
+  } else if (button?.dataset.keep === "no" && enough(Number(button.dataset.images))) {
+    calibrate(button, "learn-words", "/v1/calibrations", { keep: false, ...expected() });
+  }
 });
+document.addEventListener("back", preview);
 slideTo(Number(percent.value));
 preview();

@@ -1,6 +1,6 @@
 // Pictures from this device: chosen, or dropped anywhere on the page; one request each, a few at a time.
 
-import { ask, Refused, sentence } from "/static/station.js";
+import { ask, carriesFiles, Refused, sentence } from "/static/station.js";
 
 const AT_ONCE = 4;
 const PATIENCE = 1; // seconds, where the station does not say
@@ -44,21 +44,26 @@ async function work() {
   tell();
 }
 
-/** Send one file, again as long as the station is busy. Gives a sentence when it cannot be inspected, else "". */
+/** Send one file, again as long as the station is busy or away. Gives a sentence when it cannot be inspected, else "". */
 async function inspect(file) {
   const body = new FormData();
   body.append("images", file, file.name);
+  const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16)).join("-");
+  const headers = { "X-Blemish-Source": "page", "Idempotency-Key": key }; // the answer may be lost, too
   for (;;) {
     try {
-      const answer = await ask("/v1/inspections", { method: "POST", headers: { "X-Blemish-Source": "page" }, body });
+      const answer = await ask("/v1/inspections", { method: "POST", headers, body });
       return (await answer.json()).results[0].error;
     } catch (error) {
-      if (!(error instanceof Refused && error.status === 503)) return sentence(error);
-      tell(error.message);
+      if (error instanceof Refused && error.status !== 503) return sentence(error);
+      if (!(await readable(file))) return "It cannot be read.";
+      tell(sentence(error));
       await new Promise((go) => setTimeout(go, 1000 * (error.wait ?? PATIENCE)));
     }
   }
 }
+
+const readable = (file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
 
 function tell(reason = "") {
   panel.hidden = total === 0;
@@ -70,23 +75,21 @@ function tell(reason = "") {
   words.textContent = `${inspected} of ${total} ${pictures} inspected. ${reason && `Trying again: ${reason}`}`;
 }
 
-const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-
+addEventListener("beforeunload", (event) => {
+  if (working) event.preventDefault(); // what is not sent yet would be lost
+});
 input.addEventListener("change", () => {
   take([...input.files]);
   input.value = "";
 });
 addEventListener("dragover", (event) => {
-  if (!carriesFiles(event)) return;
-  event.preventDefault();
-  veil.hidden = false;
+  if (carriesFiles(event)) veil.hidden = false;
 });
 addEventListener("dragleave", (event) => {
   if (!event.relatedTarget) veil.hidden = true;
 });
 addEventListener("drop", async (event) => {
   if (!carriesFiles(event)) return;
-  event.preventDefault();
   veil.hidden = true;
   const parts = [...event.dataTransfer.items].filter((item) => item.kind === "file");
   const dropped = parts.map((item) => item.webkitGetAsEntry() ?? item.getAsFile()); // gone after this event
