@@ -140,9 +140,11 @@ def test_a_lost_connection_is_told_and_comes_back(page: "sync_api.Page", running
     page.goto("/")
     page.context.set_offline(True)
     sync_api.expect(page.locator("#lost")).to_be_visible()
+    sync_api.expect(page.locator("#pill")).to_contain_text("No answer")
     post(running, good_part(320), "meanwhile.png")
     page.context.set_offline(False)
     sync_api.expect(page.locator("#lost")).to_have_count(0)
+    sync_api.expect(page.locator("#pill")).to_contain_text("OK")
     sync_api.expect(page.locator("#latest")).to_contain_text("meanwhile.png")
 
 

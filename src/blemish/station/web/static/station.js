@@ -59,7 +59,9 @@ export function announce(words) {
 export function connected(is) {
   if (!is) {
     banner("lost", "The station does not answer. This page goes on trying and recovers by itself.");
-    document.getElementById("pill").className = "pill down";
+    const pill = document.getElementById("pill");
+    pill.className = "pill down";
+    pill.querySelector("summary").lastChild.textContent = " No answer";
   } else if (document.getElementById("lost")) {
     document.getElementById("lost").remove();
     announce("The connection is back.");
