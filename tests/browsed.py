@@ -11,6 +11,8 @@ from station import Running, bad_part, good_part, png, running_station, write_gr
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
+sync_api.expect.set_options(timeout=15_000)  # where other tests run beside
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
 
@@ -39,7 +41,7 @@ def browser() -> Iterator["sync_api.Browser"]:
 def page(browser: "sync_api.Browser", running: Running) -> Iterator["sync_api.Page"]:
     """A page that must not complain, nor ask anybody but the station for anything."""
     context = browser.new_context(base_url=running.url, viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(15_000)
     page = context.new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)

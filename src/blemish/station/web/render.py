@@ -66,5 +66,5 @@ def _environment() -> jinja2.Environment:
         "data_size": wording.data_size,
         "several": wording.several,
     }
-    environment.globals |= {"sources": wording.SOURCES}
+    environment.globals |= {"sources": wording.SOURCES, "zone": wording.zone}
     return environment

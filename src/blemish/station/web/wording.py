@@ -21,6 +21,11 @@ def full_moment(time: datetime) -> str:
     return f"{local.day} {local:%b %Y, %H:%M:%S %Z}"
 
 
+def zone() -> str:
+    """The station's time zone: "CET"."""
+    return f"{datetime.now().astimezone():%Z}"
+
+
 def chance(p_value: float, images: int | None) -> str:
     """A p-value in words.
 

@@ -121,6 +121,7 @@ for (const kind of ["dragover", "drop"]) {
 }
 setInterval(look, EVERY);
 document.addEventListener("visibilitychange", look);
+document.addEventListener("back", look);
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") document.getElementById("pill").open = false;
 });
