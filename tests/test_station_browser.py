@@ -54,6 +54,16 @@ def test_live_shows_what_arrives_by_the_api(page: "sync_api.Page", running: Runn
     expect(page.locator("#latest")).to_contain_text("unseen.png")
 
 
+def test_live_shows_what_was_judged_elsewhere(page: "sync_api.Page", running: Running) -> None:
+    number = post(running, bad_part(102), "judged elsewhere.png")
+    page.goto("/")
+    card = page.locator(f"#inspection-{number}")
+    sync_api.expect(card).not_to_contain_text("judged a defect")
+    httpx2.put(f"{running.url}/v1/inspections/{number}/feedback", json={"feedback": "defect"})
+    sync_api.expect(card).to_contain_text("judged a defect")
+    sync_api.expect(page.locator("#latest")).to_contain_text("judged a defect")
+
+
 def test_upload_by_the_button(page: "sync_api.Page", running: Running) -> None:
     page.goto("/")
     chosen = [(f"upload {number}.png", png(good_part(200 + number))) for number in range(8)]

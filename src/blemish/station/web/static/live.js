@@ -4,17 +4,21 @@ import { announce, connected, piece, Refused, swap } from "/static/station.js";
 import "/static/upload.js";
 
 const EVERY = 1000; // milliseconds
+const ALL = 10; // every so many looks what was judged elsewhere is shown too
 
 const live = document.getElementById("live");
 const pause = document.getElementById("pause");
 let newest = Number(live.dataset.newest);
 let busy = false;
+let looks = 0;
 
 async function look() {
   if (busy || document.hidden || pause.ariaPressed === "true") return;
   busy = true;
   try {
-    const fresh = await piece(`/live?after=${newest}`);
+    const all = looks % ALL === 0;
+    looks += 1;
+    const fresh = await piece(all ? "/live" : `/live?after=${newest}`);
     connected(true);
     if (fresh) show(fresh);
   } catch (error) {
@@ -28,13 +32,15 @@ function show(fresh) {
   const latest = [...fresh.querySelectorAll("#strip > li")];
   const arrived = latest.filter((item) => !document.getElementById(item.id));
   const strip = document.getElementById("strip");
+  swap(fresh, ...latest.filter((item) => !arrived.includes(item)).map((item) => item.id));
   for (const item of arrived.reverse()) {
     item.classList.add("arriving");
     strip.prepend(document.adoptNode(item));
   }
   while (strip.children.length > latest.length) strip.lastElementChild.remove();
-  newest = Number(strip.firstElementChild.id.replace("inspection-", ""));
   swap(fresh, "counters", "latest");
+  if (!arrived.length) return;
+  newest = Number(strip.firstElementChild.id.replace("inspection-", ""));
   const shown = document.getElementById("latest");
   announce(`${shown.querySelector(".verdict").textContent}: ${shown.querySelector(".latest-name").textContent}`);
 }
