@@ -6,8 +6,6 @@ import pytest
 
 from blemish.datasets.generator import generate
 
-pytest.register_assert_rewrite("browsed", "engined", "killed", "serving", "tiles", "watching")
-
 
 @pytest.fixture(scope="session")
 def parts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

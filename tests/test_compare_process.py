@@ -23,8 +23,7 @@ from blemish.datasets import Sample
 from blemish.errors import BlemishError, ConfigError
 from blemish.images import Frame
 from helpers import BACKBONE, texture_files
-
-SMALL = ["frame.resize=64", "frame.crop=none", "training.batch_size=4", "model.channels=8"]
+from test_compare import SMALL
 
 
 class TestEntries:

@@ -9,10 +9,9 @@ import torch
 
 from blemish.engines import open_engine
 from blemish.errors import ConfigError, ModelFileError
+from engined import model as model
 from engined import needs_openvino
 from helpers import textures
-
-pytest_plugins = ["engined"]
 
 
 @needs_openvino

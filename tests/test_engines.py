@@ -21,9 +21,9 @@ from blemish.engines import installed, open_engine
 from blemish.errors import BlemishError, ConfigError, ModelFileError
 from blemish.modelfile import read_metadata
 from engined import RUNS, needs_openvino
+from engined import model as model
+from engined import pair as pair
 from helpers import texture_files, textures
-
-pytest_plugins = ["engined"]
 
 
 @pytest.mark.parametrize(("suffix", "name"), RUNS)

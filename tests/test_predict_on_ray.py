@@ -15,46 +15,20 @@ from pathlib import Path
 import pytest
 
 from blemish.cluster import connected
-from blemish.detector import Detector
-from blemish.errors import BlemishError, ConfigError, DatasetError, ImageError
-from blemish.export import export_model
-from blemish.images import read_image
+from blemish.errors import BlemishError, ConfigError
 from blemish.prediction import expand_inputs, predict_to_files
-from blemish.urls import find_urls
-from helpers import small_fit, texture_files
+from predicted import BATCH, same_score, same_scores
+from predicted import expected as expected
+from predicted import folder as folder
+from predicted import model as model
 
 pytest.importorskip("ray", reason="the extra blemish[ray] is not installed")
 pytest.importorskip("pyarrow", reason="the extra blemish[ray] is not installed")
 
 import pyarrow.parquet as pq
-from fsspec.implementations.memory import MemoryFileSystem
 
 from blemish import prediction_on_ray
 from blemish.prediction_on_ray import DetectorOnRay
-
-BATCH = 16
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    _, fitted = small_fit(tmp_path_factory.mktemp("model"))
-    exported = fitted.with_suffix(".onnx")
-    export_model(fitted, exported)
-    return exported
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 images in two folders, more than a worker takes at once; one is broken, one empty, one hidden."""
-    root = tmp_path_factory.mktemp("new")
-    texture_files(root / "a", 200, seed=1)
-    texture_files(root / "b" / "c", 97, seed=2)
-    (root / "a" / "broken.png").write_bytes(b"no picture")
-    (root / "b" / "empty.png").touch()
-    (root / "b" / "note.txt").touch()
-    (root / ".hidden.png").touch()
-    Path(os.fsdecode(bytes(root) + b"/b/\xff.png")).write_bytes((root / "a" / "000.png").read_bytes())
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -63,30 +37,8 @@ def ray_here() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def expected(model: Path, folder: Path) -> list[dict[str, object]]:
-    detector = Detector.load(model, threads=1)
-    paths = list(expand_inputs([str(folder)]))
-    return [result.to_row() for result in detector.predict_many(paths, consecutive=True)]
-
-
 def rows_on_ray(detector: DetectorOnRay, paths: list[str]) -> list[dict[str, object]]:
     return [result.to_row() for result in detector.predict_many(paths, batch_size=BATCH)]
-
-
-def same_scores(rows: list[dict[str, object]], expected: list[dict[str, object]]) -> bool:
-    """To rounding; where paths are spelt otherwise, errors are too."""
-    return len(rows) == len(expected) and all(
-        row["p_value"] == other["p_value"]
-        and row["is_anomalous"] == other["is_anomalous"]
-        and bool(row["error"]) == bool(other["error"])
-        and same_score(row["score"], other["score"])
-        for row, other in zip(rows, expected, strict=True)
-    )
-
-
-def same_score(score: object, other: object) -> bool:
-    return score is None if other is None else score == pytest.approx(other, rel=1e-5)
 
 
 def test_rows_are_those_of_a_plain_prediction_for_any_number_of_workers(
@@ -261,76 +213,3 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, package
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=r'pip install "blemish\[ray\]"'), connected("ray"):
         pass
-
-
-def test_parquet_goes_without_ray_and_is_never_half_written(
-    model: Path, folder: Path, expected: list[dict[str, object]], tmp_path: Path
-) -> None:
-    detector, paths = Detector.load(model), list(expand_inputs([str(folder)]))
-    out = tmp_path / "rows.parquet"
-    predict_to_files(detector, paths, batch_size=BATCH, parquet_file=str(out))
-    assert same_scores(pq.read_table(out).to_pylist(), expected)
-
-    def fail() -> None:
-        raise BlemishError("no more")
-
-    other = tmp_path / "other.parquet"
-    with pytest.raises(BlemishError, match="no more"):
-        predict_to_files(detector, paths, batch_size=BATCH, parquet_file=str(other), advance=fail)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.parquet.part", "rows.parquet"]
-    os.mkfifo(tmp_path / "pipe")
-    bad = [str(tmp_path), "nobody://knows", str(tmp_path / "gone" / "rows.parquet"), "", "file://"]
-    bad += [str(tmp_path / "pipe"), (tmp_path / "pipe").as_uri(), str(tmp_path / "new.parquet") + "/"]
-    for name in bad:
-        with pytest.raises(BlemishError):
-            predict_to_files(detector, paths, batch_size=BATCH, parquet_file=name)
-    assert (tmp_path / "pipe").is_fifo()
-
-
-@pytest.mark.parametrize("method", ["exists", "_open", "mv"])
-def test_whatever_a_storage_raises_is_one_sentence(
-    model: Path, folder: Path, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise NotImplementedError("no such thing\nat all")
-
-    monkeypatch.setattr(MemoryFileSystem, method, refuse)
-    image = [str(folder / "a" / "000.png")]
-    with pytest.raises(BlemishError, match=r"^memory://o cannot be written \(no such thing\); choose"):
-        predict_to_files(Detector.load(model), image, batch_size=BATCH, parquet_file="memory://o")
-
-
-def test_a_name_that_looks_like_a_chain_is_a_local_file(
-    model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    image = [str(folder / "a" / "000.png")]
-    predict_to_files(Detector.load(model), image, batch_size=BATCH, parquet_file="a::b.parquet")
-    assert [path.name for path in tmp_path.iterdir()] == ["a::b.parquet"]
-
-
-def test_links_are_listed_like_folders(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "link.png").symlink_to(folder / "a" / "000.png")
-    (tmp_path / "broken.png").symlink_to(tmp_path / "gone.png")
-    (tmp_path / "folder.png").symlink_to(folder)
-    assert list(find_urls(f"file://{tmp_path}")) == [f"file://{tmp_path}/link.png"]
-    with pytest.raises(DatasetError, match=r"^file:// cannot be read \(it names nothing\)"):
-        list(find_urls("file://"))
-
-
-def test_urls_are_listed_like_folders(folder: Path) -> None:
-    urls = list(find_urls(folder.as_uri()))
-    assert len(urls) == 300
-    assert sorted(os.fsencode(url.removeprefix("file://")) for url in urls) == sorted(
-        os.fsencode(path) for path in expand_inputs([str(folder)])
-    )
-    assert list(find_urls(urls[0])) == urls[:1]
-    assert read_image(urls[0]).shape == (64, 64, 3)
-    for gone in (f"{folder.as_uri()}/gone", "nobody://knows"):
-        with pytest.raises(DatasetError):
-            list(find_urls(gone))
-    (folder.parent / "bare").mkdir()
-    with pytest.raises(DatasetError, match="holds no images"):
-        list(expand_inputs([(folder.parent / "bare").as_uri()]))
-    with pytest.raises(ImageError, match=r"gone\.png does not exist; check the address"):
-        read_image(f"{folder.as_uri()}/gone.png")

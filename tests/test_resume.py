@@ -31,8 +31,8 @@ from killed import (
     train_slowly,
     train_until,
 )
-
-pytest_plugins = ["killed"]
+from killed import steps as steps
+from killed import uninterrupted as uninterrupted
 
 
 @pytest.mark.parametrize("inside_write", [False, True])

@@ -19,8 +19,7 @@ from helpers import (
     texture_dataset,
 )
 from killed import die, in_process, train
-
-pytest_plugins = ["killed"]
+from killed import steps as steps
 
 
 def fit(folder: Path, *, resume: bool = False, count: int = 8, **fields: Any) -> None:

@@ -17,8 +17,8 @@ from helpers import (
     TinyModel,
 )
 from killed import STEPS, assert_same_run, train
-
-pytest_plugins = ["killed"]
+from killed import steps as steps
+from killed import uninterrupted as uninterrupted
 
 
 class WaitingModel(TinyModel):

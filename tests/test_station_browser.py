@@ -5,13 +5,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from browsed import browser as browser
+from browsed import page as page
 from browsed import post
+from browsed import running as running
 from browser import needs_browser
 from station import Running, bad_part, good_part, png
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-pytest_plugins = ["browsed"]
 pytestmark = needs_browser
 
 WIDTHS = (390, 820, 1280)

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from browsed import browser as browser
+from browsed import page as page
+from browsed import running as running
 from browser import needs_browser
 from station import Running
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-pytest_plugins = ["browsed"]
 pytestmark = needs_browser
 
 

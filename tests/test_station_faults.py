@@ -16,11 +16,12 @@ import pytest
 from blemish.station.records import Filter
 from blemish.station.storage.store import Store
 from disks import small_disk
+from serving import model as model
 from serving import serving
 from station import bad_part, good_part, png, running_station
 from watched import until
 
-pytest_plugins = ["databases", "serving"]
+pytest_plugins = ["databases"]
 
 
 def post_until_it_dies(url: str, worker: int, acknowledged: dict[str, dict], sent: dict[str, bytes]) -> None:

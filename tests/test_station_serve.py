@@ -20,10 +20,11 @@ import pytest
 from blemish.station.settings import load_settings
 from blemish.station.web.server import listen
 from serving import command, serving
+from serving import model as model
 from station import bad_part, good_part, png
 from watched import until
 
-pytest_plugins = ["databases", "serving"]
+pytest_plugins = ["databases"]
 
 TOKEN = "correct-horse-battery-staple"
 

@@ -9,8 +9,10 @@ from blemish.station.problems import Busy, Unavailable
 from blemish.station.watch import Watch
 from watched import put, until
 from watching import Inspector
-
-pytest_plugins = ["watching"]
+from watching import folder as folder
+from watching import inspector as inspector
+from watching import quick as quick
+from watching import start as start
 
 
 def test_images_are_taken_oldest_first_and_once_and_all_else_is_passed_over(

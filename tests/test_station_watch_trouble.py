@@ -14,8 +14,10 @@ from blemish.station import watch
 from blemish.station.watch import Watch
 from watched import put, until
 from watching import Inspector
-
-pytest_plugins = ["watching"]
+from watching import folder as folder
+from watching import inspector as inspector
+from watching import quick as quick
+from watching import start as start
 
 
 def test_files_that_cannot_be_read_are_named_and_taken_later(

@@ -24,8 +24,7 @@ from blemish.report import write_report
 from blemish.tiling import Grid
 from helpers import textures
 from tiles import METHODS, SIZES, TILE, TILES, command, fit
-
-pytest_plugins = ["tiles"]
+from tiles import folder as folder
 
 
 @pytest.fixture(scope="module", params=METHODS)

@@ -17,8 +17,7 @@ from blemish.frame import Frame
 from blemish.modelfile import read_metadata
 from helpers import BACKBONE
 from tiles import SIZES, TILE, command, fit, picture
-
-pytest_plugins = ["tiles"]
+from tiles import folder as folder
 
 
 def test_masks_of_another_size_are_refused(folder: Path, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class Inspector:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "SECONDS", 0.02)
     monkeypatch.setattr(watch, "AGAIN", 0.1)
 
