@@ -19,9 +19,9 @@ import torch
 from timm.models.swin_transformer import WindowAttention
 from torch import Tensor
 
-from blemish.models.anotrans.config import AnoTransConfig
-from blemish.models.anotrans.model import AnoTrans
 from blemish.models.base import Batch, Step
+from blemish.models.gan.anotrans import AnoTrans
+from blemish.models.gan.config import AnoTransConfig
 
 VARIANTS = {
     "naive": {"loop": True, "redraw": True, "precision": "fp32"},

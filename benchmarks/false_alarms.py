@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from blemish.calibration import Calibration
-from blemish.config import build_config
 from blemish.datasets.elpv import elpv
 from blemish.datasets.loading import load_frames
 from blemish.models.base import Batch, images_to_tensor
 from blemish.models.gtrans.model import GTrans
 from blemish.models.weights import find_weights, read_weights
+from blemish.training.config import build_config
 
 RATES = (0.025, 0.05, 0.1, 0.2)
 TRAIN, SPARE, HELD_OUT = 160, 420, 40

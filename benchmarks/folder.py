@@ -25,11 +25,12 @@ from PIL import Image
 from timing import Contender, alternate, machine, markdown, steadiness
 from torchvision import transforms
 
-from blemish.datasets.generator import generate
-from blemish.detector import BATCH_SIZE, Detector
-from blemish.images import Frame, load_frame
-from blemish.prediction import predict_to_files
-from blemish.scoring import score_images
+from blemish.datasets.drawn import generate
+from blemish.images.frame import Frame
+from blemish.images.reading import load_frame
+from blemish.inference.detector import BATCH_SIZE, Detector
+from blemish.inference.outputs import predict_to_files
+from blemish.inference.scoring import score_images
 
 DECODING = "blemish, decoding alone"
 FIRST = "anomalib STFPM, Engine.predict, batches of 1"

@@ -17,11 +17,11 @@ from typing import Any, get_args
 
 import blemish
 from blemish.datasets import Dataset, read_dataset
+from blemish.datasets.drawn import Texture, generate
 from blemish.datasets.elpv import elpv
-from blemish.datasets.generator import Texture, generate
-from blemish.detector import Detector
-from blemish.engines.torch import TorchEngine
-from blemish.modelfile import Metadata
+from blemish.inference.detector import Detector
+from blemish.inference.engines.torch import TorchEngine
+from blemish.inference.model_file import Metadata
 from blemish.models.gtrans.config import GTransConfig
 from blemish.models.gtrans.model import GTrans
 

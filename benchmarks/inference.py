@@ -25,13 +25,12 @@ from peers import Peer
 from timing import Contender, alternate, gigaflops, machine, markdown, steadiness
 
 from blemish.datasets import read_dataset
-from blemish.datasets.generator import generate
+from blemish.datasets.drawn import generate
 from blemish.datasets.loading import load_frames
-from blemish.engines import open_engine
 from blemish.errors import BlemishError
 from blemish.export import export_model
-from blemish.images import Frame
-from blemish.modelfile import read_metadata
+from blemish.images.frame import Frame
+from blemish.inference.engines import open_engine, read_metadata
 
 BATCHES = {1: 8, 16: 16}  # images at once: images in a turn
 STFPM = "anomalib STFPM"

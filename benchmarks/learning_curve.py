@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from blemish.batches import IN_ORDER, count_batches, split_indices
-from blemish.config import RunConfig, build_config
 from blemish.datasets import Dataset, read_dataset
 from blemish.datasets.loading import load_frames
-from blemish.images import mask_to_frame, read_mask
-from blemish.metrics import auroc, pixel_metrics
+from blemish.evaluation.metrics import auroc, pixel_metrics
+from blemish.images.reading import mask_to_frame, read_mask
 from blemish.models.base import images_to_tensor
 from blemish.models.gtrans.model import GTrans
 from blemish.models.weights import find_weights, read_weights
-from blemish.training import train
+from blemish.training.batches import IN_ORDER, count_batches, split_indices
+from blemish.training.config import RunConfig, build_config
+from blemish.training.loop import train
 
 
 def in_order(images: np.ndarray) -> Iterator[torch.Tensor]:

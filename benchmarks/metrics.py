@@ -19,7 +19,7 @@ from peers import Peer
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 from timing import Contender, alternate, machine, markdown, steadiness
 
-from blemish.metrics import aupro, image_metrics, pixel_metrics
+from blemish.evaluation.metrics import aupro, image_metrics, pixel_metrics
 
 ALL = "blemish: images and pixels, AUROC, AP, F1-max, AUPRO 0.3 and 0.05"
 

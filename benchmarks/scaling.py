@@ -17,7 +17,7 @@ from pathlib import Path
 
 from timing import Turn, alternate, machine, markdown, spread
 
-from blemish.datasets.generator import generate
+from blemish.datasets.drawn import generate
 
 UNKNOWN = float("nan")
 PLAIN = "blemish predict --threads 1"

@@ -20,7 +20,7 @@ from pathlib import Path
 from peers import environment
 from timing import Turn, alternate, machine, markdown, spread
 
-from blemish.datasets.generator import generate
+from blemish.datasets.drawn import generate
 
 UNKNOWN = float("nan")
 

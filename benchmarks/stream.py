@@ -19,10 +19,10 @@ from PIL import Image
 from timing import RESIDENT, machine, markdown, memory_mb
 
 from blemish.calibration import Calibration
-from blemish.detector import Detector
-from blemish.images import Frame
-from blemish.modelfile import Metadata
-from blemish.prediction import predict_to_files
+from blemish.images.frame import Frame
+from blemish.inference.detector import Detector
+from blemish.inference.model_file import Metadata
+from blemish.inference.outputs import predict_to_files
 
 SIZE, FILES, BAD = 64, 50, 7
 POINTS = (1_000, 10_000, 50_000, 100_000, 500_000, 1_000_000)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from timing import machine, markdown
 
-from blemish.datasets.generator import generate
+from blemish.datasets.drawn import generate
 
 PLACES = ("local", "ray")
 

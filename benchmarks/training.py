@@ -38,13 +38,13 @@ from timing import (
 )
 from torch import Tensor
 
-from blemish.batches import Batches
-from blemish.config import TrainingConfig, build_config
 from blemish.models.base import Batch, images_to_tensor
 from blemish.models.gtrans import model as gtrans
 from blemish.models.gtrans.anomaly_map import distance
 from blemish.models.gtrans.model import GTrans
-from blemish.training import _train_batch
+from blemish.training.batches import Batches
+from blemish.training.config import TrainingConfig, build_config
+from blemish.training.loop import _train_batch
 
 PEAK = "matrix product"
 OURS = "`blemish fit`"

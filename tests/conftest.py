@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from blemish.datasets.generator import generate
+from blemish.datasets.drawn import generate
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from helpers import SIZE, small_config, textures
+from tests.support import SIZE, small_config, textures
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

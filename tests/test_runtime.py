@@ -52,7 +52,7 @@ def test_openvino_brings_no_torch_and_reports_to_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))  # where its reports keep their files
-    modules = imported_by("import blemish.engines.openvino")
+    modules = imported_by("import blemish.inference.engines.openvino")
     assert not modules & {*HEAVY, "openvino_telemetry.main"}
     assert not list(tmp_path.iterdir())
 

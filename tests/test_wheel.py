@@ -6,7 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 
 
 def test_the_wheel_holds_all_it_needs(tmp_path: Path) -> None:
@@ -25,8 +25,8 @@ def test_the_wheel_holds_all_it_needs(tmp_path: Path) -> None:
     }
     assert in_wheel == in_tree
     code = (
-        "from blemish.report import template; "
-        "parts = ('blemish.report', 'blemish.comparison', 'blemish.benchmark.output'); "
+        "from blemish.reports import template; "
+        "parts = ('blemish.reports', 'blemish.comparison', 'blemish.papers.output'); "
         "pages = [template.read_resource(part, 'page.html.j2') for part in parts]; "
         "print(template.__file__, min(map(len, pages)) > 500)"
     )

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 import blemish
 from blemish.cli.app import app
 from blemish.datasets import Dataset
-from blemish.detector import Detector
-from helpers import BACKBONE, textures
+from blemish.inference.detector import Detector
+from tests.support import BACKBONE, textures
 
 TILE = 64
 SIZES = [(160, 224), (224, 160), (64, 64), (100, 150)]  # height and width, in turn

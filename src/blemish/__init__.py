@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from blemish.api import evaluate, fit, load
     from blemish.comparison import Comparison, compare
-    from blemish.detector import Detector
     from blemish.errors import BlemishError
-    from blemish.result import Result
+    from blemish.inference.detector import Detector
+    from blemish.inference.result import Result
 
 __version__ = "0.1.0"
 
@@ -24,8 +24,8 @@ _PUBLIC = {
     "evaluate": "blemish.api",
     "compare": "blemish.comparison",
     "Comparison": "blemish.comparison",
-    "Detector": "blemish.detector",
-    "Result": "blemish.result",
+    "Detector": "blemish.inference.detector",
+    "Result": "blemish.inference.result",
     "BlemishError": "blemish.errors",
 }
 

@@ -1,5 +1,8 @@
 """Errors that a user can cause and mend. The command line prints them as one sentence and exits with 2."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 
 class BlemishError(Exception):
     """Something the user gave cannot be used; the message names it and says what to do."""
@@ -31,3 +34,28 @@ class CheckpointError(BlemishError):
 
 class Interrupted(BlemishError):
     """The user stopped a run; the message says what is left of it and how to go on."""
+
+
+@contextmanager
+def explained(
+    kind: type[BlemishError], sentence: Callable[[str], str], *caught: type[Exception]
+) -> Iterator[None]:
+    """Turn what the system or a library raises into one sentence for the user.
+
+    Args:
+        kind: what is raised instead.
+        sentence: from the reason, one line without a full stop, to the message.
+        caught: the exceptions meant; none stands for all. A BlemishError passes as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, BlemishError) or not isinstance(error, caught or Exception):
+            raise
+        raise kind(sentence(reason_of(error))) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """What an exception says, in one line without a full stop."""
+    lines = (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip().splitlines()
+    return str(lines[0]).rstrip(".")

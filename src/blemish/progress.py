@@ -1,28 +1,54 @@
-"""One progress bar for all long work: drawn on a terminal, silent elsewhere."""
+"""What people see while work goes on: sentences, by `logging`, and progress bars.
 
+Modules write sentences to their own logger below "blemish". The command line shows them; the Python API does
+where somebody is looking and no logging is set up. `logging.getLogger("blemish").setLevel(logging.ERROR)`
+silences sentences and bars.
+"""
+
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+
+LOGGER = logging.getLogger("blemish")
 
 Advance = Callable[..., None]
 
 
+class _StandardError(logging.Handler):
+    """Whatever is standard error at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
+def show_messages(level: int = logging.INFO) -> None:
+    """Print sentences of at least this level to standard error, and draw progress bars from INFO on."""
+    LOGGER.setLevel(level)
+    if not any(isinstance(handler, _StandardError) for handler in LOGGER.handlers):
+        LOGGER.addHandler(_StandardError())
+
+
+def show_messages_to_people() -> None:
+    """`show_messages` in a terminal or a notebook, unless the caller has set logging up."""
+    if LOGGER.level == logging.NOTSET and not LOGGER.hasHandlers() and (sys.stderr.isatty() or _notebook()):
+        show_messages()
+
+
 @contextmanager
-def progress_bar(
-    description: str, total: int | None, *, done: int = 0, quiet: bool = False
-) -> Iterator[Advance]:
-    """Show progress with an estimate of the time left on standard error.
+def progress_bar(description: str, total: int | None, *, done: int = 0) -> Iterator[Advance]:
+    """Show progress with an estimate of the time left on standard error, where people look and may see it.
 
     Args:
         description: what is going on.
         total: number of steps; None when nobody knows.
         done: steps that an earlier run has done.
-        quiet: show nothing.
 
     Yields:
         `advance(count=1, note="")`, to be called after each piece of work; `note` stands beside the bar.
     """
-    if quiet or not sys.stderr.isatty():
+    if not LOGGER.isEnabledFor(logging.INFO) or not (sys.stderr.isatty() or _notebook()):
         yield lambda count=1, note="": None
         return
     from rich.console import Console
@@ -38,3 +64,8 @@ def progress_bar(
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total, completed=done, note="")
         yield lambda count=1, note="": bar.update(task, advance=count, note=note)
+
+
+def _notebook() -> bool:
+    """Whether this is a notebook that can draw bars."""
+    return "ipykernel" in sys.modules and find_spec("ipywidgets") is not None

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from blemish.cli.app import app
-from blemish.cli.options import DataRoot, HeldOut, Quiet, Rate, say
+from blemish.cli.options import DataRoot, HeldOut, Quiet, Rate, show
 
 
 @app.command(
@@ -60,6 +60,7 @@ def compare(
     from blemish.comparison import compare
     from blemish.comparison.text import summary
 
+    show(quiet)
     page = out / "comparison.html" if report is None else report
     comparison = compare(
         data,
@@ -74,8 +75,6 @@ def compare(
         backbone=backbone,
         epochs=epochs,
         false_alarm_rate=false_alarm_rate,
-        quiet=quiet,
-        say=say(quiet),
     )
     if as_json:
         print(json.dumps(comparison.to_dict(), indent=2))

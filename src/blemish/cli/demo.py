@@ -1,12 +1,20 @@
 """blemish demo"""
 
+import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from blemish.cli.app import app
-from blemish.cli.options import Quiet, say
+from blemish.cli.options import Quiet, show
+
+if TYPE_CHECKING:
+    from blemish.datasets import Dataset
+
+FALSE_ALARM_RATE = 0.05
+
+log = logging.getLogger(__name__)
 
 
 @app.command(
@@ -31,9 +39,48 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Fit, evaluate and report on real photographs."""
-    from blemish.demo import run_demo
-    from blemish.report.text import summary
+    from blemish.api import evaluate, fit
+    from blemish.errors import Interrupted
+    from blemish.reports import write_report
+    from blemish.reports.text import summary
 
-    evaluation, report = run_demo(out, data=data, method=method, epochs=epochs, quiet=quiet, say=say(False))
+    dataset = _dataset(data, out)
+    show(quiet)
+    out.mkdir(parents=True, exist_ok=True)
+    model, report = out / f"{data}-{method}.safetensors", out / f"{data}.html"
+    try:
+        detector = fit(
+            dataset,
+            out=model,
+            method=method,
+            epochs=epochs,
+            false_alarm_rate=FALSE_ALARM_RATE,
+            resume=model.with_suffix(".checkpoint").exists(),
+        )
+    except Interrupted as stop:
+        raise Interrupted("Stopped; run the same command to go on.") from stop
+    evaluation = evaluate(detector, dataset)
+    write_report(evaluation, detector, report)
     print(summary(evaluation))
     print(f"Report: {report}")
+
+
+def _dataset(data: str, out: Path) -> "Dataset":
+    """The licence of the photographs is said even when quiet."""
+    from blemish.errors import ConfigError
+
+    if data == "solar-cells":
+        from blemish.datasets.elpv import CITATION, LICENCE, elpv
+
+        dataset = elpv()
+        show(quiet=False)
+        log.info(f"Photographs of solar cells (elpv-dataset), licence {LICENCE}")
+        log.info(f"Please cite: {CITATION}")
+        return dataset
+    if data == "parts":
+        from blemish.datasets import read_folder
+        from blemish.datasets.drawn import generate
+
+        parts = out / "parts"
+        return read_folder(parts if parts.exists() else generate(parts))
+    raise ConfigError(f"There is no demo data {data!r}; choose solar-cells or parts.")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from blemish.cli.app import app
-from blemish.cli.options import DataRoot, Device, EngineName, HeldOut, Model, Quiet, Rate, Threads, say
+from blemish.cli.options import DataRoot, Device, EngineName, HeldOut, Model, Quiet, Rate, Threads, show
 
 
 @app.command(
@@ -48,12 +48,9 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on labelled images."""
-    from blemish.api import evaluate, load, test_data
-    from blemish.modelfile import read_metadata
-    from blemish.progress import progress_bar
+    from blemish.api import evaluate, load
 
-    read_metadata(model)  # a wrong model is told before data are read or downloaded
-    dataset = test_data(data, good, bad, held_out=held_out, data_root=data_root, say=say(quiet))
+    show(quiet)
     detector = load(
         model,
         engine=engine,
@@ -62,16 +59,15 @@ def evaluate(
         false_alarm_rate=false_alarm_rate,
         batchnorm_at_test=batchnorm_at_test,
     )
-    with progress_bar("Scoring", len(dataset.test), quiet=quiet) as advance:
-        evaluation = evaluate(detector, dataset, progress=lambda done, total: advance())
+    evaluation = evaluate(detector, data, good=good, bad=bad, held_out=held_out, data_root=data_root)
     if as_json:
         print(json.dumps(evaluation.to_dict(), indent=2))
     else:
-        from blemish.report.text import summary
+        from blemish.reports.text import summary
 
         print(summary(evaluation))
     if report:
-        from blemish.report import write_report
+        from blemish.reports import write_report
 
         write_report(evaluation, detector, report)
         if not as_json:

@@ -1,13 +1,12 @@
 """blemish fit"""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from blemish.cli.app import app
-from blemish.cli.options import DataRoot, HeldOut, Quiet, Rate, say
+from blemish.cli.options import DataRoot, HeldOut, Quiet, Rate, show
 from blemish.models.registry import METHODS
 
 FIT_EXAMPLES = """\b
@@ -42,15 +41,11 @@ def fit(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="For gtrans: improved, or paper (as published). [default: improved]"),
-    ] = None,
-    fast: Annotated[
-        bool,
         typer.Option(
-            "--fast",
-            help="With --preset paper only: small batches and 40 epochs. (improved learns so unasked.)",
+            help="Named values of the method; for gtrans improved, paper (as published) or paper-fast "
+            "(the same in 40 epochs). [default: improved; of other methods standard or paper]"
         ),
-    ] = False,
+    ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(
@@ -105,7 +100,7 @@ def fit(
     """
     from blemish.api import fit
 
-    quiet = quiet or int(os.environ.get("RANK", "0")) > 0  # one voice among several processes
+    show(quiet)
     detector = fit(
         data,
         held_out=held_out,
@@ -116,11 +111,8 @@ def fit(
         weights=weights,
         resume=resume,
         skip_unreadable=skip_unreadable,
-        quiet=quiet,
-        say=say(quiet),
         method=method,
         preset=preset,
-        fast=fast,
         backbone=backbone,
         epochs=epochs,
         seed=seed,
@@ -138,4 +130,3 @@ def fit(
             )
         else:
             print(f"Wrote {out}: {summary['seconds']:.0f} s of fitting.")
-        say(quiet)(detector.calibration.note)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from blemish.cli.app import app
-from blemish.cli.options import Model, Quiet, say
+from blemish.cli.options import Model, Quiet, show
 
 
 @app.command(
@@ -46,7 +46,8 @@ def export(
     """
     from blemish.export import export_model
 
-    report = export_model(model, out, to=to, int8=int8, calibrate=calibrate, say=say(quiet), quiet=quiet)
+    show(quiet)
+    report = export_model(model, out, to=to, int8=int8, calibrate=calibrate)
     print(report)
     print(f"Wrote {out}.")
 
@@ -63,7 +64,8 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Show what a model file says of itself."""
-    from blemish.modelfile import facts, read_metadata, read_probes
+    from blemish.inference.engines import read_metadata
+    from blemish.inference.model_file import facts, read_probes
 
     metadata = read_metadata(model)
     if as_json:

@@ -1,8 +1,8 @@
 """Options that several commands share."""
 
-import sys
+import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -53,6 +53,8 @@ DataRoot = Annotated[
 ]
 
 
-def say(quiet: bool) -> Any:
-    """Remarks go to standard error, so that standard output stays data."""
-    return lambda message: print(message, file=sys.stderr) if message and not quiet else None
+def show(quiet: bool) -> None:
+    """Remarks and bars go to standard error, so that standard output stays data."""
+    from blemish.progress import show_messages
+
+    show_messages(logging.ERROR if quiet else logging.INFO)

@@ -1,6 +1,7 @@
 """blemish predict"""
 
 import io
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from blemish.cli.app import app
-from blemish.cli.options import Device, EngineName, Model, Quiet, Rate, Threads, say
+from blemish.cli.options import Device, EngineName, Model, Quiet, Rate, Threads, show
+
+log = logging.getLogger(__name__)
 
 
 @app.command(
@@ -73,11 +76,13 @@ def predict(
     Rows of path, score, p_value, is_anomalous and error go to standard output as CSV unless --csv,
     --jsonl or --parquet is given.
     """
-    from blemish.outputs import check_outputs
-    from blemish.prediction import STANDARD_INPUT, expand_inputs, predict_to_files
+    from blemish.inference.inputs import STANDARD_INPUT, expand_inputs
+    from blemish.inference.outputs import Outputs, predict_to_files
     from blemish.progress import progress_bar
 
-    check_outputs(csv_file, jsonl_file, parquet_file)
+    show(quiet)
+    rows = sys.stdout if csv_file is jsonl_file is parquet_file is None else None
+    outputs = Outputs(csv_file, jsonl_file, parquet_file, rows, overlays, explain, maps)
     _check_ray(on, workers, {"--overlays": overlays, "--explain": explain, "--maps": maps})
 
     for stream in (sys.stdin, sys.stdout):
@@ -90,25 +95,14 @@ def predict(
     options: dict[str, Any] = {"engine": engine, "device": device, "false_alarm_rate": false_alarm_rate}
     with (
         _detector(model, on, workers, threads, options) as detector,
-        progress_bar("Scoring", total, quiet=quiet) as advance,
+        progress_bar("Scoring", total) as advance,
     ):
-        counts = predict_to_files(
-            detector,
-            paths,
-            batch_size=batch_size,
-            csv_file=csv_file,
-            jsonl_file=jsonl_file,
-            parquet_file=parquet_file,
-            overlays=overlays,
-            explain=explain,
-            maps=maps,
-            rows_to=sys.stdout if csv_file is jsonl_file is parquet_file is None else None,
-            advance=advance,
-        )
-    say(quiet)(
+        counts = predict_to_files(detector, paths, outputs, batch_size=batch_size, advance=advance)
+    log.info(
         f"{counts['images']} images: {counts['anomalous']} anomalous, {counts['errors']} could not be scored."
     )
-    say(quiet)(detector.calibration.note)
+    if detector.calibration.note:
+        log.warning(detector.calibration.note)
     if counts["errors"]:
         raise typer.Exit(1)
 
@@ -134,11 +128,11 @@ def _detector(
 
         yield load(model, threads=threads, **options)
         return
-    from blemish.cluster import connected
-    from blemish.modelfile import read_metadata
+    from blemish.inference.cluster import connected
+    from blemish.inference.engines import read_metadata
 
     read_metadata(model)  # a bad file is refused before Ray starts
     with connected(on):
-        from blemish.prediction_on_ray import DetectorOnRay
+        from blemish.inference.on_ray import DetectorOnRay
 
         yield DetectorOnRay(model, workers=workers, threads=threads or 1, **options)

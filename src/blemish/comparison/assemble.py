@@ -5,23 +5,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from blemish.comparison.overlap import aupro_of_resamples
 from blemish.comparison.recommendation import LEAST_TESTED, SIGNIFICANT
-from blemish.comparison.runs import Run
-from blemish.comparison.statistics import (
-    ROUNDS,
+from blemish.comparison.runs import Run, Runs
+from blemish.evaluation.statistics import (
     bootstrap_aurocs,
     bootstrap_clustered,
     bootstrap_p,
     delong,
     delong_p,
+    false_alarm_p,
     holm,
     percentile_interval,
     rank_correlation,
-    resample,
 )
-
-Runs = dict[str, list[Run]]  # by method, in the order of the seeds
 
 
 class Ranking(NamedTuple):
@@ -52,8 +48,8 @@ def rank_by_defects(runs: Runs) -> Ranking | None:
 
 def rank_by_synthetic(runs: Runs) -> Ranking | None:
     """AUROC of synthetic defects against their originals and a bootstrap test over originals."""
-    tables = [[{row["path"]: row for row in run.synthetic["images"]} for run in of] for of in runs.values()]  # type: ignore[index]
-    order = list(next(iter(runs.values()))[0].synthetic["images"])  # type: ignore[index]
+    tables = [[run.ranked_rows for run in of] for of in runs.values()]
+    order = list(next(iter(runs.values()))[0].ranked_rows.values())
     starts = [index for index, row in enumerate(order) if not row["label"]]
     groups = [order[start:end] for start, end in zip(starts, [*starts[1:], len(order)], strict=True)]
     copies = max((len(group) for group in groups), default=0)
@@ -98,80 +94,56 @@ def differences(labels: list[str], ranking: Ranking) -> list[dict[str, Any]]:
     return rows
 
 
-def rank_by_aupro(runs: Runs) -> Ranking | None:
-    """AUPRO to 30 % and a paired bootstrap over images; None without masks or on different images."""
-    everyone = [run for of in runs.values() for run in of]
-    first = everyone[0]
-    if any(run.curves is None or run.measured["masked"] != first.measured["masked"] for run in everyone):
-        return None
-    assert first.curves is not None
-    rng = np.random.default_rng(0)
-    times = np.zeros((ROUNDS, len(first.curves.defective)), np.int64)
-    for rows in (first.curves.defective, ~first.curves.defective):
-        if rows.any():
-            times[:, rows] = resample(rng, ROUNDS, int(rows.sum()))
-    resamples = np.array(
-        [np.mean([aupro_of_resamples(run.curves, times) for run in of], axis=0) for of in runs.values()]  # type: ignore[arg-type]
-    )
-    resamples = resamples[:, np.isfinite(resamples).all(axis=0)]
-    values = np.array([np.mean([run.measured["pixel"]["aupro_30"] for run in of]) for of in runs.values()])
-    enough = resamples.shape[1] > ROUNDS // 2 and first.curves.defective.sum() >= LEAST_TESTED
-    p_values: list[float | None] = [
-        bootstrap_p(resamples[one] - resamples[other]) if enough else None
-        for one, other in combinations(range(len(runs)), 2)
-    ]
-    return Ranking(values, resamples, p_values)
-
-
 def method_table(runs: Runs, ranking: Ranking | None, speeds: dict[str, float]) -> list[dict[str, Any]]:
     """One row per method, as `Comparison.methods` describes."""
     rows = []
     for index, (label, of) in enumerate(runs.items()):
-        measured = [run.synthetic or run.measured for run in of]
+        measured = [run.ranked for run in of]
         kinds = measured[0]["defects"]
-        memory = [run.fit["peak_memory_mb"] for run in of if run.fit["peak_memory_mb"] is not None]
+        memory = [run.result.peak_memory_mb for run in of if run.result.peak_memory_mb is not None]
         rows.append(
             {
                 "label": label,
                 "method": label.partition(":")[0],
-                "preset": of[0].entry.config(0).preset,
+                "preset": of[0].entry.config.preset,
                 "seeds": [run.seed for run in of],
                 "models": [str(run.model) for run in of],
                 "auroc": None if ranking is None else float(ranking.values[index]),
-                "auroc_interval": None if ranking is None else _interval(of, ranking.resamples[index]),
+                "auroc_interval": None if ranking is None else percentile_interval(ranking.resamples[index]),
                 "auroc_seeds": [one["image"]["auroc"] for one in measured],
-                "ap": _mean([run.measured["image"]["ap"] for run in of]),
-                "f1_max": _mean([run.measured["image"]["f1_max"] for run in of]),
+                "ap": _mean([run.result.measured["image"]["ap"] for run in of]),
+                "f1_max": _mean([run.result.measured["image"]["f1_max"] for run in of]),
                 "pixel": _pixel(measured),
                 "kinds": {kind: _mean([one["defects"][kind]["auroc"] for one in measured]) for kind in kinds},
-                "false_alarms": of[0].measured["false_alarms"],
-                "detected": of[0].measured["detected"],
+                "false_alarms": _false_alarms(of[0]),
+                "detected": of[0].result.measured["detected"],
                 "stability": _stability(of),
-                "fit_seconds": _mean([run.fit["seconds"] for run in of]),
+                "fit_seconds": _mean([run.result.fit_seconds for run in of]),
                 "peak_memory_mb": max(memory, default=None),
-                "model_bytes": max(run.fit["model_bytes"] for run in of),
+                "model_bytes": max(run.result.model_bytes for run in of),
                 "images_per_second": speeds[label],
             }
         )
     return rows
 
 
-def _interval(of: list[Run], resamples: np.ndarray) -> list[float]:
-    """What `blemish evaluate` says of a single model, else the percentiles of the mean over seeds."""
-    own: list[float] | None = of[0].measured["image"]["auroc_interval"]
-    return own if own and len(of) == 1 else percentile_interval(resamples)
-
-
 def _common_scores(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
     """Scores [methods, seeds, images] of the images that every model scored, and labels [images]."""
-    tables = [[{row["path"]: row for row in run.measured["images"]} for run in of] for of in runs.values()]
+    tables = [[run.rows for run in of] for of in runs.values()]
     paths = [path for path in tables[0][0] if all(path in table for of in tables for table in of)]
     scores = [[[table[path]["score"] for path in paths] for table in of] for of in tables]
     return np.array(scores, np.float64), np.array([tables[0][0][path]["label"] for path in paths])
 
 
+def _false_alarms(run: Run) -> dict[str, Any]:
+    measured = run.result.measured
+    alarms = measured["false_alarms"]
+    p = false_alarm_p(alarms["flagged"], alarms["good_images"], measured["calibrated_on"], alarms["in_force"])
+    return alarms | {"p": p}
+
+
 def _stability(of: list[Run]) -> float | None:
-    good = [{row["path"]: row["score"] for row in run.measured["images"] if not row["label"]} for run in of]
+    good = [{path: row["score"] for path, row in run.rows.items() if not row["label"]} for run in of]
     paths = [path for path in good[0] if all(path in table for table in good)]
     return rank_correlation(np.array([[table[path] for path in paths] for table in good], np.float64))
 

@@ -11,8 +11,8 @@ from PIL import Image
 from blemish.datasets import Dataset, Sample, check_trainable
 from blemish.datasets.synthetic import KINDS, STRENGTHS, draw_defect
 from blemish.errors import DatasetError
-from blemish.images import read_image
-from blemish.pictures import save_png
+from blemish.images.drawing import save_png
+from blemish.images.reading import read_image
 
 KEPT_OUT = 4  # one in so many good images, where there are no good test images
 MOST_ORIGINALS = 40  # kept-out images that get synthetic defects

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from blemish.config import RunConfig, build_config
 from blemish.errors import ConfigError
-from blemish.fit_checks import applies, check_concerned
 from blemish.models.registry import config_class
 from blemish.models.weights import RANDOM, find_weights
+from blemish.training.checks import applies, check_concerned
+from blemish.training.config import RunConfig, build_config
 
 DEFAULT_METHODS = ("gtrans", "patchcore", "padim", "spade")
 
@@ -27,17 +26,13 @@ class Entry:
 
     Attributes:
         label: as asked for, "method" or "method:preset".
-        arguments: for `blemish.config.build_config`.
+        config: of its run with seed 0.
         weights: of the backbone, None for a method without or to have them found.
     """
 
     label: str
-    arguments: dict[str, Any]
+    config: RunConfig
     weights: str | None
-
-    def config(self, seed: int) -> RunConfig:
-        """The configuration of a run with this seed."""
-        return build_config(**self.arguments | {"training__seed": seed})
 
     def stem(self, seed: int) -> str:
         """Name of this run's files, without an ending; the first seed has the plain name."""
@@ -85,21 +80,19 @@ def make_entries(
     entries: list[Entry] = []
     for label, one in classes.items():
         method, _, preset = label.partition(":")
-        arguments: dict[str, Any] = {
-            "assignments": [text for text in assignments if applies(text, one)],
+        has_backbone = applies("model.backbone", one)
+        values = {
             "method": method,
             "preset": preset or None,
-            "model__backbone": backbone if applies("model.backbone", one) else None,
-            "training__epochs": epochs if applies("training.epochs", one) else None,
+            "model": {"backbone": backbone if has_backbone else None},
+            "training": {"epochs": epochs if applies("training.epochs", one) else None, "seed": 0},
             "false_alarm_rate": false_alarm_rate,
         }
-        has_backbone = applies("model.backbone", one)
-        entry = Entry(label, arguments, str(weights) if weights and has_backbone else None)
-        config = entry.config(0)
+        config = build_config(None, [text for text in assignments if applies(text, one)], values)
         for other in entries:
-            if other.config(0) == config:
+            if other.config == config:
                 raise ConfigError(f"{other.label} and {label} are the same model; name one of them.")
         if has_backbone and weights != RANDOM:
             find_weights(config.model.backbone, weights)  # type: ignore[attr-defined]
-        entries.append(entry)
+        entries.append(Entry(label, config, str(weights) if weights and has_backbone else None))
     return entries

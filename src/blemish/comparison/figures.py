@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from blemish.report.numbers import fraction, short_number
-from blemish.report.svg import linear_ticks, open_svg, text
+from blemish.reports.numbers import fraction, short_number
+from blemish.reports.svg import linear_ticks, open_svg, text
 
 WIDTH, LEFT, RIGHT = 540, 14, 54
 TOP, ROW, BOTTOM = 12, 48, 40

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blemish.comparison.assemble import Runs
-from blemish.comparison.statistics import midranks
+from blemish.comparison.runs import Runs
 from blemish.datasets.synthetic import KINDS
-from blemish.pictures import draw_contour
-from blemish.report.gallery import SIDE, data_uri, framed_mask
-from blemish.report.numbers import short_number
-from blemish.shrinking import shrunk
+from blemish.images.drawing import draw_contour
+from blemish.reports.gallery import SIDE, data_uri, framed_mask
+from blemish.reports.numbers import short_number
+from blemish.reports.thumbnails import shrunk
 
 if TYPE_CHECKING:
-    from blemish.detector import Detector
+    from blemish.inference.detector import Detector
 
 HARDEST, DISPUTED, TYPICAL, HOTTEST = 4, 4, 2, 2  # images per gallery
 ORIGINALS = 3  # synthetic ones shown
@@ -55,8 +54,7 @@ class Gallery:
 
 def galleries(runs: Runs, detectors: Mapping[str, "Detector"]) -> list[Gallery]:
     """Images on which the methods fail, disagree or do well, by the models of the first seed."""
-    measured = {label: of[0].synthetic or of[0].measured for label, of in runs.items()}
-    tables = {label: {row["path"]: row for row in one["images"]} for label, one in measured.items()}
+    tables = {label: of[0].ranked_rows for label, of in runs.items()}
     first = next(iter(tables.values()))
     rows = [row for path, row in first.items() if all(path in table for table in tables.values())]
     synthetic = next(iter(runs.values()))[0].synthetic is not None
@@ -70,8 +68,10 @@ def galleries(runs: Runs, detectors: Mapping[str, "Detector"]) -> list[Gallery]:
 def _choose(
     rows: list[dict[str, Any]], tables: dict[str, dict[str, Any]]
 ) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    from scipy.stats import rankdata
+
     scores = np.array([[table[row["path"]]["score"] for row in rows] for table in tables.values()])
-    ranks = np.array([midranks(one) / len(rows) for one in scores])
+    ranks = rankdata(scores, axis=1) / len(rows)
     mean, spread = ranks.mean(axis=0), np.ptp(ranks, axis=0)
     defective = np.array([row["label"] for row in rows], bool)
     taken: set[int] = set()

@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from blemish.comparison.assemble import Runs
 from blemish.comparison.figures import interval_figure
 from blemish.comparison.gallery import galleries
 from blemish.comparison.recommendation import LEAST_TESTED, interval
-from blemish.comparison.record import replacing
 from blemish.comparison.result import Comparison
+from blemish.comparison.runs import Runs
 from blemish.comparison.text import costs
-from blemish.report.gallery import legend
-from blemish.report.template import read_resource, render
+from blemish.reports.gallery import legend
+from blemish.reports.template import read_resource, render, write_page
 
 if TYPE_CHECKING:
-    from blemish.detector import Detector
+    from blemish.inference.detector import Detector
 
 SMALL = 64  # images up to this side are enlarged with sharp pixels
 
@@ -29,7 +28,9 @@ class Matrix(NamedTuple):
     cells: dict[tuple[str, str], dict[str, Any]]
 
 
-def write_page(comparison: Comparison, runs: Runs, detectors: Mapping[str, "Detector"], path: Path) -> None:
+def write_comparison(
+    comparison: Comparison, runs: Runs, detectors: Mapping[str, "Detector"], path: Path
+) -> None:
     """Write the page; the images of the galleries are scored once more for their pictures.
 
     Args:
@@ -47,7 +48,7 @@ def write_page(comparison: Comparison, runs: Runs, detectors: Mapping[str, "Dete
         "blemish.comparison",
         "page.html.j2",
         comparison=comparison,
-        style=read_resource("blemish.report", "page.css") + read_resource("blemish.comparison", "page.css"),
+        style=read_resource("blemish.reports", "page.css") + read_resource("blemish.comparison", "page.css"),
         figure=interval_figure(rows, comparison.recommendation["choice"], comparison.measure) if rows else "",
         costs={row["label"]: costs(row) for row in comparison.methods},
         spreads={row["label"]: _spread(row["auroc_seeds"]) for row in comparison.methods},
@@ -61,8 +62,7 @@ def write_page(comparison: Comparison, runs: Runs, detectors: Mapping[str, "Dete
         legend=legend(next(iter(detectors.values())).heat_scale),
         crisp=all(detector.frame.size <= SMALL for detector in detectors.values()),
     )
-    with replacing(path) as temporary:
-        temporary.write_text(html, encoding="utf-8", errors="replace")
+    write_page(path, html)
 
 
 def _spread(values: list[float | None]) -> float | None:

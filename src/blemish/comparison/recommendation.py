@@ -9,7 +9,7 @@ guessing, none is. Nothing but measurements enters.
 import math
 from typing import Any
 
-from blemish.report.numbers import fraction, percent, short_number
+from blemish.reports.numbers import fraction, percent, short_number
 
 POWER = 1.96 + 0.84  # standard errors that a difference needs to be found in four of five test sets
 MOST_IMAGES = 100_000

@@ -20,12 +20,12 @@ class Comparison:
             "ap", "f1_max" (means over seeds, real defects only);
             "pixel" ("auroc", "aupro_30", "aupro_05", means over seeds, of the same images as `measure`; or
             None); "kinds" (AUROC of each kind of defect, mean over seeds);
-            "false_alarms" and "detected" (as in `blemish.evaluation.Evaluation`, of the first seed; with "p",
-            the chance of at least so many false alarms where the test images are like the calibration
-            images); "stability" (rank correlation of good images' scores between seeds);
+            "false_alarms" and "detected" (as in `blemish.evaluation.evaluate.Evaluation`, of the first seed;
+            with "p", the chance of at least so many false alarms where test images are like those of the
+            calibration); "stability" (rank correlation of good images' scores between seeds);
             "fit_seconds" (mean over seeds), "peak_memory_mb" while fitting and "model_bytes" (largest over
             seeds), "images_per_second" (scoring decoded frames, first seed).
-        differences: by measure ("image AUROC", "synthetic AUROC", "AUPRO"), one dictionary per pair of
+        differences: by measure ("image AUROC", "synthetic AUROC"), one dictionary per pair of
             methods: "first", "second", "difference" (first minus second), "interval" (95 %, by a paired
             bootstrap), "p", "p_corrected" (Holm, over the pairs; both None with too few images to test) and
             "significant" (p_corrected below 0.05).

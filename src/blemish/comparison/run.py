@@ -1,35 +1,29 @@
 """Fits, measures and compares several methods, and writes the page."""
 
 import importlib.util
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from blemish.api import as_dataset
-from blemish.comparison.assemble import (
-    Runs,
-    differences,
-    method_table,
-    rank_by_aupro,
-    rank_by_defects,
-    rank_by_synthetic,
-)
+from blemish.comparison.assemble import differences, method_table, rank_by_defects, rank_by_synthetic
 from blemish.comparison.data import MOST_ORIGINALS, Parts, divide, draw_synthetic
 from blemish.comparison.entries import DEFAULT_METHODS, Entry, make_entries
-from blemish.comparison.page import write_page
+from blemish.comparison.page import write_comparison
 from blemish.comparison.recommendation import recommend
-from blemish.comparison.record import check_writable
 from blemish.comparison.result import Comparison
-from blemish.comparison.runs import Runner, check_unclaimed, claim_synthetic
+from blemish.comparison.runs import Runs, check_unclaimed, run_all
 from blemish.comparison.speed import scoring_speed
-from blemish.datasets import Dataset, Sample
+from blemish.datasets import Sample, Source, read_dataset
 from blemish.errors import BlemishError, ConfigError, Interrupted
-from blemish.progress import progress_bar
+from blemish.files import make_folder
+from blemish.models.registry import config_class
+from blemish.progress import progress_bar, show_messages_to_people
 
-Say = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
 def compare(
-    data: str | Path | Dataset,
+    data: Source,
     *,
     methods: Sequence[str] = DEFAULT_METHODS,
     seeds: int | None = None,
@@ -42,8 +36,6 @@ def compare(
     backbone: str | None = None,
     epochs: int | None = None,
     false_alarm_rate: float | None = None,
-    quiet: bool = True,
-    say: Say = lambda message: None,
 ) -> Comparison:
     """Fit several methods on the same good images, measure them on the same test images, and recommend one.
 
@@ -64,13 +56,13 @@ def compare(
         backbone: for the methods that have one.
         epochs: passes over the images, for methods that train.
         false_alarm_rate: share of good images that may be called anomalous, in (0, 1).
-        quiet: no progress bars.
-        say: called with each sentence that the user should read.
 
     Raises:
-        BlemishError: something given cannot be used, or a method cannot be fitted.
+        BlemishError: something given cannot be used, or no method can be fitted; one that cannot is left out
+            with a note.
         Interrupted: stopped with Ctrl-C; the same call goes on from there.
     """
+    show_messages_to_people()
     entries = make_entries(
         methods,
         assignments=list(assignments),
@@ -87,45 +79,34 @@ def compare(
     page = out / "comparison.html" if page is None else Path(page)
     if page.is_dir() or page.suffix.lower() != ".html":
         raise BlemishError(f"The page {page} must be a file that ends in .html.")
-    parts = divide(as_dataset(data, held_out, data_root, say))
-    check_writable(out)
-    check_writable(page.parent)
+    parts = divide(read_dataset(data, held_out=held_out, data_root=data_root))
+    make_folder(out)
+    make_folder(page.parent)
     seeds = seeds or (1 if parts.labelled else 2)
     check_unclaimed(entries, seeds, out)
     try:
-        return _compare(entries, seeds, parts, out, page, quiet=quiet, say=say)
+        return _compare(entries, seeds, parts, out, page)
     except KeyboardInterrupt:
         raise Interrupted("Stopped; the same command goes on from there.") from None
 
 
-def _compare(
-    entries: list[Entry], seeds: int, parts: Parts, out: Path, page: Path, *, quiet: bool, say: Say
-) -> Comparison:
+def _compare(entries: list[Entry], seeds: int, parts: Parts, out: Path, page: Path) -> Comparison:
     import torch
 
-    from blemish.api import load
+    from blemish.inference.detector import Detector
 
-    synthetic = [] if parts.labelled else _synthetic(parts, entries, out, quiet)
-    runner = Runner(parts, synthetic, out, quiet=quiet, say=say)
-    runs: Runs = {entry.label: [] for entry in entries}
-    count = 0
-    for seed in range(seeds):  # the first models of all methods come first
-        for entry in entries:
-            count += 1
-            say(f"Model {count} of {seeds * len(entries)}: {entry.stem(seed)}")
-            runs[entry.label].append(runner.run(entry, seed))
-    rate = entries[0].config(0).false_alarm_rate
-    detectors = {label: load(of[0].model, false_alarm_rate=rate) for label, of in runs.items()}
-    say("Measuring the speed of scoring.")
-    scored = runs[entries[0].label][0].measured["images"]
-    speeds = scoring_speed(detectors, [Sample(Path(row["path"])) for row in scored])
+    synthetic = [] if parts.labelled else _synthetic(parts, entries, out)
+    runs, failed = run_all(entries, seeds, parts.data, synthetic, out)
+    rate = entries[0].config.false_alarm_rate
+    detectors = {label: Detector.load(of[0].model, false_alarm_rate=rate) for label, of in runs.items()}
+    log.info("Measuring the speed of scoring.")
+    scored = next(iter(runs.values()))[0].rows
+    speeds = scoring_speed(detectors, [Sample(Path(path)) for path in scored])
 
     ranking = rank_by_defects(runs) if parts.labelled else rank_by_synthetic(runs)
     measure = ("image AUROC" if parts.labelled else "synthetic AUROC") if ranking else ""
     table = method_table(runs, ranking, speeds)
     pairs = {measure: differences(list(runs), ranking)} if ranking else {}
-    if parts.labelled and (aupro := rank_by_aupro(runs)):
-        pairs["AUPRO"] = differences(list(runs), aupro)
     images = {
         "train": len(parts.data.train),
         "good": sum(sample.label == 0 for sample in parts.data.test),
@@ -143,23 +124,24 @@ def _compare(
             "device": "GPU" if torch.cuda.is_available() else "CPU",
             "threads": torch.get_num_threads(),
         },
-        notes=_notes(parts, runs, seeds, synthetic),
+        notes=_notes(parts, runs, failed, seeds, synthetic),
     )
-    write_page(comparison, runs, detectors, page)
+    write_comparison(comparison, runs, detectors, page)
     return comparison
 
 
-def _synthetic(parts: Parts, entries: list[Entry], out: Path, quiet: bool) -> list[Sample]:
-    folder = claim_synthetic(out)
+def _synthetic(parts: Parts, entries: list[Entry], out: Path) -> list[Sample]:
     good = [sample for sample in parts.data.test if sample.label == 0]
-    sides = [entry.config(0).frame.resize for entry in entries]
+    sides = [entry.config.frame.resize for entry in entries]
     side = None if None in sides else max(map(int, filter(None, sides)))
-    with progress_bar("Drawing synthetic defects", min(len(good), MOST_ORIGINALS), quiet=quiet) as advance:
-        return draw_synthetic(good, folder, side, advance)
+    with progress_bar("Drawing synthetic defects", min(len(good), MOST_ORIGINALS)) as advance:
+        return draw_synthetic(good, out / "synthetic", side, advance)
 
 
-def _notes(parts: Parts, runs: Runs, seeds: int, synthetic: list[Sample]) -> list[str]:
-    notes = []
+def _notes(
+    parts: Parts, runs: Runs, failed: dict[str, str], seeds: int, synthetic: list[Sample]
+) -> list[str]:
+    notes = [f"{label} could not be fitted and is left out: {reason}" for label, reason in failed.items()]
     if parts.kept_out:
         notes.append(
             f"{parts.kept_out} of the good images were kept out of fitting and calibration, to measure on; "
@@ -177,11 +159,11 @@ def _notes(parts: Parts, runs: Runs, seeds: int, synthetic: list[Sample]) -> lis
             "standard deviation; false alarms, defects found, speed and pictures are of the first."
         )
     for label, of in runs.items():
-        preset = of[0].entry.config(0).preset
-        if preset and ":" not in label:
-            notes.append(f"{label} was fitted with its preset {preset}.")
+        config = of[0].entry.config
+        if len(config_class(config.method).presets) > 1 and ":" not in label:
+            notes.append(f"{label} was fitted with its preset {config.preset}.")
         for run in of:
-            for note in (run.measured["calibration_note"], *run.measured["notes"]):
+            for note in (run.result.measured["calibration_note"], *run.result.measured["notes"]):
                 if (
                     note
                     and note not in notes

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blemish.datasets import Sample
-from blemish.images import load_frame
-from blemish.scoring import score_images
+from blemish.images.reading import load_frame
+from blemish.inference.scoring import score_images
 
 if TYPE_CHECKING:
-    from blemish.detector import Detector
+    from blemish.inference.detector import Detector
 
 TURNS = 5
 LEAST_SECONDS = 0.5

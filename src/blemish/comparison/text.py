@@ -4,7 +4,7 @@ import math
 
 from blemish.comparison.recommendation import interval, size
 from blemish.comparison.result import Comparison
-from blemish.report.numbers import fraction, percent, short_number
+from blemish.reports.numbers import fraction, percent, short_number
 
 
 def summary(comparison: Comparison) -> str:

@@ -1,6 +1,5 @@
 """Where samples come from: folders, tables, published sets, the demo's photographs, a generator."""
 
-from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
@@ -12,13 +11,16 @@ from blemish.datasets.published import CLASSES, PUBLISHED, default_root, unpack
 from blemish.datasets.sample import GOOD, Dataset, Sample
 from blemish.datasets.table import read_table
 from blemish.errors import DatasetError
-from blemish.images import path_errors
+from blemish.images.finding import path_errors
+
+Source = str | PathLike[str] | Dataset
 
 __all__ = [
     "GOOD",
     "PUBLISHED",
     "Dataset",
     "Sample",
+    "Source",
     "check_trainable",
     "leave_one_class_out",
     "load_frames",
@@ -27,34 +29,39 @@ __all__ = [
     "read_good_bad",
     "read_one_class",
     "read_table",
+    "read_test_data",
 ]
 
 
 def read_dataset(
-    source: str | PathLike[str],
+    source: Source,
     *,
     held_out: str | None = None,
     data_root: str | PathLike[str] | None = None,
-    say: Callable[[str], None] = lambda message: None,
 ) -> Dataset:
     """Read a data set from a folder, a .csv table or, where there is neither, a published set's name.
 
     Args:
         source: a folder (see `read_folder`; with `held_out` see `read_one_class`), a .csv table (see
-            `read_table`), or one of `PUBLISHED`.
+            `read_table`), one of `PUBLISHED`, or a `Dataset`, which is given back.
         held_out: the class to hold out as the abnormal one.
         data_root: the folder with, or for, the published sets; None is `~/.cache/blemish`.
-        say: called with each sentence that the user should read.
 
     Raises:
         DatasetError: there is nothing at `source`, its samples cannot be used, or `held_out` or `data_root`
             does not go with it.
     """
+    if isinstance(source, Dataset):
+        if held_out is not None or data_root is not None:
+            raise DatasetError(
+                f"held_out and data_root do not go with the Dataset {source.name}; leave them out."
+            )
+        return source
     path = Path(source)
     with path_errors(path, DatasetError):
         is_folder, exists = path.is_dir(), path.exists()
     if not exists and str(source) in PUBLISHED:
-        return _published(str(source), held_out, data_root, say)
+        return _published(str(source), held_out, data_root)
     if not exists:
         raise DatasetError(
             f"{path} does not exist; give a folder of images or a .csv table, or {' or '.join(PUBLISHED)}."
@@ -75,11 +82,41 @@ def read_dataset(
     return read_table(path)
 
 
+def read_test_data(
+    source: Source | None,
+    good: str | PathLike[str] | None,
+    bad: str | PathLike[str] | None,
+    *,
+    held_out: str | None = None,
+    data_root: str | PathLike[str] | None = None,
+) -> Dataset:
+    """A data set to measure on: one that `read_dataset` reads, or a folder of good and one of bad images.
+
+    Raises:
+        DatasetError: neither or both are given, or there are no test images.
+    """
+    if source is not None and good is None and bad is None:
+        dataset = read_dataset(source, held_out=held_out, data_root=data_root)
+    elif source is None and good is not None and bad is not None:
+        if held_out is not None or data_root is not None:
+            raise DatasetError(
+                "--held-out and --data go with DATA, not with --good and --bad; leave them out."
+            )
+        dataset = read_good_bad(good, bad)
+    else:
+        raise DatasetError("Give either DATA or both --good and --bad.")
+    if not dataset.test:
+        raise DatasetError(
+            f"{dataset.name} holds no test images; add test/good and test/<defect> folders, or name folders "
+            "with --good and --bad."
+        )
+    return dataset
+
+
 def _published(
     name: str,
     held_out: str | None,
     data_root: str | PathLike[str] | None,
-    say: Callable[[str], None],
 ) -> Dataset:
     """A published set as it is, duplicates and all, without the checks of `read_one_class`."""
     if held_out not in CLASSES[name]:
@@ -88,4 +125,4 @@ def _published(
             f"{asked} which class to hold out: --held-out with one of {', '.join(CLASSES[name])}."
         )
     root = default_root() if data_root is None else Path(data_root)
-    return leave_one_class_out(name, *read_classes(unpack(name, root, say)), held_out)
+    return leave_one_class_out(name, *read_classes(unpack(name, root)), held_out)

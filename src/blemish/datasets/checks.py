@@ -7,7 +7,7 @@ from pathlib import Path
 
 from blemish.datasets.sample import Dataset, Sample
 from blemish.errors import DatasetError, ImageError
-from blemish.images import image_size
+from blemish.images.reading import image_size
 
 
 def check_dataset(dataset: Dataset, source: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from blemish.datasets.checks import check_dataset, check_disjoint
 from blemish.datasets.sample import GOOD, Dataset, Sample
 from blemish.errors import DatasetError
-from blemish.images import find_images, list_folder, path_errors
+from blemish.images.finding import find_images, list_folder, path_errors
 
 FolderPath = str | PathLike[str]
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from blemish.datasets.sample import Sample
 from blemish.errors import DatasetError, ImageError
-from blemish.frame import Frame, framed_size
-from blemish.images import MAX_PIXELS, frame_digest, image_size, load_frame
-from blemish.tiling import Grid
+from blemish.images.frame import Frame, framed_size
+from blemish.images.reading import MAX_PIXELS, frame_digest, image_size, load_frame
+from blemish.images.tiling import Grid
 
 Skipped = list[tuple[str, str]]
 Allocate = Callable[[tuple[int, ...]], np.ndarray]
@@ -26,7 +26,7 @@ class Rows(NamedTuple):
         owners: int64 [R], which of the samples each row belongs to, ascending.
         samples: K, those that could be read.
         sizes: height and width of each of the K framed images.
-        digests: of each of the K framed images, see `blemish.images.frame_digest`.
+        digests: of each of the K framed images, see `blemish.images.reading.frame_digest`.
         skipped: for each file left out its path and one sentence.
     """
 

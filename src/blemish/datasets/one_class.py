@@ -8,7 +8,7 @@ from blemish.datasets.checks import check_disjoint
 from blemish.datasets.folder import image_folders, is_folder
 from blemish.datasets.sample import GOOD, Dataset, Sample
 from blemish.errors import DatasetError
-from blemish.images import find_images
+from blemish.images.finding import find_images
 
 Classes = dict[str, list[Path]]
 

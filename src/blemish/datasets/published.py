@@ -1,8 +1,8 @@
 """Published data sets of classes, by name: CIFAR10 and STL10, downloaded and checked by torchvision."""
 
 import errno
+import logging
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.client import HTTPException
@@ -31,13 +31,15 @@ ARCHIVES = {"cifar10": "cifar-10-python.tar.gz", "stl10": "stl10_binary.tar.gz"}
 PUBLISHED = tuple(CLASSES)
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
+log = logging.getLogger(__name__)
+
 
 def default_root() -> Path:
     """Where the published sets lie when no folder is named."""
     return Path.home() / ".cache" / "blemish"
 
 
-def unpack(name: str, root: Path, say: Callable[[str], None] = lambda message: None) -> Path:
+def unpack(name: str, root: Path) -> Path:
     """Make sure that a published set's images lie in `root`, as PNG files in class folders.
 
     The first call uses what torchvision left in `root`, or else the archive there, or else downloads the
@@ -49,7 +51,6 @@ def unpack(name: str, root: Path, say: Callable[[str], None] = lambda message: N
     Args:
         name: one of `PUBLISHED`.
         root: the folder, made if need be.
-        say: called with one sentence before the work starts.
 
     Returns:
         The folder of images.
@@ -65,7 +66,7 @@ def unpack(name: str, root: Path, say: Callable[[str], None] = lambda message: N
         import torchvision.datasets  # noqa: F401
     except ImportError as error:
         raise DatasetError(f'{name} is read with torchvision; run: pip install "blemish[train]"') from error
-    say(f"Unpacking {name} to {images}, once.")
+    log.info(f"Unpacking {name} to {images}, once.")
     try:
         root.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f".{name}-", dir=root) as folder:

@@ -1,21 +1,22 @@
 """From a .safetensors model to one file that runs without torch and is proven to score alike."""
 
-import os
-from collections.abc import Callable
+import logging
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from blemish.calibration import Calibration
-from blemish.datasets import Dataset
-from blemish.engines import installed, open_engine
+from blemish.datasets import Source, read_dataset
 from blemish.errors import BlemishError, ConfigError, ModelFileError
 from blemish.export.parity import Candidate, check, compare, score_all
 from blemish.export.probes import dataset_probes, stored_probes
 from blemish.export.report import ExportReport, remarks
-from blemish.modelfile import read_metadata
+from blemish.files import check_output
+from blemish.inference.engines import installed, open_engine, read_metadata
 
 __all__ = ["ExportReport", "export_model"]
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
 
@@ -26,9 +27,7 @@ def export_model(
     *,
     to: str | None = None,
     int8: bool = False,
-    calibrate: "str | Path | Dataset | None" = None,
-    say: Callable[[str], None] = lambda message: None,
-    quiet: bool = True,
+    calibrate: Source | None = None,
 ) -> ExportReport:
     """Write the model's one graph, uint8 images in, scores and maps out, with its description inside.
 
@@ -42,8 +41,6 @@ def export_model(
         int8: convolutions on integers, with a calibration of their own. Needs `calibrate`.
         calibrate: good images: a folder, a .csv table or a `Dataset`; labelled test images among them are
             verified on too. None verifies on the images that the model file holds.
-        say: called with each sentence that the user should read.
-        quiet: no progress bars.
 
     Returns:
         What was compared, and how far apart it is.
@@ -61,14 +58,12 @@ def export_model(
             )
         probes = stored_probes(model, metadata.frame)
     else:
-        from blemish.api import as_dataset
-
-        dataset = as_dataset(calibrate, None, None, say)
+        dataset = read_dataset(calibrate)
         probes = dataset_probes(dataset, metadata.frame)
         if int8:
             from blemish.export.recalibrate import assign_roles, range_images, recalibrate
 
-            roles = assign_roles(dataset, metadata, say=say, quiet=quiet)
+            roles = assign_roles(dataset, metadata)
     from blemish.export.graph import describe, write_graph
 
     with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
@@ -83,8 +78,9 @@ def export_model(
             describe(written, metadata)
             written = _converted(written, to)
             engine, _ = open_engine(written, device="cpu")
-            exported = recalibrate(metadata, engine, roles, dataset.name, quiet=quiet)
-            say(Calibration.from_dict(exported.calibration).note)
+            exported = recalibrate(metadata, engine, roles, dataset.name)
+            if note := Calibration.from_dict(exported.calibration).note:
+                log.warning(note)
             describe(written, exported)
         else:
             written = floats = _converted(floats, to)
@@ -94,7 +90,7 @@ def export_model(
         ]
         if int8:  # made for one engine, see `blemish.export.quantise`
             candidates.append(Candidate(*open_engine(written, device="cpu")))
-        rows = compare(candidates, score_all(candidates, probes, quiet=quiet), probes)
+        rows = compare(candidates, score_all(candidates, probes), probes)
         check(rows, str(out))
         _publish(written, out)
     return ExportReport(out, tuple(rows), tuple(remarks(rows)))
@@ -120,10 +116,7 @@ def _check(model: Path, out: Path, to: str) -> None:
         raise BlemishError('Exporting needs PyTorch and onnxscript: pip install "blemish[train]".')
     if to == "openvino" and find_spec("openvino") is None:
         raise BlemishError('Exporting to OpenVINO needs OpenVINO: pip install "blemish[openvino]".')
-    if not out.parent.is_dir():
-        raise BlemishError(f"There is no folder {out.parent} to write {out.name} to; make it first.")
-    if out.is_dir() or not os.access(out.parent, os.W_OK):
-        raise BlemishError(f"{out} cannot be written; choose another place.")
+    check_output(out)
     weights = out.with_suffix(".bin")
     if to == "openvino" and weights.exists() and (weights.is_dir() or not out.exists()):
         raise BlemishError(f"{weights} would be overwritten, and {out} is not there; choose another name.")

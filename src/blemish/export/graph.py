@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from blemish.engines.torch import TorchEngine
 from blemish.errors import BlemishError
-from blemish.modelfile import KEY, Metadata
-from blemish.models.batchnorm import BatchNorm2d
+from blemish.inference.engines.torch import TorchEngine
+from blemish.inference.model_file import KEY, Metadata
+from blemish.models.gan.layers import BatchNorm2d
 
 TRACED = 3  # images that the model is traced with; the graph takes any number
 

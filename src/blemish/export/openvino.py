@@ -5,7 +5,9 @@ from xml.etree import ElementTree
 
 import openvino
 
-from blemish.modelfile import KEY, WEIGHTS_KEY, Metadata, read_metadata, weights_digest
+from blemish.files import file_digest
+from blemish.inference.engines import read_metadata
+from blemish.inference.model_file import KEY, WEIGHTS_KEY, Metadata
 
 
 def convert(graph: Path) -> Path:
@@ -32,5 +34,5 @@ def _save(model: openvino.Model, pair: Path, metadata: Metadata) -> None:
     text = ElementTree.parse(pair)
     entry = text.find(f"rt_info/{WEIGHTS_KEY}")
     assert entry is not None
-    entry.set("value", weights_digest(pair))
+    entry.set("value", file_digest(pair.with_suffix(".bin")))
     text.write(pair, encoding="utf-8", xml_declaration=True)

@@ -6,13 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from blemish.calibration import Calibration
-from blemish.engines.base import Engine
 from blemish.errors import BlemishError
+from blemish.evaluation.metrics import auroc, pixel_metrics
 from blemish.export.probes import Probes
-from blemish.metrics import auroc, pixel_metrics
-from blemish.modelfile import Metadata
+from blemish.inference.engines.base import Engine
+from blemish.inference.model_file import Metadata
+from blemish.inference.scoring import score_images
 from blemish.progress import progress_bar
-from blemish.scoring import score_images
 
 TOLERANCE = 1e-3  # of the range of the calibration scores, and of the largest value of the maps
 RUINED = 0.5  # of the largest value of the maps: more is no rounding to integers
@@ -77,10 +77,10 @@ class Parity:
     flipped: str
 
 
-def score_all(candidates: list[Candidate], probes: Probes, *, quiet: bool) -> list[Scored]:
+def score_all(candidates: list[Candidate], probes: Probes) -> list[Scored]:
     """Score every image with every candidate; maps are kept only where a pixel AUROC needs them."""
     outcomes = [Scored() for _ in candidates]
-    with progress_bar("Verifying", len(probes), quiet=quiet) as advance:
+    with progress_bar("Verifying", len(probes)) as advance:
         for start in range(0, len(probes), AT_ONCE):
             rows = range(start, min(start + AT_ONCE, len(probes)))
             images = [probes.load(index) for index in rows]
@@ -179,16 +179,11 @@ def _anomalous(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
 
 
 def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    ranks = [_ranks(one), _ranks(other)]
-    if min(map(np.ptp, ranks)) == 0:
-        return float(np.ptp(ranks[0]) == np.ptp(ranks[1]))
-    return float(np.corrcoef(ranks)[0, 1])
+    from scipy.stats import spearmanr
 
-
-def _ranks(scores: np.ndarray) -> np.ndarray:
-    """Equal scores share the mean of their ranks."""
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    if min(np.ptp(one), np.ptp(other)) == 0:
+        return float(np.ptp(one) == np.ptp(other))
+    return float(spearmanr(one, other).statistic)
 
 
 def _pixel_auroc(maps: list[np.ndarray], masks: list[np.ndarray | None]) -> float | None:

@@ -8,9 +8,9 @@ import numpy as np
 
 from blemish.datasets import Dataset, Sample
 from blemish.errors import DatasetError, ModelFileError
-from blemish.frame import Frame
-from blemish.images import load_frame, mask_to_frame, read_mask
-from blemish.modelfile import read_probes
+from blemish.images.frame import Frame
+from blemish.images.reading import load_frame, mask_to_frame, read_mask
+from blemish.inference.model_file import read_probes
 
 DRAWN = 64  # good images of a data set's `train`
 

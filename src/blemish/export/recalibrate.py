@@ -1,6 +1,7 @@
 """The threshold of a graph that scores differently, from good images that it did not learn from."""
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,13 +9,15 @@ import numpy as np
 
 from blemish.calibration import Calibration
 from blemish.datasets import Dataset
-from blemish.engines.base import Engine
 from blemish.errors import DatasetError, ModelFileError
-from blemish.images import frame_digest, load_frame
-from blemish.modelfile import Metadata
+from blemish.images.reading import frame_digest, load_frame
+from blemish.images.tiling import Grid
+from blemish.inference.engines.base import Engine
+from blemish.inference.model_file import Metadata
+from blemish.inference.scoring import calibrate
 from blemish.progress import progress_bar
-from blemish.scoring import score_images
-from blemish.tiling import Grid
+
+log = logging.getLogger(__name__)
 
 RANGE_IMAGES = 64
 RANGE_SHARE = 0.25  # of new images, where none was learned from
@@ -36,12 +39,12 @@ class Roles(NamedTuple):
 
 
 def fitted_digests(metadata: Metadata) -> tuple[set[str], set[str]]:
-    """Digests (`blemish.images.frame_digest`) of the images that a model learned from, and of those held out.
+    """Digests (`frame_digest`) of the images that a model learned from, and of those held out.
 
     Raises:
         ModelFileError: the file does not say.
     """
-    from blemish.batches import split_indices
+    from blemish.training.batches import split_indices
 
     digests, training = metadata.data.get("frames", []), metadata.training
     if len(digests) < 2:
@@ -51,7 +54,7 @@ def fitted_digests(metadata: Metadata) -> tuple[set[str], set[str]]:
     return learned, {digests[index] for index in hold_out} - learned
 
 
-def assign_roles(dataset: Dataset, metadata: Metadata, *, say: Callable[[str], None], quiet: bool) -> Roles:
+def assign_roles(dataset: Dataset, metadata: Metadata) -> Roles:
     """Sort the good images of a data set by what the model did with them; test images are not touched.
 
     Images that were learned from give the ranges, all others the calibration. Where none was learned from,
@@ -63,12 +66,12 @@ def assign_roles(dataset: Dataset, metadata: Metadata, *, say: Callable[[str], N
     """
     learned, held_out = fitted_digests(metadata)
     paths: dict[str, Path] = {}  # a copy of an image is no other image
-    with progress_bar("Sorting images", len(dataset.train), quiet=quiet) as advance:
+    with progress_bar("Sorting images", len(dataset.train)) as advance:
         for sample in dataset.train:
             paths.setdefault(frame_digest(load_frame(sample.path, metadata.frame)), sample.path)
             advance()
     if copies := len(dataset.train) - len(paths):
-        say(f"{copies} of {len(dataset.train)} images are copies of others and are left out.")
+        log.warning(f"{copies} of {len(dataset.train)} images are copies of others and are left out.")
     ranges = [digest for digest in paths if digest in learned]
     calibration = [digest for digest in paths if digest not in learned]
     rng = np.random.default_rng(0)
@@ -83,7 +86,7 @@ def assign_roles(dataset: Dataset, metadata: Metadata, *, say: Callable[[str], N
         )
     wanted = len(metadata.calibration["scores"])
     if len(calibration) < wanted:
-        say(f"int8 is calibrated on fewer images ({len(calibration)}) than the original ({wanted}).")
+        log.warning(f"int8 is calibrated on fewer images ({len(calibration)}) than the original ({wanted}).")
     order = np.sort(rng.permutation(len(ranges))[:RANGE_IMAGES])
     return Roles(
         [paths[ranges[index]] for index in order],
@@ -108,18 +111,12 @@ def range_images(roles: Roles, metadata: Metadata) -> Iterator[np.ndarray]:
         yield np.stack(batch)
 
 
-def recalibrate(metadata: Metadata, engine: Engine, roles: Roles, name: str, *, quiet: bool) -> Metadata:
+def recalibrate(metadata: Metadata, engine: Engine, roles: Roles, name: str) -> Metadata:
     """The description of an int8 graph: scores and map peaks are this engine's on the calibration images."""
-    scores, peaks = [], []
-    with progress_bar("Calibrating", len(roles.calibration), quiet=quiet) as advance:
-        for path in roles.calibration:
-            [(score, anomaly_map)] = score_images(
-                engine, metadata.frame, [load_frame(path, metadata.frame)], BATCH_SIZE
-            )
-            scores.append(score)
-            peaks.append(float(anomaly_map.max()))
-            advance()
-    calibration = Calibration(np.array(scores), metadata.calibration["false_alarm_rate"])
+    with progress_bar("Calibrating", len(roles.calibration)) as advance:
+        pictures = (load_frame(path, metadata.frame) for path in roles.calibration)
+        scores, peaks = calibrate(engine, metadata.frame, pictures, advance)
+    calibration = Calibration(scores, metadata.calibration["false_alarm_rate"])
     return metadata.model_copy(
         update={
             "precision": "int8",

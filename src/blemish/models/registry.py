@@ -12,19 +12,22 @@ if TYPE_CHECKING:
 # name: (config class, model class), each as "module:name"
 METHODS = {
     "gtrans": ("blemish.models.gtrans.config:GTransConfig", "blemish.models.gtrans.model:GTrans"),
-    "anotrans": ("blemish.models.anotrans.config:AnoTransConfig", "blemish.models.anotrans.model:AnoTrans"),
-    "ganomaly": ("blemish.models.gan_config:GANomalyConfig", "blemish.models.ganomaly:GANomaly"),
+    "anotrans": (
+        "blemish.models.gan.config:AnoTransConfig",
+        "blemish.models.gan.anotrans:AnoTrans",
+    ),
+    "ganomaly": ("blemish.models.gan.config:GANomalyConfig", "blemish.models.gan.ganomaly:GANomaly"),
     "skip_ganomaly": (
-        "blemish.models.gan_config:SkipGANomalyConfig",
-        "blemish.models.skip_ganomaly:SkipGANomaly",
+        "blemish.models.gan.config:SkipGANomalyConfig",
+        "blemish.models.gan.skip_ganomaly:SkipGANomaly",
     ),
-    "sagan": ("blemish.models.gan_config:SAGANConfig", "blemish.models.sagan:SAGAN"),
+    "sagan": ("blemish.models.gan.config:SAGANConfig", "blemish.models.gan.sagan:SAGAN"),
     "patchcore": (
-        "blemish.models.training_free_config:PatchCoreConfig",
-        "blemish.models.patchcore:PatchCore",
+        "blemish.models.memory_bank.config:PatchCoreConfig",
+        "blemish.models.memory_bank.patchcore:PatchCore",
     ),
-    "padim": ("blemish.models.training_free_config:PaDiMConfig", "blemish.models.padim:PaDiM"),
-    "spade": ("blemish.models.training_free_config:SPADEConfig", "blemish.models.spade:SPADE"),
+    "padim": ("blemish.models.memory_bank.config:PaDiMConfig", "blemish.models.memory_bank.padim:PaDiM"),
+    "spade": ("blemish.models.memory_bank.config:SPADEConfig", "blemish.models.memory_bank.spade:SPADE"),
 }
 
 

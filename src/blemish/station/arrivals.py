@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from blemish.urls import EXTENSIONS
+from blemish.images.finding import EXTENSIONS
 
 _ENDINGS = tuple(EXTENSIONS)
 

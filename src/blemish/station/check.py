@@ -13,8 +13,8 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from blemish.detector import Detector
 from blemish.errors import BlemishError
+from blemish.inference.detector import Detector
 from blemish.station.settings import Settings, remarks
 from blemish.station.station import store_url
 from blemish.station.storage.database import SQLITE, postgresql_engine, postgresql_url, sqlite_path

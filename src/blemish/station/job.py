@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from blemish.images import Upload
+from blemish.images.reading import Upload
 from blemish.station.records import Inspection, NewInspection, Source
 from blemish.station.shelf import Loaded
 

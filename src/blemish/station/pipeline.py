@@ -12,7 +12,7 @@ from threading import Condition, Thread
 import numpy as np
 
 from blemish.errors import BlemishError, ImageError
-from blemish.images import frame_upload
+from blemish.images.reading import frame_upload
 from blemish.station.job import Job
 from blemish.station.log import event
 from blemish.station.problems import Busy, Conflict, Unavailable, Unusable

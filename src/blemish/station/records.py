@@ -123,7 +123,7 @@ class ModelRecord(Record):
 
     fingerprint: str = Field(description="SHA-256 of the model file.")
     name: str = Field(description="File name.")
-    description: dict[str, Any] = Field(description="`blemish.modelfile.Metadata` as JSON values.")
+    description: dict[str, Any] = Field(description="`blemish.inference.model_file.Metadata` as JSON values.")
     first_used: datetime
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from blemish.calibration import Calibration
-from blemish.detector import Detector
 from blemish.errors import BlemishError, ModelFileError
-from blemish.modelfile import SUFFIXES, read_metadata
+from blemish.inference.detector import Detector
+from blemish.inference.engines import read_metadata
+from blemish.inference.model_file import SUFFIXES
 from blemish.station.fingerprint import fingerprint, stamp_of
 from blemish.station.log import event
 from blemish.station.problems import Conflict, NotFound

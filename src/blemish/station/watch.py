@@ -11,7 +11,7 @@ from errno import ENODEV
 from threading import Event, Thread
 
 from blemish.errors import BlemishError
-from blemish.outputs import writing
+from blemish.files import writing
 from blemish.station.arrivals import Stamp, find_arrivals, read_arrival, stamp_of
 from blemish.station.log import event
 from blemish.station.moving import move

@@ -1,20 +1,156 @@
-"""GTrans: AGN guides Trans; anomalies are where the two disagree."""
+"""GTrans: AGN guides Trans; anomalies are where the two disagree (figure 2, sections 3.1 to 3.3).
+
+Images go through the frozen AGN and through Trans; the Tokenizer makes a few tokens of each level of both;
+the TFM relates the tokens; the Mapper gives them back to Trans's features, which are to equal AGN's. Tokens
+are [B, N, d] here, the transpose of the paper's d x N.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from blemish.models.backbones import create_backbone
+from blemish.models.backbones import FeatureExtractor, create_backbone
 from blemish.models.base import Batch, Step, TrainedModel
-from blemish.models.gtrans.agn import AGN
-from blemish.models.gtrans.anomaly_map import AnomalyMap, distance, rough_distance
+from blemish.models.gtrans.anomaly_map import AnomalyMap, Standardise, distance, rough_distance
 from blemish.models.gtrans.config import GTransConfig
 from blemish.models.gtrans.damage import damage
-from blemish.models.gtrans.mapper import Mapper
-from blemish.models.gtrans.standardise import Standardise
-from blemish.models.gtrans.tfm import TFM
-from blemish.models.gtrans.tokenizer import Tokenizer
+
+
+class AGN(nn.Module):
+    """Anomaly guided network (section 3.1): an ImageNet backbone that never changes.
+
+    It stays in eval mode whatever mode its parent is in, so that its BatchNorm statistics stay ImageNet's.
+    """
+
+    def __init__(self, backbone: FeatureExtractor) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> "AGN":
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Normalised images [B, 3, S, S] to F_G, one [B, c_l, h_l, w_l] per level."""
+        return self.backbone(images)
+
+
+class Tokenizer(nn.Module):
+    """From one level's features, of either network, to a few visual tokens (section 3.1.2, eqs. 1-3).
+
+    The paper does not say whether AGN and Trans share a tokenizer; they do here, as in the authors' code.
+
+    Args:
+        channels: c, channels of the level.
+        tokens: g, number of tokens.
+        token_dim: d, width of a token.
+    """
+
+    def __init__(self, channels: int, tokens: int, token_dim: int) -> None:
+        super().__init__()
+        self.scale = channels**-0.5
+        self.group = nn.Linear(channels, tokens, bias=False)
+        self.value = nn.Linear(channels, token_dim, bias=False)
+
+    def attention(self, features: Tensor) -> Tensor:
+        """Eq. 1 and the softmax of eq. 3: features [B, hw, c] to weights [B, g, hw] that sum to 1 over hw."""
+        return (self.group(features) * self.scale).softmax(dim=1).transpose(1, 2)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features [B, hw, c] to tokens [B, g, d].
+
+        Eq. 3 is softmax(G)^T V with V = features W (eq. 2). Both are linear in the features, so the
+        positions are pooled before the projection: the same result without the [hw, d] tensor V.
+        """
+        return self.value(self.attention(features) @ features)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Eqs. 5, 9, 12: query [B, n, c], key [B, m, c], value [B, m, d] to [B, n, d]; softmax over the keys.
+
+    Spelt out, because PyTorch's fused function does not export to ONNX for three-dimensional tensors, and
+    with a few dozen keys it gains nothing.
+    """
+    scores = query @ key.transpose(1, 2) * query.shape[-1] ** -0.5
+    return scores.softmax(dim=-1) @ value
+
+
+class Block(nn.Module):
+    """One encoder or decoder block of the TFM (section 3.2.2): attention, then a point-wise network.
+
+    An encoder block attends to itself (eqs. 4-7); a decoder block takes queries from AGN's tokens and keys
+    and values from the encoder's output (eqs. 8-11). The two LayerNorms are placed as printed: the first
+    inside its residual (eqs. 6 and 10), the second outside (eqs. 7 and 11). The paper does not give their
+    shape; they normalise jointly over [N, d], as in the authors' code, each with its own affine parameters.
+    No positional embedding, one head, no bias in any projection and no dropout, as the paper prescribes.
+    """
+
+    def __init__(self, tokens: int, dim: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(dim, dim, bias=False)
+        self.key = nn.Linear(dim, dim, bias=False)
+        self.value = nn.Linear(dim, dim, bias=False)
+        self.attention_norm = nn.LayerNorm((tokens, dim))
+        self.expand = nn.Linear(dim, dim, bias=False)
+        self.reduce = nn.Linear(dim, dim, bias=False)
+        self.output_norm = nn.LayerNorm((tokens, dim))
+
+    def forward(self, tokens: Tensor, memory: Tensor) -> Tensor:
+        """Tokens [B, N, d] attending to memory [B, N, d], softmax over the keys; returns [B, N, d]."""
+        attended = attend(self.query(tokens), self.key(memory), self.value(memory))
+        tokens = tokens + self.attention_norm(attended)
+        return self.output_norm(tokens + self.reduce(functional.relu(self.expand(tokens))))
+
+
+class TFM(nn.Module):
+    """A stack of S encoder blocks and, unless `decoder` is False, S decoder blocks with their own weights.
+
+    Every decoder block attends to the last encoder output. The text under fig. 2 names Trans's tokens E_in
+    and AGN's D_in; the sentence before eq. 4 swaps them, and eq. 8 only fits the former, which is used.
+    """
+
+    def __init__(self, tokens: int, dim: int, depth: int, *, decoder: bool = True) -> None:
+        super().__init__()
+        self.encoder = nn.ModuleList(Block(tokens, dim) for _ in range(depth))
+        self.decoder = nn.ModuleList(Block(tokens, dim) for _ in range(depth if decoder else 0))
+
+    def forward(self, student_tokens: Tensor, teacher_tokens: Tensor) -> Tensor:
+        """E_in and D_in, each [B, N, d], to D_out (or E_out without a decoder), [B, N, d]."""
+        encoded = student_tokens
+        for block in self.encoder:
+            encoded = block(encoded, encoded)
+        if not self.decoder:
+            return encoded
+        decoded = teacher_tokens
+        for block in self.decoder:
+            decoded = block(decoded, encoded)
+        return decoded
+
+
+class Mapper(nn.Module):
+    """Adds to each position of Trans's features what it finds in its level's tokens (section 3.2.3, eq. 12).
+
+    Eq. 12 prints the query from F_G and keys and values from E_out. That would leave the decoder without
+    gradient and contradict the sentence before it, so the query comes from F_T and keys and values from
+    this level's group of D_out, as in the authors' code.
+
+    Args:
+        channels: c, channels of the level.
+        token_dim: d, width of a token.
+    """
+
+    def __init__(self, channels: int, token_dim: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(channels, channels, bias=False)
+        self.key = nn.Linear(token_dim, channels, bias=False)
+        self.value = nn.Linear(token_dim, channels, bias=False)
+
+    def forward(self, features: Tensor, tokens: Tensor) -> Tensor:
+        """Features [B, hw, c] and tokens [B, g, d] to mapped features [B, hw, c], softmax over g."""
+        return features + attend(self.query(features), self.key(tokens), self.value(tokens))
 
 
 def _flatten(features: Tensor) -> Tensor:

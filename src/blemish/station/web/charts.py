@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from blemish.calibration import Calibration
-from blemish.report.numbers import percent, short_number
-from blemish.report.svg import linear_ticks, open_svg, text
+from blemish.reports.numbers import percent, short_number
+from blemish.reports.svg import linear_ticks, open_svg, text
 from blemish.station.records import Point, Verdict
 from blemish.station.web.wording import full_moment, moment
 

@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image
 
 from blemish.calibration import Calibration
-from blemish.frame import Frame
-from blemish.images import frame_upload
-from blemish.pictures import HeatScale, overlay
-from blemish.pictures import heat as place_on_scale
+from blemish.images.drawing import HeatScale, overlay
+from blemish.images.drawing import heat as place_on_scale
+from blemish.images.frame import Frame
+from blemish.images.reading import frame_upload
 from blemish.station.problems import NotFound
 from blemish.station.records import Inspection
 from blemish.station.station import Station

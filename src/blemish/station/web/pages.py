@@ -11,7 +11,7 @@ import numpy as np
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from blemish.pictures import heat_colours
+from blemish.images.drawing import heat_colours
 from blemish.station.learning import threshold
 from blemish.station.learning.drift import drift
 from blemish.station.problems import NotFound, Unusable

@@ -7,7 +7,7 @@ import jinja2
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
-from blemish.report.numbers import percent, short_number
+from blemish.reports.numbers import percent, short_number
 from blemish.station.health import Status
 from blemish.station.learning import drift
 from blemish.station.problems import StationError

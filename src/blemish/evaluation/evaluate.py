@@ -1,0 +1,260 @@
+"""A detector on labelled images: metrics per image, per pixel and per kind of defect."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blemish.datasets.checks import check_mask
+from blemish.datasets.sample import GOOD, Sample
+from blemish.errors import DatasetError
+from blemish.evaluation.metrics import auroc, image_metrics, pixel_metrics
+from blemish.images.frame import Frame
+from blemish.images.reading import frame_digest, mask_to_frame, read_mask
+from blemish.inference.result import Result
+
+if TYPE_CHECKING:
+    from blemish.inference.detector import Detector
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` measured. Fractions are in 0..1; what cannot be measured is None, and a note says why.
+
+    Attributes:
+        name: of the data set.
+        image: "auroc", "ap", "f1_max", "auroc_interval" ([low, high], 95 %).
+        pixel: "auroc", "ap", "f1_max", "aupro_30", "aupro_05" over the good images and the defective ones
+            that have a mask; None when no image has one.
+        defects: per kind, "images", "auroc" (this kind against all good images), "flagged" (how many),
+            "detected" (their share) and "masks_outside".
+        false_alarms: "good_images", "flagged", "observed" (the share) with its 95 % "interval", "asked" and
+            "in_force" (the rates of the calibration).
+        detected: "defective_images", "flagged", "share".
+        masks_outside: per kind, how many defective images have a mask that lies wholly outside the frame,
+            so that the network never saw the defect; kinds without any are not listed.
+        images: one row per scored image: path, score, p_value, is_anomalous, label (0 or 1), defect, mask
+            (its path or None).
+        unreadable: "path" and "error" of every image that could not be scored; no metric counts them.
+        threshold: an image is anomalous when its score is above it.
+        calibration_note: a sentence when the rate asked for cannot be kept, else "".
+        notes: sentences on what could not be measured.
+        warning: why these numbers must not be compared with others, else "".
+        seconds: to score all images.
+        model: the detector's metadata.
+    """
+
+    name: str
+    image: dict[str, Any]
+    pixel: dict[str, Any] | None
+    defects: dict[str, dict[str, Any]]
+    false_alarms: dict[str, Any]
+    detected: dict[str, Any]
+    masks_outside: dict[str, int]
+    images: list[dict[str, Any]]
+    unreadable: list[dict[str, str]]
+    threshold: float
+    calibration_note: str
+    notes: list[str]
+    warning: str
+    seconds: float
+    model: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for `json.dumps`."""
+        return {
+            "name": self.name,
+            "image": self.image,
+            "pixel": self.pixel,
+            "defects": self.defects,
+            "false_alarms": self.false_alarms,
+            "detected": self.detected,
+            "masks_outside": self.masks_outside,
+            "threshold": self.threshold,
+            "calibration_note": self.calibration_note,
+            "notes": self.notes,
+            "warning": self.warning,
+            "speed": {"seconds": self.seconds, "images_per_second": len(self.images) / self.seconds},
+            "model": self.model,
+            "unreadable": self.unreadable,
+            "images": self.images,
+        }
+
+
+def evaluate(
+    detector: "Detector",
+    samples: list[Sample],
+    *,
+    name: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Score labelled images and measure how well the detector tells good from defective.
+
+    The order of the samples changes no metric. Good images count in the pixel metrics with an empty mask;
+    defective images without a mask are left out of them. Masks are read first, so that a broken one is
+    found before the long part. Memory grows with the maps (float32 [H, W] each, of different sizes where
+    images are cut into tiles) only where there are masks.
+
+    Args:
+        detector: a calibrated detector.
+        samples: the test images, each with a label.
+        name: of the data set, for the report.
+        progress: called with (images done, images in all) after every image.
+
+    Raises:
+        DatasetError: there are no samples, one has no label, none can be scored, or with tiles a mask does
+            not have its image's size.
+        ImageError: a mask cannot be read. An unreadable image is listed in the evaluation instead.
+    """
+    if not samples:
+        raise DatasetError("There are no test images to evaluate on.")
+    for sample in samples:
+        if sample.label not in (0, 1):
+            raise DatasetError(f"{sample.path} has no label: say whether it is good or defective.")
+    masks = [_framed_mask(sample, detector.frame) for sample in samples]
+    any_mask = any(mask is not None for mask in masks)
+
+    rows: list[dict[str, Any]] = []
+    unreadable: list[dict[str, str]] = []
+    maps: list[np.ndarray] = []
+    masks_of_maps: list[np.ndarray] = []
+    fitted = set(detector.metadata.get("data", {}).get("frames", ()))
+    known = 0
+    start = time.perf_counter()
+    results = detector.predict_many([sample.path for sample in samples], consecutive=True)
+    for done, (sample, mask, result) in enumerate(zip(samples, masks, results, strict=True), start=1):
+        if result.error:
+            unreadable.append({"path": str(sample.path), "error": result.error})
+        else:
+            rows.append(_row(sample, result))
+            known += result.image is not None and frame_digest(result.image) in fitted
+            wanted = any_mask and (mask is not None or not sample.label)
+            if wanted and result.anomaly_map is not None:
+                maps.append(result.anomaly_map)
+                masks_of_maps.append(np.zeros(result.anomaly_map.shape, bool) if mask is None else mask)
+        if progress:
+            progress(done, len(samples))
+    seconds = time.perf_counter() - start
+    if not rows:
+        raise DatasetError(f"None of the images could be scored; the first one: {unreadable[0]['error']}")
+
+    scores = np.array([row["score"] for row in rows], np.float64)
+    defective = np.array([row["label"] for row in rows], bool)
+    flagged = np.array([row["is_anomalous"] for row in rows], bool)
+    outside = Counter(
+        sample.defect
+        for sample, mask in zip(samples, masks, strict=True)
+        if mask is not None and not mask.any()
+    )
+    calibration = detector.calibration
+    return Evaluation(
+        name=name,
+        image=image_metrics(scores, defective),
+        pixel=pixel_metrics(maps, masks_of_maps) if any_mask else None,
+        defects=_per_defect(rows, scores, defective, flagged, outside),
+        false_alarms={
+            "good_images": int(np.sum(~defective)),
+            "flagged": int(np.sum(flagged[~defective])),
+            "observed": _share(flagged[~defective]),
+            "interval": _wilson_interval(flagged[~defective]),
+            "asked": calibration.false_alarm_rate,
+            "in_force": calibration.effective_rate,
+        },
+        detected={
+            "defective_images": int(np.sum(defective)),
+            "flagged": int(np.sum(flagged[defective])),
+            "share": _share(flagged[defective]),
+        },
+        masks_outside=dict(sorted(outside.items())),
+        images=rows,
+        unreadable=unreadable,
+        threshold=calibration.threshold,
+        calibration_note=calibration.note,
+        notes=_notes(samples, masks, len(unreadable), known),
+        warning=detector.warning,
+        seconds=seconds,
+        model=dict(detector.metadata),
+    )
+
+
+def _framed_mask(sample: Sample, frame: Frame) -> np.ndarray | None:
+    """The mask as the network's frame cuts it, bool [H, W]; None for good images, no mask or an empty one."""
+    if sample.mask is None or not sample.label:
+        return None
+    mask = read_mask(sample.mask)
+    if frame.tile:
+        check_mask(sample)
+    return mask_to_frame(mask, frame) if mask.any() else None
+
+
+def _row(sample: Sample, result: Result) -> dict[str, Any]:
+    row = result.to_row() | {
+        "label": int(bool(sample.label)),
+        "defect": sample.defect if sample.label else GOOD,
+        "mask": str(sample.mask) if sample.label and sample.mask else None,
+    }
+    del row["error"]
+    return row
+
+
+def _per_defect(
+    rows: list[dict[str, Any]],
+    scores: np.ndarray,
+    defective: np.ndarray,
+    flagged: np.ndarray,
+    outside: Counter[str],
+) -> dict[str, dict[str, Any]]:
+    kinds = np.array([row["defect"] for row in rows], dtype=object)
+    table = {}
+    for kind in sorted(set(kinds[defective])):
+        here = defective & (kinds == kind)
+        against_good = here | ~defective
+        area = auroc(scores[against_good], here[against_good])
+        table[kind] = {
+            "images": int(np.sum(here)),
+            "auroc": None if math.isnan(area) else area,
+            "flagged": int(np.sum(flagged[here])),
+            "detected": _share(flagged[here]),
+            "masks_outside": outside[kind],
+        }
+    return table
+
+
+def _share(flags: np.ndarray) -> float | None:
+    return float(flags.mean()) if flags.size else None
+
+
+def _wilson_interval(flags: np.ndarray) -> list[float] | None:
+    """95 % Wilson score interval of the share of true flags, [low, high]; None where there are no flags."""
+    if not flags.size:
+        return None
+    z, n, share = 1.959964, flags.size, float(flags.mean())
+    centre = share + z * z / (2 * n)
+    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return [max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)]
+
+
+def _notes(samples: list[Sample], masks: list[np.ndarray | None], unreadable: int, known: int) -> list[str]:
+    notes = []
+    if known:
+        notes.append(
+            f"{known} of {len(samples)} images were used to fit this model: the numbers here flatter it."
+        )
+    if unreadable:
+        notes.append(f"{unreadable} of {len(samples)} images could not be read; no number counts them.")
+    if not any(sample.label for sample in samples):
+        notes.append("There are no defective test images: only false alarms can be measured.")
+    if all(sample.label for sample in samples):
+        notes.append("There are no good test images: only the share of defects found can be measured.")
+    masked = sum(mask is not None for mask in masks)
+    unmasked = sum(bool(sample.label) for sample in samples) - masked
+    if masked and unmasked:
+        notes.append(
+            f"The pixel metrics leave out {unmasked} defective images that have no mask, or an empty one."
+        )
+    return notes

@@ -1,0 +1,131 @@
+"""A job in a process of its own: its memory is its own, and several can run at once.
+
+The process reads one pickled job on standard input and answers in pickles on standard output. It lives as
+long as its input stays open: when that closes, even because whoever started it was killed, it stops as after
+Ctrl-C. (`multiprocessing` would run the caller's script again in each process.)
+"""
+
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import IO, Any
+
+from blemish.errors import BlemishError, Interrupted
+from blemish.experiments.result import Result
+from blemish.experiments.worker import Job, run_job
+from blemish.progress import LOGGER
+
+log = logging.getLogger(__name__)
+
+
+class JobProcess:
+    """A job that runs in a process of its own; its sentences are said here, with `label` before them."""
+
+    def __init__(self, job: Job, label: str) -> None:
+        self.label = label
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "blemish.experiments.process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | ({"OMP_NUM_THREADS": str(job.cpus)} if job.cpus else {}),
+            process_group=0,  # Ctrl-C reaches it through its input alone
+        )
+        assert self.process.stdin
+        with suppress(BrokenPipeError):  # it ended early; its exit code is all it told
+            pickle.dump((job, LOGGER.getEffectiveLevel()), self.process.stdin)
+            self.process.stdin.flush()
+
+    def wait(self) -> list[Result]:
+        """What the job gives.
+
+        Raises:
+            BlemishError: what the job raised, or that the process ended without an answer.
+            KeyboardInterrupt: it was stopped.
+        """
+        assert self.process.stdin and self.process.stdout
+        answer: Any = None
+        try:
+            with suppress(EOFError, pickle.UnpicklingError):
+                while answer is None:
+                    kind, value = pickle.load(self.process.stdout)
+                    if kind == "log":
+                        log.log(value[0], f"{self.label}: {value[1]}")
+                    else:
+                        answer = kind, value
+        except KeyboardInterrupt:
+            self.stop()
+            self.process.wait()
+            raise
+        finally:
+            if answer is None and self.process.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(1)
+                self.process.kill()
+            self.process.wait()
+            self.stop()
+            self.process.stdout.close()
+        if answer is None:
+            raise BlemishError(
+                f"The process ended without a result (exit code {self.process.returncode}); if the machine "
+                "is short of memory, run fewer at once, leave this method out or give a smaller frame."
+            )
+        kind, value = answer
+        if kind == "stopped":
+            raise KeyboardInterrupt
+        if kind == "error":
+            raise BlemishError(value)
+        results: list[Result] = value
+        return results
+
+    def stop(self) -> None:
+        """Ask it to stop as after Ctrl-C; `wait` then raises KeyboardInterrupt."""
+        assert self.process.stdin
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+
+
+class _Sentences(logging.Handler):
+    """Hands sentences to the process that started this one."""
+
+    def __init__(self, answers: IO[bytes]) -> None:
+        super().__init__()
+        self.answers = answers
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _answer(self.answers, "log", (record.levelno, record.getMessage()))
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print, in C too, is no answer
+    job, level = pickle.load(sys.stdin.buffer)
+    LOGGER.setLevel(level)
+    LOGGER.addHandler(_Sentences(answers))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell has it ignored
+    threading.Thread(target=_stop_with_input, daemon=True).start()
+    try:
+        _answer(answers, "done", run_job(job))
+    except (Interrupted, KeyboardInterrupt):
+        _answer(answers, "stopped", None)
+    except BlemishError as error:
+        _answer(answers, "error", str(error))
+
+
+def _answer(answers: IO[bytes], kind: str, value: Any) -> None:
+    with suppress(BrokenPipeError):  # nobody listens any more
+        pickle.dump((kind, value), answers)
+        answers.flush()
+
+
+def _stop_with_input() -> None:
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+if __name__ == "__main__":
+    main()

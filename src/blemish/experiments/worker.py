@@ -1,0 +1,247 @@
+"""What a worker does: one fit, and everything measured with its weights."""
+
+import fcntl
+import json
+import logging
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blemish.errors import BlemishError, CheckpointError, ModelFileError, explained
+from blemish.experiments.experiment import Experiment, code_version
+from blemish.experiments.result import Result
+from blemish.files import file_digest, whole_file
+
+if TYPE_CHECKING:
+    from blemish.evaluation.evaluate import Evaluation
+    from blemish.inference.detector import Detector
+
+log = logging.getLogger(__name__)
+
+MODEL, CHECKPOINT, LOG, RECORD = ".safetensors", ".checkpoint", ".log.jsonl", ".json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit, and all that is to be measured with it.
+
+    Attributes:
+        experiments: of equal `fit`.
+        folder: where its files lie; "maps" in it for what is kept of them.
+        cpus: threads of the fit, on which last digits depend; None leaves that to PyTorch.
+        keep: of "weights" and "maps", what is not thrown away once it is measured.
+        code: of the caller, see `code_version`.
+    """
+
+    experiments: Sequence[Experiment]
+    folder: Path
+    cpus: int | None = None
+    keep: Sequence[str] = ()
+    code: str = ""
+
+    def file(self, ending: str) -> Path:
+        """One of its files."""
+        return self.folder / f"{self.experiments[0].stem}{ending}"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What an earlier call wrote of this fit; empty where there is none, or one of something else."""
+        record = read_record(self.file(RECORD))
+        return record if record.get("fit") == self.experiments[0].fit else {}
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the model file is there as the fit has written it."""
+        model, digest = self.file(MODEL), self.record.get("model")
+        return digest is not None and model.is_file() and file_digest(model) == digest
+
+
+def run_job(job: Job) -> list[Result]:
+    """Fit a model, unless an earlier call has, and measure it.
+
+    What an interrupted call has trained is gone on with.
+
+    Raises:
+        BlemishError: this program is not the caller's, or the model cannot be fitted or measured.
+        Interrupted: Ctrl-C; the same call goes on from there.
+    """
+    if job.code != code_version():
+        raise BlemishError(
+            f"This worker has blemish {code_version()} and the caller {job.code}; install the same sources."
+        )
+    import torch
+
+    if job.cpus:
+        torch.set_num_threads(job.cpus)
+    unusable = explained(BlemishError, lambda why: f"{job.folder} cannot be used: {why}.", OSError)
+    with unusable, _alone(job):
+        record = _fitted(job)
+        detector = _load(job)
+        results = [_measure(job, experiment, detector, record) for experiment in job.experiments]
+        if "weights" not in record["keep"]:
+            for ending in (MODEL, LOG, RECORD):
+                job.file(ending).unlink(missing_ok=True)
+    return results
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What an earlier call wrote of a fit; empty where there is nothing of use."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) and "fit" in record else {}
+
+
+def _fitted(job: Job) -> dict[str, Any]:
+    """Have the model file; the record of its fit."""
+    first, path, model, checkpoint = (
+        job.experiments[0],
+        job.file(RECORD),
+        job.file(MODEL),
+        job.file(CHECKPOINT),
+    )
+    record = job.record
+    if not record:
+        record = {"fit": first.fit, "seconds": 0.0, "keep": []}
+        checkpoint.unlink(missing_ok=True)
+    record["keep"] = sorted({*record["keep"], *job.keep})
+    _write(path, record)
+    if job.fitted:
+        log.info("already fitted.")
+        return record
+    import blemish.models.backbones  # the slow libraries, before the clock starts
+    import blemish.training.loop  # noqa: F401
+    from blemish.training.fit import fit
+    from blemish.training.machine import peak_memory_mb
+
+    start = time.perf_counter()
+    options: dict[str, Any] = {"weights": first.weights}
+    train = replace(first.dataset, test=[])
+    try:
+        try:
+            fit(train, first.config, model, resume=checkpoint.is_file(), **options)
+        except CheckpointError:
+            checkpoint.unlink()
+            fit(train, first.config, model, **options)
+    finally:
+        if checkpoint.is_file():  # else nothing of this time was of use
+            _write(path, record | {"seconds": record["seconds"] + time.perf_counter() - start})
+    record["seconds"] += time.perf_counter() - start
+    record |= {"model": file_digest(model), "peak_memory_mb": peak_memory_mb()}
+    _write(path, record)
+    return record
+
+
+def _load(job: Job) -> "Detector":
+    from blemish.inference.detector import Detector
+
+    try:
+        return Detector.load(job.file(MODEL), engine="torch", threads=job.cpus)
+    except ModelFileError:
+        job.file(RECORD).unlink()  # the next call fits it afresh
+        raise
+
+
+def _measure(job: Job, experiment: Experiment, fitted: "Detector", record: dict[str, Any]) -> Result:
+    from blemish.evaluation.evaluate import evaluate
+    from blemish.inference.detector import Detector
+    from blemish.inference.engines.torch import TorchEngine
+    from blemish.inference.model_file import Metadata
+    from blemish.inference.outputs import Outputs, predict_to_files
+    from blemish.progress import progress_bar
+
+    assert isinstance(fitted.engine, TorchEngine)
+    engine = fitted.engine.rescored(experiment.scoring) if experiment.scoring else fitted.engine
+    detector = Detector(engine, Metadata.model_validate(fitted.metadata))
+    detector.calibration = detector.calibration.with_rate(experiment.config.false_alarm_rate)
+    samples = experiment.dataset.test
+    with progress_bar("Scoring", len(samples)) as advance:
+        evaluation = evaluate(detector, samples, progress=lambda done, total: advance())
+    if "maps" in job.keep:
+        maps = job.folder / "maps" / experiment.stem / experiment.fingerprint[:12]
+        predict_to_files(
+            detector, [str(sample.path) for sample in samples], Outputs(maps=maps), batch_size=16
+        )
+    metadata = fitted.metadata
+    return Result(
+        fingerprint=experiment.fingerprint,
+        fit=experiment.fit,
+        code=code_version(),
+        measured={
+            "image": evaluation.image,
+            "pixel": evaluation.pixel,
+            "defects": evaluation.defects,
+            "false_alarms": evaluation.false_alarms,
+            "detected": evaluation.detected,
+            "threshold": evaluation.threshold,
+            "calibration_note": evaluation.calibration_note,
+            "notes": evaluation.notes,
+            "calibrated_on": len(detector.calibration.scores),
+        },
+        images=_images(experiment, evaluation),
+        score_seconds=evaluation.seconds,
+        fit_seconds=record["seconds"],
+        peak_memory_mb=record["peak_memory_mb"],
+        model_bytes=job.file(MODEL).stat().st_size,
+        curve=_curve(job.file(LOG)),
+        facts={
+            "machine": _machine(),
+            "versions": metadata["versions"],
+            "teacher": metadata["teacher"],
+            "precision": metadata["training"]["summary"]["precision"],
+        },
+    )
+
+
+def _images(experiment: Experiment, evaluation: "Evaluation") -> list[dict[str, Any]]:
+    nothing = {"score": None, "p_value": None, "is_anomalous": None}
+    scored = {row["path"]: {key: row[key] for key in nothing} | {"error": ""} for row in evaluation.images}
+    unreadable = {row["path"]: nothing | {"error": row["error"]} for row in evaluation.unreadable}
+    rows = scored | unreadable
+    return [rows[str(sample.path)] for sample in experiment.dataset.test]
+
+
+def _curve(path: Path) -> list[dict[str, Any]]:
+    """The epochs of a training log; empty where nothing was trained."""
+    if not path.is_file():
+        path = path.with_name(path.name + ".part")  # the end came between the model and its log
+    if not path.is_file():
+        return []
+    lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    return [
+        {
+            "epoch": line["epoch"],
+            "loss": sum(line["losses"].values()),
+            "validation_loss": line["validation_loss"],
+            "seconds": line["seconds"],
+        }
+        for line in lines
+        if "epoch" in line
+    ]
+
+
+def _machine() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return f"{torch.cuda.get_device_name()}, {torch.get_num_threads()} threads"
+    return f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    with whole_file(path) as file:
+        json.dump(record, file)
+
+
+@contextmanager
+def _alone(job: Job) -> Iterator[None]:
+    """Keep others out, such as a process that has not yet noticed its caller's end."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    with (job.folder / f".{job.experiments[0].stem}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

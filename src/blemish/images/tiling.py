@@ -1,0 +1,85 @@
+"""Large images as overlapping square tiles, and the tiles' maps blended back into one. NumPy alone."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from blemish.images.frame import Frame
+
+
+def tile_starts(side: int, tile: int, overlap: float) -> list[int]:
+    """Where the tiles along one side of an image begin: evenly spread, the last one flush with the border.
+
+    As few as cover the side with neighbours that overlap by at least the share `overlap` of a tile.
+
+    Args:
+        side: of the image, at least `tile` pixels.
+        tile: side of a tile in pixels.
+        overlap: in [0, 0.75].
+    """
+    step = tile - math.ceil(overlap * tile)
+    steps = -(-(side - tile) // step)
+    return [number * (side - tile) // steps for number in range(steps + 1)] if steps else [0]
+
+
+class Grid:
+    """The tiles of one picture, counted row by row.
+
+    The maps of tiles are blended with weights that fall smoothly from a tile's middle to its sides and sum to
+    one at every pixel. A tile's outermost pixels, whose surroundings the network saw least of, count least
+    wherever a neighbour shows them too.
+
+    Attributes:
+        height, width: of the picture in pixels, each at least `tile`.
+        tile: side S of a tile.
+        corners: top and left of each tile.
+    """
+
+    def __init__(self, height: int, width: int, tile: int, overlap: float) -> None:
+        self.height, self.width, self.tile = height, width, tile
+        rows, columns = tile_starts(height, tile, overlap), tile_starts(width, tile, overlap)
+        self.corners = [(top, left) for top in rows for left in columns]
+        self._down = dict(zip(rows, _weights(rows, height, tile), strict=True))
+        self._across = dict(zip(columns, _weights(columns, width, tile), strict=True))
+
+    @classmethod
+    def of(cls, height: int, width: int, frame: Frame) -> "Grid":
+        """The grid of a framed picture of this size; without tiles in the frame the picture is one tile."""
+        return cls(height, width, frame.size, frame.overlap)
+
+    def __len__(self) -> int:
+        return len(self.corners)
+
+    def cut(self, picture: np.ndarray) -> Iterator[np.ndarray]:
+        """Views of the tiles of a picture, uint8 [height, width, 3], each uint8 [S, S, 3]."""
+        for top, left in self.corners:
+            yield picture[top : top + self.tile, left : left + self.tile]
+
+    def join(self, tiles: np.ndarray) -> np.ndarray:
+        """The picture, uint8 [height, width, 3], that `cut` gave these tiles of, uint8 [tiles, S, S, 3]."""
+        picture = np.empty((self.height, self.width, 3), np.uint8)
+        for (top, left), tile in zip(self.corners, tiles, strict=True):
+            picture[top : top + self.tile, left : left + self.tile] = tile
+        return picture
+
+    def add(self, whole: np.ndarray, number: int, tile_map: np.ndarray) -> None:
+        """Add the weighted map of one tile to the map of the picture, which all tiles together complete.
+
+        Args:
+            whole: float32 [height, width], zeros before the first tile; changed in place.
+            number: of the tile.
+            tile_map: float32 [S, S].
+        """
+        top, left = self.corners[number]
+        weights = self._down[top][:, None] * self._across[left]
+        whole[top : top + self.tile, left : left + self.tile] += weights * tile_map
+
+
+def _weights(starts: list[int], side: int, tile: int) -> np.ndarray:
+    """What each tile counts at each of its pixels along one side, float32 [tiles, S], one in all."""
+    window = np.sin(np.pi * (np.arange(tile) + 0.5) / tile) ** 2
+    total = np.zeros(side)
+    for start in starts:
+        total[start : start + tile] += window
+    return np.array([window / total[start : start + tile] for start in starts], np.float32)

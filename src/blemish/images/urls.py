@@ -1,0 +1,99 @@
+"""Images in object storage and whatever else fsspec reaches, by URL: s3://bucket/parts/, gs://, file://."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import PurePosixPath
+from typing import Any
+
+from blemish.errors import BlemishError, DatasetError, ImageError, reason_of
+from blemish.images.finding import EXTENSIONS
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+
+
+def is_url(path: str | PathLike[str]) -> bool:
+    """Whether this is a URL and no path; it begins with a scheme and "://"."""
+    return isinstance(path, str) and _URL.match(path) is not None
+
+
+def url_to_storage(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path there; names stay as they are, "%20" too.
+
+    Raises:
+        ImportError: fsspec, or the package of the storage, is not installed.
+        ValueError: nobody knows the storage, or the URL ends behind "://".
+    """
+    from fsspec.core import url_to_fs
+
+    if url.endswith("://"):
+        raise ValueError("it names nothing")
+    system, path = url_to_fs(url)
+    return system, path
+
+
+def find_urls(url: str) -> Iterator[str]:
+    """The image files below a URL by extension, hidden ones passed over, or the URL itself if it is a file.
+
+    Folder after folder is listed as the caller goes on, each sorted.
+
+    Raises:
+        DatasetError: it cannot be listed.
+    """
+    with _sentence(url, DatasetError):
+        system, root = url_to_storage(url)
+        single = system.isfile(root)
+    if single:
+        yield url
+        return
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        with _sentence(url, DatasetError):
+            entries = sorted(system.ls(folder, detail=True), key=lambda entry: str(entry["name"]))
+        folders = []
+        for entry in entries:
+            path = PurePosixPath(entry["name"])
+            if path.name.startswith(".") or entry["name"].strip("/") == folder.strip("/"):
+                continue  # object stores list a folder in itself where somebody made a marker for it
+            if entry["type"] == "directory" and not entry.get("islink"):
+                folders.append(entry["name"])
+            elif path.suffix.lower() in EXTENSIONS:
+                with _sentence(url, DatasetError):
+                    is_file = entry["type"] == "file" or (
+                        entry.get("islink") and system.isfile(entry["name"])
+                    )
+                if is_file:
+                    yield system.unstrip_protocol(entry["name"])
+        waiting += reversed(folders)
+
+
+def read_url(url: str) -> bytes:
+    """The whole file.
+
+    Raises:
+        ImageError: it cannot be read, or is empty.
+    """
+    with _sentence(url, ImageError):
+        system, path = url_to_storage(url)
+        content: bytes = system.cat_file(path)
+    if not content:
+        raise ImageError(f"{url} is empty; copy or export it again.")
+    return content
+
+
+@contextmanager
+def _sentence(url: str, kind: type[BlemishError]) -> Iterator[None]:
+    """Turn whatever a storage library raises into one sentence."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise kind(f"{url} does not exist; check the address.") from error
+    except ModuleNotFoundError as error:
+        raise kind(f'{url} needs fsspec: pip install "blemish[ray]".') from error
+    except Exception as error:
+        raise kind(
+            f"{url} cannot be read ({reason_of(error)}); check the address, the credentials and that the "
+            "storage's package is installed."
+        ) from error

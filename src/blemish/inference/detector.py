@@ -1,0 +1,234 @@
+"""A fitted model, ready to judge images."""
+
+import math
+import os
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from blemish.calibration import Calibration
+from blemish.errors import ConfigError, ImageError
+from blemish.images.drawing import HeatScale
+from blemish.images.frame import Frame
+from blemish.images.reading import load_frame, to_frame
+from blemish.inference.engines import open_engine
+from blemish.inference.engines.base import Engine
+from blemish.inference.model_file import Metadata
+from blemish.inference.result import Result
+from blemish.inference.scoring import BATCH_SIZE, score_images
+from blemish.inference.streaming import stream
+
+TILED_THREADS = 4  # at most load pictures that are cut into tiles, since each may be large
+
+UNCALIBRATED = "The threshold was calibrated otherwise, so verdicts and false alarms mean nothing here."
+WARNINGS = {
+    "eval": f"Scored with running BatchNorm statistics. {UNCALIBRATED}",
+    "instance": f"Scored with the BatchNorm statistics of each image alone. {UNCALIBRATED}",
+    "batch": (
+        "Not comparable: scored with the BatchNorm statistics of each batch of the ordered test set. Good "
+        f"and defective images hardly ever share a batch, so the label leaks into the scores. {UNCALIBRATED}"
+    ),
+}
+
+
+class Detector:
+    """Scores images and gives verdicts at a kept false-alarm rate.
+
+    Its methods may be used by several threads, and while a `predict_many` is unfinished; they take turns.
+
+    Attributes:
+        engine: runs the model's graph.
+        frame: how an image becomes the network's input.
+        calibration: p-values and verdicts; replace it by `calibration.with_rate(rate)` for another rate.
+        metadata: the model file's description as plain JSON values.
+        batch_size: images scored at once where nothing else is said.
+        consecutive: whether a batch must be `batch_size` consecutive images, because it changes the scores.
+        loaders: threads that load files; None is one per core.
+        warning: a sentence that every measurement with this detector must carry, or "".
+    """
+
+    def __init__(self, engine: Engine, metadata: Metadata) -> None:
+        self.engine = engine
+        self._lock = Lock()  # an engine is called from one thread at a time
+        self.frame: Frame = metadata.frame
+        self.calibration = Calibration.from_dict(metadata.calibration)
+        self.metadata: dict[str, Any] = metadata.model_dump(mode="json")
+        self.batch_size = BATCH_SIZE
+        self.consecutive = False
+        self.loaders: int | None = None
+        self.warning = ""
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        engine: str | None = None,
+        threads: int | None = None,
+        device: str = "auto",
+        false_alarm_rate: float | None = None,
+        batchnorm_at_test: str | None = None,
+    ) -> "Detector":
+        """Load a model file.
+
+        Args:
+            path: a .safetensors file that `fit` wrote, or an .onnx or .xml file that `export` wrote.
+            engine: "torch", "onnxruntime" or "openvino"; None takes the usual one for this kind of file.
+            threads: CPU threads of the engine; None leaves that to the engine.
+            device: "auto", "cpu", "cuda" (torch, onnxruntime), "tensorrt" (onnxruntime) or "gpu" (openvino).
+            false_alarm_rate: in (0, 1); None keeps the model's own.
+            batchnorm_at_test: "eval", "instance" or "batch": score a GAN with other BatchNorm statistics than
+                it was calibrated with, to show what they do to the numbers ("batch" leaks the label into
+                them); None keeps the model's own.
+
+        Raises:
+            ModelFileError: missing, foreign, damaged or of a newer format.
+            ConfigError: no such statistics, or the model has no BatchNorm to choose them for; an engine,
+                threads or a device that cannot be had.
+        """
+        path = Path(path)
+        if batchnorm_at_test is not None and batchnorm_at_test not in WARNINGS:
+            raise ConfigError(
+                f"batchnorm_at_test is one of {', '.join(WARNINGS)}, not {batchnorm_at_test!r}; choose one."
+            )
+        if batchnorm_at_test and path.suffix.lower() in (".onnx", ".xml"):
+            raise ConfigError(
+                f"{path} has its BatchNorm statistics built in; leave out --batchnorm-at-test, or give "
+                "the .safetensors file."
+            )
+        opened, metadata = open_engine(path, engine=engine, threads=threads, device=device)
+        detector = cls(opened, metadata)
+        if batchnorm_at_test and batchnorm_at_test != metadata.config.get("batchnorm_at_test"):
+            if not opened.set_batchnorm(batchnorm_at_test):  # type: ignore[attr-defined]
+                raise ConfigError(
+                    f"{metadata.method} has no BatchNorm whose statistics could be chosen; "
+                    "leave out --batchnorm-at-test."
+                )
+            detector.warning = WARNINGS[batchnorm_at_test]
+            if batchnorm_at_test == "batch":
+                detector.batch_size = metadata.training.get("batch_size", BATCH_SIZE)
+                detector.consecutive = True
+        if false_alarm_rate is not None:
+            detector.calibration = detector.calibration.with_rate(false_alarm_rate)
+        return detector
+
+    @property
+    def heat_scale(self) -> HeatScale:
+        """The colours of every heat map of this model, at the false-alarm rate in force."""
+        peaks = np.array(self.metadata["map_peaks"])
+        return HeatScale.from_calibration(Calibration(peaks, self.calibration.false_alarm_rate))
+
+    @property
+    def can_explain(self) -> bool:
+        """Whether results can carry a reconstruction and a Grad-CAM map; tried on a black image.
+
+        They never can where the frame has tiles.
+        """
+        size = self.frame.size
+        if self.frame.tile:
+            return False
+        with self._lock:
+            return self.engine.explain(np.zeros((1, size, size, 3), np.uint8)) is not None
+
+    def predict(self, image: str | Path | np.ndarray) -> Result:
+        """Judge one image.
+
+        Args:
+            image: a file, or an array uint8 [H, W, 3] in RGB order.
+
+        Raises:
+            ImageError: the file or array cannot be used.
+        """
+        if isinstance(image, np.ndarray):
+            path, framed = "", to_frame(image, self.frame)
+        else:
+            path, framed = str(image), load_frame(image, self.frame)
+        (scored,) = self.score_framed([framed])
+        return self._result(path, framed, *scored)
+
+    def score_framed(self, images: list[np.ndarray]) -> list[tuple[float, np.ndarray]]:
+        """Raw score and anomaly map, float32 [H, W], of each image, uint8 [H, W, 3] in the model's frame."""
+        with self._lock:
+            return score_images(self.engine, self.frame, images, self.batch_size)
+
+    def predict_many(
+        self,
+        paths: Iterable[str | Path],
+        *,
+        batch_size: int | None = None,
+        explain: bool = False,
+        consecutive: bool = False,
+    ) -> Generator[Result, None, None]:
+        """Judge many files. Threads decode and score ahead of the caller; memory stays constant.
+
+        A result comes as soon as it and all before it are ready, however slowly `paths` goes on. Which images
+        share a batch depends on the time each takes to decode, and may change the last digits of a score.
+        Close the generator to stop early.
+
+        Args:
+            paths: image files; taken in another thread, as they are needed.
+            batch_size: images scored at once at most; None takes the detector's own.
+            explain: also give reconstructions and Grad-CAM maps, where there are any (`can_explain`).
+            consecutive: batches are always consecutive paths: the same ones give the same last digits.
+
+        Yields:
+            One result per path, in order. A file that cannot be used gives a result with `error`.
+
+        Raises:
+            ConfigError: `batch_size` is below 1.
+        """
+        if batch_size is None:
+            batch_size = self.batch_size
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is at least 1, not {batch_size}; leave it out for the detector's.")
+
+        def score(images: list[np.ndarray]) -> Sequence[tuple[Any, ...]]:
+            with self._lock:
+                scored = score_images(self.engine, self.frame, images, batch_size)
+                pictures = self.engine.explain(np.stack(images)) if explain and not self.frame.tile else None
+            if pictures is None:
+                return scored
+            return [(*one, *seen) for one, *seen in zip(scored, *pictures, strict=True)]
+
+        loaders = self.loaders or os.cpu_count() or 1
+        items = stream(
+            paths,
+            partial(load_frame, frame=self.frame),
+            score,
+            1 if self.frame.tile else batch_size,  # one large picture fills batches by itself
+            threads=min(TILED_THREADS, loaders) if self.frame.tile else loaders,
+            consecutive=consecutive or self.consecutive,
+        )
+        with closing(items):
+            for path, image, scored in items:
+                if isinstance(image, ImageError):
+                    yield Result(str(path), error=str(image))
+                else:
+                    yield self._result(str(path), image, *scored)
+
+    def _result(
+        self,
+        path: str,
+        framed: np.ndarray,
+        score: float,
+        anomaly_map: np.ndarray,
+        reconstruction: np.ndarray | None = None,
+        attention: np.ndarray | None = None,
+    ) -> Result:
+        if math.isnan(score):
+            return Result(path, error=f"{path or 'The image'} has no score: the model gave NaN.")
+        return Result(
+            path=path,
+            score=score,
+            p_value=self.calibration.p_value(score),
+            is_anomalous=self.calibration.is_anomalous(score),
+            anomaly_map=anomaly_map,
+            image=framed,
+            reconstruction=reconstruction,
+            attention=attention,
+        )

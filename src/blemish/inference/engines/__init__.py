@@ -1,0 +1,96 @@
+"""The engines, and which of them runs a model file."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blemish.errors import BlemishError, ConfigError
+
+if TYPE_CHECKING:
+    from blemish.inference.engines.base import Engine
+    from blemish.inference.model_file import Metadata
+
+ENGINES = {".safetensors": ("torch",), ".onnx": ("onnxruntime", "openvino"), ".xml": ("openvino",)}
+EXTRAS = {"torch": "blemish[train]", "onnxruntime": "blemish", "openvino": "blemish[openvino]"}
+
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # else importing openvino phones home
+
+
+def open_engine(
+    path: Path, *, engine: str | None = None, threads: int | None = None, device: str = "auto"
+) -> "tuple[Engine, Metadata]":
+    """Open a model file with an engine that runs files of its kind.
+
+    Args:
+        path: a .safetensors or .onnx file, or the .xml file of an OpenVINO pair.
+        engine: "torch", "onnxruntime" or "openvino"; None takes the first one for this kind of file.
+        threads: CPU threads of the engine; None leaves that to the engine.
+        device: "cpu", "cuda" (torch, onnxruntime), "tensorrt" (onnxruntime) or "gpu" (openvino); "auto" is
+            the CPU, or for torch a CUDA GPU if there is one.
+
+    Raises:
+        ModelFileError: missing, foreign, damaged or of a newer format.
+        ConfigError: no such engine, it does not run such files, or it cannot use the threads or the device.
+        BlemishError: the engine is not installed.
+    """
+    from blemish.inference.model_file import check_path
+
+    check_path(path)
+    name = engine or ENGINES[path.suffix.lower()][0]
+    _check_choice(path, name, threads)
+    try:
+        if name == "torch":
+            from blemish.inference.engines.torch import TorchEngine
+
+            return TorchEngine.load(path, threads=threads, device=device)
+        if name == "openvino":
+            from blemish.inference.engines.openvino import OpenVinoEngine
+
+            return OpenVinoEngine.load(path, threads=threads, device=device)
+        from blemish.inference.engines.onnx import OnnxEngine
+
+        return OnnxEngine.load(path, threads=threads, device=device)
+    except ImportError as error:
+        others = [other for other in installed(path) if other != name]
+        raise BlemishError(
+            f'{path} needs {name}: pip install "{EXTRAS[name]}", or '
+            + (f"choose --engine {others[0]}." if others else "use the model exported to .onnx.")
+        ) from error
+
+
+def read_metadata(path: Path) -> "Metadata":
+    """Read and check the description in a model file of any kind.
+
+    Raises:
+        ModelFileError: not there, not a model file of ours, damaged, or of a newer format.
+    """
+    from blemish.inference.model_file import check_path, read_pair_metadata, read_weights_metadata
+
+    check_path(path)
+    if path.suffix.lower() == ".onnx":
+        from blemish.inference.engines.onnx import OnnxEngine
+
+        return OnnxEngine.load(path)[1]
+    return read_pair_metadata(path) if path.suffix.lower() == ".xml" else read_weights_metadata(path)
+
+
+def installed(path: Path) -> list[str]:
+    """Names of the installed engines that run files of this kind, the preferred one first."""
+    return [name for name in ENGINES.get(path.suffix.lower(), ()) if find_spec(name)]
+
+
+def _check_choice(path: Path, name: str, threads: int | None) -> None:
+    if name not in EXTRAS:
+        raise ConfigError(f"There is no engine {name!r}; choose one of {', '.join(EXTRAS)}.")
+    if name not in ENGINES[path.suffix.lower()]:
+        suffixes = " and ".join(suffix for suffix, names in ENGINES.items() if name in names)
+        command = "fit" if name == "torch" else "export"
+        raise ConfigError(
+            f"The engine {name} runs {suffixes} files, not {path}; leave out --engine, or give such a file "
+            f"(`blemish {command}` writes them)."
+        )
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise ConfigError(
+            f"threads is a whole number from 1 on, not {threads!r}; leave it out for the engine's own."
+        )

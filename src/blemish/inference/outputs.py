@@ -1,0 +1,209 @@
+"""From results to rows, overlays and maps on disk."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from blemish.errors import BlemishError, explained
+from blemish.files import check_output, whole_file, writing
+from blemish.images.drawing import panels, save_png
+from blemish.images.urls import is_url
+from blemish.inference.inputs import EXPLANATION_SUFFIX, OVERLAY_SUFFIX
+
+if TYPE_CHECKING:
+    from blemish.inference.detector import Detector
+    from blemish.inference.result import Result
+
+COLUMNS = ("path", "score", "p_value", "is_anomalous", "error")
+STANDARD_OUTPUT = "Standard output"
+MAP_SUFFIX = ".map.npy"
+
+Sink = Callable[["Result"], None]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a prediction writes.
+
+    Attributes:
+        csv: file for rows with the fields of `COLUMNS`. It takes its name once it is complete; after a
+            failure the rows so far lie in a file of that name with .part behind it.
+        jsonl: likewise, one JSON object per line.
+        parquet: likewise, a file or a URL; see `blemish.inference.parquet`.
+        rows: an open text file for CSV rows, such as standard output.
+        overlays: folder for a PNG of each image under its heat map.
+        explain: folder for a PNG of each image beside its reconstruction, error map and Grad-CAM map.
+        maps: folder for each raw anomaly map, float32 [S, S] in NumPy's .npy format.
+
+    Raises:
+        BlemishError: two outputs are one file, or one is a folder or in a folder that is not there.
+    """
+
+    csv: Path | None = None
+    jsonl: Path | None = None
+    parquet: str | None = None
+    rows: IO[str] | None = None
+    overlays: Path | None = None
+    explain: Path | None = None
+    maps: Path | None = None
+
+    def __post_init__(self) -> None:
+        parquet = Path(self.parquet.removeprefix("file://")) if self.parquet else None
+        named = {"--csv": self.csv, "--jsonl": self.jsonl, "--parquet": parquet}
+        files = {option: file.resolve() for option, file in named.items() if file is not None}
+        for (option, file), (other, another) in combinations(files.items(), 2):
+            if file == another:
+                raise BlemishError(f"{option} and {other} both name {file}; give two files.")
+        for path in (self.csv, self.jsonl, None if is_url(self.parquet or "") else parquet):
+            if path is not None:
+                check_output(path)
+
+
+def predict_to_files(
+    detector: "Detector",
+    paths: Iterable[str],
+    outputs: Outputs,
+    *,
+    batch_size: int,
+    advance: Callable[..., None] = lambda: None,
+) -> dict[str, int]:
+    """Judge files and write what was asked for, one image at a time, while the next ones are scored.
+
+    Args:
+        detector: a calibrated detector; a `blemish.inference.on_ray.DetectorOnRay` gives rows alone.
+        paths: image files.
+        outputs: what to write.
+        batch_size: images scored at once.
+        advance: called after each image.
+
+    Returns:
+        How many images there were: "images", "anomalous", "errors".
+
+    Raises:
+        BlemishError: an output cannot be written, or the model has nothing to explain.
+    """
+    if outputs.explain is not None and not detector.can_explain:
+        raise BlemishError(
+            f"This {detector.metadata['method']} model gives no explanations: --explain needs the "
+            ".safetensors file of a method that redraws images, fitted without tiles; leave it out."
+        )
+    counts = {"images": 0, "anomalous": 0, "errors": 0}
+    with ExitStack() as stack:
+        sinks = _sinks(outputs, detector, stack)
+        results = detector.predict_many(paths, batch_size=batch_size, explain=outputs.explain is not None)
+        stack.enter_context(closing(results))
+        for result in results:
+            for output, sink in sinks:
+                with writing(output):
+                    sink(result)
+            counts["images"] += 1
+            counts["anomalous"] += bool(result.is_anomalous)
+            counts["errors"] += bool(result.error)
+            advance()
+    return counts
+
+
+def _sinks(outputs: Outputs, detector: "Detector", stack: ExitStack) -> list[tuple[Path | str, Sink]]:
+    """What takes each result, and its name in messages."""
+    sinks: list[tuple[Path | str, Sink]] = []
+    if outputs.rows is not None:
+        with writing(STANDARD_OUTPUT):
+            sinks.append((STANDARD_OUTPUT, _csv_sink(outputs.rows)))
+    for path, sink in ((outputs.csv, _csv_sink), (outputs.jsonl, _jsonl_sink)):
+        if path is not None:
+            sinks.append((path, sink(stack.enter_context(whole_file(path, keep_unfinished=True)))))
+    if outputs.parquet is not None:
+        from blemish.inference.parquet import parquet_rows
+
+        sinks.append((outputs.parquet, stack.enter_context(parquet_rows(outputs.parquet, detector))))
+    if outputs.overlays is not None:
+        sinks.append((outputs.overlays, _overlay_sink(outputs.overlays, detector)))
+    if outputs.explain is not None:
+        sinks.append((outputs.explain, _explanation_sink(outputs.explain, detector)))
+    if outputs.maps is not None:
+        sinks.append((outputs.maps, _map_sink(outputs.maps)))
+    return sinks
+
+
+def _csv_sink(file: IO[str]) -> Sink:
+    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+
+    def write(result: "Result") -> None:
+        row: dict[str, Any] = result.to_row()
+        if row["is_anomalous"] is not None:
+            row["is_anomalous"] = str(row["is_anomalous"]).lower()
+        writer.writerow(row)
+        file.flush()
+
+    return write
+
+
+def _jsonl_sink(file: IO[str]) -> Sink:
+    return lambda result: print(json.dumps(result.to_row()), file=file, flush=True)
+
+
+def _overlay_sink(folder: Path, detector: "Detector") -> Sink:
+    scale = detector.heat_scale
+    places = _Places(folder, OVERLAY_SUFFIX)
+
+    def write(result: "Result") -> None:
+        if not result.error:
+            save_png(result.overlay(scale), places.place(result.path))
+
+    return write
+
+
+def _explanation_sink(folder: Path, detector: "Detector") -> Sink:
+    scale = detector.heat_scale
+    places = _Places(folder, EXPLANATION_SUFFIX)
+
+    def write(result: "Result") -> None:
+        if not result.error:
+            save_png(panels(result.pictures(scale)), places.place(result.path))
+
+    return write
+
+
+def _map_sink(folder: Path) -> Sink:
+    places = _Places(folder, MAP_SUFFIX)
+
+    def write(result: "Result") -> None:
+        if result.anomaly_map is not None:
+            np.save(places.place(result.path), result.anomaly_map)
+
+    return write
+
+
+class _Places:
+    """Files below a folder for input files: their paths as given, with a suffix that no input has."""
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        self.folder, self.suffix = folder, suffix
+        self.taken: set[int] = set()  # hashes: a hundred thousand paths would take 40 MB
+        self._make(folder)
+
+    def place(self, path: str) -> Path:
+        given = Path(path)
+        parts = given.parts[1:] if given.anchor else given.parts
+        wanted = self.folder.joinpath(*("up" if part == ".." else part for part in parts))
+        place, number = wanted.with_name(wanted.name + self.suffix), 1
+        while hash(place) in self.taken:
+            number += 1
+            place = wanted.with_name(f"{wanted.name}-{number}{self.suffix}")
+        self.taken.add(hash(place))
+        self._make(place.parent)
+        return place
+
+    def _make(self, folder: Path) -> None:
+        with explained(
+            BlemishError, lambda reason: f"The folder {folder} cannot be made: {reason}.", OSError
+        ):
+            folder.mkdir(parents=True, exist_ok=True)

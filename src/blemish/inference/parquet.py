@@ -1,0 +1,102 @@
+"""Rows of a prediction as a Parquet file, local or in object storage."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blemish.errors import BlemishError, reason_of
+from blemish.files import writing
+from blemish.images.urls import is_url, url_to_storage
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from blemish.inference.detector import Detector
+    from blemish.inference.result import Result
+
+GROUP = 65536  # rows that wait in memory, and then lie together
+KEY = "blemish"  # of the file's own metadata
+
+
+def row_schema() -> "pyarrow.Schema":
+    """path (string), score and p_value (float64), is_anomalous (bool), error (string)."""
+    import pyarrow as pa
+
+    columns = [("path", pa.string()), ("score", pa.float64()), ("p_value", pa.float64())]
+    return pa.schema([*columns, ("is_anomalous", pa.bool_()), ("error", pa.string())])
+
+
+@contextmanager
+def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"], None]]:
+    """Write results as rows: path, score and p_value (float64), is_anomalous (bool), error; null for none.
+
+    The file's metadata have the method, the false-alarm rate and the threshold as JSON under "blemish". Bytes
+    of a path that are no UTF-8 become the replacement character.
+
+    Args:
+        out: a file, or a URL that fsspec can write to. It takes its name once it is complete; after a failure
+            an unfinished file of that name with .part behind it is left.
+        detector: whose results these are.
+
+    Yields:
+        What takes each result.
+
+    Raises:
+        BlemishError: pyarrow or fsspec is not installed, or the file cannot be written.
+    """
+    try:
+        import pyarrow as pa
+        from fsspec.implementations.local import LocalFileSystem
+        from pyarrow.parquet import ParquetWriter
+    except ImportError as error:
+        raise BlemishError('--parquet needs pyarrow and fsspec: pip install "blemish[ray]".') from error
+    calibration = detector.calibration
+    about = {
+        "method": detector.metadata["method"],
+        "false_alarm_rate": calibration.false_alarm_rate,
+        "threshold": calibration.threshold,
+    }
+    schema = row_schema().with_metadata({KEY: json.dumps(about)})
+    waiting: list[dict[str, Any]] = []
+
+    def write(result: "Result") -> None:
+        path = os.fsencode(result.path).decode("utf-8", "replace")
+        waiting.append({**result.to_row(), "path": path, "error": result.error or None})
+        if len(waiting) == GROUP:
+            write_group()
+
+    def write_group() -> None:
+        with _storing(out):
+            writer.write_table(pa.Table.from_pylist(waiting, schema))
+        waiting.clear()
+
+    with _storing(out):
+        system, target = (
+            url_to_storage(out) if is_url(out) else (LocalFileSystem(), str(Path(out).absolute()))
+        )
+        taken = system.exists(target) and not system.isfile(target)  # a folder, a pipe, a device
+        if not out or out.endswith("/") or taken:
+            raise BlemishError(f"{out or 'The empty name'} is no regular file; name a Parquet file to write.")
+        file = system.open(f"{target}.part", "wb")
+    with file, ParquetWriter(file, schema) as writer:
+        yield write
+        write_group()
+        with _storing(out):
+            writer.close()
+            file.close()
+            system.mv(f"{target}.part", target)
+
+
+@contextmanager
+def _storing(out: str) -> Iterator[None]:
+    """`writing`, for whatever a storage library raises."""
+    try:
+        with writing(out):
+            yield
+    except BlemishError:
+        raise
+    except Exception as error:
+        raise BlemishError(f"{out} cannot be written ({reason_of(error)}); choose another place.") from error

@@ -1,1 +1,0 @@
-"""AnoTrans: image anomaly detection with skip attention connections (ICANN 2022)."""

@@ -1,0 +1,92 @@
+"""Patch features of a frozen backbone, and what becomes of their distances."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from blemish.models.backbones import create_backbone
+from blemish.models.base import TrainingFreeModel
+from blemish.models.memory_bank.config import TrainingFreeConfig
+from blemish.models.smoothing import smooth
+
+
+class PatchFeatures(nn.Module):
+    """A frozen ImageNet network whose levels are put side by side at the first level's size.
+
+    It stays in eval mode whatever mode its parent is in, so that its BatchNorm statistics stay ImageNet's.
+
+    Args:
+        backbone, layers: see `TrainingFreeConfig`.
+        pooled: average each level over 3 x 3 positions first (PatchCore section 3.1: locally aware features).
+
+    Attributes:
+        channels: C, of all levels together.
+    """
+
+    def __init__(self, backbone: str, layers: tuple[int, ...], *, pooled: bool) -> None:
+        super().__init__()
+        self.backbone = create_backbone(backbone, layers)
+        self.channels = sum(self.backbone.channels)
+        self.pooled = pooled
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> "PatchFeatures":
+        return super().train(False)
+
+    def levels(self, images: Tensor) -> list[Tensor]:
+        """uint8 images [B, 3, S, S] to one float32 [B, c_l, h_l, w_l] per level."""
+        levels = self.backbone(self.backbone.normalise(images))
+        if self.pooled:
+            levels = [functional.avg_pool2d(level, 3, stride=1, padding=1) for level in levels]
+        return levels
+
+    @torch.no_grad()
+    def positions(self, size: int) -> int:
+        """P = h w, for images of `size` pixels."""
+        return self(torch.zeros(1, 3, size, size, device=self.backbone.scale.device)).shape[2:].numel()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 images [B, 3, S, S] to float32 [B, C, h, w]; coarser levels are enlarged bilinearly."""
+        return side_by_side(self.levels(images))
+
+
+class MemoryBank(TrainingFreeModel):
+    """Base of the methods that remember features of good images.
+
+    The backbone's weights are random until `load_teacher` or a model file fills them.
+    """
+
+    def __init__(self, config: TrainingFreeConfig, image_size: int, *, pooled: bool) -> None:
+        super().__init__()
+        self.image_size = image_size
+        self.features = PatchFeatures(config.backbone, config.layers, pooled=pooled)
+
+    def load_teacher(self, weights: dict[str, Tensor]) -> None:
+        """Fill the backbone with ImageNet weights, in its own key names."""
+        self.features.backbone.load_weights(weights)
+
+
+def side_by_side(levels: Sequence[Tensor]) -> Tensor:
+    """Levels [B, c_l, h_l, w_l] to [B, C, h, w] of the first level's size, enlarged bilinearly."""
+    first, *others = levels
+    size = first.shape[2:]
+    enlarged = [
+        functional.interpolate(level, size=size, mode="bilinear", align_corners=False) for level in others
+    ]
+    return torch.cat([first, *enlarged], dim=1)
+
+
+def positions_first(features: Tensor) -> Tensor:
+    """[B, C, h, w] to [B, h w, C]."""
+    return features.flatten(2).transpose(1, 2)
+
+
+def to_map(distances: Tensor, size: int, sigma: float) -> Tensor:
+    """Distances of the positions, float32 [B, h, w], to smoothed maps [B, size, size]; bilinear."""
+    enlarged = functional.interpolate(
+        distances[:, None], size=(size, size), mode="bilinear", align_corners=False
+    )
+    return smooth(enlarged[:, 0], sigma)

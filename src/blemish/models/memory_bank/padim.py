@@ -1,0 +1,95 @@
+"""PaDiM: a Gaussian of good features at each position, and the distance from it (Defard, ICPR 2021)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from blemish.models.memory_bank.config import PaDiMConfig
+from blemish.models.memory_bank.features import MemoryBank, positions_first, to_map
+
+CHUNK = 64  # covariances that are factored at once, in float64
+
+
+class PaDiM(MemoryBank):
+    """Mean and covariance of d randomly drawn channels at each of P positions.
+
+    Attributes:
+        drawn: int64 [d], which channels.
+        mean: float32 [P, d].
+        whitening: float32 [P, d, d], inverse Cholesky factors of the covariances: the length of a whitened
+            difference is its Mahalanobis distance (eq. 2).
+    """
+
+    drawn: Tensor
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(self, config: PaDiMConfig, image_size: int) -> None:
+        super().__init__(config, image_size, pooled=True)
+        self.config = config
+        self.channels = min(config.channels, self.features.channels)
+        self.register_buffer("drawn", torch.zeros(self.channels, dtype=torch.int64))
+        self.register_buffer("mean", torch.empty(0, self.channels))
+        self.register_buffer("whitening", torch.empty(0, self.channels, self.channels))
+
+    @torch.no_grad()
+    def learn(self, batches: Callable[[], Iterator[Tensor]], count: int, seed: int) -> None:
+        """See `TrainingFreeModel.learn`.
+
+        Mean and scatter are updated batch by batch with what each batch adds to both (Chan, Golub and
+        LeVeque 1983), so that no large sums cancel; the scatter is all the memory that this takes.
+        """
+        order = torch.randperm(self.features.channels, generator=torch.Generator().manual_seed(seed))
+        self.drawn = order[: self.channels].sort().values.to(self.drawn.device)
+        seen = 0
+        for images in batches():
+            values = positions_first(self.features(images)[:, self.drawn]).transpose(0, 1)  # [P, B, d]
+            if not seen:
+                self.mean = values.new_zeros(len(values), self.channels)
+                self.whitening = values.new_zeros(len(values), self.channels, self.channels)
+            new = values.shape[1]
+            batch_mean = values.mean(dim=1)
+            shift = (batch_mean - self.mean) * (seen * new / (seen + new)) ** 0.5
+            spread = torch.cat([values - batch_mean[:, None], shift[:, None]], dim=1)
+            self.whitening.baddbmm_(spread.transpose(1, 2), spread)
+            self.mean += (batch_mean - self.mean) * (new / (seen + new))
+            seen += new
+        self._whiten(seen)
+
+    def _whiten(self, count: int) -> None:
+        """Turn the scatter of `count` images into inverse factors of eq. 1, in place."""
+        unit = torch.eye(self.channels, dtype=torch.float64, device=self.mean.device)
+        for start in range(0, len(self.whitening), CHUNK):
+            part = self.whitening[start : start + CHUNK]
+            covariance = part.double() / max(count - 1, 1) + self.config.shrinkage * unit
+            factor = torch.linalg.cholesky(covariance)
+            part.copy_(torch.linalg.solve_triangular(factor, unit.expand_as(factor), upper=False))
+
+    def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """See `TrainingFreeModel.resize_state`."""
+        positions = self.features.positions(self.image_size)
+        if shapes["mean"][0] != positions:
+            raise ValueError(f"{shapes['mean'][0]} positions where the network has {positions}")
+        self.mean = self.mean.new_empty(positions, self.channels)
+        self.whitening = self.whitening.new_empty(positions, self.channels, self.channels)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """As PyTorch's; RuntimeError also where there are no such channels."""
+        outcome = super().load_state_dict(state_dict, strict=strict, assign=assign)
+        if not ((self.drawn >= 0) & (self.drawn < self.features.channels)).all():
+            raise RuntimeError("channels that the backbone does not have")
+        return outcome
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """See `AnomalyModel.forward`. The score is the maximum of the smoothed map of distances."""
+        features = self.features(images)
+        height, width = features.shape[2:]
+        values = positions_first(features[:, self.drawn]).transpose(0, 1)
+        whitened = (values - self.mean[:, None]) @ self.whitening.transpose(1, 2)  # [P, B, d]
+        distances = whitened.square().sum(dim=2).sqrt().T.unflatten(1, (height, width))
+        anomaly_map = to_map(distances, self.image_size, self.config.sigma)
+        return anomaly_map.amax(dim=(1, 2)), anomaly_map

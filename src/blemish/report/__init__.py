@@ -1,5 +1,0 @@
-"""One self-contained HTML page about an evaluation."""
-
-from blemish.report.page import write_report
-
-__all__ = ["write_report"]

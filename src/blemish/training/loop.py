@@ -1,0 +1,224 @@
+"""The training loop. Launch it as is, or under `accelerate launch` for several processes or GPUs.
+
+Everything random is a function of the seed and the epoch, so a run that goes on from a checkpoint ends with
+the same weights as one that was never interrupted.
+"""
+
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+
+from blemish.errors import Interrupted
+from blemish.models.base import Batch, TrainedModel
+from blemish.progress import progress_bar
+from blemish.training.batches import Batches, count_batches, epoch_order, lone_image_named
+from blemish.training.checkpoint import Checkpoint, Position, Selection
+from blemish.training.collapse import CollapseWatch
+from blemish.training.config import TrainingConfig
+from blemish.training.interruption import Interruption
+from blemish.training.log import open_log, write_entry
+from blemish.training.machine import deterministic_kernels, peak_memory_mb
+from blemish.training.processes import agree, average_gradients, start_accelerator
+from blemish.training.schedule import learning_rate
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What training did: for the model file and the user.
+
+    The weights kept are those after `kept_epoch` epochs, with which the held-out images have
+    `validation_loss`.
+    """
+
+    epochs: float
+    kept_epoch: float
+    validation_loss: float
+    seconds: float
+    seconds_per_epoch: float
+    peak_memory_mb: float | None
+    precision: str
+    processes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def train(
+    model: TrainedModel,
+    images: np.ndarray,
+    train_rows: np.ndarray,
+    validation_rows: np.ndarray,
+    config: TrainingConfig,
+    *,
+    checkpoint: Path,
+    log: Path,
+    fingerprint: str,
+    resume: bool = False,
+) -> TrainingSummary:
+    """Train `model` in place; it ends with the weights of the epoch that `config.select` says.
+
+    Args:
+        model: with its teacher's weights loaded.
+        images: uint8 [N, S, S, 3], all good; may be a memory map.
+        train_rows, validation_rows: disjoint rows of `images`.
+        checkpoint: file to keep the state in; the caller removes it once the model is safe.
+        log: JSONL file, one object per batch and one per epoch; removed if training fails before there is a
+            checkpoint.
+        fingerprint: what a checkpoint must have been made with to go on from it.
+        resume: go on from `checkpoint`.
+
+    Raises:
+        Interrupted: Ctrl-C; the checkpoint is there.
+        BlemishError: the checkpoint belongs to another run, training has collapsed or a loss is no longer
+            finite (the checkpoint then holds a state before that), or one image is too little for BatchNorm.
+    """
+    accelerator = start_accelerator(config, checkpoint.stem, log.parent)
+    model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimisers = {
+        group: torch.optim.Adam(
+            parameters,
+            config.learning_rate,
+            betas=config.adam_betas,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        for group, parameters in model.parameter_groups().items()
+    }
+    selection = Selection(model, config.select)
+    saved = Checkpoint(checkpoint, fingerprint, model, selection, optimisers)
+    position = saved.load() if resume else Position()
+    started = time.monotonic() - position.seconds
+
+    with ExitStack() as stack:
+        for tracker in accelerator.trackers:
+            stack.callback(tracker.finish)
+        stack.enter_context(deterministic_kernels(config.deterministic))
+        interruption = stack.enter_context(Interruption())
+        batches = Batches(model, images, accelerator, config, checkpoint.parent)
+        steps_per_epoch = count_batches(len(train_rows), config.batch_size, batches.least)
+        total = config.epochs * steps_per_epoch
+        watch = CollapseWatch(position, saved, steps_per_epoch)
+        writer = accelerator.is_main_process
+        log_file = stack.enter_context(open_log(log, position.log_bytes, checkpoint, write=writer))
+        advance = stack.enter_context(progress_bar("Training", total, done=position.step))
+
+        saved_at = epoch_started = time.monotonic()
+        note = ""
+        model.train()
+        while position.step < total:
+            epoch, number = divmod(position.step, steps_per_epoch)
+            if number == 0:
+                position.losses = {}
+                epoch_started = time.monotonic()
+            torch.manual_seed((config.seed + position.step) % 2**32)  # for models that drop units at random
+            order = epoch_order(train_rows, config.seed, epoch)
+            end = (number + 1) * config.batch_size if number + 1 < steps_per_epoch else None
+            batch = batches.get(order[number * config.batch_size : end])
+            rate = learning_rate(config, position.step / total)
+            losses = train_batch(model, batch, optimisers, rate, accelerator)
+            losses, stop = agree(accelerator, losses, interruption.asked)
+            position.add(losses, steps_per_epoch)
+            watch.losses(losses)
+            write_entry(log_file, {"step": position.step, "losses": losses})
+            healthy = watch.batch(model.after_batch(losses))
+
+            if position.step % steps_per_epoch == 0:
+                validation_loss = validate(model, batches, validation_rows, config.batch_size)
+                watch.losses({"of validation": validation_loss})
+                selection.offer(position, validation_loss, epoch + 1)
+                entry = {
+                    "epoch": epoch + 1,
+                    "step": position.step,
+                    "losses": position.losses,
+                    "validation_loss": validation_loss,
+                    "learning_rate": rate,
+                    "seconds": round(time.monotonic() - epoch_started, 3),
+                }
+                write_entry(log_file, entry)
+                accelerator.log(position.losses | {"validation_loss": validation_loss}, step=position.step)
+                note = f"epoch {epoch + 1}, validation loss {validation_loss:.4f}"
+            advance(note=note)
+
+            due = stop or time.monotonic() - saved_at >= config.checkpoint_seconds
+            if not healthy:  # keep what there is from before; where there is nothing, what is nearest to it
+                due = not checkpoint.exists() and (stop or position.unhealthy == 1 < position.step)
+            if due or position.step == total:
+                position.seconds = time.monotonic() - started
+                position.log_bytes = log_file.tell()
+                saved.save(position, write=writer)
+                saved_at = time.monotonic()
+            if stop:
+                accelerator.wait_for_everyone()  # one process writes the checkpoint: it is there for all
+                raise Interrupted(
+                    f"Stopped after epoch {saved.step / steps_per_epoch:.1f} of {config.epochs}; "
+                    "the same command with --resume goes on from there."
+                )
+
+        if config.select == "last" and position.step % steps_per_epoch:  # told to end within an epoch
+            loss = validate(model, batches, validation_rows, config.batch_size)
+            selection.offer(position, loss, round(position.step / steps_per_epoch, 2))
+
+    selection.restore()
+    model.eval()
+    model.after_training(batches.in_order(train_rows))
+    seconds = time.monotonic() - started
+    return TrainingSummary(
+        epochs=max(config.epochs, position.kept_epoch),
+        kept_epoch=position.kept_epoch,
+        validation_loss=position.kept_loss,
+        seconds=round(seconds, 1),
+        seconds_per_epoch=round(seconds / config.epochs, 3),
+        peak_memory_mb=peak_memory_mb(),
+        precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32",
+        processes=accelerator.num_processes,
+    )
+
+
+def train_batch(
+    model: TrainedModel,
+    batch: Batch,
+    optimisers: dict[str, torch.optim.Adam],
+    rate: float,
+    accelerator: Accelerator,
+) -> dict[str, float]:
+    """Make all optimisation steps of a batch; the mean of each loss and of its parts."""
+    values: dict[str, list[float]] = {}
+    steps = model.training_steps(batch)
+    while True:
+        with accelerator.autocast(), lone_image_named():  # anew for each step: it keeps weights it has cast
+            step = next(steps, None)
+        if step is None:
+            return {name: sum(found) / len(found) for name, found in values.items()}
+        optimiser = optimisers[step.group]
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.zero_grad()
+        accelerator.backward(step.loss, inputs=parameters)
+        average_gradients(accelerator, parameters)
+        optimiser.step()
+        for name, value in {step.group: step.loss, **step.parts}.items():
+            values.setdefault(name, []).append(value.item())
+
+
+@torch.no_grad()
+def validate(model: TrainedModel, batches: Batches, rows: np.ndarray, batch_size: int) -> float:
+    """Mean validation loss over the held-out rows, each counted once."""
+    for buffer in model.buffers():  # every process has its own BatchNorm statistics
+        broadcast(buffer)
+    model.eval()
+    collected = []
+    for start in range(0, len(rows), batch_size):
+        batch_rows = rows[start : start + batch_size]
+        with batches.accelerator.autocast():
+            values = model.validation_loss(batches.get(batch_rows)).float()
+        collected.append(batches.accelerator.gather(values)[: len(batch_rows)])
+    model.train()
+    return float(torch.cat(collected).mean())

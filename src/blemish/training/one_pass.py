@@ -1,0 +1,69 @@
+"""Fitting without training: one pass over the good images."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from blemish.errors import Interrupted
+from blemish.models.base import TrainingFreeModel, images_to_tensor
+from blemish.progress import progress_bar
+from blemish.training.config import TrainingConfig
+from blemish.training.machine import deterministic_kernels, peak_memory_mb
+
+BATCH_SIZE = 16
+
+
+@dataclass(frozen=True)
+class OnePassSummary:
+    """What the pass took: for the model file and the user."""
+
+    seconds: float
+    peak_memory_mb: float | None
+    precision: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def learn_in_one_pass(
+    model: TrainingFreeModel,
+    images: np.ndarray,
+    rows: np.ndarray,
+    config: TrainingConfig,
+) -> OnePassSummary:
+    """Show `model` the good images once, in float32; it ends with what it remembers of them.
+
+    Args:
+        model: with its teacher's weights loaded.
+        images: uint8 [N, S, S, 3], all good; may be a memory map.
+        rows: of `images`, those to learn from.
+        config: `seed` and `deterministic` are used.
+
+    Raises:
+        Interrupted: Ctrl-C; nothing was written.
+    """
+    started = time.monotonic()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    try:
+        with (
+            deterministic_kernels(config.deterministic),
+            progress_bar("Fitting", len(rows)) as advance,
+        ):
+
+            def batches() -> Iterator[Tensor]:
+                for start in range(0, len(rows), BATCH_SIZE):
+                    batch = rows[start : start + BATCH_SIZE]
+                    yield images_to_tensor(images[batch]).to(device)
+                    advance(len(batch))
+                advance(0, note="putting it together")
+
+            model.learn(batches, len(rows), config.seed)
+    except KeyboardInterrupt:
+        raise Interrupted("Stopped; nothing was written. The same command starts afresh.") from None
+    return OnePassSummary(round(time.monotonic() - started, 1), peak_memory_mb(), "fp32")

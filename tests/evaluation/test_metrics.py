@@ -1,0 +1,187 @@
+"""Image metrics against scikit-learn and loops over every threshold."""
+
+import json
+import math
+import warnings
+
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from blemish.evaluation.metrics import (
+    auroc,
+    auroc_interval,
+    average_precision,
+    f1_max,
+    image_metrics,
+    roc_curve,
+)
+
+SEEDS = range(12)
+
+
+def random_scores(seed):
+    """Few distinct values, so many ties within and between the classes."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(rng.integers(5, 80)) % 3 == 0)
+    return rng.integers(0, rng.integers(2, 30), len(labels)) / 7, labels
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_image_metrics_equal_scikit_learn(seed):
+    scores, labels = random_scores(seed)
+    assert auroc(scores, labels) == pytest.approx(sklearn_metrics.roc_auc_score(labels, scores), abs=1e-12)
+    expected = sklearn_metrics.average_precision_score(labels, scores)
+    assert average_precision(scores, labels) == pytest.approx(expected, abs=1e-12)
+    curve = sklearn_metrics.roc_curve(labels, scores, drop_intermediate=False)
+    for ours, theirs in zip(roc_curve(scores, labels), curve, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_image_metrics_equal_loops(seed):
+    scores, labels = random_scores(seed)
+    bad, good = scores[labels], scores[~labels]
+    wins = sum((b > g) + 0.5 * (b == g) for b in bad for g in good)
+    assert auroc(scores, labels) == pytest.approx(wins / len(bad) / len(good), abs=1e-12)
+
+    best, precision_area, recall_before = 0.0, 0.0, 0.0
+    for threshold in sorted(set(scores), reverse=True):
+        hits, alarms = np.sum(bad >= threshold), np.sum(good >= threshold)
+        precision, recall = hits / (hits + alarms), hits / len(bad)
+        if hits:
+            best = max(best, 2 * precision * recall / (precision + recall))
+        precision_area += precision * (recall - recall_before)
+        recall_before = recall
+    assert f1_max(scores, labels) == pytest.approx(best, abs=1e-12)
+    assert average_precision(scores, labels) == pytest.approx(precision_area, abs=1e-12)
+
+
+def test_image_metrics_gathers_the_single_ones():
+    scores, labels = random_scores(3)
+    got = image_metrics(scores.tolist(), labels.astype(int).tolist())
+    assert got == {
+        "auroc": auroc(scores, labels),
+        "ap": average_precision(scores, labels),
+        "f1_max": f1_max(scores, labels),
+        "auroc_interval": list(auroc_interval(scores, labels)),
+    }
+    assert json.loads(json.dumps(got)) == got
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0], [1, 1, 1], []])
+def test_one_class_is_undefined_and_silent(labels):
+    scores = [0.3, 0.1, 0.1][: len(labels)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for metric in (auroc, average_precision, f1_max):
+            assert math.isnan(metric(scores, labels))
+        assert all(math.isnan(end) for end in auroc_interval(scores, labels))
+        assert set(image_metrics(scores, labels).values()) == {None}
+        fpr, tpr, _ = roc_curve(scores, labels)
+    assert np.isnan(fpr).all() == (0 not in labels)
+    assert np.isnan(tpr).all() == (1 not in labels)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "message"),
+    [
+        ([1.0, 2.0], [0], "one length"),
+        ([[1.0, 2.0]], [[0, 1]], "one length"),
+        ([1.0, math.nan], [0, 1], "NaN"),
+        ([1.0, None], [0, 1], "NaN"),
+        ([1.0, 2.0], [0, 2], "labels"),
+        ([1.0, 2.0], [0, None], "labels"),
+    ],
+)
+@pytest.mark.parametrize(
+    "metric", [roc_curve, auroc, average_precision, f1_max, auroc_interval, image_metrics]
+)
+def test_bad_scores_are_refused(metric, scores, labels, message):
+    with pytest.raises(ValueError, match=message):
+        metric(scores, labels)
+
+
+def test_infinite_scores_rank_first_and_last():
+    assert auroc([-math.inf, 0.0, 1.0, math.inf], [0, 0, 1, 1]) == 1.0
+
+
+def test_arguments_are_left_as_they_were():
+    scores, labels = random_scores(1)
+    before = scores.copy(), labels.copy()
+    image_metrics(scores, labels)
+    for now, then in zip((scores, labels), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+# What must leave every metric as it is
+
+
+@pytest.mark.parametrize("transform", [np.exp, np.cbrt, lambda x: 1000 * x - 5, np.arctan])
+def test_increasing_transforms_change_nothing(transform):
+    scores, labels = random_scores(7)
+    assert image_metrics(transform(scores), labels) == image_metrics(scores, labels)
+
+
+def test_order_of_images_is_irrelevant():
+    scores, labels = random_scores(8)
+    order = np.random.default_rng(0).permutation(len(scores))
+    for metric in (auroc, average_precision, f1_max):
+        assert metric(scores[order], labels[order]) == metric(scores, labels)
+
+
+def test_perfect_and_constant_scores():
+    assert image_metrics([0.1, 0.2, 5.0], [0, 0, 1])["auroc"] == 1.0
+    assert auroc([3, 3, 3], [0, 1, 0]) == 0.5
+
+
+# The bootstrap interval
+
+
+def overlapping(count, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    return rng.normal(labels * 1.2), labels
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_interval_contains_the_point(seed):
+    scores, labels = overlapping(60, seed)
+    low, high = auroc_interval(scores, labels, rounds=500)
+    assert 0 <= low < auroc(scores, labels) < high <= 1
+
+
+def test_interval_narrows_with_more_images_and_widens_with_the_level():
+    scores, labels = overlapping(40)
+    widths = [np.ptp(auroc_interval(np.tile(scores, n), np.tile(labels, n))) for n in (1, 4, 16)]
+    np.testing.assert_allclose(widths[:-1] / np.array(widths[1:]), 2, rtol=0.2)  # one over the root of n
+    inner, outer = auroc_interval(scores, labels, level=0.5), auroc_interval(scores, labels, level=0.99)
+    assert outer[0] < inner[0] < inner[1] < outer[1]
+
+
+def test_interval_is_seeded_and_takes_large_sets_in_blocks():
+    scores, labels = overlapping(50)
+    assert auroc_interval(scores, labels, seed=4) == auroc_interval(scores, labels, seed=4)
+    assert auroc_interval(scores, labels, seed=4) != auroc_interval(scores, labels, seed=5)
+    many = np.tile(scores, 4000), np.tile(labels, 4000)  # 200,000 scores: two resamples at a time
+    low, high = auroc_interval(*many, rounds=10)
+    assert low < auroc(*many) < high
+
+
+def test_interval_agrees_with_a_loop_and_with_theory():
+    scores, labels = overlapping(80)
+    good, bad = scores[labels == 0], scores[labels == 1]
+    rng = np.random.default_rng(9)
+    areas = []
+    for _ in range(1500):
+        g, b = rng.choice(good, len(good)), rng.choice(bad, len(bad))
+        areas.append(np.mean((b[:, None] > g) + 0.5 * (b[:, None] == g)))
+    expected = np.quantile(areas, [0.025, 0.975])
+    np.testing.assert_allclose(auroc_interval(scores, labels), expected, atol=0.015)
+    assert auroc_interval([0, 0, 1, 1], [0, 0, 1, 1]) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("wrong", [{"level": 0.0}, {"level": 1.0}, {"level": math.nan}, {"rounds": 0}])
+def test_interval_refuses_bad_settings(wrong):
+    with pytest.raises(ValueError, match="level"):
+        auroc_interval([0.0, 1.0], [0, 1], **wrong)

@@ -1,0 +1,155 @@
+"""The geometry from an image to the network's input."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from blemish.errors import ImageError
+from blemish.images.frame import Frame, framed_size, visible_share
+from blemish.images.reading import load_frame, mask_to_frame, read_image, to_frame
+
+SIZES = [(256, 256), (300, 200), (201, 517), (1000, 999), (64, 48), (100, 333)]
+FRAMES = [Frame(), Frame(resize=64, crop=57), Frame(resize=32, crop=32), Frame(resize=224, crop=None)]
+
+
+def picture(width: int, height: int) -> np.ndarray:
+    return np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_the_papers_values_are_the_defaults() -> None:
+    frame = Frame()
+    assert (frame.resize, frame.crop, frame.size) == (256, 224, 224)
+    assert Frame(crop=None).size == 256
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"resize": 224, "crop": 256}, "must not be larger than resize"),
+        ({"resize": 16, "crop": None}, "greater than or equal to 32"),
+        ({"crop": 31}, "greater than or equal to 32"),
+        ({"resize": 10**6}, "less than or equal to 4096"),
+        ({"size": 224}, "Extra inputs"),
+        ({"tile": 64, "crop": 64}, r"frame\.crop \(64\) does not go with frame\.tile \(64\)"),
+        ({"tile": 64, "resize": 63}, r"tile \(64\) must not be larger than resize \(63\)"),
+        ({"tile": 64, "overlap": 0.76}, "less than or equal to 0.75"),
+        ({"tile": 31}, "greater than or equal to 32"),
+        ({"overlap": 0.25}, "overlap goes only with tile"),
+        ({"resize": None}, "frame.resize is none, .*; give one of them a number"),
+    ],
+)
+def test_impossible_frames_are_refused(fields: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Frame(**fields)
+
+
+def test_a_frame_cannot_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Frame().resize = 128  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("frame", FRAMES)
+def test_frames_equal_torchvisions(width: int, height: int, frame: Frame) -> None:
+    transforms = pytest.importorskip("torchvision.transforms")
+    image = Image.fromarray(picture(width, height))
+    if frame.crop is None:
+        expected = transforms.Resize((frame.resize, frame.resize))(image)
+    else:
+        expected = transforms.CenterCrop(frame.crop)(transforms.Resize(frame.resize)(image))
+    framed = to_frame(picture(width, height), frame)
+    assert framed.dtype == np.uint8
+    np.testing.assert_array_equal(framed, np.asarray(expected))
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("frame", FRAMES)
+def test_masks_equal_torchvisions_nearest(width: int, height: int, frame: Frame) -> None:
+    transforms = pytest.importorskip("torchvision.transforms")
+    mask = picture(width, height)[..., 0] > 200
+    nearest = transforms.InterpolationMode.NEAREST
+    size = (frame.resize, frame.resize) if frame.crop is None else frame.resize
+    resized = transforms.Resize(size, nearest)(Image.fromarray(mask.astype(np.uint8)))
+    expected = transforms.CenterCrop(frame.size)(resized)
+    framed = mask_to_frame(mask, frame)
+    assert framed.dtype == bool
+    np.testing.assert_array_equal(framed, np.asarray(expected) > 0)
+
+
+def test_a_mask_stays_on_its_defect() -> None:
+    image = np.zeros((400, 600, 3), np.uint8)
+    image[160:260, 250:370] = 255
+    framed = to_frame(image, Frame())[..., 0] > 127
+    mask = mask_to_frame(image[..., 0] > 0, Frame())
+    assert (framed ^ mask).sum() < 0.03 * mask.sum()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "1", "P", "RGBA", "CMYK", "I;16"])
+@pytest.mark.parametrize("frame", FRAMES)
+def test_load_frame_is_read_image_then_to_frame(tmp_path: Path, mode: str, frame: Frame) -> None:
+    image = Image.fromarray(picture(90, 70))
+    if mode == "I;16":
+        image = Image.fromarray(picture(90, 70)[..., 0].astype(np.uint16) * 251)
+    elif mode == "RGBA":
+        image.putalpha(Image.fromarray(picture(90, 70)[..., 1]))
+    else:
+        image = image.convert(mode)
+    path = tmp_path / "a.tif"
+    image.save(path)
+    framed = load_frame(path, frame)
+    assert framed.shape == (frame.size, frame.size, 3)
+    np.testing.assert_array_equal(framed, to_frame(read_image(path), frame))
+
+
+def test_arrays_that_are_no_images_are_refused() -> None:
+    for image, message in [
+        (np.zeros((40, 40, 3), np.float32), r"not float32 \[40, 40, 3\]"),
+        (np.zeros((40, 40), np.uint8), r"not uint8 \[40, 40\]"),
+        (np.zeros((40, 40, 4), np.uint8), r"not uint8 \[40, 40, 4\]"),
+        (np.zeros((20, 40, 3), np.uint8), "40 x 20 pixels, smaller than what the network needs"),
+    ]:
+        with pytest.raises(ImageError, match=message):
+            to_frame(image, Frame())
+
+
+def test_needles_are_refused_before_they_fill_the_memory() -> None:
+    needle = np.zeros((32, 100_000, 3), np.uint8)
+    with pytest.raises(ImageError, match="too long and thin"):
+        to_frame(needle, Frame(resize=256, crop=224))
+    assert to_frame(needle, Frame(resize=64, crop=None)).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize(("width", "height"), [*SIZES, (32, 500), (223, 224)])
+@pytest.mark.parametrize("frame", [Frame(tile=64), Frame(tile=224, overlap=0.5), Frame(resize=100, tile=48)])
+def test_a_frame_with_tiles_shows_the_whole_image(width: int, height: int, frame: Frame) -> None:
+    image = picture(width, height)
+    framed, mask = to_frame(image, frame), mask_to_frame(image[..., 0] > 200, frame)
+    assert framed.shape[:2] == mask.shape == framed_size(width, height, frame)[::-1]
+    short = min(framed.shape[:2])
+    assert short == (frame.resize or max(min(width, height), frame.size))
+    assert max(framed.shape[:2]) == int(short * max(width, height) / min(width, height))
+    if short == min(width, height):
+        np.testing.assert_array_equal(framed, image)
+        np.testing.assert_array_equal(mask, image[..., 0] > 200)
+
+
+def test_a_frame_without_tiles_is_written_as_before_there_were_any() -> None:
+    assert Frame().model_dump() == {"resize": 256, "crop": 224}
+    for frame in (Frame(resize=64, crop=None), Frame(tile=64), Frame(tile=64, overlap=0.5, resize=128)):
+        assert Frame.model_validate_json(frame.model_dump_json()) == frame
+
+
+def test_needles_are_not_tiled_either() -> None:
+    with pytest.raises(ImageError, match="too long and thin to be tiled"):
+        to_frame(np.zeros((32, 100_000, 3), np.uint8), Frame(tile=512))
+
+
+def test_visible_share() -> None:
+    assert visible_share(2000, 1000, Frame(tile=64)) == 1.0
+    assert visible_share(1024, 1024, Frame()) == pytest.approx(224**2 / 256**2)
+    assert visible_share(2000, 1000, Frame()) == pytest.approx(224**2 / (256 * 512))
+    assert visible_share(2000, 1000, Frame(crop=None)) == 1.0
+    assert visible_share(300, 300, Frame(resize=64, crop=64)) == 1.0

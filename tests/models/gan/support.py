@@ -1,0 +1,92 @@
+"""The reconstructing GANs, small, and what the tests of several of their sides need."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from blemish.models.base import Batch, Step, images_to_tensor
+from blemish.models.gan.base import to_unit_range
+from blemish.models.registry import config_class, model_class
+from blemish.training import loop as training
+from blemish.training.config import TrainingConfig
+from tests.support import textures
+
+SIZE = 32
+METHODS = ("anotrans", "ganomaly", "sagan", "skip_ganomaly")
+LATENT = ("anotrans", "sagan", "skip_ganomaly")
+SMALL = {"anotrans": {"channels": 16, "heads": 2}}
+every_method = pytest.mark.parametrize("method", METHODS)
+every_latent_method = pytest.mark.parametrize("method", LATENT)
+
+
+def make(method: str, **fields: Any) -> Any:
+    """A model with its initial weights, in train mode."""
+    torch.manual_seed(0)
+    return model_class(method)(config_class(method)(**(SMALL.get(method, {}) | fields)), SIZE)
+
+
+def seen(method: str, **fields: Any) -> Any:
+    """A model in eval mode that tells images apart, with running statistics of others."""
+    model = make(method, **fields)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, std=0.08)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0  # the statistics of the last batch
+    images = to_unit_range(make_images(4, seed=7))
+    with torch.no_grad():
+        model.discriminator(model.redraw(images).images)
+    return model.eval()
+
+
+def make_images(count: int = 4, seed: int = 0) -> Tensor:
+    """Textures as a model takes them, float32 [count, 3, SIZE, SIZE]."""
+    return images_to_tensor(textures(count, seed, SIZE))
+
+
+def batch_of(images: Tensor) -> Batch:
+    """They, as a training step takes them."""
+    return Batch(images, ())
+
+
+def take_steps(model: Any, images: Tensor) -> list[Step]:
+    """All steps of one batch, each made with Adam before the next is asked for."""
+    adams = {name: torch.optim.Adam(group, 1e-3) for name, group in model.parameter_groups().items()}
+    steps = []
+    for step in model.training_steps(batch_of(images)):
+        parameters = model.parameter_groups()[step.group]
+        adams[step.group].zero_grad()
+        step.loss.backward(inputs=parameters)
+        adams[step.group].step()
+        steps.append(step)
+    return steps
+
+
+def train(model: Any, folder: Path, config: TrainingConfig, count: int) -> None:
+    """Learn from `count` images, with one more held out."""
+    training.train(
+        model,
+        textures(count + 1, size=SIZE),
+        np.arange(count),
+        np.arange(count, count + 1),
+        config,
+        checkpoint=folder / "c",
+        log=folder / "log.jsonl",
+        fingerprint="f",
+        quiet=True,
+    )
+
+
+def fakes_and_codes(model: Any, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Straight from the generator."""
+    output = model.generator(images)
+    return (output[0], output[1:]) if isinstance(output, tuple) else (output, ())
+
+
+def values(tensor: Tensor) -> np.ndarray:
+    """As float64, for literal computations."""
+    return tensor.detach().numpy().astype(np.float64)

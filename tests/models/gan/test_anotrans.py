@@ -1,0 +1,288 @@
+"""AnoTrans's generator against the shapes, counts and readings of its paper (ICANN 2022)."""
+
+from typing import Any, Literal
+
+import pytest
+import torch
+from timm.models.swin_transformer import PatchMerging
+from torch import Tensor, nn
+
+from blemish.models.gan.anotrans import (
+    AttentionBlock,
+    CBAMSkip,
+    Expand,
+    Generator,
+    Head,
+    WindowBlock,
+    create_skip,
+)
+from blemish.models.gan.config import AnoTransConfig
+from blemish.models.gan.layers import CBAM
+from tests.models.gan.anotrans_support import CHANNELS, make, scrambled, small
+
+
+def changed_by(module: nn.Module, side: int, row: int, column: int, channels: int = CHANNELS) -> Tensor:
+    """Which output tokens [h, w] change when the input token at (row, column) of side x side does."""
+    tokens = torch.randn(1, side, side, channels)
+    other = tokens.clone()
+    other[:, row, column] += torch.randn(channels)
+    with torch.no_grad():
+        return (module(tokens) - module(other))[0].abs().amax(dim=-1) > 1e-6
+
+
+def square(side: int, rows: slice, columns: slice) -> Tensor:
+    expected = torch.zeros(side, side, dtype=torch.bool)
+    expected[rows, columns] = True
+    return expected
+
+
+def test_an_unshifted_block_attends_inside_its_window_only() -> None:
+    block = scrambled(WindowBlock(small(), CHANNELS, 8, shifted=False))
+    for row, column in ((0, 0), (3, 2), (7, 7), (4, 5)):
+        top, left = row // 2 * 2, column // 2 * 2
+        expected = square(8, slice(top, top + 2), slice(left, left + 2))
+        assert torch.equal(changed_by(block, 8, row, column), expected)
+
+
+def test_a_shifted_block_attends_across_the_old_windows_and_never_around_the_border() -> None:
+    block = scrambled(WindowBlock(small(), CHANNELS, 8, shifted=True))
+
+    def window(position: int) -> slice:
+        """Windows of two that begin at 1; what is left over at either end stands alone."""
+        start = (position + 1) // 2 * 2 - 1
+        return slice(max(start, 0), min(start + 2, 8))
+
+    for row in range(8):
+        for column in range(8):
+            expected = square(8, window(row), window(column))
+            assert torch.equal(changed_by(block, 8, row, column), expected), (row, column)
+    assert changed_by(block, 8, 0, 0).sum() == 1
+
+
+def test_one_attention_block_sees_four_by_four_tokens() -> None:
+    block = scrambled(AttentionBlock(small(), CHANNELS, 8))
+    assert torch.equal(changed_by(block, 8, 2, 4), square(8, slice(1, 5), slice(3, 7)))
+    assert torch.equal(changed_by(block, 8, 0, 0), square(8, slice(0, 3), slice(0, 3)))
+
+
+def test_global_attention_sees_every_token() -> None:
+    block = scrambled(AttentionBlock(small(attention="global"), CHANNELS, 8))
+    for position in ((0, 0), (2, 4), (7, 7)):
+        assert changed_by(block, 8, *position).all()
+
+
+def test_a_map_as_small_as_its_window_is_one_window_without_a_shift() -> None:
+    bottom = make(32).bottom
+    assert [block.shift_size for block in bottom.blocks] == [(0, 0), (0, 0)]
+    assert [block.attn_mask for block in bottom.blocks] == [None, None]
+    assert changed_by(bottom, 2, 1, 0, 8 * CHANNELS).all()
+    single = make(32, patch=4).bottom
+    assert [block.window_size for block in single.blocks] == [(1, 1), (1, 1)]
+
+
+def literal_window_block(block: Any, tokens: Tensor) -> Tensor:
+    """Eqs. 1 and 2 for one image [h, w, C], window by window and head by head."""
+    heads, channels = block.attn.num_heads, tokens.shape[-1]
+    head_dim = channels // heads
+    normed = block.norm1(tokens)
+    attended = torch.zeros_like(tokens)
+    for top in range(0, len(tokens), 2):
+        for left in range(0, len(tokens), 2):
+            places = [(top + i, left + j) for i in range(2) for j in range(2)]
+            q, k, v = block.attn.qkv(torch.stack([normed[place] for place in places])).split(channels, dim=1)
+            parts = []
+            for head in range(heads):
+                own = slice(head * head_dim, (head + 1) * head_dim)
+                scores = q[:, own] @ k[:, own].T / head_dim**0.5
+                for a, (row_a, column_a) in enumerate(places):
+                    for b, (row_b, column_b) in enumerate(places):
+                        entry = 3 * (row_a - row_b + 1) + column_a - column_b + 1
+                        scores[a, b] += block.attn.relative_position_bias_table[entry, head]
+                parts.append(scores.softmax(dim=1) @ v[:, own])
+            for place, token in zip(places, block.attn.proj(torch.cat(parts, dim=1)), strict=True):
+                attended[place] = token
+    middle = tokens + attended
+    return middle + block.mlp(block.norm2(middle))
+
+
+def test_a_block_is_eq_1_and_2() -> None:
+    block = scrambled(WindowBlock(small(), CHANNELS, 4, shifted=False))
+    images = torch.randn(3, 4, 4, CHANNELS)
+    with torch.no_grad():
+        for image, output in zip(images, block(images), strict=True):
+            torch.testing.assert_close(output, literal_window_block(block, image), rtol=1e-4, atol=1e-4)
+
+
+def test_an_attention_block_ends_in_layer_norm_and_gelu() -> None:
+    block = scrambled(AttentionBlock(small(), CHANNELS, 4))
+    tokens = torch.randn(2, 4, 4, CHANNELS)
+    with torch.no_grad():
+        literal = nn.GELU()(block.norm(block.blocks[1](block.blocks[0](tokens))))
+        torch.testing.assert_close(block(tokens), literal)
+
+
+def test_merging_then_expanding_restores_the_tokens_shape_and_stays_in_place() -> None:
+    tokens = torch.randn(2, 8, 8, CHANNELS)
+    there_and_back = nn.Sequential(PatchMerging(CHANNELS), Expand(2 * CHANNELS))
+    assert there_and_back(tokens).shape == tokens.shape
+    expected = square(8, slice(2, 4), slice(6, 8))
+    assert torch.equal(changed_by(scrambled(there_and_back), 8, 3, 6), expected)
+
+
+@pytest.mark.parametrize("patch", [2, 4, 6])
+def test_the_head_gives_each_token_its_own_square_of_pixels(patch: int) -> None:
+    head = scrambled(Head(small(patch=patch)))
+    factor = patch // 2
+    images = nn.Sequential(head, Permute())  # pixels as tokens, [B, S, S, 3]
+    changed = changed_by(images, 6, 2, 3, CHANNELS // 2)
+    own = square(6 * factor, slice(2 * factor, 3 * factor), slice(3 * factor, 4 * factor))
+    assert torch.equal(changed, own)
+
+
+class Permute(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.permute(0, 2, 3, 1)
+
+
+def test_the_head_puts_a_known_image_together() -> None:
+    """Patch 4: each token holds its 2 x 2 pixels row by row, each with three colours."""
+    head = Head(small(patch=4, channels=24)).eval()
+    image = torch.rand(1, 3, 10, 10)
+    with torch.no_grad():
+        head.linear.weight.copy_(torch.eye(12))
+        head.linear.bias.zero_()
+        head.colours.weight.copy_(torch.eye(3)[:, :, None, None])
+        tokens = torch.stack(
+            [
+                torch.cat([image[0, :, 2 * row + i, 2 * column + j] for i in range(2) for j in range(2)])
+                for row in range(5)
+                for column in range(5)
+            ]
+        ).reshape(1, 5, 5, 12)
+        torch.testing.assert_close(head(tokens), image)
+
+
+def test_the_skip_is_tapped_behind_the_block_and_before_merging() -> None:
+    generator = make(skip="identity")
+    tokens = torch.randn(1, 16, 16, CHANNELS)
+    with torch.no_grad():
+        level = generator.encoder[0]
+        merged, skipped = level(tokens)
+        assert torch.equal(skipped, level.block(tokens))
+        assert torch.equal(merged, level.merge(level.block(tokens)))
+
+
+def test_skips_meet_the_decoder_level_of_their_own_resolution() -> None:
+    generator = make(skip="identity")
+    skipped: list[Tensor] = []
+    fused: list[Tensor] = []
+    for encoder_level in generator.encoder:
+        encoder_level.register_forward_hook(lambda _, args, output: skipped.append(output[1]))
+    for decoder_level in generator.decoder:
+        decoder_level.fuse.register_forward_hook(lambda _, args, output: fused.append(args[0]))
+    with torch.no_grad():
+        generator(torch.randn(1, 3, 32, 32))
+    for skip, pair in zip(reversed(skipped), fused, strict=True):
+        assert torch.equal(pair[..., pair.shape[-1] // 2 :], skip)
+
+
+def test_each_kind_of_skip_connection() -> None:
+    tokens = torch.randn(2, 8, 8, CHANNELS)
+    sac, cbam, identity = (create_skip(small(skip=kind), CHANNELS, 8) for kind in ("sac", "cbam", "identity"))
+    assert isinstance(sac, AttentionBlock) and isinstance(cbam, CBAMSkip)
+    assert all(skip(tokens).shape == tokens.shape for skip in (sac, cbam))
+    assert identity(tokens) is tokens
+    expected = cbam.cbam(tokens.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    torch.testing.assert_close(cbam(tokens), expected)
+
+
+def test_skip_attention_has_its_own_weights() -> None:
+    level = make().encoder[0]
+    own = {id(parameter) for parameter in level.skip.parameters()}
+    assert own.isdisjoint(id(parameter) for parameter in level.block.parameters())
+
+
+def test_cbam_weighs_channels_and_then_positions() -> None:
+    cbam = scrambled(CBAM(32))
+    features = torch.randn(2, 32, 5, 5)
+    first, _, second = cbam.channel
+    assert (first.in_features, first.out_features, second.out_features) == (32, 2, 32)
+    with torch.no_grad():
+        for image, output in zip(features, cbam(features), strict=True):
+            pooled = [image.mean(dim=(1, 2)), image.amax(dim=(1, 2))]
+            logits = sum(second(first(one).relu()) for one in pooled)
+            by_channel = image * torch.sigmoid(torch.as_tensor(logits))[:, None, None]
+            maps = torch.stack([by_channel.mean(dim=0), by_channel.amax(dim=0)])
+            convolution, norm = cbam.spatial
+            logit = norm(convolution(maps[None]))[0]
+            torch.testing.assert_close(output, by_channel * logit.sigmoid())
+
+
+ABLATIONS: list[dict[str, Any]] = [
+    {},
+    {"skip": "cbam", "channels": 64},
+    {"skip": "identity"},
+    {"attention": "global"},
+    {"input_norm": False},
+    {"patch": 4},
+    {"window": 4},
+]
+
+
+@pytest.mark.parametrize("fields", ABLATIONS, ids=str)
+def test_gradients_reach_every_parameter(fields: dict[str, Any]) -> None:
+    generator = make(64, **fields).train()
+    generator(torch.randn(3, 3, 64, 64)).square().mean().backward()
+    for name, parameter in generator.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("fields", ABLATIONS, ids=str)
+def test_a_reconstruction_does_not_depend_on_the_rest_of_the_batch(fields: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    generator = Generator(small(**fields), 64)
+    images = torch.randn(5, 3, 64, 64)
+    generator(images)  # moves the running statistics of the input norm
+    generator.eval()
+    order = torch.tensor([3, 0, 4, 1, 2])
+    with torch.no_grad():
+        together = generator(images)
+        assert together.std() > 0 and not torch.allclose(together[0], together[1], atol=1e-4)
+        torch.testing.assert_close(generator(images[order]), together[order], rtol=1e-4, atol=1e-5)
+        alone = torch.cat([generator(image[None]) for image in images])
+        torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
+
+
+def test_the_input_norm_centres_images_in_training() -> None:
+    embedding = make().embedding.train()
+    nn.init.ones_(embedding.input_norm.weight)
+    nn.init.zeros_(embedding.input_norm.bias)
+    normed = embedding.input_norm(3 + 5 * torch.randn(8, 3, 32, 32))
+    torch.testing.assert_close(normed.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+    assert isinstance(make(input_norm=False).embedding.input_norm, nn.Identity)
+
+
+def test_positions_are_learned_and_begin_small() -> None:
+    positions = Generator(AnoTransConfig(), 32).embedding.positions
+    assert positions.requires_grad and positions.shape == (1, 16, 16, 64)
+    assert positions.std().item() == pytest.approx(0.02, rel=0.05)
+
+
+@pytest.mark.parametrize("attention", ["window", "global"])
+def test_the_heat_map_layer_is_the_last_attention_block(attention: Literal["window", "global"]) -> None:
+    generator = make(attention=attention)
+    outputs: list[Tensor] = []
+    generator.cam_layer.register_forward_hook(lambda _, args, output: outputs.append(output))
+    generator(torch.randn(2, 3, 32, 32)).sum().backward()
+    assert isinstance(generator.cam_layer, AttentionBlock)
+    assert [output.shape for output in outputs] == [(2, 16, 16, CHANNELS)]
+    assert outputs[0].requires_grad
+
+
+def test_channels_must_fit_the_heads() -> None:
+    with pytest.raises(ValueError, match="multiple of heads"):
+        AnoTransConfig(channels=30)
+    with pytest.raises(ValueError, match="even"):
+        AnoTransConfig(channels=15, heads=5)
+    with pytest.raises(ValueError, match="multiple of 2"):
+        AnoTransConfig(patch=3)

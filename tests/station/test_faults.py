@@ -1,0 +1,216 @@
+"""Power cuts, full disks and lost databases under a running `blemish serve`, as a user types it."""
+
+import hashlib
+import io
+import shutil
+import signal
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pytest
+
+from blemish.station.records import Filter
+from blemish.station.storage.store import Store
+from tests.station.disks import small_disk
+from tests.station.serving import model as model
+from tests.station.serving import serving
+from tests.station.station import bad_part, good_part, png, running_station
+from tests.station.watched import until
+
+pytest_plugins = ["tests.station.databases"]
+
+
+def post_until_it_dies(url: str, worker: int, acknowledged: dict[str, dict], sent: dict[str, bytes]) -> None:
+    """Images under keys of their own, until the station no longer answers."""
+    with httpx2.Client(base_url=url, timeout=30) as client:
+        for number in range(10_000):
+            key = f"{url.rpartition(':')[2]}-{worker}-{number}"
+            image = png(good_part(hash((worker, number)) % 2**32))
+            sent[key] = image
+            try:
+                answer = client.post("/v1/inspect", content=image, headers={"Idempotency-Key": key})
+            except httpx2.TransportError:
+                return
+            if answer.status_code == 201:
+                acknowledged[key] = answer.json()
+
+
+def test_kill_under_load_loses_nothing_acknowledged_and_repeats_nothing(
+    model: Path, tmp_path: Path, database_url: str
+) -> None:
+    station = ("--folder", tmp_path / "station", "--store", database_url)
+    acknowledged: dict[str, dict] = {}
+    sent: dict[str, bytes] = {}
+    for seconds in (0.3, 0.7, 1.1):
+        with serving(model, *station) as it:
+            workers = [
+                threading.Thread(target=post_until_it_dies, args=(it.url, worker, acknowledged, sent))
+                for worker in range(6)
+            ]
+            for worker in workers:
+                worker.start()
+            time.sleep(seconds)
+            it.process.send_signal(signal.SIGKILL)
+            for worker in workers:
+                worker.join()
+    assert len(acknowledged) > 30
+    with (
+        serving(model, *station) as it,
+        httpx2.Client(base_url=it.url, timeout=30) as client,
+    ):
+        for told in acknowledged.values():
+            place = f"/v1/inspections/{told['id']}"
+            assert client.get(place).json() == told
+            image = client.get(f"{place}/image").content
+            assert hashlib.sha256(image).hexdigest() == told["image"]
+            raw = np.load(io.BytesIO(client.get(f"{place}/map.npy").content))
+            assert raw.max() == pytest.approx(told["score"], rel=1e-5)
+        numbers = {}
+        for key, image in sent.items():
+            answer = client.post("/v1/inspect", content=image, headers={"Idempotency-Key": key})
+            numbers[key] = answer.json()["id"]
+        assert all(numbers[key] == told["id"] for key, told in acknowledged.items())
+    assert sorted(recorded_keys(database_url)) == sorted(f"api:{key}" for key in sent)
+
+
+def recorded_keys(database_url: str) -> list[str | None]:
+    store = Store(database_url)
+    keys = [inspection.key for inspection in store.select(Filter(), limit=100_000)]
+    store.close()
+    return keys
+
+
+def test_terminate_finishes_what_was_accepted(model: Path, tmp_path: Path) -> None:
+    acknowledged: dict[str, dict] = {}
+    sent: dict[str, bytes] = {}
+    with serving(model, "--folder", tmp_path / "station") as it:
+        workers = [
+            threading.Thread(target=post_until_it_dies, args=(it.url, worker, acknowledged, sent))
+            for worker in range(6)
+        ]
+        for worker in workers:
+            worker.start()
+        time.sleep(0.5)
+        it.stop()
+        for worker in workers:
+            worker.join()
+    recorded = recorded_keys(f"sqlite:///{tmp_path / 'station' / 'station.sqlite'}")
+    assert sorted(recorded) == sorted(f"api:{key}" for key in acknowledged)  # all that was recorded was told
+
+
+def answers(client: httpx2.Client) -> tuple[int, str, str]:
+    """Status and sentence of an inspection, and the health's status."""
+    answer = client.post("/v1/inspect", content=png(bad_part(1)))
+    detail = answer.json().get("detail", "")
+    if answer.status_code == 503:
+        assert int(answer.headers["Retry-After"]) > 0
+    return answer.status_code, detail, client.get("/v1/health").json()["status"]
+
+
+def wait_for(client: httpx2.Client, status: str) -> None:
+    """Until the health has noticed by itself."""
+    until(lambda: client.get("/v1/health").json()["status"] == status, 30)
+
+
+def test_a_locked_database_is_told_and_waited_for(tmp_path: Path) -> None:
+    with (
+        running_station(tmp_path) as running,
+        httpx2.Client(base_url=running.url, timeout=60) as client,
+    ):
+        assert answers(client)[0] == 201
+        lock = sqlite3.connect(tmp_path / "station" / "station.sqlite", isolation_level=None)
+        lock.execute("begin exclusive")
+        status, detail, _ = answers(client)
+        assert status == 503 and "station.sqlite" in detail and "locked" in detail
+        wait_for(client, "down")
+        assert client.get("/v1/ready").status_code == 503
+        assert "station.sqlite" in client.get("/", headers={"Accept": "text/html"}).text
+        lock.rollback()
+        lock.close()
+        wait_for(client, "ok")
+        assert answers(client)[0] == 201
+
+
+def test_a_vanished_database_is_told_and_taken_up_again(tmp_path: Path) -> None:
+    folder, away = tmp_path / "station", tmp_path / "away"
+    away.mkdir()
+    with (
+        running_station(tmp_path) as running,
+        httpx2.Client(base_url=running.url, timeout=60) as client,
+    ):
+        first = client.post("/v1/inspect", content=png(good_part(1))).json()
+        for file in folder.glob("station.sqlite*"):
+            shutil.move(file, away / file.name)
+        status, detail, _ = answers(client)
+        assert status == 503 and "station.sqlite" in detail
+        wait_for(client, "down")
+        for file in away.iterdir():
+            shutil.move(file, folder / file.name)
+        wait_for(client, "ok")
+        assert answers(client)[0] == 201
+        assert client.get(f"/v1/inspections/{first['id']}").json() == first
+
+
+def test_figures_are_there_while_the_folder_is_not(tmp_path: Path) -> None:
+    with (
+        running_station(tmp_path) as running,
+        httpx2.Client(base_url=running.url, timeout=60) as client,
+    ):
+        (tmp_path / "station").rename(tmp_path / "away")
+        wait_for(client, "down")
+        figures = client.get("/metrics").text
+        assert "blemish_up 0.0" in figures and "blemish_disk_free_bytes NaN" in figures
+        (tmp_path / "away").rename(tmp_path / "station")
+        wait_for(client, "ok")
+        assert answers(client)[0] == 201
+
+
+def test_an_image_that_takes_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    with running_station(tmp_path, timeout=0.3) as running:
+        detector = running.station.shelf.active.detector
+        score = detector.score_framed
+
+        def slowly(images: list[np.ndarray]) -> list[tuple[float, np.ndarray]]:
+            release.wait(30)
+            return score(images)
+
+        monkeypatch.setattr(detector, "score_framed", slowly)
+        answer = httpx2.post(f"{running.url}/v1/inspect", content=png(good_part(1)))
+        assert answer.status_code == 504 and "Idempotency-Key" in answer.json()["detail"]
+        running.station.look()
+        (message,) = [part.message for part in running.station.health().parts if part.message]
+        assert "has been in work for" in message
+        release.set()
+        while running.station.pipeline.unfinished:
+            time.sleep(0.01)
+        assert len(running.station.store.select(Filter(), limit=10)) == 1  # it was finished all the same
+
+
+def test_a_full_disk_is_told_and_work_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with (
+        small_disk(disk, 3),
+        running_station(tmp_path, folder=disk / "station") as running,
+        httpx2.Client(base_url=running.url, timeout=60) as client,
+    ):
+        told = [client.post("/v1/inspect", content=png(good_part(seed))) for seed in range(5)]
+        assert {answer.status_code for answer in told} == {201}
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+            while True:
+                file.write(bytes(4096))
+        status, detail, _ = answers(client)
+        assert status == 503 and detail.endswith(".") and len(detail) > 30
+        assert client.get("/v1/health").status_code == 200
+        for answer in told:
+            assert client.get(f"/v1/inspections/{answer.json()['id']}/image").status_code == 200
+        filler.unlink()
+        wait_for(client, "ok")
+        assert answers(client)[0] == 201
+        assert not list(disk.rglob("*.part"))

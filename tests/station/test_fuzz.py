@@ -1,0 +1,118 @@
+"""Requests and images that nobody would send on purpose: no 5xx, no crash, no hang."""
+
+import io
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+
+import httpx2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from PIL import Image
+
+from tests.station.station import Running, bad_part, good_part, png, running_station
+
+schemathesis = pytest.importorskip("schemathesis")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running_station(tmp_path_factory.mktemp("station"), max_upload=2_000_000) as it:
+        for seed in range(3):
+            good = it.station.pipeline.submit(png(good_part(seed)), source="api", name="good")
+            good.result(timeout=30)
+        yield it
+
+
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.name)
+def test_requests_made_from_the_openapi_document(
+    running: Running, mode: "schemathesis.GenerationMode"
+) -> None:
+    document = schemathesis.openapi.from_url(f"{running.url}/v1/openapi.json")
+    statuses: Counter[int] = Counter()
+
+    for found in document.get_all_operations():
+        operation = found.ok()
+
+        @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        @given(operation.as_strategy(generation_mode=mode))
+        def send(case: schemathesis.Case) -> None:
+            answer = case.call(timeout=30)
+            statuses[answer.status_code] += 1
+            assert answer.status_code < 500, answer.text
+            case.operation.validate_response(answer)
+
+        with suppress(Unsatisfiable):  # what takes nothing cannot be sent anything wrong
+            send()
+    assert sum(statuses.values()) > 200
+    assert httpx2.get(f"{running.url}/v1/ready").status_code == 200
+
+
+def mutated_files() -> Iterator[bytes]:
+    """Images of every format, damaged: cut, bits flipped, bytes put in or taken out, heads swapped."""
+    rng = np.random.default_rng(0)
+    whole = []
+    for kind in ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF"):
+        file = io.BytesIO()
+        Image.fromarray(bad_part(1)).save(file, kind)
+        whole.append(np.frombuffer(file.getvalue(), np.uint8))
+    for number in range(540):
+        data = whole[number % len(whole)].copy()
+        match number // len(whole) % 6:
+            case 0:
+                data = data[: rng.integers(0, len(data))]
+            case 1:
+                places = rng.integers(0, len(data), rng.integers(1, 20))
+                data[places] ^= (1 << rng.integers(0, 8, len(places))).astype(np.uint8)
+            case 2:
+                data[rng.integers(0, 60) :][:8] = rng.integers(0, 256, 8)
+            case 3:
+                data = np.insert(data, rng.integers(0, len(data)), rng.integers(0, 256, 50))
+            case 4:
+                data = np.delete(data, rng.integers(0, len(data), 50))
+            case 5:
+                other = whole[rng.integers(0, len(whole))]
+                data = np.concatenate([other[:40], data[40:]])
+        yield data.astype(np.uint8).tobytes()
+
+
+def test_damaged_images_are_answered_in_sentences(running: Running) -> None:
+    statuses: Counter[int] = Counter()
+    with httpx2.Client(base_url=running.url, timeout=30) as client:
+        for data in mutated_files():
+            answer = client.post("/v1/inspect", content=data)
+            statuses[answer.status_code] += 1
+            if answer.status_code != 201:
+                assert answer.json()["detail"].endswith(".")
+        assert set(statuses) == {201, 422}  # some damage cannot be seen
+        assert sum(statuses.values()) >= 500
+        assert client.get("/v1/ready").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"POST /v1/inspect HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        b"POST /v1/inspect HTTP/1.1\r\nHost: localhost\r\nContent-Length: many\r\n\r\n",
+        b"POST /v1/inspect HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /%ff%00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"POST /v1/inspections HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data\r\n"
+        b"Content-Length: 4\r\n\r\nabcd",
+        b"POST /v1/inspections HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n"
+        b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n\r\n\r\n\r\n",
+    ],
+)
+def test_broken_http_is_no_500_and_ends_nothing(running: Running, raw: bytes) -> None:
+
+    host, port = running.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(4096)
+    assert not answer.startswith(b"HTTP/1.1 5")
+    assert httpx2.get(f"{running.url}/v1/ready").status_code == 200
