@@ -1,10 +1,15 @@
-"""Fixtures that several test files share."""
+"""What tests of several rooms share."""
 
 from pathlib import Path
 
 import pytest
 
 from blemish.datasets.drawn import generate
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests come last: what is broken is told early."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ class Frame(BaseModel):
         crop: side of the square then cut from the centre; None resizes the whole image to `resize` x `resize`
             instead, without keeping its aspect ratio. Always None with `tile`.
         tile: side of the square tiles that the whole image is cut into, see `blemish.images.tiling`; the
-            network sees one at a time. An image whose shorter side is smaller is enlarged to it. None: no tiles.
+            network sees one at a time. Smaller images are enlarged. None: no tiles.
         overlap: the share of a tile, in [0, 0.75], by which neighbouring tiles overlap at least. Only with
             `tile`.
     """
