@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from blemish.calibration import Calibration
-from blemish.errors import ConfigError
+from blemish.errors import ConfigError, ImageError
 
 
 def test_p_values_by_hand():
@@ -166,3 +166,15 @@ def test_a_nan_score_never_passes_as_normal():
         with pytest.raises(ValueError, match="NaN"):
             calibration.is_anomalous(score)
     assert calibration.is_anomalous(math.inf)
+
+
+@pytest.mark.parametrize("score", [0.5, 26.4, 27.0, 1e6])
+def test_a_verdict_is_the_p_value_and_what_follows_from_it(score):
+    calibration = Calibration(np.arange(30), 0.1)
+    assert calibration.judge(score) == (calibration.p_value(score), calibration.is_anomalous(score))
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_has_no_verdict(score):
+    with pytest.raises(ImageError, match="the model gave .* instead of a score"):
+        Calibration(np.arange(30), 0.1).judge(score)

@@ -14,7 +14,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from blemish.errors import ConfigError
+from blemish.errors import ConfigError, ImageError
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +76,20 @@ class Calibration:
         """Whether the p-value is at most `effective_rate`; arguments and errors as in `p_value`."""
         verdict = np.asarray(self.p_value(score)) <= self.effective_rate
         return verdict if verdict.ndim else bool(verdict)
+
+    def judge(self, score: float) -> tuple[float, bool]:
+        """The p-value of one image's score and whether the image is anomalous, wherever a verdict is given.
+
+        Args:
+            score: on the model's raw scale, compared as float32.
+
+        Raises:
+            ImageError: the score is NaN or infinite: such an image has no verdict.
+        """
+        if not math.isfinite(score):
+            raise ImageError(f"the model gave {score:g} instead of a score")
+        p_value = self.p_value(score)
+        return p_value, p_value <= self.effective_rate
 
     @property
     def effective_rate(self) -> float:

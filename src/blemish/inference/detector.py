@@ -1,6 +1,5 @@
 """A fitted model, ready to judge images."""
 
-import math
 import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
@@ -220,13 +219,15 @@ class Detector:
         reconstruction: np.ndarray | None = None,
         attention: np.ndarray | None = None,
     ) -> Result:
-        if math.isnan(score):
-            return Result(path, error=f"{path or 'The image'} has no score: the model gave NaN.")
+        try:
+            p_value, is_anomalous = self.calibration.judge(score)
+        except ImageError as error:
+            return Result(path, error=f"{path or 'The image'} has no score: {error}.")
         return Result(
             path=path,
             score=score,
-            p_value=self.calibration.p_value(score),
-            is_anomalous=self.calibration.is_anomalous(score),
+            p_value=p_value,
+            is_anomalous=is_anomalous,
             anomaly_map=anomaly_map,
             image=framed,
             reconstruction=reconstruction,
