@@ -1,133 +1,84 @@
 """How a station is, part by part."""
 
+import logging
 import math
 import time
 from collections.abc import Callable
-from enum import StrEnum
-from threading import Event, Thread
-
-from pydantic import BaseModel, Field
 
 from blemish.errors import BlemishError
-from blemish.station.log import event
+from blemish.station.background import Background
+from blemish.station.schemas import Health, Part, Status
 
 SECONDS = 2.0  # between looks
 HANGING = 10.0  # seconds after which a look that has not ended counts as trouble
 
+logger = logging.getLogger(__name__)
 
-class Status(StrEnum):
-    """Of a part, or of the whole: "down" accepts no images, "degraded" needs a person."""
-
-    OK = "ok"
-    DEGRADED = "degraded"
-    DOWN = "down"
+Check = Callable[[], str | None]  # gives what is wrong in a sentence, or raises BlemishError with it
 
 
-class Part(BaseModel):
-    """One part of the station."""
-
-    name: str
-    status: Status
-    message: str = Field(description="What is wrong and what to do, in a sentence, or empty.")
-
-
-class Health(BaseModel):
-    """The whole: as bad as its worst part."""
-
-    status: Status
-    parts: list[Part]
-
-
-class Monitor:
+class Monitor(Background):
     """Looks every two seconds at everything an inspection needs, so that trouble is known, and its end.
 
     Args:
-        needed: by name, what raises BlemishError while nothing can be accepted.
-        wanted: by name, what gives a sentence while a person is needed, or "".
+        needed: by name, checks of what must be in order for images to be accepted.
+        wanted: by name, checks of what a person should look at otherwise.
     """
 
-    def __init__(self, needed: dict[str, Callable[[], None]], wanted: dict[str, Callable[[], str]]) -> None:
+    def __init__(self, needed: dict[str, Check], wanted: dict[str, Check]) -> None:
+        super().__init__("monitor", self._work)
         self._needed = needed
-        self._wanted = wanted
-        self._problems: dict[str, str] = {}
-        self._remarks: dict[str, str] = {}
+        self._checks = needed | wanted
+        self._messages = dict.fromkeys(self._checks, "")
         self._looking: tuple[str, float] = ("", math.inf)  # at what, and since when
-        self._stop = Event()
-        self._thread = Thread(target=self._watch, name="monitor", daemon=True)
 
     def start(self) -> None:
         """Look once, then go on in a thread."""
         self.look()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        super().start()
 
     def look(self) -> None:
         """Look at everything now."""
-        problems, remarks = {}, {}
-        for name, need in self._needed.items():
+        messages = {}
+        for name, check in self._checks.items():
             self._looking = (name, time.monotonic())
-            problems[name] = _problem(need)
-        for name, want in self._wanted.items():
-            self._looking = (name, time.monotonic())
-            remarks[name] = _remark(want)
+            messages[name] = _message(check)
         self._looking = ("", math.inf)
-        self._problems, self._remarks = problems, remarks
+        self._messages = messages
 
     def problem(self) -> str:
         """Why nothing can be accepted, in a sentence, or ""."""
-        return next(filter(None, self._current().values()), "")
+        return next((part.message for part in self.health().parts if part.status == Status.DOWN), "")
 
     def health(self) -> Health:
-        """As of the last look."""
-        parts = [_part(name, message, Status.DOWN) for name, message in self._current().items()]
-        parts += [_part(name, message, Status.DEGRADED) for name, message in self._remarks.items()]
-        worst = max((part.status for part in parts), key=list(Status).index)
-        return Health(status=worst, parts=parts)
-
-    def _current(self) -> dict[str, str]:
-        """Problems as of the last look, and the one that the present look hangs at."""
+        """As of the last look; what the present look hangs at is in trouble."""
+        messages = dict(self._messages)
         name, since = self._looking
-        seconds = time.monotonic() - since
-        if name not in self._needed or seconds < HANGING:
-            return self._problems
-        return self._problems | {name: f"The {name} has not answered for {seconds:.0f} s; see to it."}
+        if (seconds := time.monotonic() - since) >= HANGING:
+            messages[name] = f"The {name} has not answered for {seconds:.0f} s; see to it."
+        parts = [
+            Part(name=name, status=self._status(name, text), message=text) for name, text in messages.items()
+        ]
+        return Health(status=max((part.status for part in parts), key=list(Status).index), parts=parts)
 
-    def _watch(self) -> None:
-        while not self._stop.wait(SECONDS):
-            before = self.health()
-            self.look()
-            after = self.health()
-            if after != before:
-                messages = {part.name: part.message for part in after.parts if part.message}
-                event(
-                    "health changed",
-                    level="info" if after.status == Status.OK else "warning",
-                    status=after.status.value,
-                    **messages,
-                )
+    def _status(self, name: str, message: str) -> Status:
+        return Status.OK if not message else Status.DOWN if name in self._needed else Status.DEGRADED
+
+    def _work(self) -> float:
+        before = self.health()
+        self.look()
+        after = self.health()
+        if after != before:
+            level = logging.INFO if after.status == Status.OK else logging.WARNING
+            messages = {part.name: part.message for part in after.parts if part.message}
+            logger.log(level, "health changed", extra={"status": after.status.value, "parts": messages})
+        return SECONDS
 
 
-def _problem(check: Callable[[], None]) -> str:
+def _message(check: Check) -> str:
     try:
-        check()
+        return check() or ""
     except BlemishError as error:
         return str(error)
     except Exception as error:  # a check must never end the watch
         return f"An unexpected error: {error!r}."
-    return ""
-
-
-def _remark(check: Callable[[], str]) -> str:
-    try:
-        return check()
-    except Exception as error:
-        return f"An unexpected error: {error!r}."
-
-
-def _part(name: str, message: str, otherwise: Status) -> Part:
-    return Part(name=name, status=otherwise if message else Status.OK, message=message)

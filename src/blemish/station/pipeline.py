@@ -1,7 +1,6 @@
 """From an image's bytes to a durable inspection: decode in threads, score in batches, write in groups."""
 
-import hashlib
-import math
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -13,18 +12,20 @@ import numpy as np
 
 from blemish.errors import BlemishError, ImageError
 from blemish.images.reading import frame_upload
-from blemish.station.job import Job
-from blemish.station.log import event
-from blemish.station.problems import Busy, Conflict, Unavailable, Unusable
+from blemish.station.errors import Busy, Conflict, Unavailable, Unusable
+from blemish.station.metrics import Metrics
+from blemish.station.models import LoadedModel, Models
+from blemish.station.queued_image import QueuedImage
 from blemish.station.records import MAX_NAME, Inspection, Source
 from blemish.station.settings import Settings
-from blemish.station.shelf import Loaded, Shelf
-from blemish.station.storage.files import Files
+from blemish.station.storage.files import Files, digest_of
 from blemish.station.storage.maps import encode_map
 from blemish.station.storage.store import Store
-from blemish.station.telemetry import Telemetry
 
 WRITTEN_AT_ONCE = 64
+POLL = 0.002  # seconds between looks whether more images are decoded
+
+logger = logging.getLogger(__name__)
 
 
 class Pipeline:
@@ -42,23 +43,23 @@ class Pipeline:
         settings: Settings,
         store: Store,
         files: Files,
-        shelf: Shelf,
-        telemetry: Telemetry,
+        models: Models,
+        metrics: Metrics,
         problem: Callable[[], str],
     ) -> None:
         self._settings = settings
         self._store = store
         self._files = files
-        self._shelf = shelf
-        self._telemetry = telemetry
+        self._models = models
+        self._metrics = metrics
         self._problem = problem
-        self._unfinished: set[Job] = set()
+        self._unfinished: set[QueuedImage] = set()
         self.trouble = ""
         self._changed = Condition()
         self._stopping = False
         self._decoding = 0
-        self._decoded: Queue[Job | None] = Queue()
-        self._finished: Queue[Job | None] = Queue()
+        self._decoded: Queue[QueuedImage | None] = Queue()
+        self._finished: Queue[QueuedImage | None] = Queue()
         self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
         self._encoder = ThreadPoolExecutor(1, "encode")  # of its own: what is scored waits for no decoding
         self._threads = [
@@ -92,12 +93,11 @@ class Pipeline:
     def slow(self) -> str:
         """A sentence while an image takes longer than a request may, else ""."""
         with self._changed:
-            oldest = min(self._unfinished, key=lambda job: job.started, default=None)
+            oldest = min(self._unfinished, key=lambda image: image.started, default=None)
         seconds = 0.0 if oldest is None else time.monotonic() - oldest.started
         if oldest is None or seconds < self._settings.timeout:
             return ""
-        name = oldest.name or "An image"
-        return f"{name} has been in work for {seconds:.0f} s; the machine is overloaded or the file is odd."
+        return f"{oldest.title} has been in work for {seconds:.0f} s; the machine or the file is at fault."
 
     def check(self) -> None:
         """Refuse what could not be accepted, before it is read.
@@ -132,156 +132,170 @@ class Pipeline:
             keep_failed: record an image that cannot be used, with its error, instead of refusing it.
 
         Returns:
-            The inspection, once it is durable. Fails with Unusable for what is no usable image, Conflict for
-            a key that came with another image, and Unavailable where it cannot be scored or kept: nothing is
-            recorded then.
+            The inspection, once it is durable. Fails with Unusable for what is no usable image or has no
+            score, Conflict for a key that came with another image, and Unavailable where it cannot be scored
+            or kept: nothing is recorded then.
 
         Raises:
             Busy, Unavailable: as `check`.
         """
-        job = Job(data, source, name[:MAX_NAME], key, keep_failed)
+        image = QueuedImage(data, source, name[:MAX_NAME], key, keep_failed)
         with self._changed:
             self.check()
-            self._unfinished.add(job)
+            self._unfinished.add(image)
             self._decoding += 1
-        self._decoders.submit(self._decode, job)
-        return job.future
+        self._decoders.submit(self._decode, image)
+        return image.future
 
-    def _decode(self, job: Job) -> None:
+    def _decode(self, image: QueuedImage) -> None:
         try:
-            earlier = self._store.with_key(job.key) if job.key else None
+            image.digest = digest_of(image.data)
+            earlier = self._store.with_key(image.key) if image.key else None
             if earlier is not None:
-                self._answer(job, earlier)
+                self._answer(image, earlier)
                 return
-            job.loaded = self._shelf.active
-            name = job.name or "The image"
-            job.upload = frame_upload(job.data, name, job.loaded.detector.frame, self._settings.max_pixels)
-            job.decoded = time.monotonic()
-            self._decoded.put(job)
+            image.model = self._models.active
+            frame, most = image.model.detector.frame, self._settings.max_pixels
+            image.upload = frame_upload(image.data, image.title, frame, most)
+            image.decoded = time.monotonic()
+            self._decoded.put(image)
         except ImageError as error:
-            self._telemetry.failed("image")
-            if job.keep_failed:
-                job.failed(str(error))
-                self._finished.put(job)
-            else:
-                self._fail(job, Unusable(str(error)))
+            self._refuse(image, "image", str(error))
         except Exception as error:
-            self._fail(job, error)
+            self._fail(image, error)
         finally:
             with self._changed:
                 self._decoding -= 1
 
     def _score(self) -> None:
-        while (batch := self._batch()) is not None:
-            waiting = batch
+        while waiting := _next(self._decoded, self._settings.batch_size, self._seconds_to_wait):
             while waiting:  # after a switch, those framed for the old model come first
-                loaded = waiting[0].loaded
-                assert loaded is not None
-                self._score_batch(loaded, [job for job in waiting if job.loaded is loaded])
-                waiting = [job for job in waiting if job.loaded is not loaded]
+                model = waiting[0].model
+                assert model is not None
+                self._score_batch(model, [image for image in waiting if image.model is model])
+                waiting = [image for image in waiting if image.model is not model]
 
-    def _batch(self) -> list[Job] | None:
-        """The next images to score, or None at the end.
+    def _seconds_to_wait(self, first: QueuedImage) -> float:
+        """For others to join a batch: only while any are being decoded, and not for ever."""
+        return min(POLL, first.decoded + self._settings.max_wait - time.monotonic()) if self._decoding else 0
 
-        Waits for others only while they are being decoded, and for `max_wait` after the first at most.
-        """
-        first = self._decoded.get()
-        if first is None:
-            return None
-        batch = [first]
-        while len(batch) < self._settings.batch_size:
-            left = first.decoded + self._settings.max_wait - time.monotonic()
-            wait = min(left, 0.002) if self._decoding and left > 0 else 0
-            try:
-                job = self._decoded.get(timeout=wait) if wait else self._decoded.get_nowait()
-            except Empty:
-                if not wait:
-                    break
-                continue
-            if job is None:
-                self._decoded.put(None)
-                break
-            batch.append(job)
-        return batch
-
-    def _score_batch(self, loaded: Loaded, jobs: list[Job]) -> None:
+    def _score_batch(self, model: LoadedModel, images: list[QueuedImage]) -> None:
         try:
-            images = [job.upload.framed for job in jobs if job.upload is not None]
-            scored = list(zip(jobs, loaded.detector.score_framed(images), strict=True))
+            framed = [image.upload.framed for image in images if image.upload is not None]
+            scored = list(zip(images, model.detector.score_framed(framed), strict=True))
         except Exception as error:  # whatever an engine raises: the next batch may work
-            event("scoring failed", level="error", error=repr(error), images=len(jobs))
-            self._telemetry.failed("model")
-            self.trouble = f"{loaded.name} could not score the latest images ({error})."
-            for job in jobs:
-                self._fail(job, Unavailable(self.trouble))
+            logger.error("scoring failed", extra={"error": repr(error), "images": len(images)})
+            self._metrics.failures.labels("model").inc()
+            self.trouble = f"{model.name} could not score the latest images ({error})."
+            for image in images:
+                self._fail(image, Unavailable(self.trouble))
             return
         self.trouble = ""
-        self._telemetry.batch(len(jobs))
-        for job, (score, anomaly_map) in scored:
-            self._encoder.submit(self._judge, job, score, anomaly_map)
+        self._metrics.batches.observe(len(images))
+        for image, (score, anomaly_map) in scored:
+            self._encoder.submit(self._judge, image, model, score, anomaly_map)
 
-    def _judge(self, job: Job, score: float, anomaly_map: np.ndarray) -> None:
+    def _judge(self, image: QueuedImage, model: LoadedModel, score: float, anomaly_map: np.ndarray) -> None:
         try:
-            if not (math.isfinite(score) and np.isfinite(anomaly_map).all()):
-                raise Unavailable(
-                    f"{job.name or 'The image'} has no score: the model gave no finite numbers."
-                )
-            job.map_file, low, high = encode_map(anomaly_map)
-            job.scored(score, low, high)
-            self._finished.put(job)
+            calibration = model.calibration
+            p_value, is_anomalous = calibration.judge(score)
+            map_file, map_low, map_high = encode_map(anomaly_map)
+            map_digest = digest_of(map_file)
+            image.files[map_digest] = map_file
+            image.finish(
+                map=map_digest,
+                map_bytes=len(map_file),
+                map_low=map_low,
+                map_high=map_high,
+                score=score,
+                p_value=p_value,
+                is_anomalous=is_anomalous,
+                threshold=calibration.threshold,
+                false_alarm_rate=calibration.effective_rate,
+                calibration=model.calibrated.id,
+            )
+            self._finished.put(image)
+        except ImageError as error:
+            self._refuse(image, "model", f"{image.title} has no score: {error}.")
         except Exception as error:
-            self._fail(job, error)
+            self._fail(image, error)
 
     def _write(self) -> None:
-        while (job := self._finished.get()) is not None:
-            jobs: list[Job] = [job]
-            while len(jobs) < WRITTEN_AT_ONCE:
-                try:
-                    more = self._finished.get_nowait()
-                except Empty:
-                    break
-                if more is None:
-                    self._finished.put(None)
-                    break
-                jobs.append(more)
-            self._keep(jobs)
+        while images := _next(self._finished, WRITTEN_AT_ONCE):
+            self._keep(images)
 
-    def _keep(self, jobs: list[Job]) -> None:
+    def _keep(self, images: list[QueuedImage]) -> None:
+        """Files first, then records: what is recorded has its files, whatever happens in between."""
         try:
             with self._files.busy:
-                contents = [part for job in jobs for part in job.files]
-                digests = iter(self._files.add(contents))
-                records = [job.record([next(digests) for _ in job.files]) for job in jobs]
-                kept = self._store.add(records)
+                self._files.add({digest: file for image in images for digest, file in image.files.items()})
+                kept = self._store.add([image.record for image in images if image.record is not None])
         except Exception as error:
-            self._telemetry.failed("store")
-            for job in jobs:
-                self._fail(job, error)
+            self._metrics.failures.labels("store").inc()
+            for image in images:
+                self._fail(image, error)
             return
-        for job, inspection in zip(jobs, kept, strict=True):
-            self._answer(job, inspection)
+        for image, inspection in zip(images, kept, strict=True):
+            self._answer(image, inspection)
 
-    def _answer(self, job: Job, inspection: Inspection) -> None:
+    def _answer(self, image: QueuedImage, inspection: Inspection) -> None:
         """The inspection is durable: say so, unless its key stands for another image."""
-        digest = hashlib.sha256(job.data).hexdigest()
-        if inspection.image is not None and inspection.image != digest:
-            self._fail(job, Conflict("This key came with another image before; give each image its own."))
+        if inspection.image is not None and inspection.image != image.digest:
+            self._fail(image, Conflict("This key came with another image before; give each image its own."))
             return
-        if inspection.received == job.received:  # else it was there before
-            self._telemetry.inspected(inspection, time.monotonic() - job.started)
-        self._done(job)
-        job.future.set_result(inspection)
+        if inspection.received == image.received:  # else it was there before
+            self._metrics.inspected(inspection, time.monotonic() - image.started)
+        self._done(image)
+        image.future.set_result(inspection)
 
-    def _fail(self, job: Job, error: Exception) -> None:
+    def _refuse(self, image: QueuedImage, reason: str, sentence: str) -> None:
+        """An image that cannot be inspected: record that, where the sender wants it."""
+        self._metrics.failures.labels(reason).inc()
+        if image.keep_failed:
+            image.finish(error=sentence)
+            self._finished.put(image)
+        else:
+            self._fail(image, Unusable(sentence))
+
+    def _fail(self, image: QueuedImage, error: Exception) -> None:
         if not isinstance(error, BlemishError):
-            event("inspection failed", level="error", error=repr(error), image=job.name)
+            logger.error("inspection failed", extra={"error": repr(error), "image": image.name})
             error = Unavailable("The inspection failed for a reason that the log has; try again.")
-        self._done(job)
-        job.future.set_exception(error)
+        self._done(image)
+        image.future.set_exception(error)
 
-    def _done(self, job: Job) -> None:
-        job.data = b""  # whoever holds the future need not hold the image
-        job.upload = None
+    def _done(self, image: QueuedImage) -> None:
+        image.release()
         with self._changed:
-            self._unfinished.remove(job)
+            self._unfinished.remove(image)
             self._changed.notify_all()
+
+
+def _next(
+    queue: "Queue[QueuedImage | None]",
+    most: int,
+    seconds_to_wait: Callable[[QueuedImage], float] = lambda first: 0,
+) -> list[QueuedImage]:
+    """The next images of a queue, at least one; none at its end, which is None.
+
+    Args:
+        most: at once.
+        seconds_to_wait: for more, once the first one is there.
+    """
+    first = queue.get()
+    if first is None:
+        return []
+    images = [first]
+    while len(images) < most:
+        seconds = seconds_to_wait(first)
+        try:
+            image = queue.get(timeout=seconds) if seconds > 0 else queue.get_nowait()
+        except Empty:
+            if seconds > 0:
+                continue
+            break
+        if image is None:
+            queue.put(None)
+            break
+        images.append(image)
+    return images

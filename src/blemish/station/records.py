@@ -2,29 +2,38 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from blemish.calibration import Calibration
 
 MAX_NAME = 255  # characters
 MAX_NOTE = 2000
 LARGEST_NUMBER = 2**63 - 1  # that a database takes
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-def cleaned(value: str) -> str:
-    """A text as a database takes it: without NUL and halves of surrogate pairs, which become U+FFFD."""
-    whole = value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-16-le", "surrogatepass")
+def _cleaned(text: Any) -> Any:
+    """A text as every database takes it: NUL and halves of surrogate pairs become U+FFFD."""
+    if not isinstance(text, str):
+        return text
+    whole = text.replace("\0", REPLACEMENT).encode("utf-16-le", "surrogatepass")
     return whole.decode("utf-16-le", "replace")
 
 
-ForeignText = Annotated[str, BeforeValidator(cleaned)]
-
-
 def _in_utc(time: datetime) -> datetime:
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    try:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("there is no such time in UTC") from None
 
 
-Time = Annotated[datetime, AfterValidator(_in_utc)]
+Text = Annotated[str, BeforeValidator(_cleaned)]
+Time = Annotated[datetime, AfterValidator(_in_utc)]  # one without a zone is taken for UTC
+Number = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 Score = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -55,41 +64,80 @@ class NewInspection(Record):
     All times are UTC. What an image without a score (`error`) lacks is None.
     """
 
-    received: datetime
+    received: Time
     source: Source
-    name: ForeignText = Field(
-        description="What the sender calls the image; for showing only.", max_length=MAX_NAME
+    name: Text = Field(description="What the sender calls the image; for showing only.", max_length=MAX_NAME)
+    key: Text | None = Field(
+        default=None, description="Sending this again gives the same inspection.", max_length=255
     )
-    key: ForeignText | None = Field(
-        None, description="Sending this again gives the same inspection.", max_length=255
-    )
-    image: str | None = Field(description="SHA-256 of the image file, as 64 hexadecimal digits.")
+    image: str | None = Field(default=None, description="SHA-256 of the image file, as 64 hexadecimal digits.")
     image_bytes: int
-    image_type: str = Field(description="Media type, told by content.")
-    width: int = Field(description="Pixels of the upright image.")
-    height: int
-    map: str | None = Field(None, description="SHA-256 of the anomaly map's file.")
+    image_type: str = Field(default="application/octet-stream", description="Media type, told by content.")
+    width: int = Field(default=0, description="Pixels of the upright image.")
+    height: int = 0
+    map: str | None = Field(default=None, description="SHA-256 of the anomaly map's file.")
     map_bytes: int = 0
-    map_low: float | None = Field(None, description="Smallest value of the anomaly map, raw scale.")
-    map_high: float | None = Field(None, description="Largest value of the anomaly map, raw scale.")
-    score: float | None = Field(None, description="Higher is more anomalous; the model's raw scale.")
-    p_value: float | None = Field(None, description="Share of good images expected to score so high, (0, 1].")
+    map_low: float | None = Field(default=None, description="Smallest value of the anomaly map, raw scale.")
+    map_high: float | None = Field(default=None, description="Largest value of the anomaly map, raw scale.")
+    score: float | None = Field(default=None, description="Higher is more anomalous; the model's raw scale.")
+    p_value: float | None = Field(default=None, description="Share of good images expected to score so high, (0, 1].")
     is_anomalous: bool | None = None
-    threshold: float | None = Field(None, description="Scores strictly above it were anomalous.")
-    false_alarm_rate: float | None = Field(None, description="The rate in force, in (0, 1).")
-    model: str | None = Field(None, description="Fingerprint of the model file: SHA-256.")
-    calibration: int | None = Field(None, description="Number of the calibration that gave the verdict.")
-    milliseconds: float | None = Field(None, description="From receipt to score.")
-    error: str = Field("", description="Why the image could not be scored, else empty.")
+    threshold: float | None = Field(default=None, description="Scores strictly above it were anomalous.")
+    false_alarm_rate: float | None = Field(default=None, description="The rate in force, in (0, 1).")
+    model: str | None = Field(default=None, description="Fingerprint of the model file: SHA-256.")
+    calibration: int | None = Field(default=None, description="Number of the calibration that gave the verdict.")
+    milliseconds: float | None = Field(default=None, description="From receipt to score.")
+    error: str = Field(default="", description="Why the image could not be scored, else empty.")
 
 
 class Inspection(NewInspection):
     """One image, its verdict, and what a person said of it."""
 
     id: int
-    feedback: Verdict | None = Field(None, description="What a person saw.")
-    note: str = Field("", max_length=MAX_NOTE)
-    feedback_at: datetime | None = None
+    feedback: Verdict | None = Field(default=None, description="What a person saw.")
+    note: str = Field(default="", max_length=MAX_NOTE)
+    feedback_at: Time | None = None
+
+
+class Point(Record):
+    """One scored inspection in the history of scores."""
+
+    id: int
+    received: Time
+    score: float
+    is_anomalous: bool
+    feedback: Verdict | None
+
+
+class ModelRecord(Record):
+    """A model that gave verdicts here, so that they can be drawn and explained after it is gone."""
+
+    fingerprint: str = Field(description="SHA-256 of the model file.")
+    name: str = Field(description="File name.")
+    description: dict[str, Any] = Field(description="`blemish.inference.model_file.Metadata` as JSON values.")
+    first_used: Time
+
+
+class CalibrationRecord(Record):
+    """Scores of good images and the false-alarm rate to keep, from some moment on; never changed afterwards.
+
+    Attributes:
+        model: fingerprint of the model that gave the scores.
+        scores: of good images that the model was not trained on.
+        origin: one clause on where the scores come from.
+    """
+
+    id: int
+    model: str
+    made: Time
+    scores: list[float]
+    false_alarm_rate: float
+    origin: str
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What judges by it."""
+        return Calibration(np.array(self.scores), self.false_alarm_rate)
 
 
 class Filter(Record):
@@ -115,40 +163,4 @@ class Filter(Record):
     until: Time | None = None
     min_score: Score | None = None
     max_score: Score | None = None
-    text: Annotated[ForeignText, Field(max_length=MAX_NAME)] | None = None
-
-
-class ModelRecord(Record):
-    """A model that gave verdicts here, so that they can be drawn and explained after it is gone."""
-
-    fingerprint: str = Field(description="SHA-256 of the model file.")
-    name: str = Field(description="File name.")
-    description: dict[str, Any] = Field(description="`blemish.inference.model_file.Metadata` as JSON values.")
-    first_used: datetime
-
-
-class CalibrationRecord(Record):
-    """Scores of good images and the false-alarm rate to keep, from some moment on; never changed afterwards.
-
-    Attributes:
-        model: fingerprint of the model that gave the scores.
-        scores: of good images that the model was not trained on.
-        origin: one clause on where the scores come from.
-    """
-
-    id: int
-    model: str
-    made: datetime
-    scores: list[float]
-    false_alarm_rate: float
-    origin: str
-
-
-class Point(Record):
-    """One scored inspection in the history of scores."""
-
-    id: int
-    received: datetime
-    score: float
-    is_anomalous: bool
-    feedback: Verdict | None
+    text: Annotated[Text, Field(max_length=MAX_NAME)] | None = None

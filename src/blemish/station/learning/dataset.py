@@ -3,11 +3,11 @@
 import csv
 from collections.abc import Iterator
 from datetime import datetime
-from tempfile import SpooledTemporaryFile
+from io import StringIO
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from blemish.station.learning.judged import judged, verdicts
-from blemish.station.problems import NotFound
+from blemish.station.errors import NotFound
+from blemish.station.learning.feedback import verdicts
 from blemish.station.records import Inspection, Verdict
 from blemish.station.station import Station
 
@@ -20,13 +20,11 @@ EXTENSIONS = {
     "image/webp": ".webp",
 }
 COLUMNS = ("id", "received", "file", "feedback", "note", "score", "model")
-IN_MEMORY = 1_000_000  # bytes of the table
-BLOCK = 100_000  # characters of it
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula begins so
 
 
 def stream(station: Station) -> Iterator[bytes]:
-    """A .zip file in the MVTec layout, piece by piece; memory holds one image and the names at a time.
+    """A .zip file in the MVTec layout, piece by piece; memory holds one image and the table at a time.
 
     `train/good` has the images confirmed as good, `test/defect` the confirmed defects, each file as it came
     and only once, however often it was inspected. `labels.csv` has a row for each judged inspection; a note
@@ -64,13 +62,11 @@ def _pieces(station: Station, said: dict[str, Verdict | None]) -> Iterator[bytes
     sink = _Sink()
     names: dict[str | int, str] = {}  # in the archive, by digest; empty for what was left out
     missing: list[str] = []
-    with (
-        SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="") as table,
-        ZipFile(sink, "w", ZIP_STORED) as archive,  # type: ignore[call-overload]
-    ):
+    table = StringIO(newline="")
+    with ZipFile(sink, "w", ZIP_STORED) as archive:  # type: ignore[call-overload]
         rows = csv.writer(table)
         rows.writerow(COLUMNS)
-        for inspection in judged(station.store):
+        for inspection in station.store.judged():
             if inspection.image is not None and inspection.image not in said:
                 continue  # judged since the beginning
             file = inspection.image or inspection.id
@@ -84,11 +80,7 @@ def _pieces(station: Station, said: dict[str, Verdict | None]) -> Iterator[bytes
                     missing.append(f"{inspection.id}: {error}\n")
                 names[file] = name
             rows.writerow(_row(inspection, names[file]))
-        table.seek(0)
-        with archive.open("labels.csv", "w", force_zip64=True) as entry:
-            while block := table.read(BLOCK):
-                entry.write(block.encode("utf-8", "replace"))
-                yield sink.take()
+        archive.writestr("labels.csv", table.getvalue())
         if missing:
             archive.writestr("missing.txt", "".join(missing))
     yield sink.take()

@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
-from pydantic import BaseModel, Field
 
 from blemish.station.records import Filter, Verdict
+from blemish.station.schemas import Drift
 from blemish.station.station import Station
 
 MIN_INSPECTIONS = 30
@@ -15,29 +15,7 @@ SHIFT = 0.1  # calibration ranges; less does not matter
 TIMES = 2  # times the rate of alarms; less does not matter
 
 
-class Drift(BaseModel):
-    """Recent scores beside those of the calibration in force."""
-
-    count: int = Field(description="Recent inspections looked at, but for confirmed defects.")
-    rate: float = Field(description="The false-alarm rate in force.")
-    ks: float | None = Field(
-        default=None, description="Largest distance of the two distributions, 0..1; null: cannot say."
-    )
-    p: float | None = Field(
-        default=None, description="Chance of at least this distance although nothing changed."
-    )
-    shift: float | None = Field(
-        default=None,
-        description="By how much the median rose, in ranges (5th to 95th percentile) of the calibration.",
-    )
-    alarms: float | None = Field(
-        default=None, description="Share of alarms among them, with the calibration in force."
-    )
-    message: str = Field(default="", description="What to look at, in a sentence; empty when all is well.")
-    unsure: str = Field(default="", description="Why it cannot be told, in a sentence, else empty.")
-
-
-def drift(station: Station, *, last: int = 200) -> Drift:
+def measure_drift(station: Station, *, last: int = 200) -> Drift:
     """Compare the active model's last scored inspections, but for confirmed defects, with its calibration.
 
     Without drift one look warns wrongly with a chance of at most 0.001, as far as images are independent;
@@ -49,34 +27,26 @@ def drift(station: Station, *, last: int = 200) -> Drift:
     Raises:
         Unavailable: the database cannot be read.
     """
-    active = station.shelf.active
-    calibration = active.verdicts
+    active = station.models.active
+    calibration = active.calibration
     points = station.store.points(Filter(model=active.fingerprint), last)
     scores = np.array([point.score for point in points if point.feedback != Verdict.DEFECT], np.float32)
     known = calibration.scores
-    unsure = ""
+    found = Drift(count=len(scores), rate=calibration.effective_rate)
     if len(scores) < MIN_INSPECTIONS:
         unsure = f"Too few scored images to tell: {len(scores)}, where {MIN_INSPECTIONS} are enough."
-    elif len(known) < MIN_CALIBRATION:
+        return found.model_copy(update={"unsure": unsure})
+    if len(known) < MIN_CALIBRATION:
         unsure = f"Too few calibration images to tell: {len(known)}, where {MIN_CALIBRATION} are enough."
-    if unsure:
-        return Drift(count=len(scores), rate=calibration.effective_rate, unsure=unsure)
+        return found.model_copy(update={"unsure": unsure})
     ks = distance(scores, known)
     p = chance(ks, len(scores), len(known))
     shift = _shift(scores, known)
     alarms = float(np.mean(calibration.is_anomalous(scores)))
-    matters = abs(shift) >= SHIFT or alarms > TIMES * calibration.effective_rate
-    return Drift(
-        count=len(scores),
-        rate=calibration.effective_rate,
-        ks=ks,
-        p=p,
-        shift=shift,
-        alarms=alarms,
-        message=_message(len(scores), shift, alarms, calibration.effective_rate)
-        if p < CHANCE and matters
-        else "",
-    )
+    matters = abs(shift) >= SHIFT or alarms > TIMES * found.rate
+    message = _message(len(scores), shift, alarms, found.rate) if p < CHANCE and matters else ""
+    measured = {"ks": ks, "p": p, "shift": shift, "alarms": alarms, "message": message}
+    return found.model_copy(update=measured)
 
 
 def distance(one: np.ndarray, other: np.ndarray) -> float:

@@ -3,50 +3,20 @@
 import math
 import random
 from collections import Counter
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, Field
 
-from blemish.station.learning.judged import judged, verdicts
-from blemish.station.problems import Conflict, NotFound
+from blemish.station.errors import Conflict, NotFound
+from blemish.station.learning.feedback import verdicts
+from blemish.station.models import LoadedModel
 from blemish.station.records import CalibrationRecord, Filter, Verdict
-from blemish.station.shelf import Loaded
+from blemish.station.schemas import Evidence, Preview
 from blemish.station.station import Station
 
 SHOWN = 12
 SAMPLED_FROM = 1000
 CHANCE = 0.01  # of a warning although the images were picked at random
-
-
-class Preview(BaseModel):
-    """What a false-alarm rate would have meant for past inspections of the active model."""
-
-    false_alarm_rate: float = Field(description="As asked for.")
-    effective_rate: float = Field(description="As kept: with few calibration images it is larger.")
-    threshold: float = Field(description="Scores strictly above it would be anomalous.")
-    note: str = Field(description="A sentence where the rate asked for cannot be kept, else empty.")
-    inspections: int = Field(description="Past inspections looked at.")
-    alarms_now: int = Field(description="With the calibration in force, whatever was in force then.")
-    alarms_then: int
-    newly_alarmed: int
-    no_longer: int
-    confirmed_good: int
-    false_alarms_then: int
-    confirmed_defect: int
-    missed_then: int
-    changed: list[int] = Field(
-        description="Up to 12 inspections whose verdict would change, nearest to the new threshold first."
-    )
-
-
-class Evidence(BaseModel):
-    """What there is to calibrate from. Counts are inspections of the active model that have a score."""
-
-    confirmed_good: int
-    confirmed_defect: int
-    alarms_among_good: float = Field(description="Share of alarms among those confirmed good, 0..1.")
-    alarms_among_all: float = Field(description="Share of alarms among all but confirmed defects, 0..1.")
-    warning: str = Field(description="Why calibrating from them would mislead, and what to do, or empty.")
 
 
 def preview(station: Station, false_alarm_rate: float, *, last: int = 1000) -> Preview:
@@ -60,13 +30,13 @@ def preview(station: Station, false_alarm_rate: float, *, last: int = 1000) -> P
         ConfigError: the rate is out of range.
         Unavailable: the database cannot be read.
     """
-    active = station.shelf.active
-    then = active.verdicts.with_rate(false_alarm_rate)
+    active = station.models.active
+    then = active.calibration.with_rate(false_alarm_rate)
     points = station.store.points(Filter(model=active.fingerprint), last)
     scores = np.array([point.score for point in points], np.float32)
     good = np.array([point.feedback == Verdict.GOOD for point in points], bool)
     defect = np.array([point.feedback == Verdict.DEFECT for point in points], bool)
-    now_alarms, then_alarms = active.verdicts.is_anomalous(scores), then.is_anomalous(scores)
+    now_alarms, then_alarms = active.calibration.is_anomalous(scores), then.is_anomalous(scores)
     changed = np.flatnonzero(now_alarms != then_alarms)
     nearest = changed[np.argsort(np.abs(scores[changed] - then.threshold), kind="stable")]
     return Preview(
@@ -100,11 +70,11 @@ def set_rate(station: Station, rate: float, *, expected: int | None = None) -> C
         Unavailable: the database cannot be written.
     """
     active = _active(station, expected)
-    if rate == active.calibration.false_alarm_rate:
-        return active.calibration
-    active.verdicts.with_rate(rate)  # refuses what is out of range
-    origin = f"{active.calibration.origin.split(';')[0]}; rate set to {100 * rate:g} %"
-    return station.shelf.recalibrate(active, active.calibration.scores, rate, origin)
+    if rate == active.calibrated.false_alarm_rate:
+        return active.calibrated
+    active.calibration.with_rate(rate)  # refuses what is out of range
+    origin = f"{active.calibrated.origin.split(';')[0]}; rate set to {100 * rate:g} %"
+    return station.models.recalibrate(active, active.calibrated.scores, rate, origin)
 
 
 def recalibrate(station: Station, *, keep: bool, expected: int | None = None) -> CalibrationRecord:
@@ -126,7 +96,7 @@ def recalibrate(station: Station, *, keep: bool, expected: int | None = None) ->
     said = verdicts(station.store)
     good = {
         inspection.image: inspection.score
-        for inspection in judged(station.store, Filter(model=active.fingerprint, failed=False))
+        for inspection in station.store.judged(Filter(model=active.fingerprint, failed=False))
         if inspection.image is not None
         and inspection.score is not None
         and said.get(inspection.image) == Verdict.GOOD
@@ -136,13 +106,13 @@ def recalibrate(station: Station, *, keep: bool, expected: int | None = None) ->
             f"No image inspected with {active.name} was confirmed as good without contradiction; "
             "confirm some first."
         )
-    own = (station.store.calibrations(active.fingerprint) or [active.calibration])[-1]  # the model file's
-    kept = own.scores if keep and Counter(own.scores) <= Counter(active.calibration.scores) else []
+    own = station.store.calibrations(active.fingerprint)[-1]  # the model file's
+    kept = own.scores if keep and Counter(own.scores) <= Counter(active.calibrated.scores) else []
     images = "1 confirmed good image" if len(good) == 1 else f"{len(good)} confirmed good images"
-    return station.shelf.recalibrate(
+    return station.models.recalibrate(
         active,
         kept + list(good.values()),
-        active.calibration.false_alarm_rate,
+        active.calibrated.false_alarm_rate,
         f"{own.origin} and {images}" if kept else images,
     )
 
@@ -155,15 +125,15 @@ def use_again(station: Station, number: int) -> CalibrationRecord:
         Conflict: the model or its calibration was changed meanwhile.
         Unavailable: the database cannot be used.
     """
-    active = station.shelf.active
+    active = station.models.active
     records = {record.id: record for record in station.store.calibrations(active.fingerprint)}
     if number not in records:
         raise NotFound(f"{active.name} has no calibration {number}; the page of the threshold lists them.")
-    if number == active.calibration.id:
-        return active.calibration
+    if number == active.calibrated.id:
+        return active.calibrated
     record = records[number]
     origin = f"{record.origin.split(';')[0]}; as No. {number}"
-    return station.shelf.recalibrate(active, record.scores, record.false_alarm_rate, origin)
+    return station.models.recalibrate(active, record.scores, record.false_alarm_rate, origin)
 
 
 def evidence(station: Station) -> Evidence:
@@ -178,15 +148,19 @@ def evidence(station: Station) -> Evidence:
     Raises:
         Unavailable: the database cannot be read.
     """
-    tally = station.store.tally(station.shelf.active.fingerprint)
-    good_alarms = tally[True, Verdict.GOOD]
-    good = good_alarms + tally[False, Verdict.GOOD]
-    alarms, others = (tally[anomalous, None] + tally[anomalous, Verdict.GOOD] for anomalous in (True, False))
-    share = alarms / max(1, alarms + others)
-    picked = chance_of_as_many(good_alarms, good, alarms, alarms + others) < CHANCE
+    scored = Filter(model=station.models.active.fingerprint, failed=False)
+
+    def count(**fields: Any) -> int:
+        return station.store.count(scored.model_copy(update=fields))
+
+    good, good_alarms = count(feedback="good"), count(feedback="good", anomalous=True)
+    defect, defect_alarms = count(feedback="defect"), count(feedback="defect", anomalous=True)
+    total, alarms = count() - defect, count(anomalous=True) - defect_alarms  # of what nobody called a defect
+    share = alarms / max(1, total)
+    picked = chance_of_as_many(good_alarms, good, alarms, total) < CHANCE
     return Evidence(
         confirmed_good=good,
-        confirmed_defect=tally[True, Verdict.DEFECT] + tally[False, Verdict.DEFECT],
+        confirmed_defect=defect,
         alarms_among_good=good_alarms / max(1, good),
         alarms_among_all=share,
         warning=(
@@ -210,7 +184,7 @@ def sample(station: Station, n: int) -> list[int]:
     Raises:
         Unavailable: the database cannot be read.
     """
-    model = station.shelf.active.fingerprint
+    model = station.models.active.fingerprint
     points = station.store.points(Filter(model=model, feedback="none"), SAMPLED_FROM)
     return random.sample([point.id for point in points], min(n, len(points)))
 
@@ -229,8 +203,8 @@ def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
-def _active(station: Station, expected: int | None) -> Loaded:
-    active = station.shelf.active
-    if expected not in (None, active.calibration.id):
+def _active(station: Station, expected: int | None) -> LoadedModel:
+    active = station.models.active
+    if expected not in (None, active.calibrated.id):
         raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
     return active

@@ -1,45 +1,40 @@
-"""SQLite or PostgreSQL, whose troubles are told in a sentence and do not last longer than they must."""
+"""SQLite or PostgreSQL: transactions that are on the disk when they end, and troubles in a sentence."""
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from threading import Lock
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
-from blemish.errors import BlemishError
-from blemish.station.problems import Unavailable
-from blemish.station.storage.migrating import migrate
-from blemish.station.storage.sqlite_file import PATIENCE, OpenFile
+from blemish.errors import BlemishError, explained, reason_of
+from blemish.station.errors import Unavailable
+from blemish.station.storage.migrations import migrate
 
+PATIENCE = 5.0  # seconds: for a lock, for a connection
+POOL: dict[str, Any] = {  # a connection for each thread that may serve a request
+    "poolclass": QueuePool,
+    "max_overflow": 60,
+    "pool_timeout": PATIENCE,
+    "hide_parameters": True,
+}
 SQLITE = "sqlite:///"
 POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
 DURABLE = (  # a commit is on the disk, whatever the server is set to
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )
 FORMS = "give sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
-REMEDIES = {
-    "locked": "end the other program that uses it",
-    "lock timeout": "end the other program that uses it",
-    "full": "make room on its disk",
-    "readonly": "let this user write the file and its folder",
-    "read-only": "let this user write there",
-    "not a database": "put a good copy in its place",
-    "malformed": "put a good copy in its place",
-    "unable to open": "let this user read and write the file and its folder",
-}
 
 
 class Database:
-    """Gives transactions, each on the very database that is there when it begins and when it ends.
+    """Gives transactions, each on the very database that was opened.
 
     An SQLite file that is deleted or moved goes on working for whoever has it open, and all that is written
     is lost. So every transaction looks before and after its commit whether the file is still the one opened.
-    It is never made again while the station runs, since its disk may only be unmounted; once a file is there
-    again it is opened, and brought to the present tables.
 
     Args:
         url: sqlite:///FILE or postgresql://...; a missing SQLite file is made.
@@ -52,20 +47,22 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self._lock = Lock()
-        self._file: OpenFile | None = None
         self._path: Path | None = None
+        self._opened: tuple[int, int] | None = None
         if url.startswith(SQLITE):
-            self._path = _made(url)
+            self._path = sqlite_path(url)
             self.name = f"{SQLITE}{self._path}"
-            with self._telling():
-                self._current()
-            return
-        parsed = postgresql_url(url)
-        self.name = parsed.set(query={}).render_as_string(hide_password=True)
-        self._engine = postgresql_engine(parsed)
-        with self._telling(), self._engine.begin() as connection:
-            migrate(connection, self.name)
+            self._opened = _made(self._path)
+            self._engine = _sqlite_engine(self._path)
+        else:
+            self._engine = postgresql_engine(url)
+            self.name = self._engine.url.set(query={}).render_as_string(hide_password=True)
+        try:
+            with self.transaction(writing=True) as connection:
+                migrate(connection, self.name)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def transaction(self, *, writing: bool = False) -> Iterator[Connection]:
@@ -78,12 +75,12 @@ class Database:
             Unavailable: the database is locked, full, gone... or the file was moved meanwhile.
         """
         with self._telling():
-            engine, file = self._current()
-            with engine.connect().execution_options(writing=writing) as connection:
+            self._look_at_file()
+            with self._engine.connect().execution_options(writing=writing) as connection:
                 with connection.begin():
                     yield connection
-                    self._expect(file)
-                self._expect(file)
+                    self._look_at_file()
+                self._look_at_file()
 
     def check(self) -> None:
         """Look whether the database can be read and written now.
@@ -94,48 +91,25 @@ class Database:
         with suppress(_Undo), self.transaction(writing=True) as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
             raise _Undo
-        with self._telling(), self._lock:
-            if self._file is not None:
-                self._file.read_afresh()
+        if self._path is not None:  # connections of the pool may go on with what they have in memory
+            with self._telling(), closing(_connect(self._path)) as fresh:
+                fresh.execute("SELECT max(id) FROM inspections").fetchall()
 
     def close(self) -> None:
         """Give the connections back."""
+        self._engine.dispose()
+
+    def _look_at_file(self) -> None:
         if self._path is None:
-            self._engine.dispose()
-        self._close_file()
-
-    def _close_file(self) -> None:
-        with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-
-    def _current(self) -> "tuple[Engine, OpenFile | None]":
-        if self._path is None:
-            return self._engine, None
-        with self._lock:
-            if self._file is None or not self._file.is_at(self._path):
-                self._open_again(self._path)
-            assert self._file is not None
-            return self._file.engine, self._file
-
-    def _open_again(self, path: Path) -> None:
-        if self._file is not None:
-            self._file.write_back()  # so that it is whole wherever it is now
-        if not path.is_file():
+            return
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            raise Unavailable(f"The database file {self._path} is gone; put it back.") from None
+        if (status.st_dev, status.st_ino) != self._opened:
             raise Unavailable(
-                f"The database file {path} is gone; put it back, or make an empty file there to begin anew."
-            )
-        if self._file is not None:
-            self._file.abandon()
-            self._file = None
-        self._file = OpenFile(path, self.name)
-
-    def _expect(self, file: "OpenFile | None") -> None:
-        if file is not None and self._path is not None and not file.is_at(self._path):
-            raise Unavailable(
-                f"The database file {self._path} was moved or replaced while it was in use; "
-                "put it back if that was a mistake, and try again."
+                f"The database file {self._path} is not the one that was opened; put that one back, or start "
+                "the station again to use this one."
             )
 
     @contextmanager
@@ -143,15 +117,11 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-            cause = getattr(error, "orig", None) or error
-            if type(cause) is sqlite3.DatabaseError:  # no database, or a damaged one: begin afresh
-                self._close_file()
-            reason = str(cause).strip().splitlines()[0]
-            remedy = next(
-                (what for sign, what in REMEDIES.items() if sign in reason),
-                "see to it that it can be reached; the station goes on by itself",
-            )
-            raise Unavailable(f"The database {self.name} cannot be used ({reason}); {remedy}.") from error
+            reason = reason_of(getattr(error, "orig", None) or error)
+            raise Unavailable(
+                f"The database {self.name} cannot be used ({reason}); mend that, and the station goes on by "
+                "itself."
+            ) from error
 
 
 class _Undo(Exception):
@@ -170,22 +140,11 @@ def sqlite_path(url: str) -> Path:
     return Path(name).absolute()
 
 
-def _made(url: str) -> Path:
-    path = sqlite_path(url)
-    try:
-        path.touch()
-    except OSError as error:
-        raise BlemishError(
-            f"The database file {path} cannot be written ({error.strerror}); mend that, or name another."
-        ) from error
-    return path
-
-
-def postgresql_url(url: str) -> URL:
-    """The URL for the driver that is used.
+def postgresql_engine(url: str) -> Engine:
+    """Connections that give up in time and commit to the disk; none is made yet.
 
     Raises:
-        BlemishError: it cannot be read, or is another database's.
+        BlemishError: the URL cannot be read, or is another database's; the driver is not installed.
     """
     try:
         parsed = make_url(url)
@@ -193,22 +152,12 @@ def postgresql_url(url: str) -> URL:
         raise BlemishError(f"The database URL cannot be read; {FORMS}.") from error
     if parsed.drivername not in POSTGRESQL:
         raise BlemishError(f"A station cannot use a database of kind {parsed.drivername}; {FORMS}.")
-    return parsed.set(drivername=POSTGRESQL[-1])
-
-
-def postgresql_engine(url: URL) -> Engine:
-    """Connections that give up in time and commit to the disk; none is made yet.
-
-    Raises:
-        BlemishError: the driver is not installed.
-    """
     try:
         engine = create_engine(
-            url,
+            parsed.set(drivername=POSTGRESQL[-1]),
             connect_args={"connect_timeout": int(PATIENCE), "tcp_user_timeout": int(2000 * PATIENCE)},
             pool_pre_ping=True,
-            pool_timeout=PATIENCE,
-            hide_parameters=True,
+            **POOL,
         )
     except ImportError as error:
         raise BlemishError('PostgreSQL needs psycopg: pip install "blemish[serve-postgres]".') from error
@@ -220,3 +169,44 @@ def postgresql_engine(url: URL) -> Engine:
         connection.commit()
 
     return engine
+
+
+def _sqlite_engine(path: Path) -> Engine:
+    engine = create_engine("sqlite://", creator=lambda: _connect(path), **POOL)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get("writing")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(bytes(path))}?mode=rw",  # never makes the file
+        uri=True,
+        timeout=PATIENCE,
+        isolation_level=None,  # transactions begin where the engine says so
+        check_same_thread=False,
+    )
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")  # a commit is on the disk
+        connection.create_function("lower", 1, str.lower, deterministic=True)  # SQLite's own knows ASCII only
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _made(path: Path) -> tuple[int, int]:
+    """Device and number of a file, which is made if need be."""
+    with explained(
+        BlemishError,
+        lambda reason: f"The database file {path} cannot be written ({reason}); mend that, or name another.",
+        OSError,
+    ):
+        path.touch()
+        status = path.stat()
+    return status.st_dev, status.st_ino

@@ -1,10 +1,10 @@
 """Old inspections that nobody has judged make room for new ones."""
 
+import logging
 import time
 from datetime import UTC, datetime, timedelta
-from threading import Event, Thread
 
-from blemish.station.log import event
+from blemish.station.background import Background
 from blemish.station.records import Inspection
 from blemish.station.storage.files import GIGABYTE, PREFIXES, Files
 from blemish.station.storage.store import Store
@@ -13,9 +13,11 @@ BATCH = 200  # inspections deleted at once; adding waits meanwhile
 SECONDS = 60.0  # between runs
 SWEEPING = 86_400.0  # seconds between sweeps
 
+logger = logging.getLogger(__name__)
 
-class Retention:
-    """Deletes by age and by size, in a thread of its own. What a person has judged always stays.
+
+class Retention(Background):
+    """Deletes by age and by size each minute, and sweeps at once and each day. What a person judged stays.
 
     Args:
         store, files: of the station.
@@ -27,23 +29,13 @@ class Retention:
     """
 
     def __init__(self, store: Store, files: Files, keep_days: float | None, keep_gb: float | None) -> None:
+        super().__init__("retention", self._work)
         self.over = ""
         self._store = store
         self._files = files
         self._keep_days = keep_days
         self._keep_gb = keep_gb
-        self._stop = Event()
-        self._thread = Thread(target=self._work, name="retention", daemon=True)
-
-    def start(self) -> None:
-        """Run each minute, and sweep at once and each day, in a thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread after the batch in hand."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._sweep_due = time.monotonic()
 
     def run_once(self, now: datetime) -> int:
         """Delete what is too old or too much.
@@ -56,7 +48,9 @@ class Retention:
         """
         deleted = 0
         if self._keep_days is not None:
-            deleted += self._delete_older(now - timedelta(days=self._keep_days))
+            oldest = now - timedelta(days=self._keep_days)
+            while not self.stopping.is_set() and (batch := self._store.expired(oldest, BATCH)):
+                deleted += self._delete(batch)
         if self._keep_gb is not None:
             deleted += self._delete_beyond(self._keep_gb * GIGABYTE)
         return deleted
@@ -81,11 +75,11 @@ class Retention:
             known += len(stored) - len(strays[prefix])
         found = sum(map(len, strays.values()))
         if found > known:
-            event("strays left alone", level="warning", files=found, recorded=known)
+            logger.warning("strays left alone", extra={"files": found, "recorded": known})
             return 0
         removed = 0
         for prefix, digests in strays.items():
-            if not digests or self._stop.is_set():
+            if not digests or self.stopping.is_set():
                 continue
             with self._files.busy:
                 unneeded = digests - self._store.digests(prefix)  # one may have been added meanwhile
@@ -93,15 +87,9 @@ class Retention:
             removed += len(unneeded)
         return removed
 
-    def _delete_older(self, than: datetime) -> int:
-        deleted = 0
-        while not self._stop.is_set() and (batch := self._store.expired(than, BATCH)):
-            deleted += self._delete(batch)
-        return deleted
-
     def _delete_beyond(self, most: float) -> int:
         deleted = 0
-        while (excess := self._store.stored_bytes() - most) > 0 and not self._stop.is_set():
+        while (excess := self._store.stored_bytes() - most) > 0 and not self.stopping.is_set():
             batch = self._store.expired(None, BATCH)
             if not batch:
                 self.over = (
@@ -118,19 +106,20 @@ class Retention:
             self._files.remove(self._store.delete([inspection.id for inspection in batch]))
         return len(batch)
 
-    def _work(self) -> None:
-        due = time.monotonic()
-        while not self._stop.is_set():
-            try:
-                if time.monotonic() >= due:
-                    if removed := self.sweep():
-                        event("strays removed", files=removed)
-                    due = time.monotonic() + SWEEPING
-                if deleted := self.run_once(datetime.now(UTC)):
-                    event("old inspections deleted", inspections=deleted)
-            except Exception as error:  # the next run may work
-                event("retention failed", level="error", error=repr(error))
-            self._stop.wait(SECONDS)
+    def _work(self) -> float:
+        try:
+            if time.monotonic() >= self._sweep_due:
+                _tell("strays removed", self.sweep())
+                self._sweep_due = time.monotonic() + SWEEPING
+            _tell("old inspections deleted", self.run_once(datetime.now(UTC)))
+        except Exception as error:  # the next run may work
+            logger.error("retention failed", extra={"error": repr(error)})
+        return SECONDS
+
+
+def _tell(what: str, count: int) -> None:
+    if count:
+        logger.info(what, extra={"count": count})
 
 
 def _enough(oldest_first: list[Inspection], excess: float) -> list[Inspection]:

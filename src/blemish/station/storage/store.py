@@ -1,17 +1,13 @@
 """What the station remembers: inspections, models and calibrations, in SQLite or PostgreSQL."""
 
-import os
-from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from threading import Semaphore
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, union_all, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, or_, select, union_all, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from blemish.station.problems import NotFound
+from blemish.station.errors import NotFound
 from blemish.station.records import (
     CalibrationRecord,
     Filter,
@@ -21,9 +17,11 @@ from blemish.station.records import (
     Point,
     Verdict,
 )
-from blemish.station.storage import rows
 from blemish.station.storage.database import Database
 from blemish.station.storage.tables import calibrations, inspections, models
+
+FINGERPRINT = 64  # digits
+AT_ONCE = 500  # records in one question, where all are gone through
 
 _columns = inspections.c
 
@@ -38,7 +36,7 @@ class Said(TypedDict, total=False):
 class Store:
     """Everything that a station knows, for any number of threads.
 
-    What a method has written is on the disk when it returns. Each raises `problems.Unavailable` while the
+    What a method has written is on the disk when it returns. Each raises `errors.Unavailable` while the
     database cannot be used; as soon as it can, the next call works.
 
     Args:
@@ -46,16 +44,15 @@ class Store:
             tables.
 
     Attributes:
-        name: the URL without password and options.
+        database: its transactions, and whether it can be used now.
 
     Raises:
         BlemishError: the database cannot be opened, comes from a newer version, or holds something else.
     """
 
     def __init__(self, url: str) -> None:
-        self._database = Database(url)
-        self._lists = Semaphore(max(2, os.cpu_count() or 1))  # the rest of the connections is for inspecting
-        self.name = self._database.name
+        self.database = Database(url)
+        self.close = self.database.close
 
     def add(self, new: Sequence[NewInspection]) -> list[Inspection]:
         """Keep inspections, all or none.
@@ -63,14 +60,12 @@ class Store:
         Returns:
             The inspections in their order; the earlier one where there is one with the same key already.
         """
-        with self._database.transaction(writing=True) as connection:
-            return rows.add(connection, new)
+        with self.database.transaction(writing=True) as connection:
+            return [_add(connection, one) for one in new]
 
     def with_key(self, key: str) -> Inspection | None:
         """The inspection that came with this key, if there is one."""
-        with self._database.transaction() as connection:
-            row = connection.execute(select(inspections).where(_columns.key == key)).one_or_none()
-        return None if row is None else rows.inspection(row)
+        return next(iter(self._inspections(select(inspections).where(_columns.key == key))), None)
 
     def get(self, number: int) -> Inspection:
         """An inspection.
@@ -78,8 +73,15 @@ class Store:
         Raises:
             NotFound: there is none of this number.
         """
-        with self._database.transaction() as connection:
-            return rows.get(connection, number)
+        with self.database.transaction() as connection:
+            return _get(connection, number)
+
+    def get_many(self, numbers: Sequence[int]) -> list[Inspection]:
+        """The inspections of these numbers, in their order, but for those that are not there (any more)."""
+        found = {
+            one.id: one for one in self._inspections(select(inspections).where(_columns.id.in_(numbers)))
+        }
+        return [found[number] for number in numbers if number in found]
 
     def select(
         self, filter: Filter, *, limit: int, before: int | None = None, after: int | None = None
@@ -92,21 +94,29 @@ class Store:
             before: only those with smaller numbers.
             after: only those with larger numbers; where there are more than `limit`, the ones next to it.
         """
-        wanted = rows.conditions(filter)
+        question = select(inspections).where(*_conditions(filter)).limit(limit)
         if before is not None:
-            wanted.append(_columns.id < rows.in_range(before))
-        if after is not None:
-            wanted.append(_columns.id > rows.in_range(after))
-        order = _columns.id.desc() if after is None else _columns.id
-        question = select(inspections).where(*wanted).order_by(order).limit(limit)
-        with self._lists, self._database.transaction() as connection:
-            found = [rows.inspection(row) for row in connection.execute(question)]
-        return found if after is None else found[::-1]
+            question = question.where(_columns.id < before)
+        if after is None:
+            return self._inspections(question.order_by(_columns.id.desc()))
+        return self._inspections(question.where(_columns.id > after).order_by(_columns.id))[::-1]
+
+    def judged(self, filter: Filter | None = None) -> Iterator[Inspection]:
+        """Every inspection that a person judged, newest first, asked for bit by bit.
+
+        Args:
+            filter: narrows further; None is all of them.
+        """
+        wanted = (filter or Filter()).model_copy(update={"feedback": "any"})
+        before = None
+        while found := self.select(wanted, limit=AT_ONCE, before=before):
+            yield from found
+            before = found[-1].id
 
     def count(self, filter: Filter) -> int:
         """How many inspections there are."""
-        question = select(func.count()).select_from(inspections).where(*rows.conditions(filter))
-        with self._lists, self._database.transaction() as connection:
+        question = select(func.count()).select_from(inspections).where(*_conditions(filter))
+        with self.database.transaction() as connection:
             return connection.execute(question).scalar_one()
 
     def set_feedback(self, number: int, **said: Unpack[Said]) -> Inspection:
@@ -119,46 +129,31 @@ class Store:
         Raises:
             NotFound: there is none of this number.
         """
-        changes: dict[str, object] = dict(said)
+        changes: dict[str, Any] = dict(said)
         if "feedback" in said:
             changes["feedback_at"] = datetime.now(UTC) if said["feedback"] else None
-        with self._database.transaction(writing=True) as connection:
+        with self.database.transaction(writing=True) as connection:
             if changes:
-                this = _columns.id == rows.in_range(number)
-                connection.execute(update(inspections).where(this).values(changes))
-            return rows.get(connection, number)
+                connection.execute(update(inspections).where(_columns.id == number).values(changes))
+            return _get(connection, number)
 
     def points(self, filter: Filter, limit: int) -> list[Point]:
         """The latest scored inspections, oldest first."""
         question = (
             select(*(_columns[name] for name in Point.model_fields))
-            .where(*rows.conditions(filter), _columns.score.is_not(None))
+            .where(*_conditions(filter), _columns.score.is_not(None))
             .order_by(_columns.id.desc())
             .limit(limit)
         )
-        with self._lists, self._database.transaction() as connection:
-            found = [Point.model_validate(row._asdict()) for row in connection.execute(question)]
-        return found[::-1]
-
-    def tally(self, model: str) -> Counter[tuple[bool, Verdict | None]]:
-        """Scored inspections of a model, counted by verdict (anomalous or not) and by what people said.
-
-        Args:
-            model: its whole fingerprint.
-        """
-        kinds = (_columns.is_anomalous, _columns.feedback)
-        question = select(*kinds, func.count()).where(_columns.model == model, _columns.score.is_not(None))
-        with self._lists, self._database.transaction() as connection:
-            found = connection.execute(question.group_by(*kinds))
-            return Counter({(row[0], row[1] and Verdict(row[1])): row[2] for row in found})
+        with self.database.transaction() as connection:
+            return [Point.model_validate(row._asdict()) for row in connection.execute(question)][::-1]
 
     def add_model(self, record: ModelRecord) -> None:
         """Keep a model's description; one that is known stays as it is."""
-        with self._database.transaction(writing=True) as connection:
-            known = select(models.c.name).where(models.c.fingerprint == record.fingerprint)
-            if connection.execute(known).first() is None:
-                with suppress(IntegrityError), connection.begin_nested():  # others may have been quicker
-                    connection.execute(insert(models).values(record.model_dump()))
+        with self.database.transaction(writing=True) as connection:
+            connection.execute(
+                _insert(connection, models).values(record.model_dump()).on_conflict_do_nothing()
+            )
 
     def model(self, fingerprint: str) -> ModelRecord:
         """A model's description.
@@ -167,7 +162,7 @@ class Store:
             NotFound: it never gave a verdict here.
         """
         question = select(models).where(models.c.fingerprint == fingerprint)
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             row = connection.execute(question).one_or_none()
         if row is None:
             raise NotFound(f"There is no record of a model {fingerprint[:12]}.")
@@ -184,17 +179,20 @@ class Store:
             "false_alarm_rate": false_alarm_rate,
             "origin": origin,
         }
-        with self._database.transaction(writing=True) as connection:
-            number = rows.insert_row(connection, calibrations, values)
-        return CalibrationRecord.model_validate(values | {"id": number})
+        with self.database.transaction(writing=True) as connection:
+            row = connection.execute(calibrations.insert().values(values).returning(calibrations)).one()
+        return CalibrationRecord.model_validate(row._asdict())
 
     def calibration(self, model: str) -> CalibrationRecord | None:
         """The latest calibration of a model, given by its fingerprint."""
-        return next(iter(self._calibrations(model, 1)), None)
+        return next(iter(self.calibrations(model, limit=1)), None)
 
-    def calibrations(self, model: str) -> list[CalibrationRecord]:
+    def calibrations(self, model: str, *, limit: int | None = None) -> list[CalibrationRecord]:
         """All calibrations of a model, newest first."""
-        return self._calibrations(model, None)
+        of_model = select(calibrations).where(calibrations.c.model == model)
+        with self.database.transaction() as connection:
+            found = connection.execute(of_model.order_by(calibrations.c.id.desc()).limit(limit))
+            return [CalibrationRecord.model_validate(row._asdict()) for row in found]
 
     def expired(self, before: datetime | None, limit: int) -> list[Inspection]:
         """Inspections that nobody has judged, oldest first.
@@ -203,30 +201,27 @@ class Store:
             before: only those received before; None takes any.
             limit: how many at most.
         """
-        wanted: list[ColumnElement[bool]] = [_columns.feedback.is_(None)]
+        question = select(inspections).where(_columns.feedback.is_(None)).limit(limit)
         if before is not None:
-            wanted.append(_columns.received < before)
-        order = (_columns.received, _columns.id)
-        question = select(inspections).where(*wanted).order_by(*order).limit(limit)
-        with self._database.transaction() as connection:
-            return [rows.inspection(row) for row in connection.execute(question)]
+            question = question.where(_columns.received < before)
+        return self._inspections(question.order_by(_columns.received, _columns.id))
 
     def delete(self, numbers: Sequence[int]) -> list[str]:
         """Delete inspections, all or none; those that somebody has judged meanwhile stay.
 
+        Args:
+            numbers: some thousands at most.
+
         Returns:
             The digests of images and maps that no inspection needs any more.
         """
-        unneeded: set[str] = set()
-        with self._database.transaction(writing=True) as connection:
-            for some in rows.chunks(numbers):
-                doomed = (_columns.id.in_(some), _columns.feedback.is_(None))
-                for row in connection.execute(select(_columns.image, _columns.map).where(*doomed)):
-                    unneeded |= {row.image, row.map} - {None}
-                connection.execute(delete(inspections).where(*doomed))
-            for some in rows.chunks(list(unneeded)):
-                for column in (_columns.image, _columns.map):
-                    unneeded -= set(connection.execute(select(column).where(column.in_(some))).scalars())
+        doomed = (_columns.id.in_(numbers), _columns.feedback.is_(None))
+        both = (_columns.image, _columns.map)
+        with self.database.transaction(writing=True) as connection:
+            gone = connection.execute(delete(inspections).where(*doomed).returning(*both)).all()
+            unneeded = {digest for row in gone for digest in row} - {None}
+            for column in both:
+                unneeded -= set(connection.execute(select(column).where(column.in_(unneeded))).scalars())
         return sorted(unneeded)
 
     def stored_bytes(self) -> int:
@@ -237,34 +232,68 @@ class Store:
             for digest, size in parts
         ]
         question = select(func.coalesce(func.sum(union_all(*sizes).subquery().c.size), 0))
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             return int(connection.execute(question).scalar_one())
 
     def digests(self, prefix: str) -> set[str]:
         """Digests of all images and maps that begin with these hexadecimal digits."""
-        with self._database.transaction() as connection:
-            return {
-                digest
-                for column in (_columns.image, _columns.map)
-                for digest in connection.execute(
-                    select(column).where(column >= prefix, column < prefix + "g")
-                ).scalars()
-            }
+        both = [
+            select(column).where(column >= prefix, column < prefix + "g")
+            for column in (_columns.image, _columns.map)
+        ]
+        with self.database.transaction() as connection:
+            return set(connection.execute(union_all(*both)).scalars())
 
-    def check(self) -> None:
-        """Look whether the database can be read and written now.
+    def _inspections(self, question: Select[Any]) -> list[Inspection]:
+        with self.database.transaction() as connection:
+            return [Inspection.model_validate(row._asdict()) for row in connection.execute(question)]
 
-        Raises:
-            Unavailable: it cannot; says why.
-        """
-        self._database.check()
 
-    def close(self) -> None:
-        """Give the database's connections back."""
-        self._database.close()
+def _insert(connection: Connection, table: Table) -> Any:
+    """An INSERT that knows what to do about conflicts, which every dialect has of its own."""
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
 
-    def _calibrations(self, model: str, limit: int | None) -> list[CalibrationRecord]:
-        of_model = select(calibrations).where(calibrations.c.model == model)
-        with self._database.transaction() as connection:
-            found = connection.execute(of_model.order_by(calibrations.c.id.desc()).limit(limit))
-            return [CalibrationRecord.model_validate(row._asdict()) for row in found]
+
+def _add(connection: Connection, new: NewInspection) -> Inspection:
+    added = _insert(connection, inspections).values(new.model_dump() | {"note": ""})
+    row = connection.execute(added.on_conflict_do_nothing().returning(inspections)).one_or_none()
+    if row is None:  # there is one of this key
+        row = connection.execute(select(inspections).where(_columns.key == new.key)).one()
+    return Inspection.model_validate(row._asdict())
+
+
+def _get(connection: Connection, number: int) -> Inspection:
+    row = connection.execute(select(inspections).where(_columns.id == number)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no inspection {number}; it may have been deleted.")
+    return Inspection.model_validate(row._asdict())
+
+
+def _feedback(wanted: str) -> ColumnElement[bool]:
+    if wanted in ("any", "none"):
+        return _columns.feedback.is_not(None) if wanted == "any" else _columns.feedback.is_(None)
+    return _columns.feedback == wanted
+
+
+CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {  # by the fields of a filter
+    "anomalous": lambda value: _columns.is_anomalous == value,
+    "failed": lambda value: _columns.score.is_(None) if value else _columns.score.is_not(None),
+    "feedback": _feedback,
+    "source": lambda value: _columns.source == value,
+    "model": lambda value: (
+        _columns.model == value if len(value) == FINGERPRINT else _columns.model.startswith(value)
+    ),
+    "image": lambda value: _columns.image == value,
+    "since": lambda value: _columns.received >= value,
+    "until": lambda value: _columns.received < value,
+    "min_score": lambda value: _columns.score >= value,
+    "max_score": lambda value: _columns.score <= value,
+    "text": lambda value: or_(
+        *(text.icontains(value, autoescape=True) for text in (_columns.name, _columns.note))
+    ),
+}
+
+
+def _conditions(filter: Filter) -> list[ColumnElement[bool]]:
+    """What a row must meet to be one of the filter's."""
+    return [CONDITIONS[name](value) for name, value in filter if name in CONDITIONS and value is not None]

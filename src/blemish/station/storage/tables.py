@@ -1,128 +1,71 @@
-"""The tables of the station's database. Whatever changes here needs a new file in `migrations/versions`.
+"""The tables of the station's database. Whatever changes here needs a new file in `migrations/versions`."""
 
-Inspections refer to models and calibrations without foreign keys: an empty database put in the place of a
-lost one must take the very next inspection, long before the model in use is recorded again.
-"""
+import sqlalchemy as sa
 
-from datetime import UTC, datetime
-from typing import Any
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # given once, even if the row is deleted
+TIME = sa.DateTime(timezone=True)  # SQLite keeps no zone, so all that is written is UTC
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Column,
-    DateTime,
-    Dialect,
-    Double,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    UniqueConstraint,
-)
-from sqlalchemy.types import TypeDecorator
+metadata = sa.MetaData()
 
-from blemish.station.records import cleaned
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """Times with time zone, in UTC; one without is taken for UTC."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        try:
-            return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
-        except OverflowError:  # within a day of the first or last year there is
-            return (datetime.min if value.year == 1 else datetime.max).replace(tzinfo=UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-class AnyText(TypeDecorator[str]):
-    """Text of any origin, also an enumeration's value; kept as `cleaned`."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else cleaned(value)
-
-
-def _number() -> Column[Any]:
-    """A primary key that is never given twice, not even after the row was deleted."""
-    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
-
-
-metadata = MetaData()
-
-inspections = Table(
+inspections = sa.Table(
     "inspections",
     metadata,
-    _number(),
-    Column("received", UtcTime, nullable=False),
-    Column("source", AnyText, nullable=False),
-    Column("name", AnyText, nullable=False),
-    Column("key", AnyText),
-    Column("image", AnyText),
-    Column("image_bytes", BigInteger, nullable=False),
-    Column("image_type", AnyText, nullable=False),
-    Column("width", Integer, nullable=False),
-    Column("height", Integer, nullable=False),
-    Column("map", AnyText),
-    Column("map_bytes", BigInteger, nullable=False),
-    Column("map_low", Double),
-    Column("map_high", Double),
-    Column("score", Double),
-    Column("p_value", Double),
-    Column("is_anomalous", Boolean),
-    Column("threshold", Double),
-    Column("false_alarm_rate", Double),
-    Column("model", AnyText),
-    Column("calibration", BigInteger),
-    Column("milliseconds", Double),
-    Column("error", AnyText, nullable=False),
-    Column("feedback", AnyText),
-    Column("note", AnyText, nullable=False),
-    Column("feedback_at", UtcTime),
-    UniqueConstraint("key", name="uq_inspections_key"),
-    Index("ix_inspections_received", "received"),
-    Index("ix_inspections_is_anomalous", "is_anomalous", "id"),
-    Index("ix_inspections_feedback", "feedback", "id"),
-    Index("ix_inspections_expired", "feedback", "received", "id"),
-    Index("ix_inspections_score", "score", "id"),
-    Index("ix_inspections_model", "model", "id"),
-    Index("ix_inspections_image", "image", "image_bytes"),
-    Index("ix_inspections_map", "map", "map_bytes"),
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("received", TIME, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("key", sa.Text),
+    sa.Column("image", sa.Text),
+    sa.Column("image_bytes", sa.BigInteger, nullable=False),
+    sa.Column("image_type", sa.Text, nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("map", sa.Text),
+    sa.Column("map_bytes", sa.BigInteger, nullable=False),
+    sa.Column("map_low", sa.Double),
+    sa.Column("map_high", sa.Double),
+    sa.Column("score", sa.Double),
+    sa.Column("p_value", sa.Double),
+    sa.Column("is_anomalous", sa.Boolean),
+    sa.Column("threshold", sa.Double),
+    sa.Column("false_alarm_rate", sa.Double),
+    sa.Column("model", sa.Text),
+    sa.Column("calibration", sa.BigInteger),
+    sa.Column("milliseconds", sa.Double),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("feedback", sa.Text),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("feedback_at", TIME),
+    sa.UniqueConstraint("key", name="uq_inspections_key"),
+    sa.Index("ix_inspections_received", "received"),
+    sa.Index("ix_inspections_is_anomalous", "is_anomalous", "id"),
+    sa.Index("ix_inspections_feedback", "feedback", "id"),
+    sa.Index("ix_inspections_expired", "feedback", "received", "id"),
+    sa.Index("ix_inspections_score", "score", "id"),
+    sa.Index("ix_inspections_model", "model", "id"),
+    sa.Index("ix_inspections_image", "image", "image_bytes"),
+    sa.Index("ix_inspections_map", "map", "map_bytes"),
     sqlite_autoincrement=True,
 )
 
-models = Table(
+models = sa.Table(
     "models",
     metadata,
-    Column("fingerprint", AnyText, primary_key=True),
-    Column("name", AnyText, nullable=False),
-    Column("description", JSON, nullable=False),
-    Column("first_used", UtcTime, nullable=False),
+    sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("description", sa.JSON, nullable=False),
+    sa.Column("first_used", TIME, nullable=False),
 )
 
-calibrations = Table(
+calibrations = sa.Table(
     "calibrations",
     metadata,
-    _number(),
-    Column("model", AnyText, nullable=False),
-    Column("made", UtcTime, nullable=False),
-    Column("scores", JSON, nullable=False),
-    Column("false_alarm_rate", Double, nullable=False),
-    Column("origin", AnyText, nullable=False),
-    Index("ix_calibrations_model", "model", "id"),
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("made", TIME, nullable=False),
+    sa.Column("scores", sa.JSON, nullable=False),
+    sa.Column("false_alarm_rate", sa.Double, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Index("ix_calibrations_model", "model", "id"),
     sqlite_autoincrement=True,
 )

@@ -1,1 +1,1 @@
-"""The station's web server: the API, the pages, and the guard before both."""
+"""The station's web server: the API, the pages, and what stands before both."""

@@ -1,29 +1,42 @@
-"""The web application: the API and the pages of one station, behind the guard."""
+"""The web application: the API and the pages of one station."""
 
+import logging
 from importlib import resources
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware import Middleware
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
 
 from blemish.errors import BlemishError
-from blemish.station.log import event
-from blemish.station.problems import StationError, Unavailable
+from blemish.station.errors import Unavailable
 from blemish.station.station import Station
-from blemish.station.web import api, control, pages
-from blemish.station.web.guard import protect
+from blemish.station.web.middleware import HEADERS, BodyLimits, Security
+from blemish.station.web.pages import fragment, page
+from blemish.station.web.routes import (
+    dataset,
+    gallery,
+    health,
+    inspections,
+    live,
+    login,
+    models,
+    pictures,
+    scores,
+    threshold,
+)
+
+ROUTES = (inspections, pictures, models, threshold, dataset, health, live, gallery, scores, login)
+
+logger = logging.getLogger(__name__)
 
 
-def create_app(station: Station) -> ASGIApp:
+def create_app(station: Station) -> FastAPI:
     """The application of a station, which is started and stopped by the caller."""
-    return protect(open_app(station), station.settings)
-
-
-def open_app(station: Station) -> FastAPI:
-    """The same without the guard: nobody is asked for a token."""
+    settings = station.settings
     app = FastAPI(
         title="Blemish inspection station",
         version="1",
@@ -31,62 +44,56 @@ def open_app(station: Station) -> FastAPI:
         openapi_url="/v1/openapi.json",
         docs_url=None,  # those pages load their scripts from elsewhere
         redoc_url=None,
+        middleware=[
+            Middleware(Security, settings=settings),
+            Middleware(BodyLimits, max_bytes=settings.max_upload, seconds=settings.timeout),
+        ],
     )
-    app.state.station = station
-    app.include_router(api.router)
-    app.include_router(control.router)
-    app.include_router(pages.router)
-    static = str(resources.files("blemish.station.web") / "static")
-    app.mount("/static", StaticFiles(directory=static), name="static")
-    app.add_exception_handler(StationError, _station_error)
-    app.add_exception_handler(BlemishError, _user_error)
+    app.add_exception_handler(BlemishError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
+    app.state.station = station
+    for route in ROUTES:
+        app.include_router(route.router)
+    static = str(resources.files("blemish.station.web") / "static")
+    app.mount("/static", StaticFiles(directory=static), name="static")
     return app
 
 
-def _answer(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+def _answer(request: Request, status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
     """JSON for programs, a page for people."""
-    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/"):
-        return pages.error_page(request, status, detail)
-    return JSONResponse({"detail": detail}, status, headers)
+    if "text/html" not in request.headers.get("accept", "") or request.url.path.startswith("/v1/"):
+        return JSONResponse({"detail": sentence}, status, headers)
+    if request.state.authorised:
+        return page(request, "problem.html.j2", status=status, code=status, sentence=sentence)
+    return fragment(request, "refusal.html.j2", status=status, code=status)
 
 
-def _station_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, StationError)
-    retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return _answer(request, error.status, str(error), retry)
+def _refused(request: Request, error: Any) -> Response:
+    retry = getattr(error, "retry_after", None)
+    headers = {} if retry is None else {"Retry-After": str(retry)}
+    return _answer(request, getattr(error, "status", 422), str(error), headers)
 
 
-def _user_error(request: Request, error: Exception) -> Response:
-    return _answer(request, 422, str(error))
-
-
-def _invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+def _invalid(request: Request, error: Any) -> Response:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return _answer(request, 422, "The body is not JSON; see /v1/openapi.json.")
     place, *path = map(str, first["loc"])
-    field = ".".join(path) or place
-    return _answer(request, 422, f"{field} cannot be used: {first['msg']}.")
+    return _answer(request, 422, f"{'.'.join(path) or place} cannot be used: {first['msg']}.")
 
 
-def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _http_error(request: Request, error: Any) -> Response:
     if isinstance(error.__cause__, OSError):  # while the parts of a form were put aside
-        event("upload failed", level="error", error=repr(error.__cause__))
+        logger.error("upload failed", extra={"error": repr(error.__cause__)})
         reason = error.__cause__.strerror
-        return _station_error(request, Unavailable(f"The upload cannot be put aside ({reason}); make room."))
-    return _answer(
-        request,
-        error.status_code,
-        f"{error.detail}: {request.method} {request.url.path}.",
-        dict(error.headers or {}),
-    )
+        return _refused(request, Unavailable(f"The upload cannot be put aside ({reason}); make room."))
+    sentence = error.detail
+    if not sentence.endswith("."):
+        sentence = f"{sentence}: {request.method} {request.url.path}."
+    return _answer(request, error.status_code, sentence, dict(error.headers or {}))
 
 
-def _unexpected(request: Request, error: Exception) -> Response:
-    event("request failed", level="error", error=repr(error), path=request.url.path)
-    return _answer(request, 500, "The station made a mistake, and has noted it in its log.")
+def _unexpected(request: Request, error: Exception) -> Response:  # which the server logs
+    return _answer(request, 500, "The station made a mistake, and has noted it in its log.", HEADERS)

@@ -9,7 +9,7 @@ from blemish.calibration import Calibration
 from blemish.reports.numbers import percent, short_number
 from blemish.reports.svg import linear_ticks, open_svg, text
 from blemish.station.records import Point, Verdict
-from blemish.station.web.wording import full_moment, moment
+from blemish.station.web.formatting import full_moment, moment
 
 WIDTH, HEIGHT = 960, 380
 LEFT, RIGHT, TOP, BOTTOM = 64, 20, 28, 44

@@ -1,5 +1,6 @@
 """One station behind one web server, from start to end."""
 
+import logging
 import os
 import signal
 import socket
@@ -9,14 +10,16 @@ from collections.abc import Callable
 import uvicorn
 
 from blemish.errors import ConfigError
-from blemish.station import log
+from blemish.station import logs
 from blemish.station.settings import Settings, remarks
 from blemish.station.station import Station
 from blemish.station.web.app import create_app
-from blemish.station.web.connections import allow_connections, protocol
 
 HEADER_BYTES = 16_384  # of one request, at most
+CONNECTIONS = 500  # at once; a process may open about a thousand files where nobody has said otherwise
 KEEP_ALIVE_SECONDS = 10  # that an idle connection is kept
+
+logger = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
@@ -29,25 +32,25 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
     Raises:
         BlemishError: it cannot be started; the message says why.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the first process of a container has no default
-    listening = listen(settings)
-    try:
-        log.configure(settings.secrets)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))  # the server raises it again when it has ended by it
+    with listen(settings) as listening:
+        logs.configure(settings.secrets)
         station = Station(settings)
         say(f"The station starts at {url(settings, listening.getsockname()[1])}")
         for remark in remarks(settings):
-            log.event("remark", level="warning", message=remark)
+            logger.warning(remark)
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(station),
                 loop="asyncio",
-                http=protocol(settings.timeout, allow_connections()),
+                http="h11",
                 ws="none",
                 lifespan="off",
                 log_config=None,
-                access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                limit_concurrency=CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=round(2 * settings.timeout) + 1,  # arrive, and be answered
                 h11_max_incomplete_event_size=HEADER_BYTES,
@@ -57,11 +60,9 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
         )
         station.start()
         try:
-            _run(server, listening)
+            server.run([listening])
         finally:
             station.stop()
-    finally:
-        listening.close()
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -100,13 +101,3 @@ def url(settings: Settings, port: int) -> str:
         host = socket.gethostname()
     scheme = "http" if settings.tls_key is None else "https"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _run(server: uvicorn.Server, listening: socket.socket) -> None:
-    """The server ends at a signal, even one before it runs, then raises it again, which then is harmless."""
-    before = {number: signal.signal(number, server.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        server.run([listening])
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

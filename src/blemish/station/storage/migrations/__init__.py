@@ -1,1 +1,62 @@
-"""How the station's database came to be what it is, step by step, for Alembic."""
+"""From whatever revision the station's database has to the tables that this version works with."""
+
+from pathlib import Path
+from threading import Lock
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+
+from blemish.station.errors import Unavailable
+from blemish.station.storage.tables import metadata
+
+_lock = Lock()  # Alembic keeps the upgrade that runs in a global variable
+
+
+def revision(connection: Connection, name: str) -> str | None:
+    """The revision of a database's tables, or None for an empty one.
+
+    Args:
+        connection: may read.
+        name: what messages call the database.
+
+    Raises:
+        Unavailable: it comes from another version, or holds something else.
+    """
+    present = MigrationContext.configure(connection).get_current_revision()
+    known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+    if present is not None and present not in known:
+        raise Unavailable(
+            f"The database {name} has revision {present}, which this version of Blemish does not know; "
+            "install the version that made it or a later one, or name another database."
+        )
+    if present is None and (tables := inspect(connection).get_table_names()):
+        raise Unavailable(
+            f"The database {name} holds something else (a table {tables[0]}); name an empty one."
+        )
+    return present
+
+
+def migrate(connection: Connection, name: str) -> None:
+    """Make the tables, or bring them up to date, in the connection's transaction; arguments as `revision`.
+
+    Raises:
+        Unavailable: the database comes from another version, or holds something else.
+    """
+    config = _config()
+    config.attributes["connection"] = connection
+    present = revision(connection, name)
+    with _lock:
+        if present is None:
+            metadata.create_all(connection)
+            command.stamp(config, "head")
+        elif present != ScriptDirectory.from_config(config).get_current_head():
+            command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config

@@ -1,26 +1,26 @@
-// Load and use models.
+// Use another model, or the same one's file anew.
 
 import { announce, send, sentence } from "/static/station.js";
 
 const words = document.getElementById("model-words");
-const DOING = { load: "Loading…", use: "Switching…" };
+const buttons = document.querySelectorAll("button[data-model]");
 
-for (const button of document.querySelectorAll("button[data-do]")) {
+for (const button of buttons) {
   button.addEventListener("click", async () => {
-    const { name, do: what } = button.dataset;
+    const name = button.dataset.model;
     words.hidden = true;
-    for (const other of document.querySelectorAll("button[data-do]")) other.disabled = true;
+    for (const one of buttons) one.disabled = true;
     const before = button.textContent;
-    button.textContent = DOING[what];
-    announce(`${DOING[what]} ${name}`);
+    button.textContent = "Loading…";
+    announce(`Loading ${name}`);
     try {
-      await send("POST", `/v1/models/${encodeURIComponent(name)}/${what}`);
+      await send("POST", `/v1/models/${encodeURIComponent(name)}/use`);
       location.reload();
     } catch (error) {
       words.textContent = sentence(error);
       words.hidden = false;
       button.textContent = before;
-      for (const other of document.querySelectorAll("button[data-do]")) other.disabled = false;
+      for (const one of buttons) one.disabled = false;
     }
   });
 }

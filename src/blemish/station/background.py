@@ -1,0 +1,36 @@
+"""Work that is done again and again beside the requests."""
+
+from collections.abc import Callable
+from threading import Event, Thread
+
+
+class Background:
+    """A thread that does something until it is stopped.
+
+    Args:
+        name: of the thread.
+        work: does it once, and gives the seconds to wait until the next time.
+
+    Attributes:
+        stopping: set once it is to end; long work looks at it.
+    """
+
+    def __init__(self, name: str, work: Callable[[], float]) -> None:
+        self.stopping = Event()
+        self._work = work
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin, in the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what is being done, and end the thread."""
+        self.stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self.stopping.wait(pause):
+            pause = self._work()

@@ -1,0 +1,208 @@
+"""The models of a station: which there are, and the one that gives the verdicts."""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from blemish.calibration import Calibration
+from blemish.errors import BlemishError, ModelFileError
+from blemish.files import whole_file
+from blemish.inference.detector import Detector
+from blemish.inference.model_file import SUFFIXES
+from blemish.station.errors import Conflict, NotFound, Unavailable
+from blemish.station.records import CalibrationRecord, ModelRecord
+from blemish.station.schemas import ModelState
+from blemish.station.settings import Settings
+from blemish.station.storage.store import Store
+
+CHOICE = "model.json"  # in the station's folder: which model was chosen in the page
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in memory, with the calibration in force.
+
+    Attributes:
+        name: of its file.
+        fingerprint: `fingerprint_of` that file.
+    """
+
+    name: str
+    fingerprint: str
+    detector: Detector
+    calibrated: CalibrationRecord
+
+    @property
+    def calibration(self) -> Calibration:
+        """From scores to p-values and verdicts."""
+        return self.calibrated.calibration
+
+
+class Models:
+    """The station's models. Switching is one assignment: images in hand finish with the model they met.
+
+    Attributes:
+        active: gives the verdicts.
+        remark: what became of the model that was chosen before the start, in a sentence, or "".
+
+    Raises:
+        BlemishError: the station's model cannot be loaded, or the store not used.
+    """
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+        self._lock = Lock()  # one switch at a time
+        self._messages: dict[str, str] = {}
+        self.remark = ""
+        self.active = self._first()
+
+    def states(self) -> list[ModelState]:
+        """Every model that can be chosen, by name."""
+        return [self._state(name) for name in sorted(self._paths())]
+
+    def use(self, name: str) -> ModelState:
+        """Load a model's file, and let it give the verdicts from the next image on.
+
+        The active one goes on meanwhile. A model that was in use here before keeps its latest calibration.
+
+        Raises:
+            NotFound: there is no such model.
+            Conflict: its file is damaged or cannot run here; the active model stays.
+            Unavailable: the database or the folder cannot be written.
+        """
+        with self._lock:
+            model = self._open(name)
+            self._remember(name)
+            self.active = model
+            self.remark = ""
+        logger.info("model in use", extra={"model": name, "fingerprint": model.fingerprint})
+        return self._state(name)
+
+    def recalibrate(
+        self, of: LoadedModel, scores: list[float], rate: float, origin: str
+    ) -> CalibrationRecord:
+        """Keep another calibration of the active model, which holds from the next image on.
+
+        Args:
+            of: the active model, as it was when the rest was decided.
+            scores, rate, origin: see `CalibrationRecord`.
+
+        Raises:
+            Conflict: another model or another calibration is in force by now.
+            Unavailable: the database cannot be written.
+        """
+        with self._lock:
+            if self.active is not of:
+                raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
+            record = self._store.add_calibration(of.fingerprint, scores, rate, origin)
+            self.active = replace(of, calibrated=record)
+        return record
+
+    def _first(self) -> LoadedModel:
+        chosen = self._chosen()
+        if chosen is not None:
+            try:
+                return self._open(chosen)
+            except BlemishError as error:
+                self.remark = f"{chosen}, which was in use before the start, cannot be used: {error}"
+        return self._load(self._settings.model)
+
+    def _paths(self) -> dict[str, Path]:
+        folder = self._settings.models
+        found = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
+        paths = {path.name: path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()}
+        return paths | {self._settings.model.name: self._settings.model}
+
+    def _open(self, name: str) -> LoadedModel:
+        path = self._paths().get(name)
+        if path is None:
+            raise NotFound(f"There is no model {name[:100]!r}; GET /v1/models lists them.")
+        self._messages.pop(name, None)
+        try:
+            return self._load(path)
+        except Unavailable:
+            raise
+        except (BlemishError, OSError) as error:
+            self._messages[name] = str(error)
+            raise Conflict(str(error)) from error
+
+    def _load(self, path: Path) -> LoadedModel:
+        settings = self._settings
+        fingerprint = fingerprint_of(path) if path.exists() else ""  # the detector says that it is missing
+        detector = Detector.load(
+            path, engine=settings.engine, threads=settings.threads, device=settings.device
+        )
+        detector.batch_size = settings.batch_size
+        _try_out(detector, path.name)
+        if fingerprint_of(path) != fingerprint:
+            raise ModelFileError(f"{path.name} was being replaced while it was read; try again.")
+        own = detector.calibration
+        rate = settings.false_alarm_rate or own.false_alarm_rate
+        calibrated = self._store.calibration(fingerprint) or self._store.add_calibration(
+            fingerprint, own.scores.tolist(), rate, "the model file"
+        )
+        self._store.add_model(
+            ModelRecord(
+                fingerprint=fingerprint,
+                name=path.name,
+                description=detector.metadata,
+                first_used=datetime.now(UTC),
+            )
+        )
+        return LoadedModel(path.name, fingerprint, detector, calibrated)
+
+    def _state(self, name: str) -> ModelState:
+        active = self.active if name == self.active.name else None
+        metadata = active.detector.metadata if active else {}
+        return ModelState(
+            name=name,
+            active=active is not None,
+            fingerprint=active.fingerprint if active else None,
+            method=metadata.get("method"),
+            precision=metadata.get("precision"),
+            message=self._messages.get(name, ""),
+        )
+
+    def _remember(self, name: str) -> None:
+        """Keep the choice for the next start, as long as that is told the same model."""
+        choice = {"given": str(self._settings.model.resolve()), "chosen": name}
+        try:
+            with whole_file(self._settings.folder / CHOICE) as file:
+                json.dump(choice, file)
+        except BlemishError as error:
+            raise Unavailable(str(error)) from error
+
+    def _chosen(self) -> str | None:
+        try:
+            choice = json.loads((self._settings.folder / CHOICE).read_text(encoding="utf-8"))
+            return str(choice["chosen"]) if choice["given"] == str(self._settings.model.resolve()) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def _try_out(detector: Detector, name: str) -> None:
+    """Refuse a model that cannot score two images at once here."""
+    size = detector.frame.size
+    try:
+        scored = detector.score_framed([np.zeros((size, size, 3), np.uint8)] * 2)
+    except Exception as error:  # whatever the engine raises
+        raise ModelFileError(f"{name} cannot score an image here ({error}).") from error
+    if len(scored) != 2:
+        raise ModelFileError(f"{name} cannot score two images at once; export it again.")
+
+
+def fingerprint_of(path: Path) -> str:
+    """SHA-256 of a model file, in hexadecimal digits; of an .xml file, of it and its .bin file."""
+    digest = hashlib.sha256(path.read_bytes())
+    if path.suffix.lower() == ".xml":
+        digest.update(path.with_suffix(".bin").read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,228 @@
+"""What the station's API takes and gives, beside the records themselves."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+
+from blemish.station.records import MAX_NOTE, CalibrationRecord, Filter, Inspection, Number, Text, Verdict
+
+MIN_RATE = 1e-6  # of false alarms; below it no calibration is large enough
+VERDICTS = {"good": {"anomalous": False}, "anomalous": {"anomalous": True}, "failed": {"failed": True}}
+
+
+def _from_local(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except (OverflowError, ValueError, OSError):
+        raise ValueError("there is no such time in UTC") from None
+
+
+Rate = Annotated[float, Field(ge=MIN_RATE, lt=1, allow_inf_nan=False)]
+LocalTime = Annotated[datetime, AfterValidator(_from_local)]  # one without a zone is of the station's
+
+
+class Problem(BaseModel):
+    """Any answer that is no success."""
+
+    detail: str = Field(description="What is wrong and what to do, in one sentence.")
+
+
+# inspections
+
+
+class PageQuery(Filter):
+    """The filters of a list, and which part of it."""
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    before: Number | None = Field(default=None, description="Only older than this number.")
+    after: Number | None = Field(default=None, description="Only newer than this number.")
+
+
+class GalleryQuery(PageQuery):
+    """The gallery's form: an empty field does not narrow, and times are those of the station's zone.
+
+    Attributes:
+        verdict: sets `anomalous` and `failed`.
+        review: numbers of inspections to go through instead of those found, with commas between them.
+    """
+
+    verdict: Literal["good", "anomalous", "failed"] | None = None
+    since: LocalTime | None = None
+    until: LocalTime | None = None
+    review: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled_in(cls, values: dict[str, Any]) -> dict[str, Any]:
+        filled = {name: value for name, value in values.items() if value != ""}
+        return filled | VERDICTS.get(filled.get("verdict", ""), {})
+
+
+class Outcome(BaseModel):
+    """What became of one image of several."""
+
+    name: Text
+    inspection: Inspection | None = Field(description="Null where there is an error.")
+    error: str = Field(description="Why the image was not inspected, else empty.")
+
+
+class Outcomes(BaseModel):
+    """One entry for each image, in the order sent."""
+
+    results: list[Outcome]
+
+
+class InspectionPage(BaseModel):
+    """Some inspections, newest first."""
+
+    inspections: list[Inspection]
+    next: int | None = Field(
+        description="Give it as `before` for older ones; null where there are none, or with `after`."
+    )
+
+
+class Feedback(BaseModel):
+    """What a person saw. What is left out stays as it is."""
+
+    feedback: Verdict | None = Field(default=None, description="Null takes it back.")
+    note: Text = Field(default="", max_length=MAX_NOTE)
+
+
+# models and their thresholds
+
+
+class ModelState(BaseModel):
+    """What is known of a model file."""
+
+    name: str = Field(description="File name.")
+    active: bool = Field(description="Whether it gives the verdicts; of others, only the name is known.")
+    fingerprint: str | None = Field(description="SHA-256 of the file it was loaded from.")
+    method: str | None
+    precision: str | None
+    message: str = Field(description="Why the file could not be used, else empty.")
+
+
+class Change(BaseModel):
+    """What changes the threshold."""
+
+    calibration: Number | None = Field(
+        default=None,
+        description="The one to change: where another is in force, nothing happens (409).",
+    )
+
+
+class RateChange(Change):
+    """The share of good images that may be called anomalous."""
+
+    false_alarm_rate: Rate
+
+
+class Recalibration(Change):
+    """How to calibrate from the images confirmed as good."""
+
+    keep: bool = Field(
+        description="Keep the model's own scores beside theirs, if those are in force; false replaces them."
+    )
+
+
+class Threshold(BaseModel):
+    """What gives the verdicts now."""
+
+    threshold: float = Field(description="Scores strictly above it are anomalous.")
+    false_alarm_rate: float = Field(description="As asked for.")
+    effective_rate: float = Field(description="As kept: with few calibration images it is larger.")
+    calibration: int = Field(description="Number of the calibration.")
+    images: int = Field(description="Calibration images.")
+    origin: str
+    made: datetime
+    note: str = Field(description="A sentence where the rate asked for cannot be kept, else empty.")
+
+    @classmethod
+    def of(cls, record: CalibrationRecord) -> "Threshold":
+        """What a calibration gives."""
+        calibration = record.calibration
+        return cls(
+            threshold=calibration.threshold,
+            false_alarm_rate=calibration.false_alarm_rate,
+            effective_rate=calibration.effective_rate,
+            calibration=record.id,
+            images=len(record.scores),
+            origin=record.origin,
+            made=record.made,
+            note=calibration.note,
+        )
+
+
+class Preview(BaseModel):
+    """What a false-alarm rate would have meant for past inspections of the active model."""
+
+    false_alarm_rate: float = Field(description="As asked for.")
+    effective_rate: float = Field(description="As kept: with few calibration images it is larger.")
+    threshold: float = Field(description="Scores strictly above it would be anomalous.")
+    note: str = Field(description="A sentence where the rate asked for cannot be kept, else empty.")
+    inspections: int = Field(description="Past inspections looked at.")
+    alarms_now: int = Field(description="With the calibration in force, whatever was in force then.")
+    alarms_then: int
+    newly_alarmed: int
+    no_longer: int
+    confirmed_good: int
+    false_alarms_then: int
+    confirmed_defect: int
+    missed_then: int
+    changed: list[int] = Field(
+        description="Up to 12 inspections whose verdict would change, nearest to the new threshold first."
+    )
+
+
+class Evidence(BaseModel):
+    """What there is to calibrate from. Counts are inspections of the active model that have a score."""
+
+    confirmed_good: int
+    confirmed_defect: int
+    alarms_among_good: float = Field(description="Share of alarms among those confirmed good, 0..1.")
+    alarms_among_all: float = Field(description="Share of alarms among all but confirmed defects, 0..1.")
+    warning: str = Field(description="Why calibrating from them would mislead, and what to do, or empty.")
+
+
+class Drift(BaseModel):
+    """Recent scores beside those of the calibration in force."""
+
+    count: int = Field(description="Recent inspections looked at, but for confirmed defects.")
+    rate: float = Field(description="The false-alarm rate in force.")
+    ks: float | None = Field(default=None, description="Largest distance of the two distributions, 0..1, or null.")
+    p: float | None = Field(default=None, description="Chance of at least this distance although nothing changed.")
+    shift: float | None = Field(
+        default=None,
+        description="By how much the median rose, in ranges (5th to 95th percentile) of the calibration.",
+    )
+    alarms: float | None = Field(default=None, description="Share of alarms, with the calibration in force.")
+    message: str = Field(default="", description="What to look at, in a sentence; empty when all is well.")
+    unsure: str = Field(default="", description="Why it cannot be told, in a sentence, else empty.")
+
+
+# health
+
+
+class Status(StrEnum):
+    """Of a part, or of the whole: "down" accepts no images, "degraded" needs a person."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+class Part(BaseModel):
+    """One part of the station."""
+
+    name: str
+    status: Status
+    message: str = Field(description="What is wrong and what to do, in a sentence, or empty.")
+
+
+class Health(BaseModel):
+    """The whole: as bad as its worst part."""
+
+    status: Status
+    parts: list[Part]

@@ -1,0 +1,110 @@
+"""Image files that somebody else puts into a folder: found, read whole, moved away without loss."""
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+from blemish.images.finding import EXTENSIONS
+from blemish.station.storage.files import synchronise
+
+ENDINGS = tuple(EXTENSIONS)
+
+
+class Stamp(NamedTuple):
+    """Of a file; another one when it was written."""
+
+    modified: int  # nanoseconds
+    size: int
+    changed: int  # nanoseconds; also when another file with the same time took its name
+
+
+def stamp_of(found: os.stat_result) -> Stamp:
+    """What the system knows of a file, as a stamp."""
+    return Stamp(found.st_mtime_ns, found.st_size, found.st_ctime_ns)
+
+
+def find_files(root: Path, pass_over: Path | None, unlisted: list[OSError]) -> Iterator[tuple[str, Stamp]]:
+    """The images below a folder by extension; hidden files and folders and links are passed over.
+
+    Args:
+        root: an absolute path.
+        pass_over: a folder below it that is not looked into, or None.
+        unlisted: takes what is said of folders that cannot be listed.
+
+    Yields:
+        Path below `root`, and stamp.
+    """
+    start = len(str(root / "_")) - 1
+    for folder, folders, names in os.walk(root, onerror=unlisted.append):
+        visible = (name for name in folders if not name.startswith("."))
+        folders[:] = [name for name in visible if f"{folder}/{name}" != str(pass_over)]
+        for name in names:
+            if name.startswith(".") or not name.lower().endswith(ENDINGS):
+                continue
+            path = f"{folder}/{name}"
+            with suppress(FileNotFoundError):  # gone meanwhile
+                found = os.lstat(path)
+                if stat.S_ISREG(found.st_mode):
+                    yield path[start:], stamp_of(found)
+
+
+def read_file(file: Path, stamp: Stamp, max_bytes: int) -> bytes | None:
+    """The content of a file, nothing of one larger than `max_bytes`, or None if the stamp is not its own.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW  # it may have become a pipe or a link
+    with os.fdopen(os.open(file, flags), "rb") as opened:
+        found = os.fstat(opened.fileno())
+        if not stat.S_ISREG(found.st_mode) or stamp_of(found) != stamp:
+            return None
+        content = opened.read(stamp.size) if stamp.size <= max_bytes else b""
+        return content if stamp_of(os.fstat(opened.fileno())) == stamp else None
+
+
+def move_file(file: Path, target: Path) -> Path:
+    """Move a file; it is in one of the two places whole, whenever the power fails.
+
+    Args:
+        file: an existing file.
+        target: its new path; folders are made. A name that is taken gets a suffix: a.png, a-1.png, a-2.png.
+
+    Returns:
+        The path it has now.
+
+    Raises:
+        OSError: it cannot be moved, and is where it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    names = (target.with_stem(f"{target.stem}-{number}") if number else target for number in count())
+    free = next(path for path in names if not os.path.lexists(path))
+    try:
+        file.rename(free)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy(file, free)
+    return free
+
+
+def _copy(file: Path, target: Path) -> None:
+    """Copy a file to another disk, then delete it, unless another one has taken its name meanwhile."""
+    part = target.with_name(f".{target.name}.part")
+    copied = stamp_of(file.stat())
+    try:
+        shutil.copy2(file, part)
+        synchronise(part)
+        part.rename(target)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    synchronise(target.parent)
+    if stamp_of(file.stat()) == copied:
+        file.unlink()

@@ -1,0 +1,53 @@
+"""What routes are given."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Path, Request
+
+from blemish.station.records import LARGEST_NUMBER, Inspection
+from blemish.station.schemas import Problem
+from blemish.station.station import Station
+
+
+async def get_station(request: Request) -> Station:
+    """The station behind a request."""
+    station: Station = request.app.state.station
+    return station
+
+
+async def is_authorised(request: Request) -> bool:
+    """Whether the request came with the token, where one is asked for."""
+    return bool(request.state.authorised)
+
+
+TheStation = Annotated[Station, Depends(get_station)]
+Authorised = Annotated[bool, Depends(is_authorised)]
+Number = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="Of the record.")]
+ModelName = Annotated[str, Path(max_length=255, description="A model's file name, as the list has it.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="Sending the same again under its key gives the inspections that are there already.",
+    ),
+]
+
+
+def get_inspection(number: Number, station: TheStation) -> Inspection:
+    """The inspection of an address.
+
+    Raises:
+        NotFound: there is none of this number.
+        Unavailable: the database cannot be read.
+    """
+    return station.store.get(number)
+
+
+TheInspection = Annotated[Inspection, Depends(get_inspection)]
+
+
+def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """For the OpenAPI document: a route's answers beside success, those that every route has among them."""
+    return {code: {"model": Problem} for code in (400, 401, 403, 413, 422, *codes)}

@@ -1,0 +1,88 @@
+"""The gallery of all inspections, and the page of one, to look at and to judge."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+
+from blemish.images.drawing import heat_colours
+from blemish.station.schemas import GalleryQuery
+from blemish.station.storage.store import Store
+from blemish.station.web.deps import TheInspection, TheStation
+from blemish.station.web.pages import outcome, page
+
+PER_PAGE = 48
+REVIEWED = 200  # at most, of a list to go through
+NOT_NARROWING = ("limit", "before", "after", "review")
+
+router = APIRouter(prefix="/inspections", include_in_schema=False)
+
+
+@router.get("")
+def gallery(request: Request, station: TheStation, query: Annotated[GalleryQuery, Query()]) -> Response:
+    """All inspections, narrowed by a form."""
+    select = station.store.select
+    found = select(query, limit=PER_PAGE, before=query.before, after=query.after)
+    if query.after is not None and len(found) < PER_PAGE:
+        found = select(query, limit=PER_PAGE)  # the newest are few: a whole page of them
+    return page(
+        request,
+        "gallery.html.j2",
+        inspections=found,
+        asked=request.query_params,
+        query=_narrowing(request),
+        count=station.store.count(query),
+        newer=found[0].id if found and select(query, limit=1, after=found[0].id) else None,
+        older=found[-1].id if found and select(query, limit=1, before=found[-1].id) else None,
+    )
+
+
+@router.get("/{number}")
+def inspection_page(
+    request: Request,
+    station: TheStation,
+    inspection: TheInspection,
+    query: Annotated[GalleryQuery, Query()],
+) -> Response:
+    """One inspection; the query says among which others."""
+    if query.review:
+        before, after, among = _in_review(query.review, inspection.id)
+    else:
+        before, after, among = _in_gallery(station.store, query, inspection.id, _narrowing(request))
+    return page(
+        request,
+        "inspection.html.j2",
+        inspection=inspection,
+        **outcome(station, inspection),
+        model=None if inspection.model is None else station.store.model(inspection.model),
+        previous=before,
+        next=after,
+        among=among,
+        colours=heat_colours(np.linspace(0, 1, 256)).tobytes().hex(),
+    )
+
+
+def _narrowing(request: Request) -> str:
+    """The filters of an address as a query for others: "verdict=anomalous&feedback=none"."""
+    fields = GalleryQuery.model_fields.keys() - set(NOT_NARROWING)
+    return urlencode([(name, text) for name, text in request.query_params.items() if text and name in fields])
+
+
+def _in_review(review: str, number: int) -> tuple[str, str, str]:
+    """Addresses of the inspections before and after this one, and of all that are gone through, or ""."""
+    numbers = [part for part in review.split(",")[:REVIEWED] if part.isdecimal()]
+    place = numbers.index(str(number)) if str(number) in numbers else None
+    ends = ([], []) if place is None else (numbers[max(0, place - 1) : place], numbers[place + 1 :])
+    before, after = (f"/inspections/{end[0]}?review={','.join(numbers)}" if end else "" for end in ends)
+    return before, after, "/threshold"
+
+
+def _in_gallery(store: Store, query: GalleryQuery, number: int, narrowing: str) -> tuple[str, str, str]:
+    """The same among those of the gallery."""
+    end = f"?{narrowing}" if narrowing else ""
+    judged_too = query.model_copy(update={"feedback": None})  # the way back, to mend a slip
+    newer = store.select(judged_too if query.feedback == "none" else query, limit=1, after=number)
+    older = store.select(query, limit=1, before=number)
+    before, after = (f"/inspections/{found[0].id}{end}" if found else "" for found in (newer, older))
+    return before, after, f"/inspections{end}"

@@ -1,0 +1,129 @@
+"""Images in, inspections out."""
+
+import asyncio
+import time
+from concurrent.futures import Future
+from typing import Annotated
+
+from fastapi import APIRouter, Header, HTTPException, Query, Request, UploadFile
+
+from blemish.station.errors import Busy, StationError, TooSlow
+from blemish.station.pipeline import Pipeline
+from blemish.station.records import MAX_NAME, Inspection, Source
+from blemish.station.schemas import Feedback, InspectionPage, Outcome, Outcomes, PageQuery
+from blemish.station.web.deps import IdempotencyKey, Number, TheInspection, TheStation, problems
+
+PATIENCE = 0.01  # seconds between looks at a full queue
+ONE_FILE = {"schema": {"type": "string", "format": "binary"}}
+BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": ONE_FILE}}}
+
+router = APIRouter(prefix="/v1", tags=["inspections"])
+
+
+@router.post("/inspect", status_code=201, responses=problems(408, 409, 503, 504), openapi_extra=BODY)
+async def inspect(
+    request: Request,
+    station: TheStation,
+    name: Annotated[str, Query(max_length=MAX_NAME, description="What to call the image.")] = "",
+    key: IdempotencyKey = None,
+) -> Inspection:
+    """Inspect one image: the body is the content of a PNG, JPEG, BMP, TIFF or WebP file.
+
+    The answer comes once the inspection is on the disk.
+    """
+    station.pipeline.check()
+    data = await request.body()
+    key_here = None if key is None else f"api:{key}"
+    future = station.pipeline.submit(data, source=Source.API, name=name, key=key_here)
+    return await _finished(future, time.monotonic() + station.settings.timeout)
+
+
+@router.post("/inspections", status_code=201, responses=problems(408, 503))
+async def inspect_many(
+    station: TheStation,
+    images: list[UploadFile],
+    key: IdempotencyKey = None,
+    source: Annotated[str | None, Header(alias="X-Blemish-Source", include_in_schema=False)] = None,
+) -> Outcomes:
+    """Inspect several images: form fields `images`, each a file.
+
+    An image that cannot be used has an error in its place; the others are inspected all the same.
+    """
+    most = station.settings.max_images
+    if len(images) > most:
+        raise HTTPException(413, f"{len(images)} images came at once; send at most {most}.")
+    deadline = time.monotonic() + station.settings.timeout
+    source_of_all = Source.PAGE if source == Source.PAGE else Source.API
+    waiting = [
+        await _submit(
+            station.pipeline,
+            image,
+            source_of_all,
+            None if key is None else f"{source_of_all}:{key}/{place}",
+            deadline,
+        )
+        for place, image in enumerate(images)
+    ]
+    results: list[Outcome] = []
+    errors: list[StationError] = []
+    for image, future in zip(images, waiting, strict=True):
+        name = (image.filename or "")[:MAX_NAME]
+        try:
+            found = await _finished(future, deadline)
+            results.append(Outcome(name=name, inspection=found, error=""))
+        except StationError as error:
+            errors.append(error)
+            results.append(Outcome(name=name, inspection=None, error=str(error)))
+    if len(errors) == len(images) and all(error.retry_after for error in errors):
+        raise errors[0]  # the same request may succeed later
+    return Outcomes(results=results)
+
+
+@router.get("/inspections", responses=problems(503))
+def list_inspections(station: TheStation, query: Annotated[PageQuery, Query()]) -> InspectionPage:
+    """Inspections, newest first."""
+    found = station.store.select(query, limit=query.limit + 1, before=query.before, after=query.after)
+    if query.after is not None:  # the closest ones, at the end
+        return InspectionPage(inspections=found[-query.limit :], next=None)
+    page, more = found[: query.limit], len(found) > query.limit
+    return InspectionPage(inspections=page, next=page[-1].id if more else None)
+
+
+@router.get("/inspections/{number}", responses=problems(404, 503))
+def read_inspection(inspection: TheInspection) -> Inspection:
+    """One inspection."""
+    return inspection
+
+
+@router.put("/inspections/{number}/feedback", responses=problems(404, 503))
+def set_feedback(station: TheStation, number: Number, said: Feedback) -> Inspection:
+    """Say what an image really shows."""
+    return station.store.set_feedback(number, **said.model_dump(exclude_unset=True))
+
+
+async def _submit(
+    pipeline: Pipeline, image: UploadFile, source: Source, key: str | None, deadline: float
+) -> "Future[Inspection]":
+    """Hand over one image of several, waiting for a place as long as there is time; it may fail at once."""
+    data = await image.read()
+    while True:
+        try:
+            return pipeline.submit(data, source=source, name=image.filename or "", key=key)
+        except StationError as error:
+            if not isinstance(error, Busy) or time.monotonic() > deadline:
+                refused: Future[Inspection] = Future()
+                refused.set_exception(error)
+                return refused
+            await asyncio.sleep(PATIENCE)
+
+
+async def _finished(future: "Future[Inspection]", deadline: float) -> Inspection:
+    waiting = asyncio.wrap_future(future)
+    waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to ask
+    try:
+        return await asyncio.wait_for(asyncio.shield(waiting), max(0.0, deadline - time.monotonic()))
+    except TimeoutError as error:
+        raise TooSlow(
+            "The station did not finish the image in time and may still do; send it again under the same "
+            "Idempotency-Key, or look it up."
+        ) from error

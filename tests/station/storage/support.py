@@ -1,0 +1,64 @@
+"""Inspections as the pipeline makes them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from blemish.station.records import Filter, Inspection, NewInspection, Source
+from blemish.station.storage.files import Files, digest_of
+from blemish.station.storage.store import Store
+
+NOON = datetime(2026, 3, 31, 12, 0, 0, 123456, UTC)
+MODEL = "5f" * 32
+
+
+def new(number: int = 0, **fields: Any) -> NewInspection:
+    """An inspection whose score, 0.00 to 0.99, is anomalous above 0.9."""
+    score = number % 100 / 100
+    values: dict[str, Any] = {
+        "received": NOON + timedelta(seconds=number),
+        "source": Source.API,
+        "name": f"part {number}.png",
+        "image": f"{number:064x}",
+        "image_bytes": 1000,
+        "image_type": "image/png",
+        "width": 640,
+        "height": 480,
+        "map": f"f{number:063x}",
+        "map_bytes": 10,
+        "map_low": -0.1,
+        "map_high": 1 / 3,
+        "score": score,
+        "p_value": 0.25,
+        "is_anomalous": score > 0.9,
+        "threshold": 0.9,
+        "false_alarm_rate": 0.01,
+        "model": MODEL,
+        "calibration": 7,
+        "milliseconds": 12.5,
+    }
+    return NewInspection.model_validate(values | fields)
+
+
+def failed(number: int = 0, **fields: Any) -> NewInspection:
+    """An image that is none."""
+    empty = dict.fromkeys(("map", "map_low", "map_high", "score", "p_value", "is_anomalous", "threshold"))
+    return new(number, **empty, map_bytes=0, error="It is no image.", **fields)
+
+
+def numbers(found: list[Inspection]) -> list[int]:
+    return [inspection.id for inspection in found]
+
+
+def add(store: Store, name: str) -> Inspection:
+    return store.add([new(name=name, image=None, map=None)])[0]
+
+
+def names(store: Store) -> list[str]:
+    """Of all inspections, oldest first."""
+    return [one.name for one in store.select(Filter(), limit=10_000)][::-1]
+
+
+def add_files(files: Files, *contents: bytes) -> list[str]:
+    """Their digests, once they are kept."""
+    files.add({digest_of(content): content for content in contents})
+    return [digest_of(content) for content in contents]

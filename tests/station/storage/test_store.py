@@ -1,0 +1,237 @@
+"""What the station writes down comes back as it was, from SQLite and from PostgreSQL."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from blemish.station.errors import NotFound
+from blemish.station.records import Filter, ModelRecord, NewInspection, Source, Verdict
+from blemish.station.storage.store import Store
+from tests.station.storage.support import MODEL, NOON, failed, new, numbers
+
+
+def test_what_goes_in_comes_out(store: Store) -> None:
+    given = [new(1, key="first"), failed(2, source=Source.WATCH), new(3, is_anomalous=True)]
+    kept = store.add(given)
+    fields = set(NewInspection.model_fields)
+    assert [NewInspection.model_validate(one.model_dump(include=fields)) for one in kept] == given
+    assert numbers(kept) == [1, 2, 3]
+    assert [store.get(number) for number in (1, 2, 3)] == kept
+    assert store.select(Filter(), limit=9) == kept[::-1]
+    assert store.with_key("first") == kept[0] and store.with_key("second") is None
+    assert all(one.received.utcoffset() == timedelta(0) for one in kept)
+
+
+def test_times_of_other_zones_are_kept_as_utc(store: Store) -> None:
+    there = timezone(timedelta(hours=-7))
+    (kept,) = store.add([new(received=NOON.astimezone(there))])
+    assert kept.received == NOON and kept.received.utcoffset() == timedelta(0)
+    assert store.count(Filter(since=NOON.astimezone(there))) == 1
+    assert store.count(Filter(until=NOON.astimezone(there))) == 0
+    with pytest.raises(ValidationError, match="no such time"):
+        Filter(since=datetime.min.replace(tzinfo=timezone(timedelta(hours=14))))
+
+
+def test_a_key_counts_once(store: Store) -> None:
+    first, again, other, unkeyed = store.add([new(1, key="k"), new(2, key="k"), new(3, key="o"), new(4)])
+    assert again == first and other.id != first.id
+    assert numbers(store.add([new(5), new(6, key="o"), new(7, key="k")]))[1:] == [other.id, first.id]
+    assert store.count(Filter()) == 4 and unkeyed.key is None
+
+
+def test_a_key_that_another_connection_adds_meanwhile(database_url: str) -> None:
+    stores = [Store(database_url) for _ in range(4)]
+    rounds = 15
+
+    def add(store: Store) -> list[int]:
+        return [store.add([new(turn, key=f"key {turn}"), new(turn)])[0].id for turn in range(rounds)]
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(add, stores))
+    assert all(answer == answers[0] for answer in answers)
+    assert stores[0].count(Filter()) == rounds + 4 * rounds
+    for store in stores:
+        store.close()
+
+
+def test_numbers_are_never_given_again(store: Store) -> None:
+    store.add([new(1), new(2), new(3)])
+    store.delete([2, 3])
+    assert store.add([new(4)])[0].id == 4
+    with pytest.raises(NotFound, match="no inspection 3"):
+        store.get(3)
+
+
+def test_numbers_that_no_inspection_has(store: Store) -> None:
+    store.add([new(), new()])
+    for number in (0, 3):
+        for ask in (store.get, lambda number: store.set_feedback(number, note="")):
+            with pytest.raises(NotFound, match=f"no inspection {number}"):
+                ask(number)
+    assert numbers(store.get_many([2, 3, 1])) == [2, 1]
+
+
+def test_feedback(store: Store) -> None:
+    store.add([new(1), new(2)])
+    before = datetime.now(UTC)
+    said = store.set_feedback(1, feedback=Verdict.DEFECT, note="scratch, Ölfleck")
+    assert said == store.get(1) and said.feedback is Verdict.DEFECT and said.note == "scratch, Ölfleck"
+    assert said.feedback_at is not None and before <= said.feedback_at <= datetime.now(UTC)
+    assert store.get(2).feedback is None
+    assert store.set_feedback(1, note="dust") == said.model_copy(update={"note": "dust"})
+    assert store.set_feedback(1, feedback=Verdict.GOOD).note == "dust"
+    taken_back = store.set_feedback(1, feedback=None, note="")
+    assert (taken_back.feedback, taken_back.note, taken_back.feedback_at) == (None, "", None)
+
+
+def test_any_text_can_be_kept(store: Store) -> None:
+    name = "ß \0 𝄞 '\"; DROP TABLE inspections; -- \\ % _"
+    (kept,) = store.add([new(name=name, key="\ud800half")])
+    assert kept.name == name.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    assert store.with_key("\N{REPLACEMENT CHARACTER}half") == kept
+    assert store.count(Filter(text="\0")) == 1
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Store]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('filled') / 'station.sqlite'}"
+    else:
+        url = request.getfixturevalue("postgresql").make("filled")
+    store = Store(url)
+    store.add([new(number) for number in range(1, 101)])
+    store.add([failed(101, name="Bad_1.PNG", source=Source.WATCH, model=None)])
+    store.add([new(102, name="100% ÄRGER.png", model="ab" * 32, source=Source.PAGE, score=0.95)])
+    store.set_feedback(10, feedback=Verdict.GOOD, note="sauber")
+    store.set_feedback(95, feedback=Verdict.DEFECT, note="Kratzer_links")
+    yield store
+    store.close()
+    if request.param == "postgresql":
+        request.getfixturevalue("postgresql").drop("filled")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"anomalous": True}, [99, 98, 97, 96, 95, 94, 93, 92, 91]),
+        ({"anomalous": False, "min_score": 0.9}, [102, 90]),
+        ({"failed": True}, [101]),
+        ({"failed": False, "source": "page"}, [102]),
+        ({"feedback": "good"}, [10]),
+        ({"feedback": Verdict.DEFECT}, [95]),
+        ({"feedback": "any"}, [95, 10]),
+        ({"feedback": "none", "anomalous": True}, [99, 98, 97, 96, 94, 93, 92, 91]),
+        ({"source": "watch"}, [101]),
+        ({"model": "ab" * 32}, [102]),
+        ({"model": "ABAB"}, [102]),
+        ({"image": f"{7:064x}"}, [7]),
+        ({"since": NOON + timedelta(seconds=100)}, [102, 101, 100]),
+        ({"until": NOON + timedelta(seconds=3)}, [2, 1]),
+        ({"min_score": 0.5, "max_score": 0.52}, [52, 51, 50]),
+        ({"text": "PART 7.p"}, [7]),
+        ({"text": "%"}, [102]),
+        ({"text": "_"}, [101, 95]),
+        ({"text": "bad_1.png"}, [101]),
+        ({"text": "ärger"}, [102]),
+        ({"text": "SAUBER"}, [10]),
+        ({"text": "\\"}, []),
+    ],
+)
+def test_filters(filled: Store, fields: dict[str, Any], expected: list[int]) -> None:
+    wanted = Filter(**fields)
+    assert numbers(filled.select(wanted, limit=50)) == expected
+    assert filled.count(wanted) == len(expected)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model": "%b"},
+        {"model": "a" * 65},
+        {"image": "ab"},
+        {"text": "%" * 256},
+        {"feedback": "perhaps"},
+        {"min_score": float("nan")},
+    ],
+)
+def test_filters_that_cannot_be(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(fields))):
+        Filter(**fields)
+
+
+def test_pages(filled: Store) -> None:
+    everything = Filter()
+    assert numbers(filled.select(everything, limit=3)) == [102, 101, 100]
+    assert numbers(filled.select(everything, limit=3, before=100)) == [99, 98, 97]
+    assert numbers(filled.select(everything, limit=3, after=90)) == [93, 92, 91]
+    assert numbers(filled.select(everything, limit=9, after=90, before=93)) == [92, 91]
+    assert filled.select(everything, limit=3, after=102) == []
+
+
+def test_points(filled: Store) -> None:
+    points = filled.points(Filter(), 3)
+    assert [point.id for point in points] == [99, 100, 102]
+    assert (points[0].score, points[0].is_anomalous, points[0].feedback) == (0.99, True, None)
+    (judged,) = filled.points(Filter(feedback="defect"), 3)
+    assert judged.feedback is Verdict.DEFECT and judged.received == NOON + timedelta(seconds=95)
+
+
+def test_expired(filled: Store) -> None:
+    assert numbers(filled.expired(None, 11)) == [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]
+    assert numbers(filled.expired(NOON + timedelta(seconds=3), 10)) == [1, 2]
+    assert filled.expired(NOON, 10) == []
+
+
+def test_digests(filled: Store) -> None:
+    assert f"{1:064x}" in filled.digests("00") and f"f{1:063x}" in filled.digests("f0")
+    assert filled.digests("ab") == set()
+    assert filled.digests(f"{7:064x}") == {f"{7:064x}"}
+
+
+def test_deleting_names_the_files_that_nobody_needs_any_more(store: Store) -> None:
+    shared, other = "aa" * 32, "bb" * 32
+    store.add([new(1, image=shared), new(2, image=shared, map=other), new(3, image=other), failed(4)])
+    assert store.stored_bytes() == 3 * 1000 + 2 * 10 + 10
+    assert store.delete([1]) == [f"f{1:063x}"]
+    assert store.delete([2, 4]) == sorted([shared, f"{4:064x}"])
+    assert store.stored_bytes() == 1000 + 10
+    assert store.delete([3, 99]) == sorted([other, f"f{3:063x}"])
+    assert store.delete([]) == [] and store.stored_bytes() == 0
+
+
+def test_the_judged_are_not_deleted(store: Store) -> None:
+    store.add([new(1), new(2)])
+    store.set_feedback(1, feedback=Verdict.GOOD, note="")
+    assert set(store.delete([1, 2])) == {new(2).image, new(2).map}
+    assert numbers(store.select(Filter(), limit=5)) == [1]
+
+
+def test_many_at_once(store: Store) -> None:
+    store.add([new(number, key=str(number)) for number in range(1100)])
+    assert len(store.delete(range(1, 1101))) == 2200
+    assert store.count(Filter()) == 0
+
+
+def test_models_and_calibrations(store: Store) -> None:
+    record = ModelRecord(
+        fingerprint=MODEL,
+        name="parts.onnx",
+        description={"method": "gtrans", "a": [1, None]},
+        first_used=NOON,
+    )
+    with pytest.raises(NotFound, match="5f5f5f"):
+        store.model(MODEL)
+    store.add_model(record)
+    store.add_model(record.model_copy(update={"name": "other.onnx"}))
+    assert store.model(MODEL) == record
+    assert store.calibration(MODEL) is None
+    scores = [0.1, 1e-9, 1 / 3]
+    first = store.add_calibration(MODEL, scores, 0.01, "the model file")
+    second = store.add_calibration(MODEL, scores[:1], 0.02, "another rate")
+    store.add_calibration("ff" * 32, [1.0], 0.5, "the model file")
+    assert store.calibration(MODEL) == second and store.calibrations(MODEL) == [second, first]
+    assert first.scores == scores and first.made.utcoffset() == timedelta(0)

@@ -1,0 +1,262 @@
+"""Stations to test: parts to inspect, a model that takes no training, a station in a thread or a process."""
+
+import io
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import onnx
+import pytest
+import uvicorn
+from onnx import TensorProto, helper
+from PIL import Image
+
+from blemish.images.frame import Frame
+from blemish.inference.detector import Detector
+from blemish.inference.model_file import KEY, Metadata
+from blemish.models.registry import config_class
+from blemish.station.settings import Settings
+from blemish.station.station import Station
+from blemish.station.web.app import create_app
+
+SIZE = 64
+CALIBRATION = 199
+TOKEN = "correct-horse-battery-staple"
+
+
+def good_part(seed: int, size: int = SIZE) -> np.ndarray:
+    """Noise around middle grey, uint8 [size, size, 3]."""
+    rng = np.random.default_rng(seed)
+    level = 128 + rng.normal(0, 3)
+    return np.clip(rng.normal(level, 6, (size, size, 1)).repeat(3, axis=2), 0, 255).astype(np.uint8)
+
+
+def bad_part(seed: int, size: int = SIZE) -> np.ndarray:
+    """The same with a bright spot."""
+    image = good_part(seed, size)
+    x, y = np.random.default_rng(seed + 1).integers(8, size - 16, 2)
+    image[y : y + 8, x : x + 8] = 230
+    return image
+
+
+def encoded(image: np.ndarray, kind: str = "PNG") -> bytes:
+    """The image as a file."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, kind)
+    return file.getvalue()
+
+
+def write_grey_model(path: Path, weight: float = 1.0) -> Path:
+    """An .onnx model: its map is the blurred distance from middle grey, times `weight`; score is the peak."""
+    path.write_bytes(_grey_model(weight))
+    return path
+
+
+@cache
+def _grey_model(weight: float) -> bytes:
+    image = helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 3, SIZE, SIZE])
+    score = helper.make_tensor_value_info("score", TensorProto.FLOAT, ["batch"])
+    anomaly_map = helper.make_tensor_value_info("anomaly_map", TensorProto.FLOAT, ["batch", SIZE, SIZE])
+    constants = [
+        helper.make_tensor("half", TensorProto.FLOAT, [], [127.5]),
+        helper.make_tensor("weight", TensorProto.FLOAT, [], [weight / 127.5]),
+        helper.make_tensor("channel", TensorProto.INT64, [1], [1]),
+        helper.make_tensor("places", TensorProto.INT64, [2], [1, 2]),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["float", "half"], ["centred"]),
+        helper.make_node("Abs", ["centred"], ["distance"]),
+        helper.make_node("ReduceMean", ["distance", "channel"], ["grey"], keepdims=1),
+        helper.make_node("AveragePool", ["grey"], ["blurred"], kernel_shape=[5, 5], pads=[2, 2, 2, 2]),
+        helper.make_node("Mul", ["blurred", "weight"], ["weighted"]),
+        helper.make_node("Squeeze", ["weighted", "channel"], ["anomaly_map"]),
+        helper.make_node("ReduceMax", ["anomaly_map", "places"], ["score"], keepdims=0),
+    ]
+    graph = helper.make_graph(nodes, "grey", [image], [score, anomaly_map], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    _describe(model, [1.0, 2.0])
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+        onnx.save(model, file.name)
+        detector = Detector.load(file.name)
+    parts = [good_part(seed) for seed in range(10_000, 10_000 + CALIBRATION)]
+    _describe(model, [score for score, _ in detector.score_framed(parts)])
+    return model.SerializeToString()
+
+
+def _describe(model: onnx.ModelProto, scores: list[float]) -> None:
+    metadata = Metadata(
+        method="patchcore",
+        config=config_class("patchcore")().model_dump(mode="json"),
+        frame=Frame(resize=SIZE, crop=SIZE),
+        calibration={"scores": scores, "false_alarm_rate": 0.02},
+        map_peaks=scores,
+        teacher="",
+        training={},
+        data={"name": "grey parts"},
+    )
+    del model.metadata_props[:]
+    helper.set_model_props(model, {KEY: metadata.model_dump_json()})
+
+
+@dataclass
+class Running:
+    """A station that listens at `url`, and a client of it."""
+
+    station: Station
+    url: str
+    client: httpx2.Client
+
+    def inspect(self, image: np.ndarray, **query: str) -> dict[str, Any]:
+        """What the station answers to an image."""
+        answer = self.client.post("/v1/inspect", content=encoded(image), params=query)
+        assert answer.status_code == 201, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+
+@contextmanager
+def running_station(root: Path, **settings: Any) -> Iterator[Running]:
+    """A station with the grey model, in a thread of this process; settings as in `Settings`."""
+    model = root / "grey.onnx"
+    if not model.exists():
+        write_grey_model(model)
+    values = {"model": model, "folder": root / "station", "min_free_gb": 0} | settings
+    station = Station(Settings(**values))
+    station.start()
+    with served(create_app(station)) as url, httpx2.Client(base_url=url, timeout=60) as client:
+        try:
+            yield Running(station, url, client)
+        finally:
+            station.stop()
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """The address of an application that is served in a thread of this process."""
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, log_level="warning", lifespan="off", http="h11", access_log=False)
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until(lambda: server.started)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """`blemish serve` as a user types it."""
+    return [sys.executable, "-m", "blemish", "serve", *map(str, arguments)]
+
+
+@dataclass
+class Process:
+    """A station's process, what it said of where it is, and the file it writes its log to."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def stop(self, number: int = signal.SIGTERM) -> list[dict[str, Any]]:
+        """Ask it to end, see that it does so well, and give its log."""
+        self.process.send_signal(number)
+        code = self.process.wait(timeout=60)
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        assert code == 0, lines
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+@contextmanager
+def station_process(*arguments: str | Path, **environment: str) -> Iterator[Process]:
+    """A station on a free port, killed in the end if it still runs."""
+    with tempfile.NamedTemporaryFile() as file:
+        log = Path(file.name)
+        process = subprocess.Popen(
+            command("--port", "0", "--min-free-gb", "0", *arguments),
+            stderr=file,
+            env=os.environ | environment,
+        )
+        try:
+            until(lambda: process.poll() is not None or _address(log), 60)
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            yield Process(process, _address(log), log)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _address(log: Path) -> str:
+    found = re.search(r"The station starts at (\S+) ", log.read_text(encoding="utf-8"))
+    return found[1] if found else ""
+
+
+def until(holds: Callable[[], Any], seconds: float = 10) -> None:
+    """Wait for something to come true."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.005)
+
+
+def put(path: Path, content: bytes = b"image end", age: float = 0) -> Path:
+    """Write a file as whole as a rename makes it, last written `age` seconds ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.utime(part, ns=(0, time.time_ns() - round(age * 1e9)))
+    return part.rename(path)
+
+
+@contextmanager
+def limited_file_size(most: int) -> Iterator[None]:
+    """No file of this process can be written beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int = 1) -> Iterator[None]:
+    """A disk mounted on the folder."""
+    mount("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder)
+    try:
+        yield
+    finally:
+        unmount(folder)
+
+
+def mount(*arguments: str | Path) -> None:
+    """Run mount; skips the test where that is not allowed."""
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
+
+
+def unmount(folder: Path) -> None:
+    """Take a disk away, also while files on it are open."""
+    subprocess.run(["umount", "--lazy", folder], check=True)
