@@ -1,4 +1,4 @@
-"""A model for stations, and an empty database for each test: SQLite and, where installed, PostgreSQL."""
+"""Shared by the tests of the station: a model, empty databases, a watched folder."""
 
 import itertools
 import os
@@ -6,12 +6,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tests.station.support import until, write_grey_model
+from blemish.station import watched_folder
+from blemish.station.watched_folder import WatchedFolder
+from tests.station.support import Inspector, until, write_grey_model
 
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
 SECONDS_TO_START = 30
@@ -109,6 +113,41 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'station.sqlite'}"
     url: str = request.getfixturevalue("postgresql_url")
     return url
+
+
+@pytest.fixture
+def inspector() -> Inspector:
+    return Inspector()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """To watch."""
+    path = tmp_path / "in"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def watch(
+    folder: Path, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., WatchedFolder]]:
+    """Starts to watch the folder, impatiently; all are stopped in the end."""
+    for name, seconds in (("SECONDS", 0.02), ("AGAIN", 0.1), ("PATIENCE", 0.2)):
+        monkeypatch.setattr(watched_folder, name, seconds)
+    started: list[WatchedFolder] = []
+
+    def start(**fields: Any) -> WatchedFolder:
+        values = {"watch": folder, "move_to": None, "settle": 0.05, "max_upload": 1000}
+        values |= {"batch_size": 2, "queue_size": 64, **fields}
+        one = WatchedFolder(SimpleNamespace(**values), inspector, inspector)  # type: ignore[arg-type]
+        started.append(one)
+        one.start()
+        return one
+
+    yield start
+    for one in started:
+        one.stop()
 
 
 def _programs() -> Path | None:

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -12,8 +11,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,17 +22,20 @@ from typing import Any
 import httpx2
 import numpy as np
 import onnx
-import pytest
 import uvicorn
 from onnx import TensorProto, helper
 from PIL import Image
 
+from blemish.errors import BlemishError
 from blemish.images.frame import Frame
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import KEY, Metadata
 from blemish.models.registry import config_class
+from blemish.station.errors import Unusable
+from blemish.station.records import Inspection, NewInspection, Source
 from blemish.station.settings import Settings
 from blemish.station.station import Station
+from blemish.station.storage.files import digest_of
 from blemish.station.web.app import create_app
 
 SIZE = 64
@@ -229,34 +233,64 @@ def put(path: Path, content: bytes = b"image end", age: float = 0) -> Path:
     return part.rename(path)
 
 
-@contextmanager
-def limited_file_size(most: int) -> Iterator[None]:
-    """No file of this process can be written beyond so many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+class Inspector:
+    """Stands in for pipeline and store: content that begins with "image" and ends with "end" is an image.
 
+    Attributes:
+        taken: name, content and `keep_failed` of everything submitted.
+        records: inspections by key, the durable ones.
+        refuse: raised at once by submit, or None.
+        fail: raised by the future of images that hold this text.
+        slow: seconds to inspect one image.
+    """
 
-@contextmanager
-def small_disk(folder: Path, megabytes: int = 1) -> Iterator[None]:
-    """A disk mounted on the folder."""
-    mount("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder)
-    try:
-        yield
-    finally:
-        unmount(folder)
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, bytes, bool]] = []
+        self.records: dict[str, Inspection] = {}
+        self.refuse: BlemishError | None = None
+        self.fail: dict[bytes, BlemishError] = {}
+        self.slow = 0.0
+        self.unfinished = 0
+        self.most = 0
+        self.lock = threading.Lock()
 
+    @property
+    def names(self) -> list[str]:
+        return [name for name, *_ in self.taken]
 
-def mount(*arguments: str | Path) -> None:
-    """Run mount; skips the test where that is not allowed."""
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
+    def with_key(self, key: str) -> Inspection | None:
+        return self.records.get(key)
 
+    def add(self, new: list[NewInspection]) -> list[Inspection]:
+        return [self._record(**one.model_dump()) for one in new]
 
-def unmount(folder: Path) -> None:
-    """Take a disk away, also while files on it are open."""
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    def submit(
+        self, data: bytes, *, source: Source, name: str, key: str, keep_failed: bool = False
+    ) -> "Future[Inspection]":
+        if self.refuse is not None:
+            raise self.refuse
+        assert source == Source.WATCH
+        self.taken.append((name, data, keep_failed))
+        future: Future[Inspection] = Future()
+        with self.lock:
+            self.unfinished += 1
+            self.most = max(self.most, self.unfinished)
+        work = threading.Timer(self.slow, self._inspect, (future, data, name, key, keep_failed))
+        work.start() if self.slow else work.function(*work.args)
+        return future
+
+    def _inspect(self, future: Any, data: bytes, name: str, key: str, keep_failed: bool) -> None:
+        with self.lock:
+            self.unfinished -= 1
+        for part, error in self.fail.items():
+            if part in data:
+                return future.set_exception(error)
+        whole = data.startswith(b"image") and data.endswith(b"end")
+        error_text = "" if whole else f"{name} is truncated or damaged."
+        if not whole and not keep_failed:
+            return future.set_exception(Unusable(error_text))
+        future.set_result(self._record(key=key, name=name, image=digest_of(data), error=error_text))
+
+    def _record(self, **fields: Any) -> Inspection:
+        values = {"id": len(self.records) + 1, "received": datetime.now(UTC), "source": Source.WATCH}
+        return self.records.setdefault(fields["key"], Inspection(**values | {"image_bytes": 0} | fields))

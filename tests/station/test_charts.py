@@ -4,36 +4,12 @@ import re
 from datetime import UTC, datetime
 from importlib import resources
 
-import httpx2
 import numpy as np
 import pytest
 
 from blemish.calibration import Calibration
-from blemish.station.problems import Unusable
 from blemish.station.records import Point
 from blemish.station.web import charts
-from blemish.station.web.selection import Selection
-from blemish.station.web.wording import chance, data_size, several
-
-
-def test_the_selection_survives_its_query() -> None:
-    selection = Selection(verdict="anomalous", text="a & b=c", least="-1.5")
-    assert Selection.read(httpx2.QueryParams(selection.query)) == selection
-    assert selection.filter.min_score == -1.5 and selection.filter.anomalous is True
-    with pytest.raises(Unusable, match="score from is a number"):
-        _ = Selection(least="1e999").filter
-
-
-def test_chances_in_words() -> None:
-    assert chance(0.004, 1000) == "About 1 in 250 good images looks at least this unusual."
-    assert chance(0.4, 1000) == "About 40\u00a0% of good images look at least this unusual."
-    assert chance(1 / 200, 199).startswith("None of the 199 good calibration images looks this unusual")
-    assert chance(0.01, None) == "About 1 in 100 good images looks at least this unusual."
-
-
-def test_amounts_in_words() -> None:
-    assert [data_size(count) for count in (999, 84_000, 999_600)] == ["999 bytes", "84 kB", "1.0 MB"]
-    assert [several(count, "image") for count in (1, 1204)] == ["1 image", "1,204 images"]
 
 
 def test_long_histories_are_thinned_to_their_extremes() -> None:

@@ -5,8 +5,9 @@ import threading
 import pytest
 
 from blemish.station import health
-from blemish.station.health import Monitor, Status
-from tests.station.watched import until
+from blemish.station.health import Monitor
+from blemish.station.schemas import Status
+from tests.station.support import until
 
 
 def test_a_part_that_hangs_is_trouble_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:

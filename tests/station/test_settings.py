@@ -1,7 +1,5 @@
 """A station's settings: where they come from, which are refused, and that secrets stay secret."""
 
-import json
-import logging
 import os
 import subprocess
 import tomllib
@@ -10,13 +8,10 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("pydantic_settings", reason="the extra serve is not installed")
-
 from blemish.errors import ConfigError
-from blemish.station import log
 from blemish.station.settings import Settings, load_settings, remarks
+from tests.station.support import TOKEN
 
-TOKEN = "correct-horse-battery-staple"
 ROOT = Path(__file__).parents[2]
 
 
@@ -60,6 +55,7 @@ def test_options_before_environment_before_file_before_defaults(
     assert (settings.port, settings.queue_size, settings.keep_days) == (3333, 22, 1.5)
     assert settings.model == Path("file.onnx")
     assert settings.batch_size == Settings.model_fields["batch_size"].default
+    assert load_settings(file, port="4444", settle="0.5").settle == 0.5  # as the command line gives them
 
 
 def test_a_problem_names_the_field_and_its_source(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +192,7 @@ def test_tls_needs_both_halves_of_one_pair(pair: tuple[Path, Path], tmp_path: Pa
     assert "needs its other half" in refused(tls_certificate=certificate)
     assert refused(tls_key=key).startswith("--tls-key: needs its other half")
     assert "are no pair" in refused(tls_certificate=certificate, tls_key=certificate)
-    assert "cannot be read" in refused(tls_certificate=certificate, tls_key=tmp_path / "nowhere")
+    assert "No such file" in refused(tls_certificate=certificate, tls_key=tmp_path / "nowhere")
     locked = tmp_path / "locked.pem"
     subprocess.run(
         ["openssl", "ec", "-aes256", "-passout", "pass:secret", "-in", key, "-out", locked],
@@ -230,42 +226,3 @@ def test_the_docs_and_the_example_have_every_setting() -> None:
     assert set(Settings.model_fields) <= rows
     example = tomllib.loads((ROOT / "deploy" / "station.toml").read_text(encoding="utf-8"))
     assert set(example) <= set(Settings.model_fields)
-
-
-def test_a_log_line_is_json_without_secrets() -> None:
-    formatter = log.JsonLines([TOKEN, "pass/word-of-the-database", "short"])
-    record = logging.LogRecord("blemish.station", logging.WARNING, "", 1, "kept", (), None)
-    record.fields = {
-        "id": 3,
-        "url": f"x:pass%2Fword-of-the-database@{TOKEN}",
-        "file": Path("a\nb"),
-        "why": "short",
-    }
-    text = formatter.format(record)
-    assert "\n" not in text and TOKEN not in text and "word-of-the" not in text
-    line = json.loads(text)
-    assert (line["event"], line["level"], line["id"], line["why"]) == ("kept", "warning", 3, "short")
-    assert line["time"].endswith("+00:00") and line["url"] == "x:***@***"
-
-
-def test_what_would_flood_the_log_is_told_once_a_minute() -> None:
-    seldom = log.Seldom(["too many"])
-
-    def passes(text: str, seconds: float) -> bool:
-        record = logging.LogRecord("blemish.station", logging.WARNING, "", 1, text, (), None)
-        record.created = 1000 + seconds
-        return bool(seldom.filter(record))
-
-    assert [passes("too many connections", seconds) for seconds in (0, 1, 59, 61, 62)] == [1, 0, 0, 1, 0]
-    assert passes("kept", 62) and passes("kept", 62)
-
-
-def test_events_go_through_ordinary_logging(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "blemish"):
-        log.event("inspected", id=3)
-        log.event("health changed", level="error")
-    assert [(one.getMessage(), one.levelname) for one in caplog.records] == [
-        ("inspected", "INFO"),
-        ("health changed", "ERROR"),
-    ]
-    assert caplog.records[0].fields == {"id": 3}

@@ -13,15 +13,30 @@ import httpx2
 import numpy as np
 import pytest
 
+from blemish.station import health
+from blemish.station.errors import Unavailable
 from blemish.station.records import Filter
+from blemish.station.station import Station
+from blemish.station.storage import database
 from blemish.station.storage.store import Store
-from tests.station.disks import small_disk
-from tests.station.serving import model as model
-from tests.station.serving import serving
-from tests.station.station import bad_part, good_part, png, running_station
-from tests.station.watched import until
+from tests.station.storage.support import small_disk
+from tests.station.support import (
+    bad_part,
+    encoded,
+    good_part,
+    running_station,
+    station_process,
+    until,
+)
 
-pytest_plugins = ["tests.station.databases"]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stations of this process look at their parts often, and wait for locks briefly."""
+    monkeypatch.setattr(health, "SECONDS", 0.1)
+    monkeypatch.setattr(database, "PATIENCE", 0.3)
 
 
 def post_until_it_dies(url: str, worker: int, acknowledged: dict[str, dict], sent: dict[str, bytes]) -> None:
@@ -29,7 +44,7 @@ def post_until_it_dies(url: str, worker: int, acknowledged: dict[str, dict], sen
     with httpx2.Client(base_url=url, timeout=30) as client:
         for number in range(10_000):
             key = f"{url.rpartition(':')[2]}-{worker}-{number}"
-            image = png(good_part(hash((worker, number)) % 2**32))
+            image = encoded(good_part(hash((worker, number)) % 2**32))
             sent[key] = image
             try:
                 answer = client.post("/v1/inspect", content=image, headers={"Idempotency-Key": key})
@@ -40,13 +55,13 @@ def post_until_it_dies(url: str, worker: int, acknowledged: dict[str, dict], sen
 
 
 def test_kill_under_load_loses_nothing_acknowledged_and_repeats_nothing(
-    model: Path, tmp_path: Path, database_url: str
+    grey_model: Path, tmp_path: Path, database_url: str
 ) -> None:
     station = ("--folder", tmp_path / "station", "--store", database_url)
     acknowledged: dict[str, dict] = {}
     sent: dict[str, bytes] = {}
-    for seconds in (0.3, 0.7, 1.1):
-        with serving(model, *station) as it:
+    for seconds in (0.4, 0.9):
+        with station_process(grey_model, *station) as it:
             workers = [
                 threading.Thread(target=post_until_it_dies, args=(it.url, worker, acknowledged, sent))
                 for worker in range(6)
@@ -59,7 +74,7 @@ def test_kill_under_load_loses_nothing_acknowledged_and_repeats_nothing(
                 worker.join()
     assert len(acknowledged) > 30
     with (
-        serving(model, *station) as it,
+        station_process(grey_model, *station) as it,
         httpx2.Client(base_url=it.url, timeout=30) as client,
     ):
         for told in acknowledged.values():
@@ -84,10 +99,10 @@ def recorded_keys(database_url: str) -> list[str | None]:
     return keys
 
 
-def test_terminate_finishes_what_was_accepted(model: Path, tmp_path: Path) -> None:
+def test_terminate_finishes_what_was_accepted(grey_model: Path, tmp_path: Path) -> None:
     acknowledged: dict[str, dict] = {}
     sent: dict[str, bytes] = {}
-    with serving(model, "--folder", tmp_path / "station") as it:
+    with station_process(grey_model, "--folder", tmp_path / "station") as it:
         workers = [
             threading.Thread(target=post_until_it_dies, args=(it.url, worker, acknowledged, sent))
             for worker in range(6)
@@ -104,7 +119,7 @@ def test_terminate_finishes_what_was_accepted(model: Path, tmp_path: Path) -> No
 
 def answers(client: httpx2.Client) -> tuple[int, str, str]:
     """Status and sentence of an inspection, and the health's status."""
-    answer = client.post("/v1/inspect", content=png(bad_part(1)))
+    answer = client.post("/v1/inspect", content=encoded(bad_part(1)))
     detail = answer.json().get("detail", "")
     if answer.status_code == 503:
         assert int(answer.headers["Retry-After"]) > 0
@@ -117,10 +132,8 @@ def wait_for(client: httpx2.Client, status: str) -> None:
 
 
 def test_a_locked_database_is_told_and_waited_for(tmp_path: Path) -> None:
-    with (
-        running_station(tmp_path) as running,
-        httpx2.Client(base_url=running.url, timeout=60) as client,
-    ):
+    with running_station(tmp_path) as running:
+        client = running.client
         assert answers(client)[0] == 201
         lock = sqlite3.connect(tmp_path / "station" / "station.sqlite", isolation_level=None)
         lock.execute("begin exclusive")
@@ -138,11 +151,9 @@ def test_a_locked_database_is_told_and_waited_for(tmp_path: Path) -> None:
 def test_a_vanished_database_is_told_and_taken_up_again(tmp_path: Path) -> None:
     folder, away = tmp_path / "station", tmp_path / "away"
     away.mkdir()
-    with (
-        running_station(tmp_path) as running,
-        httpx2.Client(base_url=running.url, timeout=60) as client,
-    ):
-        first = client.post("/v1/inspect", content=png(good_part(1))).json()
+    with running_station(tmp_path) as running:
+        client = running.client
+        first = client.post("/v1/inspect", content=encoded(good_part(1))).json()
         for file in folder.glob("station.sqlite*"):
             shutil.move(file, away / file.name)
         status, detail, _ = answers(client)
@@ -156,10 +167,8 @@ def test_a_vanished_database_is_told_and_taken_up_again(tmp_path: Path) -> None:
 
 
 def test_figures_are_there_while_the_folder_is_not(tmp_path: Path) -> None:
-    with (
-        running_station(tmp_path) as running,
-        httpx2.Client(base_url=running.url, timeout=60) as client,
-    ):
+    with running_station(tmp_path) as running:
+        client = running.client
         (tmp_path / "station").rename(tmp_path / "away")
         wait_for(client, "down")
         figures = client.get("/metrics").text
@@ -169,37 +178,15 @@ def test_figures_are_there_while_the_folder_is_not(tmp_path: Path) -> None:
         assert answers(client)[0] == 201
 
 
-def test_an_image_that_takes_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    release = threading.Event()
-    with running_station(tmp_path, timeout=0.3) as running:
-        detector = running.station.shelf.active.detector
-        score = detector.score_framed
-
-        def slowly(images: list[np.ndarray]) -> list[tuple[float, np.ndarray]]:
-            release.wait(30)
-            return score(images)
-
-        monkeypatch.setattr(detector, "score_framed", slowly)
-        answer = httpx2.post(f"{running.url}/v1/inspect", content=png(good_part(1)))
-        assert answer.status_code == 504 and "Idempotency-Key" in answer.json()["detail"]
-        running.station.look()
-        (message,) = [part.message for part in running.station.health().parts if part.message]
-        assert "has been in work for" in message
-        release.set()
-        while running.station.pipeline.unfinished:
-            time.sleep(0.01)
-        assert len(running.station.store.select(Filter(), limit=10)) == 1  # it was finished all the same
-
-
 def test_a_full_disk_is_told_and_work_goes_on_when_there_is_room(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     with (
         small_disk(disk, 3),
         running_station(tmp_path, folder=disk / "station") as running,
-        httpx2.Client(base_url=running.url, timeout=60) as client,
     ):
-        told = [client.post("/v1/inspect", content=png(good_part(seed))) for seed in range(5)]
+        client = running.client
+        told = [client.post("/v1/inspect", content=encoded(good_part(seed))) for seed in range(5)]
         assert {answer.status_code for answer in told} == {201}
         filler = disk / "filler"
         with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
@@ -214,3 +201,10 @@ def test_a_full_disk_is_told_and_work_goes_on_when_there_is_room(tmp_path: Path)
         wait_for(client, "ok")
         assert answers(client)[0] == 201
         assert not list(disk.rglob("*.part"))
+
+
+def test_two_stations_do_not_share_a_folder(tmp_path: Path) -> None:
+    with running_station(tmp_path) as running:
+        with pytest.raises(Unavailable, match="Another station uses the folder"):
+            Station(running.station.settings)
+        running.inspect(good_part(1))

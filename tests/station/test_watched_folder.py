@@ -5,18 +5,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from blemish.station.problems import Busy, Unavailable
-from blemish.station.watch import Watch
-from tests.station.watched import put, until
-from tests.station.watching import Inspector
-from tests.station.watching import folder as folder
-from tests.station.watching import inspector as inspector
-from tests.station.watching import quick as quick
-from tests.station.watching import start as start
+import pytest
+
+from blemish.station import watched_folder
+from blemish.station.errors import Busy, Unavailable
+from blemish.station.watched_folder import WatchedFolder
+from tests.station.support import Inspector, put, until
 
 
 def test_images_are_taken_oldest_first_and_once_and_all_else_is_passed_over(
-    folder: Path, tmp_path: Path, start: Callable[..., Watch], inspector: Inspector
+    folder: Path, tmp_path: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
 ) -> None:
     put(folder / "new.png", age=10)
     put(folder / "2026-03-31" / "shift 2" / "old.JPG", age=30)
@@ -27,7 +25,7 @@ def test_images_are_taken_oldest_first_and_once_and_all_else_is_passed_over(
     (folder / "link.png").symlink_to(outside)
     (folder / "linked").symlink_to(outside.parent)
     (folder / "folder.png").mkdir()
-    start(move_to=folder / "done")
+    watch(move_to=folder / "done")
     until(lambda: (folder / "done" / "new.png").exists())
     time.sleep(0.2)
     assert inspector.names == ["2026-03-31/shift 2/old.JPG", "2026-03-30/middle.tif", "new.png"]
@@ -36,15 +34,15 @@ def test_images_are_taken_oldest_first_and_once_and_all_else_is_passed_over(
 
 
 def test_what_stays_is_inspected_once_even_over_a_restart(
-    folder: Path, start: Callable[..., Watch], inspector: Inspector
+    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
 ) -> None:
     for number in range(20):
         put(folder / f"{number}.png", b"image %d end" % number)
-    first = start()
+    first = watch()
     until(lambda: len(inspector.records) == 20)
     time.sleep(0.1)
     first.stop()
-    second = start()
+    second = watch()
     put(folder / "late.png")
     until(lambda: "late.png" in inspector.names)
     time.sleep(0.1)
@@ -53,23 +51,23 @@ def test_what_stays_is_inspected_once_even_over_a_restart(
 
 
 def test_a_file_written_again_under_its_name_is_another_image(
-    folder: Path, start: Callable[..., Watch], inspector: Inspector
+    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
 ) -> None:
-    one = start()
+    one = watch()
     for number in range(3):
         put(folder / "latest.bmp", b"image %d end" % number)
         until(lambda number=number: len(inspector.records) == number + 1)
     one.stop()
     assert [data for _, data, _ in inspector.taken] == [b"image 0 end", b"image 1 end", b"image 2 end"]
     os.utime(folder / "latest.bmp")  # touched: sent again, as far as anybody can tell
-    start()
+    watch()
     until(lambda: len(inspector.records) == 4)
 
 
 def test_a_file_is_left_alone_while_it_grows(
-    folder: Path, start: Callable[..., Watch], inspector: Inspector
+    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
 ) -> None:
-    start(settle=0.3)
+    watch(settle=0.3)
     with (folder / "slow.png").open("wb") as file:
         for piece in (b"image", b"1", b"2", b"3", b"4", b" end"):
             file.write(piece)
@@ -80,9 +78,10 @@ def test_a_file_is_left_alone_while_it_grows(
 
 
 def test_a_camera_that_pauses_within_a_file_gives_no_bad_image(
-    folder: Path, start: Callable[..., Watch], inspector: Inspector
+    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = start(patience=30)
+    monkeypatch.setattr(watched_folder, "PATIENCE", 30)
+    one = watch()
     for content, name in ((b"image ha", "burst.png"), (b"", "empty.png")):
         (folder / name).write_bytes(content)
     until(lambda: len(inspector.taken) == 2)
@@ -95,12 +94,12 @@ def test_a_camera_that_pauses_within_a_file_gives_no_bad_image(
 
 
 def test_bad_files_are_recorded_once_and_put_aside(
-    folder: Path, tmp_path: Path, start: Callable[..., Watch], inspector: Inspector
+    folder: Path, tmp_path: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
 ) -> None:
     put(folder / "line 1" / "bad.png", b"garbage")
     put(folder / "empty.png", b"")
     put(folder / "huge.png", b"image" + bytes(2000) + b"end")
-    one = start(move_to=tmp_path / "done")
+    one = watch(move_to=tmp_path / "done")
     failed = tmp_path / "done" / "failed"
     until(lambda: {p.name for p in failed.rglob("*.png")} == {"bad.png", "empty.png", "huge.png"})
     assert (failed / "line 1" / "bad.png").read_bytes() == b"garbage"
@@ -116,26 +115,26 @@ def test_bad_files_are_recorded_once_and_put_aside(
 
 
 def test_bad_files_that_stay_are_not_tried_for_ever(
-    folder: Path, start: Callable[..., Watch], inspector: Inspector
+    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
 ) -> None:
     put(folder / "bad.png", b"garbage")
     put(folder / "huge.png", bytes(2000))
-    one = start()
+    one = watch()
     until(lambda: len(inspector.records) == 2)
     time.sleep(0.2)
     one.stop()
-    start()
+    watch()
     time.sleep(0.3)
     assert len(inspector.taken) == 2 and len(inspector.records) == 2
 
 
 def test_nothing_is_lost_while_the_station_cannot(
-    folder: Path, start: Callable[..., Watch], inspector: Inspector
+    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
 ) -> None:
     inspector.refuse = Unavailable("The database is locked; wait.")
     for number in range(5):
         put(folder / f"{number}.png", b"image %d end" % number)
-    one = start()
+    one = watch()
     until(lambda: one.message)
     assert one.message == f"New images in {folder} wait: The database is locked; wait."
     inspector.refuse = Busy("64 images are waiting already; try again in a moment.")
@@ -147,38 +146,40 @@ def test_nothing_is_lost_while_the_station_cannot(
 
 
 def test_an_image_that_the_model_chokes_on_does_not_hold_up_the_others(
-    folder: Path, start: Callable[..., Watch], inspector: Inspector
+    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
 ) -> None:
     inspector.fail[b"poison"] = Unavailable("poison.png has no score.")
     put(folder / "poison.png", b"image poison end", age=10)
     put(folder / "good.png")
-    one = start()
+    one = watch()
     until(lambda: one.message and len(inspector.records) == 1)
     assert one.message == f"{folder / 'poison.png'} waits: poison.png has no score."
     inspector.fail.clear()
     until(lambda: len(inspector.records) == 2 and one.message == "")
 
 
-def test_only_a_few_are_in_flight(folder: Path, start: Callable[..., Watch], inspector: Inspector) -> None:
+def test_only_a_few_are_in_flight(
+    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
+) -> None:
     inspector.slow = 0.02
     for number in range(30):
         put(folder / f"{number}.png", b"image %d end" % number)
-    one = start(batch_size=3)
+    one = watch(batch_size=3)
     until(lambda: len(inspector.records) >= 10)
     one.stop()
     assert len(inspector.records) == len(inspector.taken) < 30  # what was handed over was finished
     assert inspector.most == 6
-    start(batch_size=16, queue_size=8)
+    watch(batch_size=16, queue_size=8)
     inspector.most = 0
     until(lambda: len(inspector.records) == 30)
     assert inspector.most <= 4  # the API has its share
 
 
 def test_another_image_of_the_same_name_time_and_size_is_another_image(
-    folder: Path, start: Callable[..., Watch], inspector: Inspector
+    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
 ) -> None:
     first = put(folder / "a.png", b"image 1 end", age=5)
-    start()
+    watch()
     until(lambda: len(inspector.records) == 1)
     second = put(folder / "b.part", b"image 2 end")
     os.utime(second, ns=(0, first.stat().st_mtime_ns))

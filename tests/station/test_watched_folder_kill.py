@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from blemish.station import watch
+from blemish.station import watched_folder
 from blemish.station.records import Filter
 from blemish.station.settings import Settings
 from blemish.station.station import Station
-from tests.station.station import bad_part, good_part, png, write_grey_model
-from tests.station.watched import put, until
+from tests.station.support import bad_part, encoded, good_part, put, until
+
+pytestmark = pytest.mark.slow
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["blemish.station.station", "onnxruntime"])
@@ -22,18 +23,20 @@ PROCESSES.set_forkserver_preload(["blemish.station.station", "onnxruntime"])
 
 def run_station(settings: dict[str, Any], started: Any) -> None:
     """The process that is killed."""
-    watch.SECONDS = 0.02
+    watched_folder.SECONDS = 0.02
     Station(Settings(**settings)).start()
     started.set()
     time.sleep(600)
 
 
 @pytest.mark.parametrize("moving_away", [True, False])
-def test_killed_again_and_again_each_file_has_one_record(tmp_path: Path, moving_away: bool) -> None:
+def test_killed_again_and_again_each_file_has_one_record(
+    grey_model: Path, tmp_path: Path, moving_away: bool
+) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     settings: dict[str, Any] = {
-        "model": write_grey_model(tmp_path / "grey.onnx"),
+        "model": grey_model,
         "folder": tmp_path / "station",
         "watch": folder,
         "move_to": tmp_path / "done" if moving_away else None,
@@ -41,8 +44,8 @@ def test_killed_again_and_again_each_file_has_one_record(tmp_path: Path, moving_
         "min_free_gb": 0,
         "threads": 1,
     }
-    files = {f"{number % 3}/{number:03}.png": png(good_part(number)) for number in range(60)}
-    files |= {f"{number:03}.png": png(bad_part(number)) for number in range(60, 90)}
+    files = {f"{number % 3}/{number:03}.png": encoded(good_part(number)) for number in range(36)}
+    files |= {f"{number:03}.png": encoded(bad_part(number)) for number in range(60, 78)}
     waiting, draw = list(files.items()), random.Random(0)
     draw.shuffle(waiting)
     while waiting:
@@ -60,7 +63,7 @@ def test_killed_again_and_again_each_file_has_one_record(tmp_path: Path, moving_
     station = Station(Settings(**settings))
     station.start()
     try:
-        until(lambda: station.store.count(Filter()) >= len(files) and station.watch.waiting == 0, 30)
+        until(lambda: station.store.count(Filter()) >= len(files) and station.watched.waiting == 0, 30)
         time.sleep(1)
         records = station.store.select(Filter(), limit=1000)
         images = {name: sha256(content).hexdigest() for name, content in files.items()}

@@ -10,24 +10,19 @@ from typing import Any
 import pytest
 
 from blemish.errors import BlemishError
-from blemish.station import watch
-from blemish.station.watch import Watch
-from tests.station.watched import put, until
-from tests.station.watching import Inspector
-from tests.station.watching import folder as folder
-from tests.station.watching import inspector as inspector
-from tests.station.watching import quick as quick
-from tests.station.watching import start as start
+from blemish.station import watched_folder
+from blemish.station.watched_folder import WatchedFolder
+from tests.station.support import Inspector, put, until
 
 
 def test_files_that_cannot_be_read_are_named_and_taken_later(
     folder: Path,
-    start: Callable[..., Watch],
+    watch: Callable[..., WatchedFolder],
     inspector: Inspector,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    real = watch.read_arrival
+    real = watched_folder.read_file
 
     def read(file: Path, *rest: Any) -> bytes | None:
         if file.name == "gone.png":
@@ -37,28 +32,28 @@ def test_files_that_cannot_be_read_are_named_and_taken_later(
         return real(file, *rest)
 
     locked = True
-    monkeypatch.setattr(watch, "read_arrival", read)
+    monkeypatch.setattr(watched_folder, "read_file", read)
     for name in ("gone.png", "locked.png", "whole.png"):
         put(folder / name)
     with caplog.at_level("INFO"):
-        one = start()
+        one = watch()
         until(lambda: one.message and inspector.names == ["whole.png"])
         time.sleep(0.3)
     assert one.message == (
         f"{folder / 'locked.png'} cannot be read (Permission denied); check its permissions."
     )
-    told = [getattr(record, "fields", {}) for record in caplog.records]
-    assert [fields["file"] for fields in told if "file" in fields] == [str(folder / "gone.png")]
-    assert [fields["problem"] for fields in told if "problem" in fields] == [one.message]
+    told = [vars(record) for record in caplog.records]
+    assert [extra["file"] for extra in told if "file" in extra] == [str(folder / "gone.png")]
+    assert [extra["problem"] for extra in told if "problem" in extra] == [one.message]
     locked = False
     until(lambda: len(inspector.records) == 2 and one.message == "")
 
 
 def test_a_folder_that_goes_and_comes_back(
-    folder: Path, start: Callable[..., Watch], inspector: Inspector
+    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
 ) -> None:
     put(folder / "before.png")
-    one = start()
+    one = watch()
     until(lambda: inspector.records)
     away = folder.rename(folder.with_name("away"))
     until(lambda: one.message)
@@ -73,11 +68,11 @@ def test_a_folder_that_goes_and_comes_back(
 
 
 def test_a_share_that_is_unmounted_is_not_taken_for_an_empty_folder(
-    folder: Path, start: Callable[..., Watch], inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mounted = True
     monkeypatch.setattr(Path, "is_mount", lambda path: path == folder and mounted)
-    one = start()
+    one = watch()
     mounted = False
     until(lambda: one.message)
     assert "cannot be watched (nothing is mounted there); mount it" in one.message
@@ -89,20 +84,20 @@ def test_a_share_that_is_unmounted_is_not_taken_for_an_empty_folder(
 
 
 def test_names_that_are_no_text_are_taken_too(
-    folder: Path, start: Callable[..., Watch], inspector: Inspector
+    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
 ) -> None:
     put(folder / os.fsdecode(b"caf\xe9.png"))
     put(folder / ("d" * 200) / ("f" * 200 + ".png"))
-    start()
+    watch()
     until(lambda: len(inspector.records) == 2)
     assert set(inspector.names) == {"caf\ufffd.png", "d" * 50 + "/" + "f" * 200 + ".png"}
 
 
 def test_a_place_to_move_to_that_fails_is_named_and_used_when_it_is_back(
-    folder: Path, tmp_path: Path, start: Callable[..., Watch], inspector: Inspector
+    folder: Path, tmp_path: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
 ) -> None:
     done = tmp_path / "done"
-    one = start(move_to=done)
+    one = watch(move_to=done)
     done.rmdir()
     put(folder / "a.png")
     until(lambda: one.message)
@@ -114,5 +109,5 @@ def test_a_place_to_move_to_that_fails_is_named_and_used_when_it_is_back(
     until(lambda: (done / "a.png").exists() and one.message == "")
     assert len(inspector.taken) == 1
     (tmp_path / "file").touch()
-    with pytest.raises(BlemishError, match="cannot be written"):
-        start(move_to=tmp_path / "file" / "done")
+    with pytest.raises(BlemishError, match="Nothing can be written to"):
+        watch(move_to=tmp_path / "file" / "done")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from blemish.errors import BlemishError, explained
+from blemish.errors import BlemishError, reason_of
 from blemish.inference.detector import Detector
 from blemish.station.settings import Settings, remarks
 from blemish.station.storage.database import SQLITE, postgresql_engine, sqlite_path
@@ -53,10 +53,12 @@ def check(settings: Settings) -> list[Finding]:
 
 def _finding(name: str, look: Callable[[Settings], str], settings: Settings) -> Finding:
     try:
-        with explained(BlemishError, lambda reason: f"It cannot be used ({reason}); mend that."):
-            return Finding(name, look(settings))
+        return Finding(name, look(settings))
     except BlemishError as error:
         return Finding(name, str(error), problem=True)
+    except Exception as error:
+        reason = reason_of(getattr(error, "orig", None) or error)
+        return Finding(name, f"It cannot be used ({reason}); mend that.", problem=True)
 
 
 def _model(settings: Settings) -> str:

@@ -59,7 +59,7 @@ class JsonFormatter(logging.Formatter):
             line |= {"status": status, "client": str(client).rpartition(":")[0]}
         else:
             line["event"] = record.getMessage()
-        if not record.name.startswith("blemish"):
+        if record.name != ACCESS and not record.name.startswith("blemish"):
             line["logger"] = record.name
         line |= {name: value for name, value in vars(record).items() if name not in NOT_EXTRA}
         if record.exc_info:

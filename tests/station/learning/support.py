@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from blemish.calibration import Calibration
-from blemish.station.problems import Conflict
+from blemish.station.errors import Conflict
 from blemish.station.records import CalibrationRecord, Inspection, NewInspection, Source, Verdict
-from blemish.station.storage.files import Files
+from blemish.station.storage.files import Files, digest_of
 from blemish.station.storage.store import Store
 
 MODEL = "a" * 64
@@ -19,42 +18,43 @@ BEGIN = datetime(2026, 3, 31, 8, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Active:
+class Model:
     """Stands in for a loaded model."""
 
     name: str
     fingerprint: str
-    calibration: CalibrationRecord
+    calibrated: CalibrationRecord
 
     @property
-    def verdicts(self) -> Calibration:
-        return Calibration(np.array(self.calibration.scores), self.calibration.false_alarm_rate)
+    def calibration(self) -> Calibration:
+        return self.calibrated.calibration
 
 
-class Shelf:
+class Models:
     """Stands in for the models: one, which may be recalibrated."""
 
-    def __init__(self, active: Active, store: Store) -> None:
+    def __init__(self, active: Model, store: Store) -> None:
         self.active = active
         self._store = store
 
-    def recalibrate(self, of: Active, scores: list[float], rate: float, origin: str) -> CalibrationRecord:
+    def recalibrate(self, of: Model, scores: list[float], rate: float, origin: str) -> CalibrationRecord:
         if of is not self.active:
             raise Conflict("changed meanwhile")
         record = self._store.add_calibration(of.fingerprint, scores, rate, origin)
-        self.active = replace(of, calibration=record)
+        self.active = replace(of, calibrated=record)
         return record
 
 
-class Scored:
+class ScoredStation:
     """A station with a store and files in a folder, and a model that came with these scores."""
 
     def __init__(self, folder: Path, scores: Any, rate: float) -> None:
+        folder.mkdir(exist_ok=True)
         self.store = Store(f"sqlite:///{folder / 'station.sqlite'}")
         self.files = Files(folder / "files")
         scores = np.asarray(scores, np.float32).tolist()
-        calibration = self.store.add_calibration(MODEL, scores, rate, "the model file")
-        self.shelf = Shelf(Active("grey.onnx", MODEL, calibration), self.store)
+        record = self.store.add_calibration(MODEL, scores, rate, "the model file")
+        self.models = Models(Model("grey.onnx", MODEL, record), self.store)
         self.count = 0
 
     def close(self) -> None:
@@ -71,8 +71,7 @@ class Scored:
             image: content of the file of all; None gives each its own, which is not kept.
             fields: of `NewInspection`.
         """
-        new = [self._new(score, image, fields) for score in scores]
-        numbers = [inspection.id for inspection in self.store.add(new)]
+        numbers = [one.id for one in self.store.add([self._new(score, image, fields) for score in scores])]
         if said is not None:
             for number in numbers:
                 self.judge(number, said)
@@ -83,31 +82,28 @@ class Scored:
 
     def _new(self, score: float | None, image: bytes | None, fields: dict[str, Any]) -> NewInspection:
         self.count += 1
-        digest = sha256(b"%d" % self.count).hexdigest() if image is None else self.files.add([image])[0]
+        if image is not None:
+            self.files.add({digest_of(image): image})
         values: dict[str, Any] = {
             "received": BEGIN + timedelta(seconds=self.count),
             "source": Source.API,
             "name": f"{self.count}.png",
-            "key": None,
-            "image": digest,
+            "image": digest_of(image or b"%d" % self.count),
             "image_bytes": 10,
-            "image_type": "image/png",
-            "width": 64,
-            "height": 64,
             "model": MODEL,
         }
         if score is None:
-            values |= {"error": "It is damaged.", "image_type": "application/octet-stream"}
-        else:
-            verdicts = self.shelf.active.verdicts
-            score = float(np.float32(score))
-            values |= {
-                "score": score,
-                "p_value": verdicts.p_value(score),
-                "is_anomalous": verdicts.is_anomalous(score),
-                "threshold": verdicts.threshold,
-                "false_alarm_rate": verdicts.effective_rate,
-                "calibration": self.shelf.active.calibration.id,
-                "milliseconds": 1.0,
-            }
+            return NewInspection.model_validate(values | {"error": "It is damaged."} | fields)
+        calibration = self.models.active.calibration
+        score = float(np.float32(score))
+        p_value, is_anomalous = calibration.judge(score)
+        values |= {
+            "image_type": "image/png",
+            "score": score,
+            "p_value": p_value,
+            "is_anomalous": is_anomalous,
+            "threshold": calibration.threshold,
+            "false_alarm_rate": calibration.effective_rate,
+            "calibration": self.models.active.calibrated.id,
+        }
         return NewInspection.model_validate(values | fields)

@@ -4,38 +4,27 @@ import csv
 import io
 import tracemalloc
 import zipfile
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from blemish.datasets import read_dataset
+from blemish.station.errors import Unavailable
 from blemish.station.learning import dataset
-from blemish.station.problems import Unavailable
 from blemish.station.records import Verdict
-from tests.station.scored import BEGIN, Scored
-from tests.station.station import good_part
+from tests.station.learning.support import BEGIN, ScoredStation
+from tests.station.support import encoded, good_part
 
 GOOD, DEFECT = Verdict.GOOD, Verdict.DEFECT
 
 
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Scored]:
-    one = Scored(tmp_path, np.arange(1, 100), 0.05)
-    yield one
-    one.close()
-
-
 def picture(seed: int, kind: str = "PNG") -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(good_part(seed)).save(file, kind)
-    return file.getvalue()
+    return encoded(good_part(seed), kind)
 
 
-def unpack(station: Scored, folder: Path) -> dict[str, bytes]:
+def unpack(station: ScoredStation, folder: Path) -> dict[str, bytes]:
     """Everything in the archive, by name; also unpacked into the folder."""
     file = folder / "dataset.zip"
     file.write_bytes(b"".join(dataset.stream(station)))
@@ -49,7 +38,7 @@ def labels(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
 
 
-def test_it_holds_the_files_as_they_came(station: Scored, tmp_path: Path) -> None:
+def test_it_holds_the_files_as_they_came(station: ScoredStation, tmp_path: Path) -> None:
     (png,) = station.inspect(10, said=GOOD, image=picture(0))
     (jpeg,) = station.inspect(11, said=GOOD, image=picture(1, "JPEG"), image_type="image/jpeg")
     (bad,) = station.inspect(200, image=picture(2))
@@ -80,7 +69,7 @@ def test_it_holds_the_files_as_they_came(station: Scored, tmp_path: Path) -> Non
 
 
 def test_the_same_file_counts_once_and_contradictions_and_losses_are_listed(
-    station: Scored, tmp_path: Path
+    station: ScoredStation, tmp_path: Path
 ) -> None:
     station.inspect(10, 10, said=GOOD, image=picture(0))
     station.inspect(11, image=picture(0))
@@ -107,12 +96,12 @@ def test_the_same_file_counts_once_and_contradictions_and_losses_are_listed(
     )
 
 
-def test_a_clock_that_was_never_set_spoils_no_archive(station: Scored, tmp_path: Path) -> None:
+def test_a_clock_that_was_never_set_spoils_no_archive(station: ScoredStation, tmp_path: Path) -> None:
     station.inspect(10, said=GOOD, image=picture(0), received=datetime(1970, 1, 1, tzinfo=UTC))
     assert "train/good/00000001.png" in unpack(station, tmp_path)
 
 
-def test_a_note_is_no_formula(station: Scored, tmp_path: Path) -> None:
+def test_a_note_is_no_formula(station: ScoredStation, tmp_path: Path) -> None:
     for note in ("=1+1", "- scratch", "1 = 1"):
         (number,) = station.inspect(10, image=picture(0))
         station.judge(number, GOOD, note)
@@ -120,13 +109,13 @@ def test_a_note_is_no_formula(station: Scored, tmp_path: Path) -> None:
     assert notes == ["1 = 1", "'- scratch", "'=1+1"]
 
 
-def test_with_nothing_judged_there_is_only_an_empty_table(station: Scored, tmp_path: Path) -> None:
+def test_with_nothing_judged_there_is_only_an_empty_table(station: ScoredStation, tmp_path: Path) -> None:
     station.inspect(10, image=picture(0))
     found = unpack(station, tmp_path)
     assert list(found) == ["labels.csv"] and labels(found["labels.csv"]) == []
 
 
-def test_memory_does_not_grow_with_the_archive(station: Scored) -> None:
+def test_memory_does_not_grow_with_the_archive(station: ScoredStation) -> None:
     rng = np.random.default_rng(0)
     for _ in range(40):
         station.inspect(10, said=GOOD, image=rng.bytes(500_000))
@@ -139,7 +128,7 @@ def test_memory_does_not_grow_with_the_archive(station: Scored) -> None:
     assert total > 19_000_000 and peak < 4_000_000
 
 
-def test_what_is_judged_meanwhile_waits_for_the_next_time(station: Scored) -> None:
+def test_what_is_judged_meanwhile_waits_for_the_next_time(station: ScoredStation) -> None:
     station.inspect(10, said=GOOD, image=picture(0))
     (late,) = station.inspect(11, image=picture(1))
     pieces = dataset.stream(station)
@@ -149,7 +138,7 @@ def test_what_is_judged_meanwhile_waits_for_the_next_time(station: Scored) -> No
     assert len(labels(archive.read("labels.csv"))) == 1
 
 
-def test_whoever_stops_early_leaves_nothing_open(station: Scored) -> None:
+def test_whoever_stops_early_leaves_nothing_open(station: ScoredStation) -> None:
     station.inspect(10, 11, said=GOOD, image=picture(0))
     for taken in range(1, len(list(dataset.stream(station)))):  # also in the middle of an entry
         pieces = dataset.stream(station)
@@ -159,7 +148,7 @@ def test_whoever_stops_early_leaves_nothing_open(station: Scored) -> None:
 
 
 def test_a_database_that_is_gone_is_said_before_anything_is_sent(
-    station: Scored, monkeypatch: pytest.MonkeyPatch
+    station: ScoredStation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(*args: object, **kwargs: object) -> None:
         raise Unavailable("The database is gone; bring it back.")
@@ -169,7 +158,7 @@ def test_a_database_that_is_gone_is_said_before_anything_is_sent(
         dataset.stream(station)
 
 
-def test_it_is_read_as_a_dataset(station: Scored, tmp_path: Path) -> None:
+def test_it_is_read_as_a_dataset(station: ScoredStation, tmp_path: Path) -> None:
     for seed in range(6):
         station.inspect(10, said=GOOD, image=picture(seed))
     station.inspect(100, 101, said=DEFECT, image=picture(50))

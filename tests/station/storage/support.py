@@ -1,7 +1,14 @@
-"""Inspections as the pipeline makes them."""
+"""Inspections as the pipeline makes them, and disks that are full, small or taken away."""
 
+import resource
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from blemish.station.records import Filter, Inspection, NewInspection, Source
 from blemish.station.storage.files import Files, digest_of
@@ -62,3 +69,36 @@ def add_files(files: Files, *contents: bytes) -> list[str]:
     """Their digests, once they are kept."""
     files.add({digest_of(content): content for content in contents})
     return [digest_of(content) for content in contents]
+
+
+@contextmanager
+def limited_file_size(most: int) -> Iterator[None]:
+    """No file of this process can be written beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int = 1) -> Iterator[None]:
+    """A disk mounted on the folder."""
+    mount("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder)
+    try:
+        yield
+    finally:
+        unmount(folder)
+
+
+def mount(*arguments: str | Path) -> None:
+    """Run mount; skips the test where that is not allowed."""
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
+
+
+def unmount(folder: Path) -> None:
+    """Take a disk away, also while files on it are open."""
+    subprocess.run(["umount", "--lazy", folder], check=True)

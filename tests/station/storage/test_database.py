@@ -15,8 +15,15 @@ from blemish.station.errors import Unavailable
 from blemish.station.records import Filter
 from blemish.station.storage import database
 from blemish.station.storage.store import Store
-from tests.station.storage.support import add, names, new
-from tests.station.support import limited_file_size, mount, small_disk, unmount
+from tests.station.storage.support import (
+    add,
+    limited_file_size,
+    mount,
+    names,
+    new,
+    small_disk,
+    unmount,
+)
 
 
 @pytest.fixture

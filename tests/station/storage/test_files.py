@@ -14,8 +14,7 @@ import pytest
 from blemish.errors import BlemishError
 from blemish.station.errors import NotFound, Unavailable
 from blemish.station.storage.files import Files, digest_of
-from tests.station.storage.support import add_files
-from tests.station.support import limited_file_size, mount, small_disk, unmount
+from tests.station.storage.support import add_files, limited_file_size, mount, small_disk, unmount
 
 
 def kept(folder: Path) -> dict[str, bytes]:

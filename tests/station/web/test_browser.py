@@ -6,15 +6,11 @@ import httpx2
 import pytest
 
 from tests.browser import needs_browser
-from tests.station.browsed import browser as browser
-from tests.station.browsed import page as page
-from tests.station.browsed import post
-from tests.station.browsed import running as running
-from tests.station.station import Running, bad_part, good_part, png
+from tests.station.support import Running, bad_part, encoded, good_part
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.slow]
 
 WIDTHS = (390, 820, 1280)
 PAGES = ("/", "/inspections", "/inspections/5", "/history", "/threshold", "/models")
@@ -24,57 +20,57 @@ def files(*parts: tuple[str, bytes]) -> list[dict]:
     return [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in parts]
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_pages_fit_and_can_be_touched(page: "sync_api.Page", width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
-    for address in PAGES:
-        page.goto(address)
-        page.wait_for_load_state("networkidle") if address == "/threshold" else None
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+@pytest.mark.parametrize("address", PAGES)
+def test_pages_fit_and_can_be_touched(page: "sync_api.Page", address: str) -> None:
+    page.goto(address)
+    page.wait_for_load_state("networkidle") if address == "/threshold" else None
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
         small = page.locator(
             "button:visible, .button:visible, nav a:visible, select:visible, summary:visible"
         )
         for box in filter(None, (element.bounding_box() for element in small.all())):
-            assert box["height"] >= 43.5 and box["width"] >= 43.5, (address, box)
+            assert box["height"] >= 43.5 and box["width"] >= 43.5, (width, box)
 
 
-def test_live_shows_what_arrives_by_the_api(page: "sync_api.Page", running: Running) -> None:
+def test_live_shows_what_arrives_by_the_api(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/")
     expect = sync_api.expect
     before = page.locator("#strip > li").count()
-    number = post(running, bad_part(100), "arrived.png")
+    number = browsed.inspect(bad_part(100), name="arrived.png")["id"]
     expect(page.locator("#strip > li").first).to_have_id(f"inspection-{number}")
     expect(page.locator("#latest")).to_contain_text("arrived.png")
     expect(page.locator("#latest .verdict")).to_have_text("Anomalous")
     expect(page.locator("#announcer")).to_contain_text("arrived.png")
     assert page.locator("#strip > li").count() == before + 1
     page.get_by_role("button", name="Pause").click()
-    post(running, good_part(101), "unseen.png")
+    browsed.inspect(good_part(101), name="unseen.png")
     page.wait_for_timeout(1500)
     expect(page.locator("#latest")).to_contain_text("arrived.png")
     page.get_by_role("button", name="Go on").click()
     expect(page.locator("#latest")).to_contain_text("unseen.png")
 
 
-def test_live_shows_what_was_judged_elsewhere(page: "sync_api.Page", running: Running) -> None:
-    number = post(running, bad_part(102), "judged elsewhere.png")
+def test_live_shows_what_was_judged_elsewhere(page: "sync_api.Page", browsed: Running) -> None:
+    number = browsed.inspect(bad_part(102), name="judged elsewhere.png")["id"]
     page.goto("/")
     card = page.locator(f"#inspection-{number}")
     sync_api.expect(card).not_to_contain_text("judged a defect")
-    httpx2.put(f"{running.url}/v1/inspections/{number}/feedback", json={"feedback": "defect"})
+    httpx2.put(f"{browsed.url}/v1/inspections/{number}/feedback", json={"feedback": "defect"})
     sync_api.expect(card).to_contain_text("judged a defect")
     sync_api.expect(page.locator("#latest")).to_contain_text("judged a defect")
 
 
-def test_upload_by_the_button(page: "sync_api.Page", running: Running) -> None:
+def test_upload_by_the_button(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/")
-    chosen = [(f"upload {number}.png", png(good_part(200 + number))) for number in range(8)]
+    chosen = [(f"upload {number}.png", encoded(good_part(200 + number))) for number in range(8)]
     page.set_input_files("#files", files(*chosen, ("no picture.png", b"nothing of the kind")))
     sync_api.expect(page.locator("#upload-words")).to_have_text("8 of 9 pictures inspected.")
     sync_api.expect(page.locator("#upload-errors li")).to_have_count(1)
     sync_api.expect(page.locator("#upload-errors")).to_contain_text("no picture.png is not a PNG")
     sync_api.expect(page.locator("#latest")).to_contain_text("upload")
-    found = httpx2.get(f"{running.url}/v1/inspections", params={"source": "page"}).json()["inspections"]
+    found = httpx2.get(f"{browsed.url}/v1/inspections", params={"source": "page"}).json()["inspections"]
     assert sorted(one["name"] for one in found) == sorted(name for name, _ in chosen)
 
 
@@ -90,7 +86,7 @@ def test_a_busy_station_is_asked_again(page: "sync_api.Page") -> None:
 
     page.goto("/")
     page.route("**/v1/inspections", busy)
-    page.set_input_files("#files", files(("patient.png", png(good_part(300)))))
+    page.set_input_files("#files", files(("patient.png", encoded(good_part(300)))))
     sync_api.expect(page.locator("#upload-words")).to_contain_text("Trying again: Wait.")
     sync_api.expect(page.locator("#upload-words")).to_have_text("1 of 1 picture inspected.")
 
@@ -98,7 +94,7 @@ def test_a_busy_station_is_asked_again(page: "sync_api.Page") -> None:
 def test_an_upload_goes_on_when_the_connection_is_back(page: "sync_api.Page") -> None:
     page.goto("/")
     page.context.set_offline(True)
-    page.set_input_files("#files", files(("late.png", png(good_part(330)))))
+    page.set_input_files("#files", files(("late.png", encoded(good_part(330)))))
     sync_api.expect(page.locator("#upload-words")).to_contain_text(
         "Trying again: The station does not answer"
     )
@@ -124,7 +120,7 @@ def test_pictures_are_dropped_anywhere(page: "sync_api.Page") -> None:
           data.items.add(new File([new Uint8Array(bytes)], "dropped.png", { type: "image/png" }));
           return data;
         }""",
-        list(png(bad_part(310))),
+        list(encoded(bad_part(310))),
     )
     page.dispatch_event("h1", "dragover", {"dataTransfer": data})
     sync_api.expect(page.locator("#drop")).to_be_visible()
@@ -136,8 +132,8 @@ def test_pictures_are_dropped_anywhere(page: "sync_api.Page") -> None:
 def test_folders_are_dropped_with_all_that_is_in_them(page: "sync_api.Page", tmp_path: Path) -> None:
     folder = tmp_path / "parts"
     (folder / "below").mkdir(parents=True)
-    (folder / "a.png").write_bytes(png(good_part(400)))
-    (folder / "below" / "b.png").write_bytes(png(good_part(401)))
+    (folder / "a.png").write_bytes(encoded(good_part(400)))
+    (folder / "below" / "b.png").write_bytes(encoded(good_part(401)))
     (folder / "notes.txt").write_text("no picture, and none meant")
     page.goto("/")
     browser = page.context.new_cdp_session(page)
@@ -148,12 +144,12 @@ def test_folders_are_dropped_with_all_that_is_in_them(page: "sync_api.Page", tmp
     assert page.locator("#upload-errors > li").count() == 0
 
 
-def test_a_lost_connection_is_told_and_comes_back(page: "sync_api.Page", running: Running) -> None:
+def test_a_lost_connection_is_told_and_comes_back(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/")
     page.context.set_offline(True)
     sync_api.expect(page.locator("#lost")).to_be_visible()
     sync_api.expect(page.locator("#pill")).to_contain_text("No answer")
-    post(running, good_part(320), "meanwhile.png")
+    browsed.inspect(good_part(320), name="meanwhile.png")
     page.context.set_offline(False)
     sync_api.expect(page.locator("#lost")).to_have_count(0)
     sync_api.expect(page.locator("#pill")).to_contain_text("OK")
@@ -173,17 +169,15 @@ def test_filters(page: "sync_api.Page") -> None:
     sync_api.expect(page.locator(".card")).to_have_count(1)
 
 
-def test_models_are_loaded_and_used(page: "sync_api.Page", running: Running) -> None:
+def test_models_are_used(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/models")
-    other = page.locator(".model", has_text="other.onnx")
-    sync_api.expect(other).to_contain_text("not loaded")
-    other.get_by_role("button", name="Load").click()
-    sync_api.expect(other.locator(".state")).to_have_text("loaded")
+    other, grey = (page.locator(".model", has_text=f"{name}.onnx") for name in ("other", "grey"))
+    sync_api.expect(grey).to_contain_text("in use")
     other.get_by_role("button", name="Use").click()
     sync_api.expect(other).to_contain_text("in use")
-    assert running.station.shelf.active.name == "other.onnx"
-    page.locator(".model", has_text="grey.onnx").get_by_role("button", name="Use").click()
-    sync_api.expect(page.locator(".model", has_text="grey.onnx")).to_contain_text("in use")
+    assert browsed.station.models.active.name == "other.onnx"
+    grey.get_by_role("button", name="Use").click()
+    sync_api.expect(grey).to_contain_text("in use")
 
 
 def test_all_can_be_reached_by_keyboard(page: "sync_api.Page") -> None:
@@ -199,10 +193,10 @@ def test_all_can_be_reached_by_keyboard(page: "sync_api.Page") -> None:
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
 
 
-def test_dark_and_light(browser: "sync_api.Browser", running: Running) -> None:
+def test_dark_and_light(browser: "sync_api.Browser", browsed: Running) -> None:
     grounds = set()
     for scheme in ("light", "dark"):
-        context = browser.new_context(base_url=running.url, color_scheme=scheme)
+        context = browser.new_context(base_url=browsed.url, color_scheme=scheme)
         page = context.new_page()
         page.goto("/models")
         grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
@@ -210,8 +204,8 @@ def test_dark_and_light(browser: "sync_api.Browser", running: Running) -> None:
     assert len(grounds) == 2
 
 
-def test_without_scripts_there_is_a_picture(browser: "sync_api.Browser", running: Running) -> None:
-    context = browser.new_context(base_url=running.url, java_script_enabled=False)
+def test_without_scripts_there_is_a_picture(browser: "sync_api.Browser", browsed: Running) -> None:
+    context = browser.new_context(base_url=browsed.url, java_script_enabled=False)
     page = context.new_page()
     page.goto("/inspections/5")
     assert page.locator("#stage img").is_visible() and page.locator("#controls").is_hidden()

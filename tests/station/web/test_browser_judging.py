@@ -9,14 +9,11 @@ import pytest
 from PIL import Image
 
 from tests.browser import needs_browser
-from tests.station.browsed import browser as browser
-from tests.station.browsed import page as page
-from tests.station.browsed import running as running
-from tests.station.station import Running
+from tests.station.support import Running
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.slow]
 
 
 def pixels(page: "sync_api.Page", place: str) -> np.ndarray:
@@ -25,8 +22,8 @@ def pixels(page: "sync_api.Page", place: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
 
 
-def feedback(running: Running, number: int) -> str | None:
-    return httpx2.get(f"{running.url}/v1/inspections/{number}").json()["feedback"]
+def feedback(browsed: Running, number: int) -> str | None:
+    return httpx2.get(f"{browsed.url}/v1/inspections/{number}").json()["feedback"]
 
 
 def test_sliders_change_the_picture(page: "sync_api.Page") -> None:
@@ -48,7 +45,7 @@ def test_sliders_change_the_picture(page: "sync_api.Page") -> None:
     assert np.abs(pixels(page, "#stage") - without_line).max() > 30
 
 
-def test_the_canvas_is_the_overlay(page: "sync_api.Page", running: Running) -> None:
+def test_the_canvas_is_the_overlay(page: "sync_api.Page", browsed: Running) -> None:
     """Without the outline, the page draws what the station draws."""
     page.goto("/inspections/5")
     page.locator("#stage canvas").wait_for()
@@ -60,34 +57,34 @@ def test_the_canvas_is_the_overlay(page: "sync_api.Page", running: Running) -> N
           return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
         }"""
     )
-    served = httpx2.get(f"{running.url}/v1/inspections/5/overlay.png").content
+    served = httpx2.get(f"{browsed.url}/v1/inspections/5/overlay.png").content
     expected = np.asarray(Image.open(io.BytesIO(served)))
     drawn = np.array(shown).reshape(*expected.shape[:2], 4)[..., :3]
     assert np.abs(drawn - expected.astype(int)).max() <= 4
 
 
-def test_feedback_by_button_and_by_key(page: "sync_api.Page", running: Running) -> None:
+def test_feedback_by_button_and_by_key(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/inspections/5")
     page.get_by_label("Note").fill("a scratch, ged")
     page.get_by_role("button", name="Defect").click()
     sync_api.expect(page.locator("#said")).to_contain_text("Judged a defect")
-    assert feedback(running, 5) == "defect"
+    assert feedback(browsed, 5) == "defect"
     page.locator("body").press("g")
     sync_api.expect(page.locator("#said")).to_contain_text("Judged good")
-    assert feedback(running, 5) == "good"
+    assert feedback(browsed, 5) == "good"
     page.reload()
     sync_api.expect(page.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
     sync_api.expect(page.get_by_label("Note")).to_have_value("a scratch, ged")
     page.locator("body").press("u")
     sync_api.expect(page.locator("#said")).to_contain_text("cleared")
-    assert feedback(running, 5) is None
+    assert feedback(browsed, 5) is None
     page.locator("body").press("?")
     sync_api.expect(page.locator("#keys")).to_be_visible()
     page.keyboard.press("Escape")
     sync_api.expect(page.locator("#keys")).to_be_hidden()
 
 
-def test_a_review_goes_on_by_itself(page: "sync_api.Page", running: Running) -> None:
+def test_a_review_goes_on_by_itself(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/inspections/2?review=2,8,11")
     page.get_by_label("Go on to the next").check()
     page.locator("body").press("d")
@@ -97,21 +94,21 @@ def test_a_review_goes_on_by_itself(page: "sync_api.Page", running: Running) -> 
     page.wait_for_url("**/inspections/11?review=2,8,11")
     page.locator("body").press("d")
     sync_api.expect(page.locator("#said")).to_contain_text("This was the last one.")
-    assert [feedback(running, number) for number in (2, 8, 11)] == ["defect", "good", "defect"]
+    assert [feedback(browsed, number) for number in (2, 8, 11)] == ["defect", "good", "defect"]
     page.locator("body").press("p")
     page.wait_for_url("**/inspections/8?review=2,8,11")
 
 
-def test_a_judgement_that_is_not_saved_says_so(page: "sync_api.Page", running: Running) -> None:
+def test_a_judgement_that_is_not_saved_says_so(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/inspections/3")
     page.context.set_offline(True)
     page.locator("body").press("d")
     sync_api.expect(page.locator("#said")).to_contain_text("Not saved: The station does not answer")
     page.context.set_offline(False)
-    assert feedback(running, 3) is None
+    assert feedback(browsed, 3) is None
 
 
-def test_the_threshold_is_tried_and_used(page: "sync_api.Page", running: Running) -> None:
+def test_the_threshold_is_tried_and_used(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/threshold")
     use = page.get_by_role("button", name="Use this rate")
     sync_api.expect(page.locator("#preview .tiles")).to_be_visible()
@@ -122,7 +119,7 @@ def test_the_threshold_is_tried_and_used(page: "sync_api.Page", running: Running
     sync_api.expect(use).to_be_enabled()
     use.click()
     sync_api.expect(page.locator("#rate-words")).to_contain_text("In use: the threshold is")
-    assert running.station.shelf.active.calibration.false_alarm_rate == 0.15
+    assert browsed.station.models.active.calibrated.false_alarm_rate == 0.15
     assert page.locator("#force").inner_text() != before
     page.locator("#slide").fill("0")
     sync_api.expect(page.get_by_label("Good parts flagged, %")).to_have_value("1")
@@ -132,21 +129,21 @@ def test_the_threshold_is_tried_and_used(page: "sync_api.Page", running: Running
     sync_api.expect(use).to_be_disabled()
 
 
-def test_calibrating_from_what_was_judged(page: "sync_api.Page", running: Running) -> None:
-    httpx2.put(f"{running.url}/v1/inspections/1/feedback", json={"feedback": "good", "note": ""})
+def test_calibrating_from_what_was_judged(page: "sync_api.Page", browsed: Running) -> None:
+    httpx2.put(f"{browsed.url}/v1/inspections/1/feedback", json={"feedback": "good", "note": ""})
     page.goto("/threshold")
     page.get_by_role("button", name="Add them").click()
     sync_api.expect(page.locator("#learn-words")).to_contain_text("Calibrated from")
-    assert len(running.station.shelf.active.calibration.scores) > 199
+    assert len(browsed.station.models.active.calibrated.scores) > 199
     assert page.locator("#calibrations tbody tr").count() == len(
-        running.station.store.calibrations(running.station.shelf.active.fingerprint)
+        browsed.station.store.calibrations(browsed.station.models.active.fingerprint)
     )
     with page.expect_download() as download:
         page.get_by_role("link", name="Download dataset.zip").click()
     assert Path(download.value.path()).read_bytes()[:2] == b"PK"
 
 
-def test_of_judgements_in_a_hurry_the_last_one_counts(page: "sync_api.Page", running: Running) -> None:
+def test_of_judgements_in_a_hurry_the_last_one_counts(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/inspections/4")
     held: list[sync_api.Route] = []
     page.route("**/feedback", lambda route: held.append(route) if not held else route.continue_())
@@ -155,11 +152,11 @@ def test_of_judgements_in_a_hurry_the_last_one_counts(page: "sync_api.Page", run
     page.wait_for_function("document.getElementById('said').textContent == 'Saving…'")
     held[0].continue_()  # the first one is the last to arrive
     sync_api.expect(page.locator("#said")).to_contain_text("cleared")
-    assert feedback(running, 4) is None
+    assert feedback(browsed, 4) is None
 
 
 def test_a_note_is_kept_when_it_is_left_and_no_other_tab_undoes_it(
-    page: "sync_api.Page", running: Running
+    page: "sync_api.Page", browsed: Running
 ) -> None:
     other = page.context.new_page()
     for tab in (page, other):
@@ -172,14 +169,14 @@ def test_a_note_is_kept_when_it_is_left_and_no_other_tab_undoes_it(
     page.get_by_label("Note").fill("oil after all")
     page.get_by_role("button", name="Save note").click()
     sync_api.expect(page.locator("#said")).to_have_text("The note is saved.")
-    told = httpx2.get(f"{running.url}/v1/inspections/7").json()
+    told = httpx2.get(f"{browsed.url}/v1/inspections/7").json()
     assert (told["feedback"], told["note"]) == ("defect", "oil after all")
 
 
-def test_a_slip_can_be_mended_while_judging_one_by_one(page: "sync_api.Page", running: Running) -> None:
-    page.goto("/inspections?judged=none")
+def test_a_slip_can_be_mended_while_judging_one_by_one(page: "sync_api.Page", browsed: Running) -> None:
+    page.goto("/inspections?feedback=none")
     page.get_by_role("link", name="Judge them one by one").click()
-    page.wait_for_url("**/inspections/*?judged=none")
+    page.wait_for_url("**/inspections/*?feedback=none")
     first = page.url
     page.get_by_label("Go on to the next").check()
     page.locator("body").press("g")
@@ -190,31 +187,31 @@ def test_a_slip_can_be_mended_while_judging_one_by_one(page: "sync_api.Page", ru
         page.wait_for_url(lambda now, left=address: now != left)
     page.locator("body").press("d")
     page.wait_for_url(lambda address: address != first)
-    assert feedback(running, int(first.rpartition("/")[2].partition("?")[0])) == "defect"
+    assert feedback(browsed, int(first.rpartition("/")[2].partition("?")[0])) == "defect"
 
 
-def test_the_way_back_from_too_few_images(page: "sync_api.Page", running: Running) -> None:
-    httpx2.put(f"{running.url}/v1/inspections/1/feedback", json={"feedback": "good"})
+def test_the_way_back_from_too_few_images(page: "sync_api.Page", browsed: Running) -> None:
+    httpx2.put(f"{browsed.url}/v1/inspections/1/feedback", json={"feedback": "good"})
     page.goto("/threshold")
-    before = httpx2.get(f"{running.url}/v1/threshold").json()
+    before = httpx2.get(f"{browsed.url}/v1/threshold").json()
     asked: list[str] = []
     page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
     page.get_by_role("button", name="Replace by them").click()
     assert "cannot keep the false-alarm rate" in asked[0]
-    assert httpx2.get(f"{running.url}/v1/threshold").json() == before
+    assert httpx2.get(f"{browsed.url}/v1/threshold").json() == before
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Replace by them").click()
     sync_api.expect(page.locator("#learn-words")).to_contain_text("Calibrated from")
     page.get_by_role("button", name=f"Use calibration {before['calibration']} again").click()
     sync_api.expect(page.locator("#again-words")).to_contain_text("Calibrated from")
-    after = httpx2.get(f"{running.url}/v1/threshold").json()
+    after = httpx2.get(f"{browsed.url}/v1/threshold").json()
     assert (after["threshold"], after["images"]) == (before["threshold"], before["images"])
 
 
-def test_a_threshold_that_another_changed_is_not_overwritten(page: "sync_api.Page", running: Running) -> None:
+def test_a_threshold_that_another_changed_is_not_overwritten(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/threshold")
-    httpx2.put(f"{running.url}/v1/threshold", json={"false_alarm_rate": 0.07})
+    httpx2.put(f"{browsed.url}/v1/threshold", json={"false_alarm_rate": 0.07})
     page.get_by_label("Good parts flagged").fill("5")
     page.get_by_role("button", name="Use this rate").click()
     sync_api.expect(page.locator("#rate-words")).to_contain_text("changed meanwhile")
-    assert httpx2.get(f"{running.url}/v1/threshold").json()["false_alarm_rate"] == 0.07
+    assert httpx2.get(f"{browsed.url}/v1/threshold").json()["false_alarm_rate"] == 0.07

@@ -1,6 +1,5 @@
 """The API as a controller uses it: over HTTP, with a real model, store and folder."""
 
-import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -9,19 +8,17 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
-from PIL import Image
 
-from blemish.images.drawing import heat
 from blemish.inference.detector import Detector
 from blemish.station.records import Source
-from blemish.station.storage.maps import decode_map, encode_map
-from tests.station.station import Running, bad_part, good_part, png, running_station
+from tests.station.support import Running, bad_part, encoded, good_part, running_station
 
-pytest_plugins = ["tests.station.databases"]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A station that takes small images alone, once with each database."""
     settings: dict[str, Any] = {"max_upload": 300_000, "max_pixels": 40_000}
     if request.param == "postgresql":
         settings["store"] = request.getfixturevalue("postgresql").make("blemish_api")
@@ -29,73 +26,30 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield it
 
 
-@pytest.fixture(scope="module")
-def client(running: Running) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=running.url, timeout=30) as it:
-        yield it
-
-
-def inspect(client: httpx2.Client, image: np.ndarray, **more: str) -> dict:
-    answer = client.post("/v1/inspect", content=png(image), params=more)
-    assert answer.status_code == 201, answer.text
-    return answer.json()
-
-
-def test_a_verdict_is_that_of_the_detector(client: httpx2.Client, running: Running) -> None:
+def test_a_verdict_is_that_of_the_detector(running: Running) -> None:
     detector = Detector.load(running.station.settings.model)
     for image in (good_part(1), bad_part(2)):
-        told = inspect(client, image, name="part 7.png")
+        told = running.inspect(image, name="part 7.png")
         expected = detector.predict(image)
         assert told["score"] == expected.score
         assert told["p_value"] == expected.p_value
         assert told["is_anomalous"] == expected.is_anomalous
         assert told["threshold"] == np.float32(detector.calibration.threshold)
         assert told["false_alarm_rate"] == detector.calibration.effective_rate
-        assert told["model"] == running.station.shelf.active.fingerprint
+        assert told["model"] == running.station.models.active.fingerprint
         assert (told["name"], told["source"]) == ("part 7.png", "api")
         assert (told["width"], told["height"], told["image_type"]) == (64, 64, "image/png")
-        assert client.get(f"/v1/inspections/{told['id']}").json() == told
+        assert running.client.get(f"/v1/inspections/{told['id']}").json() == told
     assert told["is_anomalous"]
 
 
-def test_pictures_and_map_are_those_of_the_detector(client: httpx2.Client, running: Running) -> None:
-    detector = Detector.load(running.station.settings.model)
-    image = bad_part(3)
-    place = f"/v1/inspections/{inspect(client, image)['id']}"
-    expected = detector.predict(image)
-    assert expected.anomaly_map is not None
-    raw = np.load(io.BytesIO(client.get(f"{place}/map.npy").content))
-    assert raw.dtype == np.float32
-    np.testing.assert_allclose(raw, expected.anomaly_map, atol=np.ptp(expected.anomaly_map) / 60_000)
-    assert client.get(f"{place}/image").content == png(image)
-    assert client.get(f"{place}/image").headers["content-type"] == "image/png"
-    pictures = {
-        name: np.asarray(Image.open(io.BytesIO(client.get(f"{place}/{name}").content)))
-        for name in ("frame.png", "heat.png", "overlay.png", "thumbnail.jpg")
-    }
-    np.testing.assert_array_equal(pictures["frame.png"], image)
-    scale = detector.heat_scale
-    shades = 255 * heat(expected.anomaly_map, scale.low, scale.high)
-    assert np.abs(pictures["heat.png"] - shades).max() <= 1
-    difference = np.abs(pictures["overlay.png"].astype(int) - expected.overlay(scale))
-    assert difference.max() <= 2
-    assert pictures["thumbnail.jpg"].shape == (64, 64, 3)
-
-
-@pytest.mark.parametrize("span", [(0, 1), (-3e-7, 5e-7), (1e20, 3e25), (2, 2)])
-def test_kept_maps_are_nearly_exact(span: tuple[float, float]) -> None:
-    raw = np.random.default_rng(0).uniform(*span, (31, 47)).astype(np.float32)
-    back = decode_map(*encode_map(raw))
-    np.testing.assert_allclose(back, raw, atol=np.ptp(raw.astype(np.float64)) / 60_000, rtol=1e-6)
-
-
-def test_several_images_in_one_form_each_have_an_answer(client: httpx2.Client) -> None:
+def test_several_images_in_one_form_each_have_an_answer(running: Running) -> None:
     files = [
-        ("images", ("a.png", png(good_part(4)), "image/png")),
+        ("images", ("a.png", encoded(good_part(4)), "image/png")),
         ("images", ("b.png", b"no image", "image/png")),
-        ("images", ("c.png", png(bad_part(5)), "text/plain")),
+        ("images", ("c.png", encoded(bad_part(5)), "text/plain")),
     ]
-    answer = client.post("/v1/inspections", files=files, headers={"X-Blemish-Source": "page"})
+    answer = running.client.post("/v1/inspections", files=files, headers={"X-Blemish-Source": "page"})
     assert answer.status_code == 201
     first, second, third = answer.json()["results"]
     assert first["inspection"]["is_anomalous"] is False and first["inspection"]["source"] == "page"
@@ -103,26 +57,28 @@ def test_several_images_in_one_form_each_have_an_answer(client: httpx2.Client) -
     assert third["inspection"]["is_anomalous"] is True and third["name"] == "c.png"
 
 
-def test_the_same_key_is_inspected_once(client: httpx2.Client) -> None:
+def test_the_same_key_is_inspected_once(running: Running) -> None:
     headers = {"Idempotency-Key": "part-0815"}
-    image = png(good_part(6))
+    image = encoded(good_part(6))
 
     def send(_: int) -> httpx2.Response:
-        return client.post("/v1/inspect", content=image, headers=headers)
+        return running.client.post("/v1/inspect", content=image, headers=headers)
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(send, range(16)))
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["id"] for answer in answers}) == 1
-    other = client.post("/v1/inspect", content=png(good_part(7)), headers=headers)
+    other = running.client.post("/v1/inspect", content=encoded(good_part(7)), headers=headers)
     assert other.status_code == 409
     assert other.json()["detail"] == "This key came with another image before; give each image its own."
 
 
-def test_several_images_under_one_key_are_inspected_once(client: httpx2.Client) -> None:
+def test_several_images_under_one_key_are_inspected_once(running: Running) -> None:
     def send(*seeds: int) -> list[dict]:
-        images = [("images", (f"{seed}.png", png(good_part(seed)))) for seed in seeds]
-        told = client.post("/v1/inspections", files=images, headers={"Idempotency-Key": "three parts"})
+        images = [("images", (f"{seed}.png", encoded(good_part(seed)))) for seed in seeds]
+        told = running.client.post(
+            "/v1/inspections", files=images, headers={"Idempotency-Key": "three parts"}
+        )
         assert told.status_code == 201
         return told.json()["results"]
 
@@ -132,16 +88,14 @@ def test_several_images_under_one_key_are_inspected_once(client: httpx2.Client) 
     assert changed[:2] == first[:2] and "key came with another image" in changed[2]["error"]
 
 
-def test_many_at_once_are_scored_in_batches_with_unchanged_scores(
-    client: httpx2.Client, running: Running
-) -> None:
+def test_many_at_once_are_scored_in_batches_with_unchanged_scores(running: Running) -> None:
     detector = Detector.load(running.station.settings.model)
     images = [good_part(seed) for seed in range(100, 140)]
     with ThreadPoolExecutor(16) as pool:
-        told = list(pool.map(lambda image: inspect(client, image), images))
+        told = list(pool.map(lambda image: running.inspect(image), images))
     for one, image in zip(told, images, strict=True):
         assert one["score"] == pytest.approx(detector.predict(image).score, rel=1e-5)
-    figures = client.get("/metrics").text
+    figures = running.client.get("/metrics").text
     batches = float(figures.split("blemish_batch_images_count ")[1].split()[0])
     scored = float(figures.split("blemish_batch_images_sum ")[1].split()[0])
     assert scored > batches  # some shared a batch
@@ -152,92 +106,70 @@ def test_many_at_once_are_scored_in_batches_with_unchanged_scores(
     [
         (b"", 422, "The image is empty; copy or export it again."),
         (b"hello", 422, "The image is not a PNG, JPEG, BMP, TIFF or WebP image; convert it to one."),
-        (png(good_part(8))[:900], 422, "The image is truncated or damaged; copy or export it again."),
-        (png(good_part(8, size=8)), 422, "The image is 8 x 8 pixels, smaller than what the network needs;"),
-        (png(good_part(8, size=256)), 422, "The image has more than 0.04 million pixels;"),
+        (encoded(good_part(8))[:900], 422, "The image is truncated or damaged; copy or export it again."),
+        (
+            encoded(good_part(8, size=8)),
+            422,
+            "The image is 8 x 8 pixels, smaller than what the network needs;",
+        ),
+        (encoded(good_part(8, size=256)), 422, "The image has more than 0.04 million pixels;"),
         (bytes(300_001), 413, "300000"),
         (b"\xff\xd8" + 201 * b"\xff\xda", 422, "The image has more than 200 JPEG scans; save it anew."),
     ],
 )
 def test_what_is_no_usable_image_is_refused_in_a_sentence(
-    client: httpx2.Client, body: bytes, status: int, sentence: str
+    running: Running, body: bytes, status: int, sentence: str
 ) -> None:
-    before = client.get("/v1/inspections", params={"limit": 1}).json()
-    answer = client.post("/v1/inspect", content=body)
+    before = running.client.get("/v1/inspections", params={"limit": 1}).json()
+    answer = running.client.post("/v1/inspect", content=body)
     assert answer.status_code == status
     assert sentence in answer.json()["detail"]
-    assert client.get("/v1/inspections", params={"limit": 1}).json() == before
+    assert running.client.get("/v1/inspections", params={"limit": 1}).json() == before
 
 
-def test_lists_are_filtered_and_paged(client: httpx2.Client) -> None:
+def test_lists_are_filtered_and_paged(running: Running) -> None:
     begin = datetime.now(UTC)
     made = [
-        inspect(client, bad_part(seed) if seed % 3 == 0 else good_part(seed), name=f"list {seed}")
+        running.inspect(bad_part(seed) if seed % 3 == 0 else good_part(seed), name=f"list {seed}")
         for seed in range(200, 212)
     ]
     query = {"since": begin.isoformat(), "text": "LIST 2"}
-    page = client.get("/v1/inspections", params=query | {"limit": 5}).json()
+    page = running.client.get("/v1/inspections", params=query | {"limit": 5}).json()
     seen = page["inspections"]
     while page["next"] is not None:
-        page = client.get("/v1/inspections", params=query | {"limit": 5, "before": page["next"]}).json()
+        page = running.client.get(
+            "/v1/inspections", params=query | {"limit": 5, "before": page["next"]}
+        ).json()
         seen += page["inspections"]
     assert seen == made[::-1]
-    bad = client.get("/v1/inspections", params=query | {"anomalous": "true"}).json()["inspections"]
+    bad = running.client.get("/v1/inspections", params=query | {"anomalous": "true"}).json()["inspections"]
     assert [one["name"] for one in bad] == ["list 210", "list 207", "list 204", "list 201"]
-    newer = client.get("/v1/inspections", params=query | {"after": made[3]["id"], "limit": 2}).json()
+    newer = running.client.get("/v1/inspections", params=query | {"after": made[3]["id"], "limit": 2}).json()
     assert [one["id"] for one in newer["inspections"]] == [made[5]["id"], made[4]["id"]]
     later = {"since": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
-    assert client.get("/v1/inspections", params=later).json() == {"inspections": [], "next": None}
+    assert running.client.get("/v1/inspections", params=later).json() == {"inspections": [], "next": None}
 
 
-def test_feedback_is_kept_and_can_be_taken_back(client: httpx2.Client) -> None:
-    number = inspect(client, bad_part(9))["id"]
+def test_feedback_is_kept_and_can_be_taken_back(running: Running) -> None:
+    number = running.inspect(bad_part(9))["id"]
     place = f"/v1/inspections/{number}/feedback"
-    told = client.put(place, json={"feedback": "good", "note": "only dust"}).json()
+    told = running.client.put(place, json={"feedback": "good", "note": "only dust"}).json()
     assert (told["feedback"], told["note"]) == ("good", "only dust") and told["feedback_at"]
-    assert client.get("/v1/inspections", params={"feedback": "good"}).json()["inspections"][0]["id"] == number
-    dusty = client.put(place, json={"note": "dust"}).json()
+    assert (
+        running.client.get("/v1/inspections", params={"feedback": "good"}).json()["inspections"][0]["id"]
+        == number
+    )
+    dusty = running.client.put(place, json={"note": "dust"}).json()
     assert (dusty["feedback"], dusty["note"], dusty["feedback_at"]) == ("good", "dust", told["feedback_at"])
-    cleared = client.put(place, json={"feedback": None}).json()
+    cleared = running.client.put(place, json={"feedback": None}).json()
     assert (cleared["feedback"], cleared["note"]) == (None, "dust")
-    assert client.put(place, json={"feedback": "perhaps"}).status_code == 422
-    missing = client.put("/v1/inspections/999999/feedback", json={"feedback": "good"})
+    assert running.client.put(place, json={"feedback": "perhaps"}).status_code == 422
+    missing = running.client.put("/v1/inspections/999999/feedback", json={"feedback": "good"})
     assert missing.status_code == 404
 
 
-def test_health_readiness_and_figures(client: httpx2.Client) -> None:
-    health = client.get("/v1/health").json()
-    assert health["status"] == "ok"
-    assert {part["name"] for part in health["parts"]} >= {"database", "disk", "model"}
-    assert client.get("/v1/ready").status_code == 200
-    inspect(client, bad_part(9))
-    before = client.get("/metrics").text
-    inspect(client, bad_part(10))
-    after = client.get("/metrics").text
-    line = 'blemish_inspections_total{source="api",verdict="anomalous"} '
-    assert float(after.split(line)[1].split()[0]) == float(before.split(line)[1].split()[0]) + 1
-
-
-def test_the_openapi_document_names_every_route_and_problem(client: httpx2.Client) -> None:
-    document = client.get("/v1/openapi.json").json()
-    assert "/v1/inspect" in document["paths"] and "/v1/threshold" in document["paths"]
-    for path, methods in document["paths"].items():
-        for method in methods.values():
-            assert method["summary"], path
-            assert "422" in method["responses"]
-            schema = method["responses"]["422"]["content"]["application/json"]["schema"]
-            assert schema == {"$ref": "#/components/schemas/Problem"}
-
-
-def test_unknown_places_and_methods_answer_in_sentences(client: httpx2.Client) -> None:
-    assert client.get("/v1/nothing").json() == {"detail": "Not Found: GET /v1/nothing."}
-    assert client.delete("/v1/health").status_code == 405
-    assert client.get("/v1/inspections/0").status_code == 422
-    assert client.get("/v1/inspections/12345678").status_code == 404
-
-
-def test_names_may_hold_anything(client: httpx2.Client, running: Running) -> None:
+def test_names_may_hold_anything(running: Running) -> None:
     name = "<b>µ\x00\r\n\udcff" + 300 * "x"
-    future = running.station.pipeline.submit(png(good_part(11)), source=Source.WATCH, name=name)
-    told = client.get(f"/v1/inspections/{future.result(timeout=30).id}").json()
+    future = running.station.pipeline.submit(encoded(good_part(11)), source=Source.WATCH, name=name)
+    told = running.client.get(f"/v1/inspections/{future.result(timeout=30).id}").json()
     assert told["name"].startswith("<b>µ\ufffd\r\n\ufffdxxx") and len(told["name"]) == 255

@@ -1,0 +1,125 @@
+"""The gallery, narrowed by its form, and the page of one inspection among others."""
+
+import re
+from html import unescape
+
+import httpx2
+import pytest
+
+from blemish.station.web.routes import gallery
+from tests.station.support import Running
+from tests.station.web.support import cards_of, page_of
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("verdict=anomalous", [13, 12, 11]),
+        ("verdict=failed", [14]),
+        ("verdict=good&text=GOOD+3", [4]),
+        ("source=watch", [14]),
+        ("since=2100-01-01T00:00", []),
+        ("until=2100-01-01&verdict=failed", [14]),
+        ("min_score=0.2", [13, 12, 11]),
+        ("max_score=0.0001", []),
+        ("model=0000", []),
+        ("verdict=&feedback=", list(range(14, 0, -1))),
+    ],
+)
+def test_the_gallery_is_narrowed(visitor: httpx2.Client, query: str, expected: list[int]) -> None:
+    text = page_of(visitor, f"/inspections?{query}")
+    assert cards_of(text) == expected
+    if expected:
+        words = "1 inspection" if len(expected) == 1 else f"{len(expected)} inspections"
+        assert f'role="status">{words}</p>' in text
+
+
+def test_the_gallery_keeps_what_was_asked_for(visitor: httpx2.Client) -> None:
+    text = page_of(visitor, "/inspections?verdict=good&text=good+3&min_score=0.01&since=2020-01-01T10:00")
+    assert '<option value="good" selected>good</option>' in text
+    assert 'value="good 3"' in text and 'value="0.01"' in text and 'value="2020-01-01T10:00"' in text
+    assert (
+        "/inspections/4?verdict=good&amp;text=good+3&amp;min_score=0.01&amp;since=2020-01-01T10%3A00" in text
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "verdict=ugly",
+        "feedback=maybe",
+        "source=mail",
+        "since=yesterday",
+        "until=0001-01-01T00:00%2B23:00",
+        "min_score=a+lot",
+        "max_score=nan",
+        "model=%25b",
+    ],
+)
+def test_a_wish_that_cannot_be_is_a_sentence(visitor: httpx2.Client, query: str) -> None:
+    text = unescape(page_of(visitor, f"/inspections?{query}", status=422))
+    assert f"{query.partition('=')[0]} cannot be used: " in text and not cards_of(text)
+
+
+def test_paging_goes_to_and_fro(visitor: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gallery, "PER_PAGE", 4)
+    address, seen = "/inspections?verdict=good", []
+    while True:
+        text = page_of(visitor, address)
+        seen.append(cards_of(text))
+        older = re.search(r'rel="next" href="([^"]+)"', text)
+        if older is None:
+            break
+        address = unescape(older[1])
+    assert seen == [[10, 9, 8, 7], [6, 5, 4, 3], [2, 1]]
+    newer = re.search(r'rel="prev" href="([^"]+)"', text)
+    assert newer is not None
+    assert cards_of(page_of(visitor, unescape(newer[1]))) == [6, 5, 4, 3]
+    assert 'rel="prev"' not in page_of(visitor, "/inspections?verdict=good")
+
+
+def test_neighbours_are_those_of_the_gallery(visitor: httpx2.Client) -> None:
+    text = unescape(page_of(visitor, "/inspections/12?verdict=anomalous"))
+    assert 'id="previous" class="button" rel="prev" href="/inspections/13?verdict=anomalous"' in text
+    assert 'id="next" class="button" rel="next" href="/inspections/11?verdict=anomalous"' in text
+    assert 'href="/inspections?verdict=anomalous">All</a>' in text
+    assert 'id="next"' not in page_of(visitor, "/inspections/11?verdict=anomalous")
+
+
+def test_a_review_has_its_own_order(visitor: httpx2.Client) -> None:
+    first, middle, last = (unescape(page_of(visitor, f"/inspections/{n}?review=7,2,9")) for n in (7, 2, 9))
+    assert 'id="previous"' not in first and 'href="/inspections/2?review=7,2,9"' in first
+    assert 'href="/inspections/7?review=7,2,9"' in middle and 'href="/inspections/9?review=7,2,9"' in middle
+    assert 'href="/inspections/2?review=7,2,9"' in last and 'id="next"' not in last
+    outside = unescape(page_of(visitor, "/inspections/5?review=7,2,9"))
+    assert 'id="previous"' not in outside and 'id="next"' not in outside
+
+
+def test_an_inspection_tells_what_is_known(visitor: httpx2.Client, visited: Running) -> None:
+    text = " ".join(unescape(page_of(visitor, "/inspections/12")).split())
+    fingerprint = visited.station.models.active.fingerprint
+    assert "None of the 199 good calibration images looks this unusual" in text
+    assert f"grey.onnx <code>{fingerprint[:12]}</code>" in text
+    assert "64 x 64 pixels" in text and "image/png" in text
+    assert 'href="/v1/inspections/12/map.npy"' in text
+    colours = re.search(r'data-colours="([0-9a-f]+)"', text)
+    assert colours is not None and len(colours[1]) == 256 * 6
+
+
+def test_the_score_bar_passes_its_limit_when_anomalous(visitor: httpx2.Client) -> None:
+    for number, anomalous in ((3, False), (12, True)):
+        text = page_of(visitor, f"/inspections/{number}")
+        reach, limit = (
+            float(re.search(rf'class="{name}"[^>]* (?:width|x1)="([\d.]+)"', text)[1])
+            for name in ("reach", "limit")
+        )
+        assert (reach > limit) == anomalous and 0 <= reach <= 200
+
+
+def test_a_failed_image_shows_its_error(visitor: httpx2.Client) -> None:
+    text = page_of(visitor, "/inspections/14")
+    assert "broken.png is truncated or damaged; copy or export it again." in text
+    assert "<canvas" not in text and "map.npy" not in text and "thumbnail" not in text
+    assert "broken.png is truncated" in page_of(visitor, "/")

@@ -1,0 +1,60 @@
+"""A small application behind the station's middleware, and pages as the server writes them."""
+
+import json
+import re
+from typing import Any
+
+import httpx2
+from fastapi import FastAPI, Request, Response, UploadFile
+from fastapi.middleware import Middleware
+
+from blemish.station.settings import Settings, load_settings
+from blemish.station.web.middleware import BodyLimits, Security
+
+
+def settings(**options: Any) -> Settings:
+    """A station's, with a model that is not there."""
+    return load_settings(model="parts.onnx", **{"port": 0} | options)
+
+
+def guarded(**options: Any) -> FastAPI:
+    """Says whether the request came with the token, and takes bodies."""
+    chosen = settings(**options)
+    app = FastAPI(
+        middleware=[
+            Middleware(Security, settings=chosen),
+            Middleware(BodyLimits, max_bytes=chosen.max_upload, seconds=chosen.timeout),
+        ]
+    )
+
+    @app.get("/{path:path}")
+    def read(request: Request, path: str) -> Response:
+        headers = {"Cache-Control": "max-age=60"} if path == "static/station.css" else {}
+        return Response(json.dumps(request.state.authorised), headers=headers, media_type="application/json")
+
+    @app.post("/v1/inspect")
+    async def raw(request: Request) -> int:
+        return len(await request.body())
+
+    @app.post("/v1/inspections")
+    async def several(images: list[UploadFile]) -> int:
+        return len(images)
+
+    @app.post("/login")
+    def log_in() -> str:
+        return "login"
+
+    return app
+
+
+def page_of(client: httpx2.Client, address: str, status: int = 200) -> str:
+    """A page as the server writes it."""
+    answer = client.get(address)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    return answer.text
+
+
+def cards_of(text: str) -> list[int]:
+    """Numbers of the inspections whose cards are on a page, in their order."""
+    return [int(number) for number in re.findall(r'<a class="card" href="/inspections/(\d+)', text)]
