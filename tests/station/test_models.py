@@ -45,8 +45,6 @@ def test_models_are_listed_and_switched(models: Path, tmp_path: Path) -> None:
             answer = it.client.post(f"/v1/models/{name}/use")
             assert answer.status_code == status and len(answer.json()["detail"]) > 20
         assert it.station.models.active.name == "double.onnx"
-        messages = {state["name"]: state["message"] for state in it.client.get("/v1/models").json()}
-        assert messages["garbage.onnx"] and not messages["double.onnx"]
         picture = it.client.get(f"/v1/inspections/{before['id']}/overlay.png")
         assert picture.status_code == 200  # of a model that is no longer in use
 

@@ -1,7 +1,6 @@
 """blemish serve"""
 
 import inspect
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -28,7 +27,7 @@ option is stronger than the environment, and that than the file.
 \b
 Exit codes: 0 stopped by Ctrl-C or SIGTERM after all that was accepted was finished, 2 stopped by what the
 message names."""
-METAVARS = {Path: "PATH", int: "N", float: "NUMBER"}
+METAVARS: dict[Any, str] = {Path: "PATH", int: "N", float: "NUMBER"}
 
 
 @app.command(
@@ -37,7 +36,6 @@ METAVARS = {Path: "PATH", int: "N", float: "NUMBER"}
 def serve(ctx: typer.Context) -> None:
     """Inspect images as they arrive, with a page and an HTTP API."""
     try:
-        from blemish.station.check import check as check_all
         from blemish.station.settings import Settings, load_settings
         from blemish.station.web.server import serve as run
     except ModuleNotFoundError as error:
@@ -46,14 +44,7 @@ def serve(ctx: typer.Context) -> None:
         raise BlemishError('The station needs more packages: pip install "blemish[serve]".') from error
 
     def command(config: Path | None, check: bool, **options: str | None) -> None:
-        settings = load_settings(config, **options)
-        if not check:
-            run(settings, lambda text: print(f"{text} (Ctrl-C stops it).", file=sys.stderr, flush=True))
-            return
-        findings = check_all(settings)
-        print(*findings, sep="\n")
-        if any(finding.problem for finding in findings):
-            raise typer.Exit(2)
+        run(load_settings(config, **options), check=check)
 
     command.__doc__ = serve.__doc__
     command.__signature__ = inspect.Signature(list(parameters(Settings)))  # type: ignore[attr-defined]
@@ -69,23 +60,16 @@ def serve(ctx: typer.Context) -> None:
 
 def parameters(settings: "type[Settings]") -> Iterator[inspect.Parameter]:
     """What the command takes: an option for each setting; the settings themselves check the values."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
     config = typer.Option(metavar="FILE.toml", help="Settings, by the names of these options.")
-    check = typer.Option("--check", help="Look whether it could start, change nothing, and stop.")
-    yield _parameter("config", Annotated[Path | None, config], None)
-    yield _parameter("check", Annotated[bool, check], False)
+    yield inspect.Parameter("config", keyword, default=None, annotation=Annotated[Path | None, config])
+    check = typer.Option("--check", help="See whether it can start, and stop.")
+    yield inspect.Parameter("check", keyword, default=False, annotation=Annotated[bool, check])
     for name, field in settings.model_fields.items():
-        if field.is_required():
-            given: Any = typer.Argument(metavar=name.upper(), help=field.description)
-        else:
-            kind = next(iter(get_args(field.annotation)), field.annotation)
+        given: Any = typer.Argument(metavar=name.upper(), help=field.description)
+        if not field.is_required():
+            kind: Any = next(iter(get_args(field.annotation)), field.annotation)  # of `Path | None` too
+            kind = getattr(kind, "__origin__", kind)  # without its constraints
             default = "" if field.default is None else f" [default: {field.default}]"
-            given = typer.Option(
-                metavar=METAVARS.get(kind, "TEXT"), help=f"{field.description}{default}", show_default=False
-            )
-        yield _parameter(name, Annotated[str | None, given], None)
-
-
-def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-    )
+            given = typer.Option(metavar=METAVARS.get(kind, "TEXT"), help=f"{field.description}{default}")
+        yield inspect.Parameter(name, keyword, default=None, annotation=Annotated[str | None, given])

@@ -9,10 +9,7 @@ class Background:
 
     Args:
         name: of the thread.
-        work: does it once, and gives the seconds to wait until the next time.
-
-    Attributes:
-        stopping: set once it is to end; long work looks at it.
+        work: does it once, looking at `stopping` if it is long, and gives the seconds until the next time.
     """
 
     def __init__(self, name: str, work: Callable[[], float]) -> None:

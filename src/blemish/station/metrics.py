@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -23,27 +24,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
-        self._inspections = Counter(
-            "blemish_inspections", "Images inspected and kept.", ["source", "verdict"], registry=registry
-        )
-        self.failures = Counter(
-            "blemish_failures", "Images that could not be used or kept.", ["reason"], registry=registry
-        )
-        self._seconds = Histogram(
-            "blemish_inspection_seconds",
-            "From receipt to the durable record.",
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self._p_values = Histogram(
-            "blemish_p_value",
-            "Share of good images expected to score as high; evenly spread while nothing drifts.",
-            buckets=SHARES,
-            registry=registry,
-        )
-        self.batches = Histogram(
-            "blemish_batch_images", "Images scored at once.", buckets=SIZES, registry=registry
-        )
+        kinds = ["source", "verdict"]
+        self._inspections = Counter("blemish_inspections", "Inspected and kept.", kinds, registry=registry)
+        self.failures = Counter("blemish_failures", "Not used or kept.", ["reason"], registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self._seconds = histogram("blemish_inspection_seconds", "From receipt to record.", buckets=SECONDS)
+        self._p_values = histogram("blemish_p_value", "Evenly spread while nothing drifts.", buckets=SHARES)
+        self.batches = histogram("blemish_batch_images", "Images scored at once.", buckets=SIZES)
 
     def inspected(self, inspection: Inspection, seconds: float) -> None:
         """Count an acknowledged inspection, and the seconds it took."""

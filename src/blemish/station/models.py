@@ -11,7 +11,7 @@ from threading import Lock
 import numpy as np
 
 from blemish.calibration import Calibration
-from blemish.errors import BlemishError, ModelFileError
+from blemish.errors import BlemishError, ConfigError, ModelFileError, explained
 from blemish.files import whole_file
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import SUFFIXES
@@ -61,7 +61,6 @@ class Models:
         self._settings = settings
         self._store = store
         self._lock = Lock()  # one switch at a time
-        self._messages: dict[str, str] = {}
         self.remark = ""
         self.active = self._first()
 
@@ -126,13 +125,9 @@ class Models:
         path = self._paths().get(name)
         if path is None:
             raise NotFound(f"There is no model {name[:100]!r}; GET /v1/models lists them.")
-        self._messages.pop(name, None)
         try:
             return self._load(path)
-        except Unavailable:
-            raise
-        except (BlemishError, OSError) as error:
-            self._messages[name] = str(error)
+        except (ModelFileError, ConfigError, OSError) as error:
             raise Conflict(str(error)) from error
 
     def _load(self, path: Path) -> LoadedModel:
@@ -142,7 +137,10 @@ class Models:
             path, engine=settings.engine, threads=settings.threads, device=settings.device
         )
         detector.batch_size = settings.batch_size
-        _try_out(detector, path.name)
+        black = np.zeros((detector.frame.size, detector.frame.size, 3), np.uint8)
+        with explained(ModelFileError, lambda reason: f"{path.name} cannot score images here ({reason})."):
+            if len(detector.score_framed([black, black])) != 2:
+                raise ModelFileError(f"{path.name} cannot score two images at once; export it again.")
         if fingerprint_of(path) != fingerprint:
             raise ModelFileError(f"{path.name} was being replaced while it was read; try again.")
         own = detector.calibration
@@ -169,7 +167,6 @@ class Models:
             fingerprint=active.fingerprint if active else None,
             method=metadata.get("method"),
             precision=metadata.get("precision"),
-            message=self._messages.get(name, ""),
         )
 
     def _remember(self, name: str) -> None:
@@ -187,17 +184,6 @@ class Models:
             return str(choice["chosen"]) if choice["given"] == str(self._settings.model.resolve()) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
-
-
-def _try_out(detector: Detector, name: str) -> None:
-    """Refuse a model that cannot score two images at once here."""
-    size = detector.frame.size
-    try:
-        scored = detector.score_framed([np.zeros((size, size, 3), np.uint8)] * 2)
-    except Exception as error:  # whatever the engine raises
-        raise ModelFileError(f"{name} cannot score an image here ({error}).") from error
-    if len(scored) != 2:
-        raise ModelFileError(f"{name} cannot score two images at once; export it again.")
 
 
 def fingerprint_of(path: Path) -> str:

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from queue import Empty, Queue
 from threading import Condition, Thread
 
@@ -28,33 +29,26 @@ POLL = 0.002  # seconds between looks whether more images are decoded
 logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class Pipeline:
     """Takes images from any thread; the futures it gives are done once the inspection is on the disk.
 
-    Args:
-        problem: why nothing can be accepted now, in a sentence, or "".
-
     Attributes:
+        settings, store, files, models, metrics: of the station.
+        problem: why nothing can be accepted now, in a sentence, or "".
         trouble: why the model could not score the latest images, in a sentence, or "".
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        files: Files,
-        models: Models,
-        metrics: Metrics,
-        problem: Callable[[], str],
-    ) -> None:
-        self._settings = settings
-        self._store = store
-        self._files = files
-        self._models = models
-        self._metrics = metrics
-        self._problem = problem
+    settings: Settings
+    store: Store
+    files: Files
+    models: Models
+    metrics: Metrics
+    problem: Callable[[], str]
+    trouble: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
         self._unfinished: set[QueuedImage] = set()
-        self.trouble = ""
         self._changed = Condition()
         self._stopping = False
         self._decoding = 0
@@ -95,39 +89,27 @@ class Pipeline:
         with self._changed:
             oldest = min(self._unfinished, key=lambda image: image.started, default=None)
         seconds = 0.0 if oldest is None else time.monotonic() - oldest.started
-        if oldest is None or seconds < self._settings.timeout:
+        if oldest is None or seconds < self.settings.timeout:
             return ""
         return f"{oldest.title} has been in work for {seconds:.0f} s; the machine or the file is at fault."
 
     def check(self) -> None:
-        """Refuse what could not be accepted, before it is read.
-
-        Raises:
-            Busy: as many images are unfinished as there may be.
-            Unavailable: nothing can be accepted now.
-        """
-        if problem := self._problem():
+        """Raise Busy or Unavailable where an image could not be accepted now, before it is read."""
+        if problem := self.problem():
             raise Unavailable(problem)
         if self._stopping:
             raise Unavailable("The station is being stopped; try again when it is back.")
-        if self.unfinished >= self._settings.queue_size:
+        if self.unfinished >= self.settings.queue_size:
             raise Busy(f"{self.unfinished} images are waiting already; try again in a moment.")
 
     def submit(
-        self,
-        data: bytes,
-        *,
-        source: Source,
-        name: str,
-        key: str | None = None,
-        keep_failed: bool = False,
+        self, data: bytes, *, source: Source, name: str, key: str | None = None, keep_failed: bool = False
     ) -> "Future[Inspection]":
         """Inspect an image.
 
         Args:
             data: an image file's content.
-            source: how it came.
-            name: what the sender calls it.
+            source, name: how it came, and what the sender calls it.
             key: the same key gives the same inspection, however often it is sent.
             keep_failed: record an image that cannot be used, with its error, instead of refusing it.
 
@@ -150,12 +132,12 @@ class Pipeline:
     def _decode(self, image: QueuedImage) -> None:
         try:
             image.digest = digest_of(image.data)
-            earlier = self._store.with_key(image.key) if image.key else None
+            earlier = self.store.with_key(image.key) if image.key else None
             if earlier is not None:
                 self._answer(image, earlier)
                 return
-            image.model = self._models.active
-            frame, most = image.model.detector.frame, self._settings.max_pixels
+            image.model = self.models.active
+            frame, most = image.model.detector.frame, self.settings.max_pixels
             image.upload = frame_upload(image.data, image.title, frame, most)
             image.decoded = time.monotonic()
             self._decoded.put(image)
@@ -168,7 +150,7 @@ class Pipeline:
                 self._decoding -= 1
 
     def _score(self) -> None:
-        while waiting := _next(self._decoded, self._settings.batch_size, self._seconds_to_wait):
+        while waiting := _next(self._decoded, self.settings.batch_size, self._seconds_to_wait):
             while waiting:  # after a switch, those framed for the old model come first
                 model = waiting[0].model
                 assert model is not None
@@ -177,7 +159,7 @@ class Pipeline:
 
     def _seconds_to_wait(self, first: QueuedImage) -> float:
         """For others to join a batch: only while any are being decoded, and not for ever."""
-        return min(POLL, first.decoded + self._settings.max_wait - time.monotonic()) if self._decoding else 0
+        return min(POLL, first.decoded + self.settings.max_wait - time.monotonic()) if self._decoding else 0
 
     def _score_batch(self, model: LoadedModel, images: list[QueuedImage]) -> None:
         try:
@@ -185,13 +167,13 @@ class Pipeline:
             scored = list(zip(images, model.detector.score_framed(framed), strict=True))
         except Exception as error:  # whatever an engine raises: the next batch may work
             logger.error("scoring failed", extra={"error": repr(error), "images": len(images)})
-            self._metrics.failures.labels("model").inc()
+            self.metrics.failures.labels("model").inc()
             self.trouble = f"{model.name} could not score the latest images ({error})."
             for image in images:
                 self._fail(image, Unavailable(self.trouble))
             return
         self.trouble = ""
-        self._metrics.batches.observe(len(images))
+        self.metrics.batches.observe(len(images))
         for image, (score, anomaly_map) in scored:
             self._encoder.submit(self._judge, image, model, score, anomaly_map)
 
@@ -221,17 +203,17 @@ class Pipeline:
             self._fail(image, error)
 
     def _write(self) -> None:
-        while images := _next(self._finished, WRITTEN_AT_ONCE):
+        while images := _next(self._finished, WRITTEN_AT_ONCE, lambda first: 0):
             self._keep(images)
 
     def _keep(self, images: list[QueuedImage]) -> None:
         """Files first, then records: what is recorded has its files, whatever happens in between."""
         try:
-            with self._files.busy:
-                self._files.add({digest: file for image in images for digest, file in image.files.items()})
-                kept = self._store.add([image.record for image in images if image.record is not None])
+            with self.files.busy:
+                self.files.add({digest: file for image in images for digest, file in image.files.items()})
+                kept = self.store.add([image.record for image in images if image.record is not None])
         except Exception as error:
-            self._metrics.failures.labels("store").inc()
+            self.metrics.failures.labels("store").inc()
             for image in images:
                 self._fail(image, error)
             return
@@ -244,13 +226,13 @@ class Pipeline:
             self._fail(image, Conflict("This key came with another image before; give each image its own."))
             return
         if inspection.received == image.received:  # else it was there before
-            self._metrics.inspected(inspection, time.monotonic() - image.started)
+            self.metrics.inspected(inspection, time.monotonic() - image.started)
         self._done(image)
         image.future.set_result(inspection)
 
     def _refuse(self, image: QueuedImage, reason: str, sentence: str) -> None:
         """An image that cannot be inspected: record that, where the sender wants it."""
-        self._metrics.failures.labels(reason).inc()
+        self.metrics.failures.labels(reason).inc()
         if image.keep_failed:
             image.finish(error=sentence)
             self._finished.put(image)
@@ -272,16 +254,9 @@ class Pipeline:
 
 
 def _next(
-    queue: "Queue[QueuedImage | None]",
-    most: int,
-    seconds_to_wait: Callable[[QueuedImage], float] = lambda first: 0,
+    queue: "Queue[QueuedImage | None]", most: int, seconds_to_wait: Callable[[QueuedImage], float]
 ) -> list[QueuedImage]:
-    """The next images of a queue, at least one; none at its end, which is None.
-
-    Args:
-        most: at once.
-        seconds_to_wait: for more, once the first one is there.
-    """
+    """The next images of a queue: at least one, and those that come in time; none at the end."""
     first = queue.get()
     if first is None:
         return []

@@ -15,14 +15,11 @@ class QueuedImage:
     """What is known of an image so far.
 
     Attributes:
-        data, source, name, key, keep_failed: as submitted.
         received: when, for people; `started` is the same on a clock that never jumps, in seconds.
         future: what the sender waits for.
-        digest: of its data.
         model: it is framed for, and is therefore scored with.
         upload: the decoded image; `decoded` is when, as `started`.
-        files: to keep, by digest.
-        record: to keep.
+        files, record: to keep, files by digest.
     """
 
     data: bytes

@@ -70,7 +70,9 @@ class NewInspection(Record):
     key: Text | None = Field(
         default=None, description="Sending this again gives the same inspection.", max_length=255
     )
-    image: str | None = Field(default=None, description="SHA-256 of the image file, as 64 hexadecimal digits.")
+    image: str | None = Field(
+        default=None, description="SHA-256 of the image file, as 64 hexadecimal digits."
+    )
     image_bytes: int
     image_type: str = Field(default="application/octet-stream", description="Media type, told by content.")
     width: int = Field(default=0, description="Pixels of the upright image.")
@@ -80,12 +82,16 @@ class NewInspection(Record):
     map_low: float | None = Field(default=None, description="Smallest value of the anomaly map, raw scale.")
     map_high: float | None = Field(default=None, description="Largest value of the anomaly map, raw scale.")
     score: float | None = Field(default=None, description="Higher is more anomalous; the model's raw scale.")
-    p_value: float | None = Field(default=None, description="Share of good images expected to score so high, (0, 1].")
+    p_value: float | None = Field(
+        default=None, description="Share of good images expected to score so high, (0, 1]."
+    )
     is_anomalous: bool | None = None
     threshold: float | None = Field(default=None, description="Scores strictly above it were anomalous.")
     false_alarm_rate: float | None = Field(default=None, description="The rate in force, in (0, 1).")
     model: str | None = Field(default=None, description="Fingerprint of the model file: SHA-256.")
-    calibration: int | None = Field(default=None, description="Number of the calibration that gave the verdict.")
+    calibration: int | None = Field(
+        default=None, description="Number of the calibration that gave the verdict."
+    )
     milliseconds: float | None = Field(default=None, description="From receipt to score.")
     error: str = Field(default="", description="Why the image could not be scored, else empty.")
 

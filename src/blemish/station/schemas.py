@@ -101,7 +101,6 @@ class ModelState(BaseModel):
     fingerprint: str | None = Field(description="SHA-256 of the file it was loaded from.")
     method: str | None
     precision: str | None
-    message: str = Field(description="Why the file could not be used, else empty.")
 
 
 class Change(BaseModel):
@@ -191,8 +190,12 @@ class Drift(BaseModel):
 
     count: int = Field(description="Recent inspections looked at, but for confirmed defects.")
     rate: float = Field(description="The false-alarm rate in force.")
-    ks: float | None = Field(default=None, description="Largest distance of the two distributions, 0..1, or null.")
-    p: float | None = Field(default=None, description="Chance of at least this distance although nothing changed.")
+    ks: float | None = Field(
+        default=None, description="Largest distance of the two distributions, 0..1, or null."
+    )
+    p: float | None = Field(
+        default=None, description="Chance of at least this distance although nothing changed."
+    )
     shift: float | None = Field(
         default=None,
         description="By how much the median rose, in ranges (5th to 95th percentile) of the calibration.",

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from blemish.errors import ConfigError, reason_of
-from blemish.station.schemas import MIN_RATE
+from blemish.station.schemas import Rate
 
 PREFIX = "BLEMISH_"
 TOKEN_FIELDS = ("token", "token_file")
@@ -29,32 +29,22 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
     model: Path = Field(description="A model file; .onnx from export is best.")
-    models: Path | None = Field(
-        None, description="Folder of further model files, to choose from in the page."
-    )
+    models: DirectoryPath | None = Field(None, description="Folder of further model files to choose from.")
     folder: Path = Field(Path("station"), description="Where images, maps and the database are kept.")
     store: SecretStr | None = Field(None, description="URL of the database, if not SQLite in the folder.")
-    host: str = Field(
-        "127.0.0.1", description="Address to listen on; others than this machine's need a token."
-    )
+    host: str = Field("127.0.0.1", description="To listen on; others than this machine's need a token.")
     port: int = Field(8000, ge=0, le=65535, description="To listen on; 0 is any free one.")
-    token: SecretStr | None = Field(
-        None, description="Whoever has it may use the station. Better use the next, which ps does not show."
-    )
+    token: SecretStr | None = Field(None, description="Who has it may use the station; ps shows it.")
     token_file: Path | None = Field(None, description="File that holds the token.")
     tls_certificate: Path | None = Field(None, description="PEM file for https; needs the key too.")
     tls_key: Path | None = Field(None, description="The certificate's key, without a password.")
-    watch: Path | None = Field(None, description="Inspect the images that appear in this folder.")
+    watch: DirectoryPath | None = Field(None, description="Inspect the images that appear in this folder.")
     move_to: Path | None = Field(None, description="Where they go then; without it they stay.")
     settle: float = Field(1, ge=0, le=3600, description="Seconds a file must not have changed to be taken.")
-    keep_days: float | None = Field(
-        None, gt=0, le=36_500, description="Delete images that nobody has judged after so many days."
-    )
-    keep_gb: float | None = Field(None, gt=0, description="Delete the oldest of them beyond so many GB.")
+    keep_days: float | None = Field(None, gt=0, le=36_500, description="Days until unjudged images go.")
+    keep_gb: float | None = Field(None, gt=0, description="GB beyond which the oldest of them go.")
     min_free_gb: float = Field(0.5, ge=0, description="Accept nothing with fewer GB free on the disk.")
-    false_alarm_rate: float | None = Field(
-        None, ge=MIN_RATE, lt=1, description="Of good images; for a model that is new to this station."
-    )
+    false_alarm_rate: Rate | None = Field(None, description="Of good images, for a model new to the station.")
     engine: str | None = Field(None, description="torch, onnxruntime or openvino, if not the usual one.")
     threads: int | None = Field(None, ge=1, description="CPU threads of the engine.")
     device: str = Field("auto", description="auto, cpu, cuda, tensorrt or gpu.")
@@ -110,10 +100,6 @@ class Settings(BaseModel):
                 "host", f"{self.host} can be reached from other machines; give a token too ({MAKE_TOKEN})"
             )
         _check_tls(self.tls_certificate, self.tls_key)
-        for field in ("models", "watch"):
-            folder = getattr(self, field)
-            if folder is not None and not folder.is_dir():
-                raise _wrong(field, f"{folder} is no folder; make it or give another")
         if self.move_to is not None:
             if self.watch is None:
                 raise _wrong("move_to", "needs watch; say which folder images are taken from")

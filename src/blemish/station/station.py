@@ -25,6 +25,7 @@ class Station:
         settings, store, files, models, metrics, pipeline, retention, monitor: see their modules.
         watched: the watched folder, or None.
         drawing: held while a past image is decoded for showing; as many at once as there are cores.
+        close: lets go of the folder and the database, of a station that was not started.
 
     Raises:
         BlemishError: the folder, the database or the model cannot be used, or another station uses them.
@@ -38,7 +39,7 @@ class Station:
             self.store = Store(settings.store_url)
             undo.callback(self.store.close)
             self.models = Models(settings, self.store)
-            self._close = undo.pop_all().close
+            self.close = undo.pop_all().close
         self.drawing = Semaphore(os.cpu_count() or 1)
         self.metrics = Metrics()
         self.retention = Retention(self.store, self.files, settings.keep_days, settings.keep_gb)
@@ -54,9 +55,8 @@ class Station:
         if settings.watch is not None:
             wanted["watched folder"] = lambda: self.watched.message if self.watched else ""
         self.monitor = Monitor(needed, wanted)
-        self.pipeline = Pipeline(
-            settings, self.store, self.files, self.models, self.metrics, self.monitor.problem
-        )
+        parts = (self.store, self.files, self.models, self.metrics)
+        self.pipeline = Pipeline(settings, *parts, self.monitor.problem)
         self.watched = WatchedFolder(settings, self.pipeline, self.store) if settings.watch else None
         gauge = self.metrics.gauge
         gauge("queue_images", "Accepted and unfinished.", lambda: self.pipeline.unfinished)
@@ -92,5 +92,5 @@ class Station:
         self.pipeline.stop()
         self.retention.stop()
         self.monitor.stop()
-        self._close()
+        self.close()
         logger.info("station stopped")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
@@ -71,13 +70,11 @@ def test_an_older_database_takes_the_steps_that_it_lacks(
     scripts = tmp_path / "migrations"
     shutil.copytree(Path(migrations.__file__).parent, scripts)
     (scripts / "versions" / "0003_next.py").write_text(NEXT_STEP)
-    config = Config()
-    config.set_main_option("script_location", str(scripts))
-    monkeypatch.setattr(migrations, "_config", lambda: config)
+    monkeypatch.setattr(migrations, "SCRIPTS", scripts)
     for _ in range(2):
         database = Database(database_url)
         with database.transaction() as connection:
-            assert migrations.revision(connection, "it") == "0003"
+            assert MigrationContext.configure(connection).get_current_revision() == "0003"
             names = [index["name"] for index in inspect(connection).get_indexes("models")]
         assert names == ["ix_of_the_next_step"]
         database.close()

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from blemish.errors import ConfigError
+from blemish.station.settings import Settings
 from blemish.station.web.server import listen
 from tests.station.support import TOKEN, bad_part, command, encoded, good_part, station_process, until
 from tests.station.web.support import settings
@@ -161,3 +162,36 @@ def test_small_answers_come_at_once() -> None:
         assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # else they wait 40 ms
         with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_whether_it_can_start_is_seen_and_nothing_is_started(grey_model: Path, tmp_path: Path) -> None:
+    for model, code, expected in (
+        (grey_model, 0, "The station can start at http://127.0.0.1:"),
+        (tmp_path / "nowhere.onnx", 2, "blemish: "),
+    ):
+        arguments = command(model, "--check", "--folder", tmp_path / "kept", "--port", "0")
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+        assert done.returncode == code and done.stderr.startswith(expected)
+        assert done.stderr.count("\n") == 1 and done.stdout == ""
+
+
+def test_every_setting_is_an_option_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    done = subprocess.run(command("--help"), capture_output=True, text=True, timeout=120)
+    options = {line.split()[0][2:]: line for line in done.stdout.splitlines() if line.startswith("  --")}
+    assert {name.replace("-", "_") for name in options} == {*Settings.model_fields, "config", "check"} - {
+        "model"
+    }
+    assert "[default: 8000]" in options["port"] and "[default: station]" in options["folder"]
+    assert max(map(len, done.stdout.splitlines())) <= 110 and "MODEL" in done.stdout
+
+
+def test_a_wrong_option_is_one_sentence(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command("parts.onnx", "--port", "many"), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert (
+        done.stderr.startswith("blemish: --port: input should be a valid integer")
+        and done.stderr.count("\n") == 1
+    )

@@ -23,9 +23,6 @@ def measure_drift(station: Station, *, last: int = 200) -> Drift:
 
     Args:
         last: inspections to look at, at most; confirmed defects among them are left out.
-
-    Raises:
-        Unavailable: the database cannot be read.
     """
     active = station.models.active
     calibration = active.calibration

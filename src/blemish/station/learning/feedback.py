@@ -8,9 +8,6 @@ def verdicts(store: Store) -> dict[str, Verdict | None]:
     """What people said of each image file, by its SHA-256; None where they contradict each other.
 
     The same file may have been inspected several times.
-
-    Raises:
-        Unavailable: the database cannot be read.
     """
     said: dict[str, Verdict | None] = {}
     for inspection in store.judged():

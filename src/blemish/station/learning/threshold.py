@@ -1,4 +1,7 @@
-"""The false-alarm rate and the scores it is kept with: try, change, and learn from confirmed images."""
+"""The false-alarm rate and the scores it is kept with: try, change, and learn from confirmed images.
+
+All of it raises `errors.Unavailable` while the database cannot be used.
+"""
 
 import math
 import random
@@ -23,12 +26,8 @@ def preview(station: Station, false_alarm_rate: float, *, last: int = 1000) -> P
     """What a rate would have meant for the last inspections of the active model.
 
     Args:
-        false_alarm_rate: inside (0, 1).
+        false_alarm_rate: inside (0, 1), else ConfigError.
         last: inspections to look at, at most.
-
-    Raises:
-        ConfigError: the rate is out of range.
-        Unavailable: the database cannot be read.
     """
     active = station.models.active
     then = active.calibration.with_rate(false_alarm_rate)
@@ -67,7 +66,6 @@ def set_rate(station: Station, rate: float, *, expected: int | None = None) -> C
     Raises:
         ConfigError: the rate is out of range.
         Conflict: the model or its calibration was changed meanwhile.
-        Unavailable: the database cannot be written.
     """
     active = _active(station, expected)
     if rate == active.calibrated.false_alarm_rate:
@@ -90,7 +88,6 @@ def recalibrate(station: Station, *, keep: bool, expected: int | None = None) ->
 
     Raises:
         Conflict: no image was confirmed as good, or the model or its calibration was changed meanwhile.
-        Unavailable: the database cannot be used.
     """
     active = _active(station, expected)
     said = verdicts(station.store)
@@ -123,7 +120,6 @@ def use_again(station: Station, number: int) -> CalibrationRecord:
     Raises:
         NotFound: the model has no such calibration.
         Conflict: the model or its calibration was changed meanwhile.
-        Unavailable: the database cannot be used.
     """
     active = station.models.active
     records = {record.id: record for record in station.store.calibrations(active.fingerprint)}
@@ -144,9 +140,6 @@ def evidence(station: Station) -> Evidence:
     called a defect, the number of alarms among them would be hypergeometric; the warning comes when so many
     have a chance below 0.01 (Fisher's exact test, one-sided). Unjudged defects among the others only make
     the warning rarer.
-
-    Raises:
-        Unavailable: the database cannot be read.
     """
     scored = Filter(model=station.models.active.fingerprint, failed=False)
 
@@ -174,15 +167,9 @@ def evidence(station: Station) -> Evidence:
 
 
 def sample(station: Station, n: int) -> list[int]:
-    """A uniform random choice of inspections to judge next, in random order.
+    """At most `n` inspections to judge next, a uniform random choice in random order.
 
     They are of the last 1000 scored inspections of the active model that nobody has judged.
-
-    Args:
-        n: at most so many.
-
-    Raises:
-        Unavailable: the database cannot be read.
     """
     model = station.models.active.fingerprint
     points = station.store.points(Filter(model=model, feedback="none"), SAMPLED_FROM)

@@ -50,12 +50,12 @@ class Database:
         self._path: Path | None = None
         self._opened: tuple[int, int] | None = None
         if url.startswith(SQLITE):
-            self._path = sqlite_path(url)
+            self._path = _sqlite_path(url)
             self.name = f"{SQLITE}{self._path}"
             self._opened = _made(self._path)
             self._engine = _sqlite_engine(self._path)
         else:
-            self._engine = postgresql_engine(url)
+            self._engine = _postgresql_engine(url)
             self.name = self._engine.url.set(query={}).render_as_string(hide_password=True)
         try:
             with self.transaction(writing=True) as connection:
@@ -83,11 +83,7 @@ class Database:
                 self._look_at_file()
 
     def check(self) -> None:
-        """Look whether the database can be read and written now.
-
-        Raises:
-            Unavailable: it cannot; says why.
-        """
+        """Raise Unavailable unless the database can be read and written now."""
         with suppress(_Undo), self.transaction(writing=True) as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
             raise _Undo
@@ -128,24 +124,16 @@ class _Undo(Exception):
     """Roll back what was only tried."""
 
 
-def sqlite_path(url: str) -> Path:
-    """The file that a URL names, literally: also with signs in it that have a meaning in other URLs.
-
-    Raises:
-        BlemishError: it names none.
-    """
+def _sqlite_path(url: str) -> Path:
+    """The file that a URL names, literally: also with signs in it that have a meaning in other URLs."""
     name = url.removeprefix(SQLITE)
     if name in ("", ":memory:"):
         raise BlemishError(f"The database {url} keeps nothing; {FORMS}.")
     return Path(name).absolute()
 
 
-def postgresql_engine(url: str) -> Engine:
-    """Connections that give up in time and commit to the disk; none is made yet.
-
-    Raises:
-        BlemishError: the URL cannot be read, or is another database's; the driver is not installed.
-    """
+def _postgresql_engine(url: str) -> Engine:
+    """Connections that give up in time and commit to the disk; none is made yet."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:

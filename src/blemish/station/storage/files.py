@@ -27,6 +27,8 @@ def digest_of(content: bytes) -> str:
 class Files:
     """A folder of files by content: folder/ab/abcdef...; one station's alone.
 
+    Every method raises Unavailable while the folder cannot be used.
+
     Args:
         folder: made if need be, with its folders 00 to ff.
 
@@ -62,10 +64,7 @@ class Files:
         """Keep contents; on return they are on the disk to stay. What is there already is not written again.
 
         Args:
-            contents: by their digests (`digest_of`).
-
-        Raises:
-            Unavailable: they cannot be written; none of the new ones is kept then.
+            contents: by their digests (`digest_of`). If one cannot be written, none of the new ones is kept.
         """
         new: list[str] = []
         with self._explained("written"):
@@ -83,12 +82,7 @@ class Files:
                 raise
 
     def read(self, digest: str) -> bytes:
-        """A file's content.
-
-        Raises:
-            NotFound: it is not there (any more).
-            Unavailable: it cannot be read.
-        """
+        """A file's content; NotFound where it is not there (any more)."""
         with self._explained("read"):
             try:
                 return self._path(digest).read_bytes()
@@ -96,43 +90,24 @@ class Files:
                 raise NotFound(f"The file {self._path(digest)} is gone.") from None
 
     def remove(self, digests: Iterable[str]) -> None:
-        """Delete files; those that are not there are passed over.
-
-        Raises:
-            Unavailable: one cannot be deleted.
-        """
+        """Delete files; those that are not there are passed over."""
         with self._explained("written"):
             for digest in digests:
                 self._path(digest).unlink(missing_ok=True)
 
     def stored(self, prefix: str) -> set[str]:
-        """Digests of all files whose digests begin with these two digits.
-
-        Raises:
-            Unavailable: the folder cannot be read.
-        """
+        """Digests of all files whose digests begin with these two digits."""
         with self._explained("read"):
             names = os.listdir(self.folder / prefix)  # noqa: PTH208 (names, not paths)
         return {name for name in names if len(name) == DIGITS}
 
     def free_bytes(self) -> int:
-        """Free space on the folder's disk, in bytes.
-
-        Raises:
-            Unavailable: the folder is gone.
-        """
+        """Free space on the folder's disk, in bytes."""
         with self._explained("read"):
             return shutil.disk_usage(self.folder).free
 
     def check(self, min_free: int) -> None:
-        """Look whether files can be added now.
-
-        Args:
-            min_free: bytes that must be free.
-
-        Raises:
-            Unavailable: they cannot; says why.
-        """
+        """Raise Unavailable unless files can be added now, and `min_free` bytes are free."""
         free = self.free_bytes()
         if free < min_free:
             raise Unavailable(

@@ -12,11 +12,7 @@ LEVELS = 65535
 
 
 def encode_map(anomaly_map: np.ndarray) -> tuple[bytes, float, float]:
-    """A map, float32 [H, W], as a file, with its smallest and largest value.
-
-    Raises:
-        ImageError: a value is not finite.
-    """
+    """A map, float32 [H, W], as a file, with its smallest and largest value, or ImageError if not finite."""
     low, high = float(anomaly_map.min()), float(anomaly_map.max())
     if not math.isfinite(high - low):
         raise ImageError("its anomaly map has values that are no finite numbers")

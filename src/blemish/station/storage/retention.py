@@ -38,14 +38,7 @@ class Retention(Background):
         self._sweep_due = time.monotonic()
 
     def run_once(self, now: datetime) -> int:
-        """Delete what is too old or too much.
-
-        Returns:
-            How many inspections were deleted.
-
-        Raises:
-            Unavailable: the database or the folder cannot be used.
-        """
+        """Delete what is too old or too much; how many inspections were deleted."""
         deleted = 0
         if self._keep_days is not None:
             oldest = now - timedelta(days=self._keep_days)
@@ -56,16 +49,9 @@ class Retention(Background):
         return deleted
 
     def sweep(self) -> int:
-        """Remove files of no record, such as a killed station or a refused record leaves.
+        """Remove files of no record, such as a killed station leaves; how many were removed.
 
-        Where they outnumber the others nothing is removed: the database is then hardly the one that belongs
-        to the folder.
-
-        Returns:
-            How many files were removed.
-
-        Raises:
-            Unavailable: the database or the folder cannot be used.
+        Where they outnumber the others nothing is: the database is then hardly the one of this folder.
         """
         strays: dict[str, set[str]] = {}
         known = 0

@@ -40,11 +40,7 @@ class Store:
     database cannot be used; as soon as it can, the next call works.
 
     Args:
-        url: sqlite:///FILE, made if need be, or postgresql://USER:PASSWORD@HOST/NAME; brought to the present
-            tables.
-
-    Attributes:
-        database: its transactions, and whether it can be used now.
+        url: of the `database`, which is made, or brought to the present tables, if need be.
 
     Raises:
         BlemishError: the database cannot be opened, comes from a newer version, or holds something else.
@@ -55,11 +51,7 @@ class Store:
         self.close = self.database.close
 
     def add(self, new: Sequence[NewInspection]) -> list[Inspection]:
-        """Keep inspections, all or none.
-
-        Returns:
-            The inspections in their order; the earlier one where there is one with the same key already.
-        """
+        """Keep inspections, all or none; where there is one with the same key, that is given instead."""
         with self.database.transaction(writing=True) as connection:
             return [_add(connection, one) for one in new]
 
@@ -68,11 +60,7 @@ class Store:
         return next(iter(self._inspections(select(inspections).where(_columns.key == key))), None)
 
     def get(self, number: int) -> Inspection:
-        """An inspection.
-
-        Raises:
-            NotFound: there is none of this number.
-        """
+        """An inspection; NotFound where there is none of this number."""
         with self.database.transaction() as connection:
             return _get(connection, number)
 
@@ -86,14 +74,7 @@ class Store:
     def select(
         self, filter: Filter, *, limit: int, before: int | None = None, after: int | None = None
     ) -> list[Inspection]:
-        """Inspections, newest first.
-
-        Args:
-            filter: which.
-            limit: how many at most.
-            before: only those with smaller numbers.
-            after: only those with larger numbers; where there are more than `limit`, the ones next to it.
-        """
+        """Inspections, newest first; with numbers below `before`, or above `after` and next to it."""
         question = select(inspections).where(*_conditions(filter)).limit(limit)
         if before is not None:
             question = question.where(_columns.id < before)
@@ -102,11 +83,7 @@ class Store:
         return self._inspections(question.where(_columns.id > after).order_by(_columns.id))[::-1]
 
     def judged(self, filter: Filter | None = None) -> Iterator[Inspection]:
-        """Every inspection that a person judged, newest first, asked for bit by bit.
-
-        Args:
-            filter: narrows further; None is all of them.
-        """
+        """Every inspection that a person judged, newest first, asked for bit by bit."""
         wanted = (filter or Filter()).model_copy(update={"feedback": "any"})
         before = None
         while found := self.select(wanted, limit=AT_ONCE, before=before):
@@ -123,11 +100,8 @@ class Store:
         """Keep what a person says of an inspection, in place of what was said before.
 
         Args:
-            number: of the inspection.
+            number: of the inspection; NotFound where there is none.
             said: `feedback`, a verdict or None to take it back, and `note`; what is left out stays.
-
-        Raises:
-            NotFound: there is none of this number.
         """
         changes: dict[str, Any] = dict(said)
         if "feedback" in said:
@@ -156,11 +130,7 @@ class Store:
             )
 
     def model(self, fingerprint: str) -> ModelRecord:
-        """A model's description.
-
-        Raises:
-            NotFound: it never gave a verdict here.
-        """
+        """A model's description; NotFound where it never gave a verdict here."""
         question = select(models).where(models.c.fingerprint == fingerprint)
         with self.database.transaction() as connection:
             row = connection.execute(question).one_or_none()
@@ -195,12 +165,7 @@ class Store:
             return [CalibrationRecord.model_validate(row._asdict()) for row in found]
 
     def expired(self, before: datetime | None, limit: int) -> list[Inspection]:
-        """Inspections that nobody has judged, oldest first.
-
-        Args:
-            before: only those received before; None takes any.
-            limit: how many at most.
-        """
+        """Inspections that nobody has judged, oldest first; if need be, those received `before`."""
         question = select(inspections).where(_columns.feedback.is_(None)).limit(limit)
         if before is not None:
             question = question.where(_columns.received < before)
@@ -208,9 +173,6 @@ class Store:
 
     def delete(self, numbers: Sequence[int]) -> list[str]:
         """Delete inspections, all or none; those that somebody has judged meanwhile stay.
-
-        Args:
-            numbers: some thousands at most.
 
         Returns:
             The digests of images and maps that no inspection needs any more.

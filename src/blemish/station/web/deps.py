@@ -36,12 +36,7 @@ IdempotencyKey = Annotated[
 
 
 def get_inspection(number: Number, station: TheStation) -> Inspection:
-    """The inspection of an address.
-
-    Raises:
-        NotFound: there is none of this number.
-        Unavailable: the database cannot be read.
-    """
+    """The inspection of an address; NotFound where there is none of this number."""
     return station.store.get(number)
 
 

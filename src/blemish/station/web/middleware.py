@@ -1,6 +1,7 @@
 """What every request passes before a route: whether it may come in, and how much of a body it may bring."""
 
 import asyncio
+from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -32,6 +33,7 @@ LOCAL = ("localhost", "localhost.", "127.0.0.1", "::1")
 PORTS = {"http": 80, "https": 443}
 
 
+@dataclass
 class Security:
     """Security headers on every answer, and refusals of what must not come in, by host, origin and token.
 
@@ -39,9 +41,8 @@ class Security:
     Only /login, /static/, /v1/health and /v1/ready are reached without.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app = app
-        self.settings = settings
+    app: ASGIApp
+    settings: Settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -89,25 +90,26 @@ class Security:
         return None if own else refused(403, sentence)
 
 
+@dataclass
 class BodyLimits:
-    """Refuses the bodies of requests that are too large (413) or too late (408), where they are read.
+    """Refuses bodies that are too large (413), or whose end comes too late after the headers (408).
 
-    Args:
-        app: never sees more of a body than is allowed.
-        max_bytes: of a body.
-        seconds: from the headers to the end of the body.
+    The application never sees more of a body than is allowed.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, seconds: float) -> None:
-        self.app = app
-        self.max_bytes = max_bytes
-        self.seconds = seconds
+    app: ASGIApp
+    max_bytes: int
+    seconds: float
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         announced = int(Headers(scope=scope).get("content-length", 0))
+        most = f"{self.max_bytes} bytes"
+        too_large = (
+            f"The request is larger than the {most} that are taken; send smaller files, or fewer at once."
+        )
         left, ended = self.max_bytes, False
         deadline = asyncio.get_running_loop().time() + self.seconds
 
@@ -116,7 +118,7 @@ class BodyLimits:
             if ended:
                 return await receive()
             if announced > self.max_bytes:  # before the sender is asked to go on
-                raise HTTPException(413, self._too_large)
+                raise HTTPException(413, too_large)
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
@@ -125,16 +127,11 @@ class BodyLimits:
                 raise HTTPException(408, sentence, {"Connection": "close"}) from None
             left -= len(message.get("body", b""))
             if left < 0:
-                raise HTTPException(413, self._too_large)
+                raise HTTPException(413, too_large)
             ended = not message.get("more_body", False)
             return message
 
         await self.app(scope, limited, send)
-
-    @property
-    def _too_large(self) -> str:
-        most = f"{self.max_bytes} bytes"
-        return f"The request is larger than the {most} that are taken; send smaller files, or fewer at once."
 
 
 def refused(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:

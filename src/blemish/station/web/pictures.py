@@ -1,4 +1,7 @@
-"""Pictures of past inspections, drawn from what is kept when somebody looks at them."""
+"""Pictures of past inspections, drawn from what is kept when somebody looks at them.
+
+Each raises NotFound for an image that could not be scored or is gone, and Unavailable as store and files do.
+"""
 
 import io
 from functools import lru_cache
@@ -21,11 +24,7 @@ REMEMBERED = 512  # thumbnails of some 10 kB, for all who look at the live page 
 
 
 def framed(station: Station, inspection: Inspection) -> np.ndarray:
-    """The image as the network saw it, uint8 [H, W, 3].
-
-    Raises:
-        NotFound: the image could not be scored, or is gone.
-    """
+    """The image as the network saw it, uint8 [H, W, 3]."""
     frame = Frame.model_validate(_description(station, inspection)["frame"])
     assert inspection.image is not None
     data = station.files.read(inspection.image)
@@ -34,40 +33,28 @@ def framed(station: Station, inspection: Inspection) -> np.ndarray:
 
 
 def anomaly_map(station: Station, inspection: Inspection) -> np.ndarray:
-    """The anomaly map, float32 [H, W], raw scale; see `blemish.station.storage.maps` for its precision.
-
-    Raises:
-        NotFound: the image could not be scored, or the map is gone.
-    """
+    """The anomaly map, float32 [H, W], raw scale; see `blemish.station.storage.maps` for its precision."""
     if inspection.map is None or inspection.map_low is None or inspection.map_high is None:
         raise NotFound(f"Inspection {inspection.id} has no anomaly map; its error says why.")
     return decode_map(station.files.read(inspection.map), inspection.map_low, inspection.map_high)
 
 
 def heat_map(station: Station, inspection: Inspection) -> np.ndarray:
-    """The anomaly map on the fixed scale, uint8 [H, W]: 0 is none, 85 the alarm, 255 the most.
-
-    Raises:
-        NotFound: as `anomaly_map`.
-    """
+    """The anomaly map on the fixed scale, uint8 [H, W]: 0 is none, 85 the alarm, 255 the most."""
     scale = _heat_scale(station, inspection)
     shown = heat(anomaly_map(station, inspection), scale.low, scale.high)
     return np.rint(255 * shown).astype(np.uint8)
 
 
 def overlaid(station: Station, inspection: Inspection) -> np.ndarray:
-    """The image under its heat map, uint8 [H, W, 3].
-
-    Raises:
-        NotFound: as `framed` and `anomaly_map`.
-    """
+    """The image under its heat map, uint8 [H, W, 3]."""
     scale = _heat_scale(station, inspection)
     return overlay(framed(station, inspection), anomaly_map(station, inspection), scale.low, scale.high)
 
 
 @lru_cache(REMEMBERED)
 def thumbnail(station: Station, inspection: Inspection) -> bytes:
-    """The overlay as a small JPEG file; raises as `overlaid`."""
+    """The overlay as a small JPEG file."""
     picture = Image.fromarray(overlaid(station, inspection))
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     return _file(picture, "JPEG", quality=85)

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
 
 import uvicorn
 
@@ -22,12 +21,12 @@ KEEP_ALIVE_SECONDS = 10  # that an idle connection is kept
 logger = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
+def serve(settings: Settings, *, check: bool = False) -> None:
     """Run a station until SIGTERM or SIGINT; what was accepted by then is finished.
 
     Args:
         settings: of the station.
-        say: told in a sentence where it is.
+        check: only see whether it can start.
 
     Raises:
         BlemishError: it cannot be started; the message says why.
@@ -35,9 +34,13 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # the server raises it again when it has ended by it
     with listen(settings) as listening:
+        address = url(settings, listening.getsockname()[1])
+        if check:
+            Station(settings).close()
+            return _say(" ".join([f"The station can start at {address}.", *remarks(settings)]))
         logs.configure(settings.secrets)
         station = Station(settings)
-        say(f"The station starts at {url(settings, listening.getsockname()[1])}")
+        _say(f"The station starts at {address} (Ctrl-C stops it).")
         for remark in remarks(settings):
             logger.warning(remark)
         server = uvicorn.Server(
@@ -65,6 +68,10 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
             station.stop()
 
 
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
 def listen(settings: Settings) -> socket.socket:
     """A socket that listens where the settings say.
 
@@ -90,12 +97,7 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def url(settings: Settings, port: int) -> str:
-    """Where people find the station.
-
-    Args:
-        settings: of the station.
-        port: that it listens on.
-    """
+    """Where people find the station that listens on a port."""
     host = settings.host.strip("[]")
     if host in ("0.0.0.0", "::"):  # every address of this machine
         host = socket.gethostname()

@@ -12,22 +12,26 @@ from sqlalchemy import Connection, inspect
 from blemish.station.errors import Unavailable
 from blemish.station.storage.tables import metadata
 
+SCRIPTS = Path(__file__).parent
 _lock = Lock()  # Alembic keeps the upgrade that runs in a global variable
 
 
-def revision(connection: Connection, name: str) -> str | None:
-    """The revision of a database's tables, or None for an empty one.
+def migrate(connection: Connection, name: str) -> None:
+    """Make the tables, or bring them up to date, in the connection's transaction.
 
     Args:
-        connection: may read.
+        connection: may write.
         name: what messages call the database.
 
     Raises:
         Unavailable: it comes from another version, or holds something else.
     """
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    scripts = ScriptDirectory.from_config(config)
     present = MigrationContext.configure(connection).get_current_revision()
-    known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
-    if present is not None and present not in known:
+    if present is not None and present not in [script.revision for script in scripts.walk_revisions()]:
         raise Unavailable(
             f"The database {name} has revision {present}, which this version of Blemish does not know; "
             "install the version that made it or a later one, or name another database."
@@ -36,27 +40,9 @@ def revision(connection: Connection, name: str) -> str | None:
         raise Unavailable(
             f"The database {name} holds something else (a table {tables[0]}); name an empty one."
         )
-    return present
-
-
-def migrate(connection: Connection, name: str) -> None:
-    """Make the tables, or bring them up to date, in the connection's transaction; arguments as `revision`.
-
-    Raises:
-        Unavailable: the database comes from another version, or holds something else.
-    """
-    config = _config()
-    config.attributes["connection"] = connection
-    present = revision(connection, name)
     with _lock:
         if present is None:
             metadata.create_all(connection)
             command.stamp(config, "head")
-        elif present != ScriptDirectory.from_config(config).get_current_head():
+        elif present != scripts.get_current_head():
             command.upgrade(config, "head")
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    return config
