@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 
 from blemish.station import watched_folder
 from blemish.station.watched_folder import WatchedFolder
-from tests.station.support import Inspector, until, write_grey_model
+from tests.station.support import Inspector, Watch, until, write_grey_model
 
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
 SECONDS_TO_START = 30
@@ -129,9 +129,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def watch(
-    folder: Path, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., WatchedFolder]]:
+def watch(folder: Path, inspector: Inspector, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     """Starts to watch the folder, impatiently; all are stopped in the end."""
     for name, seconds in (("SECONDS", 0.02), ("AGAIN", 0.1), ("PATIENCE", 0.2)):
         monkeypatch.setattr(watched_folder, name, seconds)

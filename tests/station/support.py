@@ -24,6 +24,7 @@ import numpy as np
 import onnx
 import uvicorn
 from onnx import TensorProto, helper
+from onnx.parser import parse_model
 from PIL import Image
 
 from blemish.errors import BlemishError
@@ -36,8 +37,10 @@ from blemish.station.records import Inspection, NewInspection, Source
 from blemish.station.settings import Settings
 from blemish.station.station import Station
 from blemish.station.storage.files import digest_of
+from blemish.station.watched_folder import WatchedFolder
 from blemish.station.web.app import create_app
 
+Watch = Callable[..., WatchedFolder]  # the fixture `watch`
 SIZE = 64
 CALIBRATION = 199
 TOKEN = "correct-horse-battery-staple"
@@ -71,29 +74,27 @@ def write_grey_model(path: Path, weight: float = 1.0) -> Path:
     return path
 
 
+GREY = """
+<ir_version: 9, opset_import: ["" : 18]>
+grey (uint8[batch, 3, 64, 64] images) => (float[batch] score, float[batch, 64, 64] anomaly_map)
+<float half = {127.5}, int64[1] channel = {1}, int64[2] places = {1, 2}>
+{
+  float_images = Cast <to = 1> (images)
+  centred = Sub (float_images, half)
+  distance = Abs (centred)
+  grey_distance = ReduceMean <keepdims = 1> (distance, channel)
+  blurred = AveragePool <kernel_shape = [5, 5], pads = [2, 2, 2, 2]> (grey_distance)
+  weighted = Mul (blurred, weight)
+  anomaly_map = Squeeze (weighted, channel)
+  score = ReduceMax <keepdims = 0> (anomaly_map, places)
+}
+"""
+
+
 @cache
 def _grey_model(weight: float) -> bytes:
-    image = helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 3, SIZE, SIZE])
-    score = helper.make_tensor_value_info("score", TensorProto.FLOAT, ["batch"])
-    anomaly_map = helper.make_tensor_value_info("anomaly_map", TensorProto.FLOAT, ["batch", SIZE, SIZE])
-    constants = [
-        helper.make_tensor("half", TensorProto.FLOAT, [], [127.5]),
-        helper.make_tensor("weight", TensorProto.FLOAT, [], [weight / 127.5]),
-        helper.make_tensor("channel", TensorProto.INT64, [1], [1]),
-        helper.make_tensor("places", TensorProto.INT64, [2], [1, 2]),
-    ]
-    nodes = [
-        helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("Sub", ["float", "half"], ["centred"]),
-        helper.make_node("Abs", ["centred"], ["distance"]),
-        helper.make_node("ReduceMean", ["distance", "channel"], ["grey"], keepdims=1),
-        helper.make_node("AveragePool", ["grey"], ["blurred"], kernel_shape=[5, 5], pads=[2, 2, 2, 2]),
-        helper.make_node("Mul", ["blurred", "weight"], ["weighted"]),
-        helper.make_node("Squeeze", ["weighted", "channel"], ["anomaly_map"]),
-        helper.make_node("ReduceMax", ["anomaly_map", "places"], ["score"], keepdims=0),
-    ]
-    graph = helper.make_graph(nodes, "grey", [image], [score, anomaly_map], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    model = parse_model(GREY)
+    model.graph.initializer.append(helper.make_tensor("weight", TensorProto.FLOAT, [], [weight / 127.5]))
     _describe(model, [1.0, 2.0])
     with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
         onnx.save(model, file.name)

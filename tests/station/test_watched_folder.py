@@ -2,19 +2,17 @@
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from blemish.station import watched_folder
 from blemish.station.errors import Busy, Unavailable
-from blemish.station.watched_folder import WatchedFolder
-from tests.station.support import Inspector, put, until
+from tests.station.support import Inspector, Watch, put, until
 
 
 def test_images_are_taken_oldest_first_and_once_and_all_else_is_passed_over(
-    folder: Path, tmp_path: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
+    folder: Path, tmp_path: Path, watch: Watch, inspector: Inspector
 ) -> None:
     put(folder / "new.png", age=10)
     put(folder / "2026-03-31" / "shift 2" / "old.JPG", age=30)
@@ -34,7 +32,7 @@ def test_images_are_taken_oldest_first_and_once_and_all_else_is_passed_over(
 
 
 def test_what_stays_is_inspected_once_even_over_a_restart(
-    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
+    folder: Path, watch: Watch, inspector: Inspector
 ) -> None:
     for number in range(20):
         put(folder / f"{number}.png", b"image %d end" % number)
@@ -51,7 +49,7 @@ def test_what_stays_is_inspected_once_even_over_a_restart(
 
 
 def test_a_file_written_again_under_its_name_is_another_image(
-    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
+    folder: Path, watch: Watch, inspector: Inspector
 ) -> None:
     one = watch()
     for number in range(3):
@@ -64,9 +62,7 @@ def test_a_file_written_again_under_its_name_is_another_image(
     until(lambda: len(inspector.records) == 4)
 
 
-def test_a_file_is_left_alone_while_it_grows(
-    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
-) -> None:
+def test_a_file_is_left_alone_while_it_grows(folder: Path, watch: Watch, inspector: Inspector) -> None:
     watch(settle=0.3)
     with (folder / "slow.png").open("wb") as file:
         for piece in (b"image", b"1", b"2", b"3", b"4", b" end"):
@@ -78,7 +74,7 @@ def test_a_file_is_left_alone_while_it_grows(
 
 
 def test_a_camera_that_pauses_within_a_file_gives_no_bad_image(
-    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+    folder: Path, watch: Watch, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watched_folder, "PATIENCE", 30)
     one = watch()
@@ -94,7 +90,7 @@ def test_a_camera_that_pauses_within_a_file_gives_no_bad_image(
 
 
 def test_bad_files_are_recorded_once_and_put_aside(
-    folder: Path, tmp_path: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
+    folder: Path, tmp_path: Path, watch: Watch, inspector: Inspector
 ) -> None:
     put(folder / "line 1" / "bad.png", b"garbage")
     put(folder / "empty.png", b"")
@@ -114,9 +110,7 @@ def test_bad_files_are_recorded_once_and_put_aside(
     assert one.message == ""
 
 
-def test_bad_files_that_stay_are_not_tried_for_ever(
-    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
-) -> None:
+def test_bad_files_that_stay_are_not_tried_for_ever(folder: Path, watch: Watch, inspector: Inspector) -> None:
     put(folder / "bad.png", b"garbage")
     put(folder / "huge.png", bytes(2000))
     one = watch()
@@ -128,9 +122,7 @@ def test_bad_files_that_stay_are_not_tried_for_ever(
     assert len(inspector.taken) == 2 and len(inspector.records) == 2
 
 
-def test_nothing_is_lost_while_the_station_cannot(
-    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
-) -> None:
+def test_nothing_is_lost_while_the_station_cannot(folder: Path, watch: Watch, inspector: Inspector) -> None:
     inspector.refuse = Unavailable("The database is locked; wait.")
     for number in range(5):
         put(folder / f"{number}.png", b"image %d end" % number)
@@ -146,7 +138,7 @@ def test_nothing_is_lost_while_the_station_cannot(
 
 
 def test_an_image_that_the_model_chokes_on_does_not_hold_up_the_others(
-    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
+    folder: Path, watch: Watch, inspector: Inspector
 ) -> None:
     inspector.fail[b"poison"] = Unavailable("poison.png has no score.")
     put(folder / "poison.png", b"image poison end", age=10)
@@ -158,9 +150,7 @@ def test_an_image_that_the_model_chokes_on_does_not_hold_up_the_others(
     until(lambda: len(inspector.records) == 2 and one.message == "")
 
 
-def test_only_a_few_are_in_flight(
-    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
-) -> None:
+def test_only_a_few_are_in_flight(folder: Path, watch: Watch, inspector: Inspector) -> None:
     inspector.slow = 0.02
     for number in range(30):
         put(folder / f"{number}.png", b"image %d end" % number)
@@ -176,7 +166,7 @@ def test_only_a_few_are_in_flight(
 
 
 def test_another_image_of_the_same_name_time_and_size_is_another_image(
-    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
+    folder: Path, watch: Watch, inspector: Inspector
 ) -> None:
     first = put(folder / "a.png", b"image 1 end", age=5)
     watch()

@@ -3,7 +3,6 @@
 import errno
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,12 @@ import pytest
 
 from blemish.errors import BlemishError
 from blemish.station import watched_folder
-from blemish.station.watched_folder import WatchedFolder
-from tests.station.support import Inspector, put, until
+from tests.station.support import Inspector, Watch, put, until
 
 
 def test_files_that_cannot_be_read_are_named_and_taken_later(
     folder: Path,
-    watch: Callable[..., WatchedFolder],
+    watch: Watch,
     inspector: Inspector,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -49,9 +47,7 @@ def test_files_that_cannot_be_read_are_named_and_taken_later(
     until(lambda: len(inspector.records) == 2 and one.message == "")
 
 
-def test_a_folder_that_goes_and_comes_back(
-    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
-) -> None:
+def test_a_folder_that_goes_and_comes_back(folder: Path, watch: Watch, inspector: Inspector) -> None:
     put(folder / "before.png")
     one = watch()
     until(lambda: inspector.records)
@@ -68,7 +64,7 @@ def test_a_folder_that_goes_and_comes_back(
 
 
 def test_a_share_that_is_unmounted_is_not_taken_for_an_empty_folder(
-    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+    folder: Path, watch: Watch, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mounted = True
     monkeypatch.setattr(Path, "is_mount", lambda path: path == folder and mounted)
@@ -83,9 +79,7 @@ def test_a_share_that_is_unmounted_is_not_taken_for_an_empty_folder(
     until(lambda: inspector.records and one.message == "")
 
 
-def test_names_that_are_no_text_are_taken_too(
-    folder: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
-) -> None:
+def test_names_that_are_no_text_are_taken_too(folder: Path, watch: Watch, inspector: Inspector) -> None:
     put(folder / os.fsdecode(b"caf\xe9.png"))
     put(folder / ("d" * 200) / ("f" * 200 + ".png"))
     watch()
@@ -94,7 +88,7 @@ def test_names_that_are_no_text_are_taken_too(
 
 
 def test_a_place_to_move_to_that_fails_is_named_and_used_when_it_is_back(
-    folder: Path, tmp_path: Path, watch: Callable[..., WatchedFolder], inspector: Inspector
+    folder: Path, tmp_path: Path, watch: Watch, inspector: Inspector
 ) -> None:
     done = tmp_path / "done"
     one = watch(move_to=done)

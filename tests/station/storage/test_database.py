@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from blemish.errors import BlemishError
 from blemish.station.errors import Unavailable
 from blemish.station.records import Filter
 from blemish.station.storage import database
@@ -18,11 +17,8 @@ from blemish.station.storage.store import Store
 from tests.station.storage.support import (
     add,
     limited_file_size,
-    mount,
     names,
     new,
-    small_disk,
-    unmount,
 )
 
 
@@ -166,21 +162,6 @@ def test_a_locked_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.close()
 
 
-def test_many_threads_at_once(store: Store) -> None:
-    def work(number: int) -> None:
-        for turn in range(5):
-            add(store, f"{number} {turn}")
-            store.count(Filter())
-            store.database.check()
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert store.count(Filter()) == 41
-
-
 def test_a_write_that_fails_keeps_nothing(store: Store) -> None:
     with limited_file_size(200_000):
         with pytest.raises(Unavailable, match="cannot be used"):
@@ -191,44 +172,3 @@ def test_a_write_that_fails_keeps_nothing(store: Store) -> None:
     store.database.check()
     add(store, "second")
     assert store.count(Filter()) == kept + 1
-
-
-def test_a_full_disk(file: Path) -> None:
-    with small_disk(file.parent):
-        store = filled(file, "first")
-        ballast = file.with_name("ballast")
-        ballast.write_bytes(b"-" * shutil.disk_usage(file.parent).free)
-        with pytest.raises(Unavailable, match="disk is full"):
-            for number in range(100):
-                add(store, str(number))
-        ballast.unlink()
-        store.database.check()
-        add(store, "second")
-        assert names(store)[0] == "first" and names(store)[-1] == "second"
-        store.close()
-
-
-def test_a_disk_mounted_for_reading_only(file: Path) -> None:
-    with small_disk(file.parent):
-        filled(file, "first").close()
-        mount("-o", "remount,ro", file.parent)
-        with pytest.raises(BlemishError, match="Read-only file system"):
-            filled(file)
-        mount("-o", "remount,rw", file.parent)
-        filled(file, "second").close()
-
-
-def test_a_disk_that_is_unmounted_and_mounted_again(file: Path, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    with small_disk(elsewhere):
-        mount("--bind", elsewhere, file.parent)
-        store = filled(file, "first")
-        unmount(file.parent)
-        all_fail(store, "is gone")
-        assert not list(file.parent.iterdir())
-        mount("--bind", elsewhere, file.parent)
-        add(store, "second")
-        assert names(store) == ["first", "second"]
-        store.close()
-        unmount(file.parent)

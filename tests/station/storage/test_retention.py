@@ -45,12 +45,6 @@ def needed(store: Store) -> set[str]:
     return {name for prefix in retention.PREFIXES for name in store.digests(prefix)}
 
 
-def test_nothing_is_deleted_unless_asked(store: Store, files: Files) -> None:
-    keep(store, files, [10_000, 1])
-    assert Retention(store, files, None, None).run_once(NOON) == 0
-    assert left(store) == [1, 2]
-
-
 def test_by_age(store: Store, files: Files) -> None:
     keep(store, files, [40, 29, 31, 35, 1])
     store.set_feedback(4, feedback=Verdict.GOOD, note="")
@@ -123,14 +117,6 @@ def test_sweeping_removes_what_no_record_needs(store: Store, files: Files) -> No
     assert cleaner.sweep() == 2 and not set(strays) & stored(files)
     assert stored(files) == needed(store) and len(stored(files)) == 6
     assert cleaner.sweep() == 0
-
-
-def test_a_crash_between_rows_and_files_is_mended(store: Store, files: Files) -> None:
-    kept = keep(store, files, [40, 1, 1])
-    store.delete([1])
-    assert kept[0].image in stored(files)
-    assert Retention(store, files, None, None).sweep() == 2
-    assert stored(files) == needed(store)
 
 
 def test_files_of_another_database_are_not_swept(store: Store, files: Files) -> None:
@@ -210,7 +196,3 @@ def test_the_thread_survives_errors(
     assert [record.__dict__.get("count") for record in caplog.records[-2:]] == [1, 3]
     assert stored(files) == set()
     store.close()
-
-
-def test_stopping_what_never_started(store: Store, files: Files) -> None:
-    Retention(store, files, None, None).stop()

@@ -210,12 +210,6 @@ def test_the_judged_are_not_deleted(store: Store) -> None:
     assert numbers(store.select(Filter(), limit=5)) == [1]
 
 
-def test_many_at_once(store: Store) -> None:
-    store.add([new(number, key=str(number)) for number in range(1100)])
-    assert len(store.delete(range(1, 1101))) == 2200
-    assert store.count(Filter()) == 0
-
-
 def test_models_and_calibrations(store: Store) -> None:
     record = ModelRecord(
         fingerprint=MODEL,
