@@ -180,6 +180,12 @@ def test_points(filled: Store) -> None:
     assert judged.feedback is Verdict.DEFECT and judged.received == NOON + timedelta(seconds=95)
 
 
+def test_tally(filled: Store) -> None:
+    judged = {(True, Verdict.DEFECT): 1, (False, Verdict.GOOD): 1}
+    assert filled.tally(MODEL) == judged | {(True, None): 8, (False, None): 90}
+    assert not filled.tally("00" * 32)
+
+
 def test_expired(filled: Store) -> None:
     assert numbers(filled.expired(None, 11)) == [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]
     assert numbers(filled.expired(NOON + timedelta(seconds=3), 10)) == [1, 2]

@@ -6,7 +6,6 @@ All of it raises `errors.Unavailable` while the database cannot be used.
 import math
 import random
 from collections import Counter
-from typing import Any
 
 import numpy as np
 
@@ -141,19 +140,16 @@ def evidence(station: Station) -> Evidence:
     have a chance below 0.01 (Fisher's exact test, one-sided). Unjudged defects among the others only make
     the warning rarer.
     """
-    scored = Filter(model=station.models.active.fingerprint, failed=False)
-
-    def count(**fields: Any) -> int:
-        return station.store.count(scored.model_copy(update=fields))
-
-    good, good_alarms = count(feedback="good"), count(feedback="good", anomalous=True)
-    defect, defect_alarms = count(feedback="defect"), count(feedback="defect", anomalous=True)
-    total, alarms = count() - defect, count(anomalous=True) - defect_alarms  # of what nobody called a defect
+    tally = station.store.tally(station.models.active.fingerprint)
+    good_alarms = tally[True, Verdict.GOOD]
+    good = good_alarms + tally[False, Verdict.GOOD]
+    alarms = good_alarms + tally[True, None]
+    total = alarms + tally[False, None] + tally[False, Verdict.GOOD]
     share = alarms / max(1, total)
     picked = chance_of_as_many(good_alarms, good, alarms, total) < CHANCE
     return Evidence(
         confirmed_good=good,
-        confirmed_defect=defect,
+        confirmed_defect=tally[True, Verdict.DEFECT] + tally[False, Verdict.DEFECT],
         alarms_among_good=good_alarms / max(1, good),
         alarms_among_all=share,
         warning=(

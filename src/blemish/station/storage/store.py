@@ -1,5 +1,6 @@
 """What the station remembers: inspections, models and calibrations, in SQLite or PostgreSQL."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypedDict, Unpack
@@ -121,6 +122,14 @@ class Store:
         )
         with self.database.transaction() as connection:
             return [Point.model_validate(row._asdict()) for row in connection.execute(question)][::-1]
+
+    def tally(self, model: str) -> Counter[tuple[bool, Verdict | None]]:
+        """Scored inspections of a model (its whole fingerprint), counted by verdict and by judgement."""
+        kinds = (_columns.is_anomalous, _columns.feedback)
+        question = select(*kinds, func.count()).where(_columns.model == model, _columns.score.is_not(None))
+        with self.database.transaction() as connection:
+            found = connection.execute(question.group_by(*kinds))
+            return Counter({(row[0], row[1] and Verdict(row[1])): row[2] for row in found})
 
     def add_model(self, record: ModelRecord) -> None:
         """Keep a model's description; one that is known stays as it is."""

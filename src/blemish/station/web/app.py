@@ -96,4 +96,6 @@ def _http_error(request: Request, error: Any) -> Response:
 
 
 def _unexpected(request: Request, error: Exception) -> Response:  # which the server logs
-    return _answer(request, 500, "The station made a mistake, and has noted it in its log.", HEADERS)
+    response = _answer(request, 500, "The station made a mistake, and has noted it in its log.")
+    response.headers.update(HEADERS)  # this answer passes no middleware
+    return response

@@ -20,9 +20,9 @@ async def is_authorised(request: Request) -> bool:
     return bool(request.state.authorised)
 
 
-TheStation = Annotated[Station, Depends(get_station)]
+StationDep = Annotated[Station, Depends(get_station)]
 Authorised = Annotated[bool, Depends(is_authorised)]
-Number = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="Of the record.")]
+RecordNumber = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="Of the record.")]
 ModelName = Annotated[str, Path(max_length=255, description="A model's file name, as the list has it.")]
 IdempotencyKey = Annotated[
     str | None,
@@ -35,12 +35,12 @@ IdempotencyKey = Annotated[
 ]
 
 
-def get_inspection(number: Number, station: TheStation) -> Inspection:
+def get_inspection(number: RecordNumber, station: StationDep) -> Inspection:
     """The inspection of an address; NotFound where there is none of this number."""
     return station.store.get(number)
 
 
-TheInspection = Annotated[Inspection, Depends(get_inspection)]
+InspectionDep = Annotated[Inspection, Depends(get_inspection)]
 
 
 def problems(*codes: int) -> dict[int | str, dict[str, Any]]:

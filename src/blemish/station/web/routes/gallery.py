@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from blemish.images.drawing import heat_colours
 from blemish.station.schemas import GalleryQuery
 from blemish.station.storage.store import Store
-from blemish.station.web.deps import TheInspection, TheStation
+from blemish.station.web.deps import InspectionDep, StationDep
 from blemish.station.web.pages import outcome, page
 
 PER_PAGE = 48
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/inspections", include_in_schema=False)
 
 
 @router.get("")
-def gallery(request: Request, station: TheStation, query: Annotated[GalleryQuery, Query()]) -> Response:
+def gallery(request: Request, station: StationDep, query: Annotated[GalleryQuery, Query()]) -> Response:
     """All inspections, narrowed by a form."""
     select = station.store.select
     found = select(query, limit=PER_PAGE, before=query.before, after=query.after)
@@ -41,8 +41,8 @@ def gallery(request: Request, station: TheStation, query: Annotated[GalleryQuery
 @router.get("/{number}")
 def inspection_page(
     request: Request,
-    station: TheStation,
-    inspection: TheInspection,
+    station: StationDep,
+    inspection: InspectionDep,
     query: Annotated[GalleryQuery, Query()],
 ) -> Response:
     """One inspection; the query says among which others."""

@@ -11,7 +11,7 @@ from blemish.station.errors import Busy, StationError, TooSlow
 from blemish.station.pipeline import Pipeline
 from blemish.station.records import MAX_NAME, Inspection, Source
 from blemish.station.schemas import Feedback, InspectionPage, Outcome, Outcomes, PageQuery
-from blemish.station.web.deps import IdempotencyKey, Number, TheInspection, TheStation, problems
+from blemish.station.web.deps import IdempotencyKey, InspectionDep, RecordNumber, StationDep, problems
 
 PATIENCE = 0.01  # seconds between looks at a full queue
 ONE_FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1", tags=["inspections"])
 @router.post("/inspect", status_code=201, responses=problems(408, 409, 503, 504), openapi_extra=BODY)
 async def inspect(
     request: Request,
-    station: TheStation,
+    station: StationDep,
     name: Annotated[str, Query(max_length=MAX_NAME, description="What to call the image.")] = "",
     key: IdempotencyKey = None,
 ) -> Inspection:
@@ -40,7 +40,7 @@ async def inspect(
 
 @router.post("/inspections", status_code=201, responses=problems(408, 503))
 async def inspect_many(
-    station: TheStation,
+    station: StationDep,
     images: list[UploadFile],
     key: IdempotencyKey = None,
     source: Annotated[str | None, Header(alias="X-Blemish-Source", include_in_schema=False)] = None,
@@ -80,7 +80,7 @@ async def inspect_many(
 
 
 @router.get("/inspections", responses=problems(503))
-def list_inspections(station: TheStation, query: Annotated[PageQuery, Query()]) -> InspectionPage:
+def list_inspections(station: StationDep, query: Annotated[PageQuery, Query()]) -> InspectionPage:
     """Inspections, newest first."""
     found = station.store.select(query, limit=query.limit + 1, before=query.before, after=query.after)
     if query.after is not None:  # the closest ones, at the end
@@ -90,13 +90,13 @@ def list_inspections(station: TheStation, query: Annotated[PageQuery, Query()]) 
 
 
 @router.get("/inspections/{number}", responses=problems(404, 503))
-def read_inspection(inspection: TheInspection) -> Inspection:
+def read_inspection(inspection: InspectionDep) -> Inspection:
     """One inspection."""
     return inspection
 
 
 @router.put("/inspections/{number}/feedback", responses=problems(404, 503))
-def set_feedback(station: TheStation, number: Number, said: Feedback) -> Inspection:
+def set_feedback(station: StationDep, number: RecordNumber, said: Feedback) -> Inspection:
     """Say what an image really shows."""
     return station.store.set_feedback(number, **said.model_dump(exclude_unset=True))
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from blemish.station.web.authentication import cookie_name, is_token, login_cookie
-from blemish.station.web.deps import Authorised, TheStation
+from blemish.station.web.deps import Authorised, StationDep
 from blemish.station.web.pages import fragment
 
 router = APIRouter(include_in_schema=False)
@@ -23,7 +23,7 @@ def login(request: Request, authorised: Authorised, next: str = "/") -> Response
 @router.post("/login")
 async def log_in(
     request: Request,
-    station: TheStation,
+    station: StationDep,
     token: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "/",
 ) -> Response:
@@ -40,7 +40,7 @@ async def log_in(
 
 
 @router.post("/logout")
-def log_out(station: TheStation) -> Response:
+def log_out(station: StationDep) -> Response:
     """Makes the browser forget the login."""
     settings = station.settings
     response = RedirectResponse("/login" if settings.token is not None else "/", 303)

@@ -7,7 +7,7 @@ from blemish.station.learning.drift import measure_drift
 from blemish.station.records import Filter
 from blemish.station.schemas import Drift
 from blemish.station.web import charts
-from blemish.station.web.deps import TheStation, problems
+from blemish.station.web.deps import StationDep, problems
 from blemish.station.web.pages import page
 
 PERIODS = (200, 1000, 5000)  # inspections
@@ -17,13 +17,13 @@ router = APIRouter()
 
 
 @router.get("/v1/drift", tags=["threshold"], responses=problems(503))
-def read_drift(station: TheStation) -> Drift:
+def read_drift(station: StationDep) -> Drift:
     """Whether recent scores still look like those of the calibration."""
     return measure_drift(station)
 
 
 @router.get("/history", include_in_schema=False)
-def scores_page(request: Request, station: TheStation, last: int = PERIODS[0]) -> Response:
+def scores_page(request: Request, station: StationDep, last: int = PERIODS[0]) -> Response:
     """The scores of the active model over time."""
     if last not in PERIODS:
         raise Unusable(f"last is one of {', '.join(map(str, PERIODS))}, not {last}; choose one.")
