@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from blemish.errors import ConfigError
-from blemish.station.settings import Settings
 from blemish.station.web.server import listen
 from tests.station.support import TOKEN, bad_part, command, encoded, good_part, station_process, until
 from tests.station.web.support import settings
@@ -128,13 +127,6 @@ def test_https(grey_model: Path, tmp_path: Path) -> None:
             assert answer.headers["strict-transport-security"] is None  # it would bind all ports of the name
 
 
-def test_what_cannot_start_says_why_in_a_sentence(tmp_path: Path) -> None:
-    arguments = command(tmp_path / "nowhere.onnx", "--folder", tmp_path / "kept", "--port", "0")
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
-    (sentence,) = (line for line in done.stderr.splitlines() if not line.startswith("{"))
-    assert done.returncode == 2 and sentence.startswith("blemish: ") and "nowhere.onnx" in sentence
-
-
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -147,14 +139,6 @@ def test_addresses_that_cannot_be_had(options: dict[str, str], expected: str) ->
         chosen = settings(port=taken.getsockname()[1], **options)
         with pytest.raises(ConfigError, match=expected):
             listen(chosen)
-
-
-def test_without_the_extra_it_says_how_to_get_it() -> None:
-    script = "import sys; sys.modules['uvicorn'] = None; sys.argv[1:] = ['serve', 'parts.onnx']\n"
-    script += "from blemish.cli import main; main()"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    assert result.returncode == 2
-    assert result.stderr == 'blemish: The station needs more packages: pip install "blemish[serve]".\n'
 
 
 def test_small_answers_come_at_once() -> None:
@@ -173,25 +157,3 @@ def test_whether_it_can_start_is_seen_and_nothing_is_started(grey_model: Path, t
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
         assert done.returncode == code and done.stderr.startswith(expected)
         assert done.stderr.count("\n") == 1 and done.stdout == ""
-
-
-def test_every_setting_is_an_option_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
-    done = subprocess.run(command("--help"), capture_output=True, text=True, timeout=120)
-    options = {line.split()[0][2:]: line for line in done.stdout.splitlines() if line.startswith("  --")}
-    assert {name.replace("-", "_") for name in options} == {*Settings.model_fields, "config", "check"} - {
-        "model"
-    }
-    assert "[default: 8000]" in options["port"] and "[default: station]" in options["folder"]
-    assert max(map(len, done.stdout.splitlines())) <= 110 and "MODEL" in done.stdout
-
-
-def test_a_wrong_option_is_one_sentence(tmp_path: Path) -> None:
-    done = subprocess.run(
-        command("parts.onnx", "--port", "many"), capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 2
-    assert (
-        done.stderr.startswith("blemish: --port: input should be a valid integer")
-        and done.stderr.count("\n") == 1
-    )
