@@ -83,22 +83,13 @@ def limited_file_size(most: int) -> Iterator[None]:
 
 
 @contextmanager
-def small_disk(folder: Path, megabytes: int = 1) -> Iterator[None]:
-    """A disk mounted on the folder."""
-    mount("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder)
+def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
+    """A disk mounted on the folder; skips the test where that is not allowed."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
     try:
         yield
     finally:
-        unmount(folder)
-
-
-def mount(*arguments: str | Path) -> None:
-    """Run mount; skips the test where that is not allowed."""
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
-
-
-def unmount(folder: Path) -> None:
-    """Take a disk away, also while files on it are open."""
-    subprocess.run(["umount", "--lazy", folder], check=True)
+        subprocess.run(["umount", "--lazy", folder], check=True)

@@ -12,7 +12,6 @@ import pytest
 
 from blemish.station.errors import Unavailable
 from blemish.station.records import Filter
-from blemish.station.storage import database
 from blemish.station.storage.store import Store
 from tests.station.storage.support import (
     add,
@@ -141,25 +140,6 @@ def test_what_is_acknowledged_while_files_come_and_go_is_there(store: Store, fil
     thread.join()
     assert refused and len(acknowledged) > 25
     assert set(acknowledged) <= set(names(store))
-
-
-def test_a_locked_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "PATIENCE", 0.1)
-    store = filled(file, "first")
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        for ask in (
-            store.database.check,
-            lambda: add(store, "never"),
-            lambda: store.set_feedback(1, feedback=None, note=""),
-        ):
-            with pytest.raises(Unavailable, match="database is locked"):
-                ask()
-        assert names(store) == ["first"]
-        other.execute("ROLLBACK")
-    store.database.check()
-    add(store, "second")
-    store.close()
 
 
 def test_a_write_that_fails_keeps_nothing(store: Store) -> None:

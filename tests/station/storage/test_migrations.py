@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from blemish.errors import BlemishError
-from blemish.station.records import Filter, Verdict
+from blemish.station.records import Verdict
 from blemish.station.storage import migrations
 from blemish.station.storage.database import Database
 from blemish.station.storage.store import Store
@@ -37,16 +37,6 @@ def differences(database: Database) -> list[object]:
 
 def test_a_fresh_database_has_the_tables_that_the_code_means(database_url: str) -> None:
     assert differences(Database(database_url)) == []
-
-
-def test_a_second_start_finds_everything(database_url: str) -> None:
-    first = Store(database_url)
-    first.add([new(1)])
-    first.close()
-    second = Store(database_url)
-    assert second.count(Filter()) == 1 and second.add([new(2)])[0].id == 2
-    second.database.check()
-    second.close()
 
 
 def test_a_database_of_revision_2_opens_with_all_that_is_in_it(tmp_path: Path) -> None:

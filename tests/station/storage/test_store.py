@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -73,19 +73,6 @@ def test_numbers_that_no_inspection_has(store: Store) -> None:
             with pytest.raises(NotFound, match=f"no inspection {number}"):
                 ask(number)
     assert numbers(store.get_many([2, 3, 1])) == [2, 1]
-
-
-def test_feedback(store: Store) -> None:
-    store.add([new(1), new(2)])
-    before = datetime.now(UTC)
-    said = store.set_feedback(1, feedback=Verdict.DEFECT, note="scratch, Ölfleck")
-    assert said == store.get(1) and said.feedback is Verdict.DEFECT and said.note == "scratch, Ölfleck"
-    assert said.feedback_at is not None and before <= said.feedback_at <= datetime.now(UTC)
-    assert store.get(2).feedback is None
-    assert store.set_feedback(1, note="dust") == said.model_copy(update={"note": "dust"})
-    assert store.set_feedback(1, feedback=Verdict.GOOD).note == "dust"
-    taken_back = store.set_feedback(1, feedback=None, note="")
-    assert (taken_back.feedback, taken_back.note, taken_back.feedback_at) == (None, "", None)
 
 
 def test_any_text_can_be_kept(store: Store) -> None:
@@ -161,15 +148,6 @@ def test_filters(filled: Store, fields: dict[str, Any], expected: list[int]) -> 
 def test_filters_that_cannot_be(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(fields))):
         Filter(**fields)
-
-
-def test_pages(filled: Store) -> None:
-    everything = Filter()
-    assert numbers(filled.select(everything, limit=3)) == [102, 101, 100]
-    assert numbers(filled.select(everything, limit=3, before=100)) == [99, 98, 97]
-    assert numbers(filled.select(everything, limit=3, after=90)) == [93, 92, 91]
-    assert numbers(filled.select(everything, limit=9, after=90, before=93)) == [92, 91]
-    assert filled.select(everything, limit=3, after=102) == []
 
 
 def test_points(filled: Store) -> None:
