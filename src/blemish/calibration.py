@@ -87,7 +87,7 @@ class Calibration:
             ImageError: the score is NaN or infinite: such an image has no verdict.
         """
         if not math.isfinite(score):
-            raise ImageError(f"the model gave {score:g} instead of a score")
+            raise ImageError(f"the model gave {score:g}")
         p_value = self.p_value(score)
         return p_value, p_value <= self.effective_rate
 
