@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# what is kept of an evaluation, beside the images
+MEASURED = ("image", "pixel", "defects", "false_alarms", "detected", "threshold", "calibration_note", "notes")
 MODEL, CHECKPOINT, LOG, RECORD = ".safetensors", ".checkpoint", ".log.jsonl", ".json"
 
 
@@ -99,12 +101,8 @@ def read_record(path: Path) -> dict[str, Any]:
 
 def _fitted(job: Job) -> dict[str, Any]:
     """Have the model file; the record of its fit."""
-    first, path, model, checkpoint = (
-        job.experiments[0],
-        job.file(RECORD),
-        job.file(MODEL),
-        job.file(CHECKPOINT),
-    )
+    first, path, model = job.experiments[0], job.file(RECORD), job.file(MODEL)
+    checkpoint = job.file(CHECKPOINT)
     record = job.record
     if not record:
         record = {"fit": first.fit, "seconds": 0.0, "keep": []}
@@ -153,15 +151,13 @@ def _measure(job: Job, experiment: Experiment, fitted: "Detector", record: dict[
     from blemish.inference.engines.torch import TorchEngine
     from blemish.inference.model_file import Metadata
     from blemish.inference.outputs import Outputs, predict_to_files
-    from blemish.progress import progress_bar
 
     assert isinstance(fitted.engine, TorchEngine)
     engine = fitted.engine.rescored(experiment.scoring) if experiment.scoring else fitted.engine
     detector = Detector(engine, Metadata.model_validate(fitted.metadata))
     detector.calibration = detector.calibration.with_rate(experiment.config.false_alarm_rate)
     samples = experiment.dataset.test
-    with progress_bar("Scoring", len(samples)) as advance:
-        evaluation = evaluate(detector, samples, progress=lambda done, total: advance())
+    evaluation = evaluate(detector, samples)
     if "maps" in job.keep:
         maps = job.folder / "maps" / experiment.stem / experiment.fingerprint[:12]
         predict_to_files(
@@ -172,17 +168,8 @@ def _measure(job: Job, experiment: Experiment, fitted: "Detector", record: dict[
         fingerprint=experiment.fingerprint,
         fit=experiment.fit,
         code=code_version(),
-        measured={
-            "image": evaluation.image,
-            "pixel": evaluation.pixel,
-            "defects": evaluation.defects,
-            "false_alarms": evaluation.false_alarms,
-            "detected": evaluation.detected,
-            "threshold": evaluation.threshold,
-            "calibration_note": evaluation.calibration_note,
-            "notes": evaluation.notes,
-            "calibrated_on": len(detector.calibration.scores),
-        },
+        measured={name: getattr(evaluation, name) for name in MEASURED}
+        | {"calibrated_on": len(detector.calibration.scores)},
         images=_images(experiment, evaluation),
         score_seconds=evaluation.seconds,
         fit_seconds=record["seconds"],

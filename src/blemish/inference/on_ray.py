@@ -1,7 +1,7 @@
 """A fitted model on the workers of a Ray cluster, fed by Ray Data."""
 
+import logging
 import os
-import sys
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +27,8 @@ PATIENCE = 60  # seconds without a word
 GPU_DEVICES = ("cuda", "tensorrt")
 
 SCHEMA = row_schema().set(0, pa.field("path", pa.binary()))  # paths are bytes: file names need not be text
+
+log = logging.getLogger(__name__)
 
 
 class DetectorOnRay:
@@ -87,7 +89,7 @@ class DetectorOnRay:
         with _failures():
             trial = ray.remote(**self.needs)(_try_to_load).remote(self.job)
             if not ray.wait([trial], timeout=PATIENCE)[0]:
-                print("Waiting until the cluster has a free worker and the model is loaded.", file=sys.stderr)
+                log.info("Waiting until the cluster has a free worker and the model is loaded.")
             refused = ray.get(trial)
         if refused:
             raise BlemishError(refused)

@@ -3,12 +3,11 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blemish.errors import BlemishError, reason_of
-from blemish.files import writing
+from blemish.errors import BlemishError, explained
 from blemish.images.urls import is_url, url_to_storage
 
 if TYPE_CHECKING:
@@ -90,13 +89,8 @@ def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"]
             system.mv(f"{target}.part", target)
 
 
-@contextmanager
-def _storing(out: str) -> Iterator[None]:
-    """`writing`, for whatever a storage library raises."""
-    try:
-        with writing(out):
-            yield
-    except BlemishError:
-        raise
-    except Exception as error:
-        raise BlemishError(f"{out} cannot be written ({reason_of(error)}); choose another place.") from error
+def _storing(out: str) -> AbstractContextManager[None]:
+    """Turn whatever a storage library raises into one sentence."""
+    return explained(
+        BlemishError, lambda reason: f"{out} cannot be written ({reason}); make room or choose another place."
+    )
