@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blemish.errors import DatasetError, ImageError
-from blemish.images.finding import find_images
+from blemish.errors import ImageError
 from blemish.images.reading import MAX_PIXELS, image_size, read_image, read_mask
-from tests.images.test_reading import picture, png, saved
+from tests.images.support import picture, png, saved
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -85,15 +84,12 @@ def test_other_formats_are_refused(tmp_path: Path) -> None:
         read_image(path)
 
 
-def test_small_images_are_refused(tmp_path: Path) -> None:
+def test_small_images_are_refused_and_their_size_is_told(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.png", Image.new("RGB", (31, 400)))
     with pytest.raises(ImageError, match="is 31 x 400 pixels, smaller than what the network needs"):
         read_image(path)
+    assert image_size(path) == (31, 400)
     assert read_image(saved(tmp_path / "b.png", Image.new("L", (32, 32)))).shape == (32, 32, 3)
-
-
-def test_the_size_of_a_small_image_is_told(tmp_path: Path) -> None:
-    assert image_size(saved(tmp_path / "a.png", Image.new("L", (3, 1)))) == (3, 1)
 
 
 @pytest.mark.parametrize("read", [read_image, read_mask])
@@ -109,20 +105,10 @@ def test_too_little_memory_is_not_called_damage(tmp_path: Path, read, monkeypatc
 
 @pytest.mark.parametrize("method", ["is_dir", "stat", "open"])
 def test_a_forbidden_file_is_told(tmp_path: Path, method: str, monkeypatch) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
     path = saved(tmp_path / "a.png", Image.fromarray(picture()))
     monkeypatch.setattr(Path, method, forbidden)
     with pytest.raises(ImageError, match=r"a\.png cannot be opened \(Permission denied\); check the path"):
         read_image(path)
-
-
-def forbidden(*_: object, **__: object) -> None:
-    raise PermissionError(13, "Permission denied")
-
-
-@pytest.mark.parametrize("recursive", [False, True])
-@pytest.mark.parametrize("method", ["is_dir", "iterdir", "is_file"])
-def test_a_forbidden_folder_is_told(tmp_path: Path, method: str, recursive: bool, monkeypatch) -> None:
-    (tmp_path / "a.png").touch()
-    monkeypatch.setattr(Path, method, forbidden)
-    with pytest.raises(DatasetError, match=r"cannot be opened \(Permission denied\); check the path"):
-        find_images(tmp_path, recursive=recursive)
