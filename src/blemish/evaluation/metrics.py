@@ -83,7 +83,7 @@ def auroc_interval(scores: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
     Raises:
         ValueError: as in `roc_curve`.
     """
-    negatives, positives = _split(scores, labels)
+    negatives, positives = map(np.sort, _split(scores, labels))  # the order of the images plays no part
     if not len(negatives) or not len(positives):
         return math.nan, math.nan
     low, high = percentile_interval(bootstrap_aurocs(negatives[None, None], positives[None, None])[0])

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -11,10 +11,10 @@ from scipy import ndimage
 from sklearn import metrics as sklearn_metrics
 
 from blemish.datasets import Dataset, read_folder
-from blemish.datasets.drawn import generate
+from blemish.datasets.drawn import Texture, generate
 from blemish.evaluation.evaluate import Evaluation, evaluate
 from blemish.training.config import build_config
-from blemish.training.fit import fit_dataset
+from blemish.training.fit import fit
 from tests.support import BACKBONE
 
 SIZE, CROP = 96, 80  # the crop cuts defects off, as the papers' does
@@ -31,9 +31,13 @@ class Judged(NamedTuple):
     masks: np.ndarray
 
 
-def judge(dataset: Dataset, folder: Path, **fields: object) -> Judged:
-    config = build_config(frame__resize=SIZE, frame__crop=CROP, model__backbone=BACKBONE, **fields)
-    detector = fit_dataset(dataset, config, folder / "model.safetensors", weights="random", quiet=True)
+def judge(dataset: Dataset, folder: Path, method: str, **model: Any) -> Judged:
+    values = {
+        "method": method,
+        "frame": {"resize": SIZE, "crop": CROP},
+        "model": {"backbone": BACKBONE, **model},
+    }
+    detector = fit(dataset, build_config(values=values), folder / "model.safetensors", weights="random")
     results = list(detector.predict_many([sample.path for sample in dataset.test], consecutive=True))
     return Judged(
         evaluate(detector, dataset.test),
@@ -104,15 +108,13 @@ def agree(judged: Judged) -> None:
     assert pixel["aupro_30"] == pytest.approx(aupro_by_scikit_learn(judged.maps, judged.masks), abs=1e-9)
 
 
-@pytest.fixture(scope="module", params=["metal", "fabric"])
-def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = tmp_path_factory.mktemp(request.param) / "parts"
-    return read_folder(generate(folder, texture=request.param, train=12, test=4, size=128))
-
-
-@pytest.mark.parametrize("fields", [{"method": "padim", "model__channels": 10}, {"method": "patchcore"}])
-def test_on_drawn_parts(parts: Dataset, fields: dict[str, object], tmp_path: Path) -> None:
-    judged = judge(parts, tmp_path, **fields)
+@pytest.mark.parametrize(
+    ("texture", "values"),
+    [("metal", {"method": "padim", "channels": 10}), ("fabric", {"method": "patchcore"})],
+)
+def test_on_drawn_parts(texture: Texture, values: dict[str, Any], tmp_path: Path) -> None:
+    parts = read_folder(generate(tmp_path / "parts", texture=texture, train=12, test=4, size=128))
+    judged = judge(parts, tmp_path, **values)
     assert len(regions_of(judged.masks)) > 12
     assert len(np.unique(judged.maps)) > judged.maps.size / 2
     assert judged.evaluation.pixel is not None
@@ -126,4 +128,4 @@ def test_on_a_category_of_mvtec(tmp_path: Path) -> None:
         pytest.skip("the environment variable BLEMISH_MVTEC names no folder with MVTec's categories")
     root = Path(os.environ["BLEMISH_MVTEC"])
     category = next(folder for folder in sorted(root.iterdir()) if (folder / "ground_truth").is_dir())
-    agree(judge(read_folder(category), tmp_path, method="padim", model__channels=10))
+    agree(judge(read_folder(category), tmp_path, method="padim", channels=10))
