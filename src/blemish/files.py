@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -81,7 +81,8 @@ def whole_file(path: Path, mode: str = "w", *, keep_unfinished: bool = False) ->
                 file.flush()
                 os.fsync(file.fileno())  # else a power cut could leave an empty file under the final name
     except BaseException:
-        file.close()
+        with suppress(OSError):  # it writes what is left, and fails again
+            file.close()
         if not special and not keep_unfinished:
             target.unlink(missing_ok=True)
         raise

@@ -26,7 +26,8 @@ RETRIES = 2  # for images whose worker dies; without a bound one that kills work
 PATIENCE = 60  # seconds without a word
 GPU_DEVICES = ("cuda", "tensorrt")
 
-SCHEMA = row_schema().set(0, pa.field("path", pa.binary()))  # paths are bytes: file names need not be text
+NAMES = ("path", "error")  # bytes on the way: file names, which sentences name too, need not be text
+SCHEMA = pa.schema([field.with_type(pa.binary()) if field.name in NAMES else field for field in row_schema()])
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class DetectorOnRay:
             if rows is None:
                 return
             for row in rows.to_pylist():
-                yield Result(**row | {"path": os.fsdecode(row["path"])})
+                yield Result(**row | {name: os.fsdecode(row[name]) for name in NAMES})
 
 
 class _Run:
@@ -171,7 +172,8 @@ class _Worker:
     def __call__(self, block: pa.Table) -> pa.Table:
         paths = [os.fsdecode(path) for path in block["path"].to_pylist()]
         results = self.detector.predict_many(paths, batch_size=self.batch_size, consecutive=True)
-        rows = [{**result.to_row(), "path": os.fsencode(result.path)} for result in results]
+        rows = [result.to_row() for result in results]
+        rows = [row | {name: os.fsencode(row[name]) for name in NAMES} for row in rows]
         return pa.Table.from_pylist(rows, SCHEMA)
 
 

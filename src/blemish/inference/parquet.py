@@ -62,8 +62,7 @@ def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"]
     waiting: list[dict[str, Any]] = []
 
     def write(result: "Result") -> None:
-        path = os.fsencode(result.path).decode("utf-8", "replace")
-        waiting.append({**result.to_row(), "path": path, "error": result.error or None})
+        waiting.append(result.to_row() | {"path": _text(result.path), "error": _text(result.error) or None})
         if len(waiting) == GROUP:
             write_group()
 
@@ -87,6 +86,10 @@ def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"]
             writer.close()
             file.close()
             system.mv(f"{target}.part", target)
+
+
+def _text(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _storing(out: str) -> AbstractContextManager[None]:
