@@ -4,10 +4,11 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from blemish.datasets import Dataset
 from blemish.experiments.experiment import Experiment
-from blemish.files import whole_file
+from blemish.files import whole_file, writing
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,13 @@ class Store:
         Raises:
             BlemishError: it cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(self._path(result.fingerprint)) as file:
-            json.dump(asdict(result), file)
+        path = self._path(result.fingerprint)
+        own = path.with_suffix(f".{uuid4().hex}")  # several may write the same result at once
+        with writing(path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with whole_file(own) as file:
+                json.dump(asdict(result), file)
+            own.replace(path)
 
     def _path(self, fingerprint: str) -> Path:
         return self.folder / f"{fingerprint}.json"
