@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from blemish.cli import options as opt
 from blemish.cli.app import app
-from blemish.cli.options import Quiet, show
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +55,7 @@ def reproduce(
         list[str] | None,
         typer.Option(metavar="[BACKBONE=]FILE", help="ImageNet weights: .safetensors or .pth; repeatable."),
     ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Any other configuration field; repeatable."),
-    ] = None,
+    assignments: opt.Assignments = None,
     on: Annotated[
         str, typer.Option(metavar="PLACE", help="local, ray, or ray://HOST:PORT of a cluster.")
     ] = "local",
@@ -80,7 +77,7 @@ def reproduce(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and results.")] = Path(
         "reproduction"
     ),
-    quiet: Quiet = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Measure a table of the papers again, beside its published numbers.
 
@@ -101,7 +98,7 @@ def reproduce(
     from blemish.papers.reproduce import reproduce
     from blemish.papers.tasks import Wishes
 
-    show(quiet)
+    opt.show(quiet)
     summaries = reproduce(
         tables,
         data=data or [],
