@@ -9,7 +9,7 @@ import pytest
 
 from blemish.errors import BlemishError
 from blemish.experiments.on_ray import run_on_ray
-from blemish.experiments.result import Store
+from blemish.experiments.result import Result, Store
 from blemish.experiments.run import Place, run_experiments
 from blemish.experiments.worker import Job
 from tests.experiments.support import experiment, run_long, scores, wait_for_epochs, worker_in
@@ -19,20 +19,22 @@ pytest.importorskip("ray", reason="the extra blemish[ray] is not installed")
 pytestmark = pytest.mark.slow
 
 
-def test_a_killed_worker_changes_nothing(ray_here: None, parts_folder: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_changes_nothing(
+    ray_here: None, uninterrupted: Result, parts_folder: Path, tmp_path: Path
+) -> None:
     killed: list[int] = []
 
     def kill_one() -> None:
-        wait_for_epochs(tmp_path / "ray", 2)
-        killed.append(worker_in(tmp_path / "ray"))
+        wait_for_epochs(tmp_path, 2)
+        killed.append(worker_in(tmp_path))
         os.kill(killed[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    failures, result = run_long(parts_folder, tmp_path / "ray", Place("ray", workers=2))
+    failures, result = run_long(parts_folder, tmp_path, Place("ray", workers=2))
     killer.join()
     assert killed and not failures
-    assert scores(result) == scores(run_long(parts_folder, tmp_path / "here", Place(workers=1))[1])
+    assert scores(result) == scores(uninterrupted)
 
 
 def test_more_than_the_cluster_has_is_refused(ray_here: None, parts_folder: Path, tmp_path: Path) -> None:

@@ -19,13 +19,6 @@ ROOT = Path(__file__).parents[2]
 HERE = Place(workers=1)
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(parts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    failures, result = run_long(parts_folder, tmp_path_factory.mktemp("whole"), HERE)
-    assert not failures and result is not None
-    return result
-
-
 def test_experiments_of_one_fit_train_once(
     parts_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -26,7 +26,7 @@ from blemish.training.fit import fit
 from tests.support import BACKBONE
 
 SMALL: dict[str, dict[str, Any]] = {
-    "anotrans": {"frame": {"resize": 32}, "model": {"channels": 16, "heads": 2}},
+    "anotrans": {"frame": {"resize": 32}, "model": {"patch": 4, "channels": 16, "heads": 2}},
     "patchcore": {"model": {"backbone": BACKBONE}},
     "padim": {"model": {"backbone": BACKBONE, "channels": 20}},
     "spade": {"model": {"backbone": BACKBONE, "neighbours": 5}},
