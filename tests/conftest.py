@@ -1,8 +1,11 @@
 """What tests of several rooms share."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several workers share the cores, and threads that spin steal them
 
 from blemish.datasets.drawn import generate
 
