@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # several workers share the cores, and threads that spin steal them
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several workers share the cores
 
 from blemish.datasets.drawn import generate
 
