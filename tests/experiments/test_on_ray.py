@@ -50,11 +50,3 @@ def test_more_than_the_cluster_has_is_refused(ray_here: None, parts_folder: Path
 def test_a_job_that_cannot_be_done_is_told(ray_here: None, parts_folder: Path, tmp_path: Path) -> None:
     ((number, outcome),) = run_on_ray([Job([experiment(parts_folder)], tmp_path)], cpus=1, gpus=None)
     assert number == 0 and isinstance(outcome, BlemishError) and "install the same sources" in str(outcome)
-
-
-def test_room_is_counted_machine_by_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = {"Alive": True, "Resources": {"CPU": 1.0}}
-    gone = {"Alive": False, "Resources": {"CPU": 64.0}}
-    monkeypatch.setattr("ray.nodes", lambda: [small, small, gone])
-    with pytest.raises(BlemishError, match="asks for 2 CPUs and 0 GPUs, which no machine of the cluster has"):
-        next(run_on_ray([], cpus=2, gpus=None))

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from blemish.errors import ConfigError
-from blemish.inference.cluster import connected
+from blemish.inference.cluster import connected, room
 
 pytest.importorskip("ray", reason="the extra blemish[ray] is not installed")
 
@@ -35,3 +35,12 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, package
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=r'pip install "blemish\[ray\]"'), connected("ray"):
         pass
+
+
+def test_room_is_counted_machine_by_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    machines = [{"CPU": 3.0, "GPU": 4.0}, {"CPU": 3.0}, {}]
+    nodes = [{"Alive": True, "Resources": machine} for machine in machines]
+    gone = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
+    monkeypatch.setattr("ray.nodes", lambda: [*nodes, gone])
+    needs = [(2, 0), (1, 1), (1, 0.5), (4, 0), (1, 5)]
+    assert [room(cpus, gpus) for cpus, gpus in needs] == [2, 3, 3, 0, 0]

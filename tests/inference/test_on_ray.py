@@ -117,17 +117,6 @@ def test_images_whose_worker_always_dies_end_the_run(
     assert len(str(failure.value).splitlines()) == 1
 
 
-def test_room_is_counted_machine_by_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    machines = [{"CPU": 3.0, "GPU": 4.0}, {"CPU": 3.0}, {}]
-    nodes = [{"Alive": True, "Resources": machine} for machine in machines]
-    gone = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
-    monkeypatch.setattr(on_ray.ray, "nodes", lambda: [*nodes, gone])
-    assert on_ray._room({"num_cpus": 2, "num_gpus": 0}, None) == 2
-    assert on_ray._room({"num_cpus": 1, "num_gpus": 1}, None) == 3
-    with pytest.raises(ConfigError, match=r"has 6 cores and 4 GPUs, room for 2 such workers"):
-        on_ray._room({"num_cpus": 2, "num_gpus": 0}, 3)
-
-
 def workers_in_a_block() -> list[int]:
     """Processes below this one that score at this moment, by the title that Ray gives them."""
     found: list[int] = []

@@ -1,6 +1,7 @@
 """The one place where Ray is started or joined."""
 
 import logging
+import math
 import os
 import socket
 import warnings
@@ -67,6 +68,14 @@ def machines() -> list[dict[str, float]]:
     import ray
 
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def room(cpus: int, gpus: float) -> int:
+    """How many workers of so many cores and GPUs fit on the machines of the cluster, one by one."""
+    return sum(
+        int(min(machine.get("CPU", 0) // cpus, machine.get("GPU", 0) // gpus if gpus else math.inf))
+        for machine in machines()
+    )
 
 
 def _address(on: str) -> str | None:

@@ -14,7 +14,7 @@ import ray
 
 from blemish.calibration import Calibration
 from blemish.errors import BlemishError, ConfigError
-from blemish.inference.cluster import machines
+from blemish.inference.cluster import machines, room
 from blemish.inference.detector import Detector
 from blemish.inference.engines import read_metadata
 from blemish.inference.parquet import row_schema
@@ -204,20 +204,14 @@ def _room(needs: dict[str, Any], workers: int | None) -> int:
     Raises:
         ConfigError: more than the cluster has room for, or it has room for none.
     """
-    there = machines()
-    room = sum(_room_on(machine, needs) for machine in there)
-    if not 0 < (workers or 1) <= room:
-        cpus, gpus = (int(sum(machine.get(kind, 0) for machine in there)) for kind in ("CPU", "GPU"))
+    fits = room(needs["num_cpus"], needs["num_gpus"])
+    if not 0 < (workers or 1) <= fits:
+        cpus, gpus = (int(sum(machine.get(kind, 0) for machine in machines())) for kind in ("CPU", "GPU"))
         raise ConfigError(
-            f"The cluster has {cpus} cores and {gpus} GPUs, room for {room} such workers; "
+            f"The cluster has {cpus} cores and {gpus} GPUs, room for {fits} such workers; "
             "give smaller --workers or --threads, or another --device."
         )
-    return workers or room
-
-
-def _room_on(machine: dict[str, float], needs: dict[str, Any]) -> int:
-    room = int(machine.get("CPU", 0)) // int(needs["num_cpus"])
-    return min(room, int(machine.get("GPU", 0))) if needs["num_gpus"] else room
+    return workers or fits
 
 
 @contextmanager
