@@ -96,10 +96,8 @@ def reproduce(
         raise ConfigError("Name a table, such as gtrans-1; --list shows all.")
 
     from blemish.experiments.run import Place
-    from blemish.papers.output.files import write_outputs
-    from blemish.papers.output.markdown import to_markdown
+    from blemish.papers.output.files import to_markdown, write_outputs
     from blemish.papers.reproduce import reproduce
-    from blemish.papers.tasks import Wishes
 
     show(quiet)
     summaries = reproduce(
@@ -108,7 +106,9 @@ def reproduce(
         cells=_names(cells),
         categories=_names(categories),
         seeds=seeds,
-        wishes=Wishes(epochs, backbone, tuple(assignments or ())),
+        epochs=epochs,
+        backbone=backbone,
+        assignments=assignments or [],
         weights=weights or [],
         place=Place(on, workers, cpus, gpus),
         store=store,

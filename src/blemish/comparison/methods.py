@@ -12,8 +12,7 @@ from blemish.training.config import RunConfig, build_config
 
 DEFAULT_METHODS = ("gtrans", "patchcore", "padim", "spade")
 
-# fields that differ between the runs of a comparison, and what says so
-ELSEWHERE = {
+SAID_ELSEWHERE = {  # fields that --set cannot give, and what does
     "method": "--methods",
     "preset": "--methods NAME:PRESET",
     "training.seed": "--seeds, how many there are",
@@ -21,7 +20,7 @@ ELSEWHERE = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class Method:
     """One method that takes part.
 
     Attributes:
@@ -40,15 +39,15 @@ class Entry:
         return f"{name}-seed{seed}" if seed else name
 
 
-def make_entries(
-    methods: Sequence[str],
+def read_methods(
+    labels: Sequence[str],
     *,
     assignments: Sequence[str] = (),
     backbone: str | None = None,
     weights: str | Path | None = None,
     epochs: int | None = None,
     false_alarm_rate: float | None = None,
-) -> list[Entry]:
+) -> list[Method]:
     """Check what was asked for, before any work.
 
     What concerns a field of the model goes to the methods that have it, what concerns training to those that
@@ -59,25 +58,25 @@ def make_entries(
             field, or a value out of range.
         WeightsError: the backbone's weights are not there.
     """
-    if not methods:
+    if not labels:
         raise ConfigError(
             f"There is nothing to compare; give --methods, such as {','.join(DEFAULT_METHODS)}."
         )
-    if len(set(methods)) < len(methods):
-        raise ConfigError(f"--methods names one twice: {','.join(methods)}; name each once.")
-    for label in methods:
+    if len(set(labels)) < len(labels):
+        raise ConfigError(f"--methods names one twice: {','.join(labels)}; name each once.")
+    for label in labels:
         method, colon, preset = label.partition(":")
         if colon and not preset:
             raise ConfigError(f"{label} names no preset; write {method}.")
     for field in (text.partition("=")[0].strip() for text in assignments):
-        if field in ELSEWHERE:
-            raise ConfigError(f"{field} cannot be set with --set here; give {ELSEWHERE[field]}.")
-    classes = {label: config_class(label.partition(":")[0]) for label in methods}
+        if field in SAID_ELSEWHERE:
+            raise ConfigError(f"{field} cannot be set with --set here; give {SAID_ELSEWHERE[field]}.")
+    classes = {label: config_class(label.partition(":")[0]) for label in labels}
     given = [*assignments, *([f"model.backbone={backbone}"] if backbone else [])]
     given += [f"training.epochs={epochs}"] if epochs is not None else []
     given += ["model.backbone"] if weights else []
     check_concerned(given, classes)
-    entries: list[Entry] = []
+    found: list[Method] = []
     for label, one in classes.items():
         method, _, preset = label.partition(":")
         has_backbone = applies("model.backbone", one)
@@ -89,10 +88,10 @@ def make_entries(
             "false_alarm_rate": false_alarm_rate,
         }
         config = build_config(None, [text for text in assignments if applies(text, one)], values)
-        for other in entries:
+        for other in found:
             if other.config == config:
                 raise ConfigError(f"{other.label} and {label} are the same model; name one of them.")
         if has_backbone and weights != RANDOM:
             find_weights(config.model.backbone, weights)  # type: ignore[attr-defined]
-        entries.append(Entry(label, config, str(weights) if weights and has_backbone else None))
-    return entries
+        found.append(Method(label, config, str(weights) if weights and has_backbone else None))
+    return found
