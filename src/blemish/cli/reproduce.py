@@ -86,7 +86,7 @@ def reproduce(
 
     Results are kept in --store: after Ctrl-C, or worse, the same command goes on from there.
     """
-    from blemish.errors import ConfigError
+    from blemish.errors import BlemishError, ConfigError
     from blemish.papers.listing import list_cells, list_tables
 
     if list_:
@@ -96,8 +96,12 @@ def reproduce(
         raise ConfigError("Name a table, such as gtrans-1; --list shows all.")
 
     from blemish.experiments.run import Place
-    from blemish.papers.output.files import to_markdown, write_outputs
-    from blemish.papers.reproduce import reproduce
+
+    try:
+        from blemish.papers.output.files import to_markdown, write_outputs
+        from blemish.papers.reproduce import reproduce
+    except ModuleNotFoundError as error:
+        raise BlemishError('Measuring tables needs more packages: pip install "blemish[papers]".') from error
 
     show(quiet)
     summaries = reproduce(

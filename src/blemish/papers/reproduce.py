@@ -79,7 +79,7 @@ def reproduce(
     methods = [row.config["method"] for table in chosen for row in table.rows if row.config]
     check_concerned(overrides, {method: config_class(method) for method in methods})
     if importlib.util.find_spec("torch") is None:
-        raise BlemishError('Measuring tables needs PyTorch: pip install "blemish[train]".')
+        raise BlemishError('Measuring tables needs PyTorch: pip install "blemish[papers]".')
     out = Path(out)
     sources = parse_sources(chosen, data)
     planner = Planner(parse_weights(weights, backbones_of(chosen, overrides)), overrides, seeds)

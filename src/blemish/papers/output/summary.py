@@ -99,8 +99,8 @@ def result_row(task: Task, result: Result) -> dict[str, Any]:
         "peak_memory_mb": result.peak_memory_mb,
         "fingerprint": result.fingerprint,
         "machine": result.facts["machine"],
-        "versions": _listed(result.facts["versions"]),
-        "teacher": _listed(result.facts["teacher"]),
+        "versions": ", ".join(f"{name} {version}" for name, version in result.facts["versions"].items()),
+        "teacher": result.facts["teacher"] or "",
     }
 
 
@@ -137,10 +137,6 @@ def summarise(
         for section in table.sections:
             pairs += compare_rows(section.data, metric, values, images)
     return Summary(table, tuple(changes), columns, results, pd.DataFrame(cells), pairs, list(missing))
-
-
-def _listed(fact: dict[str, Any] | None) -> str:
-    return ", ".join(f"{name} {value}" for name, value in (fact or {}).items())
 
 
 def _columns(table: Table, results: pd.DataFrame) -> tuple[Column, ...]:

@@ -1,10 +1,10 @@
-"""Small pictures of large results."""
+"""What pages show of an image: its verdict, and small pictures of large results."""
 
 import numpy as np
 import pytest
 
 from blemish.inference.result import Result
-from blemish.reports.thumbnails import largest_in_cells, shrunk
+from blemish.reports.gallery import Verdict, largest_in_cells, shrunk
 
 RNG = np.random.default_rng(0)
 
@@ -40,3 +40,19 @@ def test_small_results_and_errors_stay() -> None:
     small = Result("x", 1.0, 0.5, False, np.zeros((90, 30), np.float32), np.zeros((90, 30, 3), np.uint8))
     broken = Result("x", error="x is damaged.")
     assert shrunk(small, 90) is small and shrunk(broken, 90) is broken
+
+
+@pytest.mark.parametrize(
+    ("label", "anomalous", "text", "correct"),
+    [
+        (1, True, "found", True),
+        (1, False, "missed", False),
+        (0, True, "false alarm", False),
+        (0, False, "passed", True),
+    ],
+)
+def test_verdicts(label: int, anomalous: bool, text: str, correct: bool) -> None:
+    row = {"label": label, "is_anomalous": anomalous, "score": 3.0}
+    times = "1.5 \N{MULTIPLICATION SIGN} threshold"
+    assert Verdict.of(row, 2.0) == Verdict(text, correct, times)
+    assert Verdict.of(row, -2.0) == Verdict(text, correct, "")

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from blemish.errors import ConfigError
+from blemish.papers.configs import config_of
 from blemish.papers.table import Row, Table, find_table, load_tables
-from blemish.papers.tasks import arguments_of
 from blemish.training.config import RunConfig, build_config
 
 TABLES = load_tables()
@@ -163,7 +163,7 @@ def test_every_measured_row_can_be_configured(name: str) -> None:
     for section in TABLES[name].sections:
         for row in TABLES[name].rows:
             if row.config is not None:
-                config = build_config(**arguments_of(section, row))
+                config = config_of(section, row)
                 assert config.method == row.config["method"]
                 for part, fields in section.config.items():
                     for field, value in fields.items():
@@ -173,8 +173,10 @@ def test_every_measured_row_can_be_configured(name: str) -> None:
 def test_gtrans_is_measured_as_in_the_paper() -> None:
     table = TABLES["gtrans-1"]
     for row, backbone in (("gtrans-r34", "resnet34"), ("gtrans-wr50", "wide_resnet50_2")):
-        config = build_config(**arguments_of(table.sections[0], row_of(table, row)))
-        assert config == build_config(method="gtrans", preset="paper", model__backbone=backbone)
+        config = config_of(table.sections[0], row_of(table, row))
+        assert config == build_config(
+            values={"method": "gtrans", "preset": "paper", "model": {"backbone": backbone}}
+        )
         assert (config.training.epochs, config.training.batch_size, config.training.seed) == (300, 32, 0)
 
 
@@ -187,7 +189,7 @@ def without(config: RunConfig, field: str) -> dict[str, Any]:
 @pytest.mark.parametrize(("name", "field", "count"), [("gtrans-6", "alpha", 4), ("gtrans-7", "combine", 6)])
 def test_rows_of_scoring_share_their_training(name: str, field: str, count: int) -> None:
     table = TABLES[name]
-    configs = [build_config(**arguments_of(table.sections[0], row)) for row in table.rows]
+    configs = [config_of(table.sections[0], row) for row in table.rows]
     assert len({getattr(config.model, field) for config in configs}) == count
     assert field in configs[0].model.scoring_only
     assert all(without(config, field) == without(configs[0], field) for config in configs)
