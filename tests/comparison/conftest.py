@@ -1,6 +1,7 @@
 """Two small comparisons, with and without defective images; tests only read them."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,21 @@ def labelled(
 ) -> tuple[Comparison, Path]:
     out = tmp_path_factory.mktemp("labelled")
     return compare(parts_folder, out=out, **options), out
+
+
+@pytest.fixture
+def again(
+    labelled: tuple[Comparison, Path], parts_folder: Path, tmp_path: Path, options: dict[str, Any]
+) -> Callable[..., tuple[Comparison, set[str]]]:
+    """Compares once more with other options, in a copy; with the names of the models that are written."""
+    out = shutil.copytree(labelled[1], tmp_path / "copy")
+
+    def compare_again(data: Path = parts_folder, **changed: Any) -> tuple[Comparison, set[str]]:
+        before = {path: path.stat().st_mtime_ns for path in out.glob("*.safetensors")}
+        found = compare(data, out=out, **options | changed)
+        return found, {path.stem for path, written in before.items() if path.stat().st_mtime_ns != written}
+
+    return compare_again
 
 
 @pytest.fixture(scope="session")

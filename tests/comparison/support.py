@@ -1,5 +1,8 @@
-"""Fitted models that never were: made-up scores, measured as real ones are."""
+"""Fitted models that never were, measured as real ones are; and a command that is interrupted."""
 
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +109,21 @@ def compared(models: Models, name: str = "parts") -> Comparison:
     advice = recommend(table, pairs, measure=measure, images=images)
     machine = {"device": "CPU", "threads": 2}
     return Comparison(name, images, measure, table, pairs, advice, machine, ["Note " * 20 + NASTY])
+
+
+def interrupt(command: list[str], checkpoint: Path, number: int) -> tuple[int, str]:
+    """Start a command, and send it a signal once it has trained on; its exit code and what it said."""
+    written = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    running = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
+    )
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == written:
+        assert running.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    running.send_signal(number)
+    _, said = running.communicate(timeout=60)  # until its last process has ended
+    return running.returncode, said

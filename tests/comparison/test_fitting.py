@@ -1,12 +1,14 @@
-"""Files that no comparison made are left alone, and a failed fit is told."""
+"""Files that no comparison made are left alone, and a comparison without any model is none."""
 
 from pathlib import Path
 
 import pytest
 
-from blemish.comparison.fitting import check_unclaimed
+from blemish.comparison.fitting import check_unclaimed, fit_all
 from blemish.comparison.methods import read_methods
+from blemish.datasets import Dataset
 from blemish.errors import BlemishError
+from blemish.experiments.experiment import Experiment
 from tests.support import BACKBONE
 
 PADIM = read_methods(["padim"], backbone=BACKBONE, weights="random")
@@ -34,3 +36,12 @@ def test_other_synthetic_images_are_not_written_over(tmp_path: Path) -> None:
         check_unclaimed(PADIM, 1, tmp_path)
     (tmp_path / "results").mkdir()  # a comparison was here
     check_unclaimed(PADIM, 1, tmp_path)
+
+
+def test_no_method_that_can_be_fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(experiments: list[Experiment], *_: object, **__: object) -> dict[str, str]:
+        return {experiments[0].fit: "It is broken."}
+
+    monkeypatch.setattr("blemish.comparison.fitting.run_experiments", fail)
+    with pytest.raises(BlemishError, match=r"padim cannot be fitted: It is broken\."):
+        fit_all(PADIM, 1, Dataset("d"), [], tmp_path)

@@ -7,19 +7,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import blemish
-from blemish.errors import BlemishError, ConfigError
+from blemish.errors import BlemishError
 from blemish.experiments.run import Place
 from blemish.papers.output.summary import Summary
 from blemish.papers.reproduce import reproduce
+from tests.comparison.support import interrupt
 
 Sweep = tuple[list[Summary], Path]
 
@@ -42,32 +40,6 @@ def results(out: Path) -> dict[str, Any]:
     return found
 
 
-def interrupt(words: list[str], out: Path, number: int) -> tuple[int, str]:
-    """Start a sweep and send a signal while it trains; the exit code and what was said."""
-    running = subprocess.Popen(
-        words,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
-    )
-    deadline = time.monotonic() + 120
-    while not any((out / "runs").glob("*.checkpoint")):
-        assert running.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    running.send_signal(number)
-    _, said = running.communicate(timeout=60)  # until its last process has ended
-    return running.returncode, said
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """As many as a training has by default: the last digits depend on it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.slow
 class TestSweep:
     def test_rows_share_a_training(self, sweep: Sweep) -> None:
@@ -85,9 +57,7 @@ class TestSweep:
         assert model.name.startswith("gtrans-mvtec-screw-seed0-")
         assert len(list((sweep[1] / "runs" / "maps").glob("**/*.npy"))) == 2 * 10
 
-    def test_scorings_are_what_a_fit_with_them_gives(
-        self, sweep: Sweep, options: dict[str, Any], one_thread: None
-    ) -> None:
+    def test_scorings_are_what_a_fit_with_them_gives(self, sweep: Sweep, options: dict[str, Any]) -> None:
         folder = Path(options["data"][0].removeprefix("mvtec=")) / "screw"
         detector = blemish.fit(
             folder,
@@ -99,7 +69,8 @@ class TestSweep:
             assignments=[*options["assignments"], "model.combine=P4"],
         )
         wanted = blemish.evaluate(detector, folder)
-        assert [row["score"] for row in wanted.images] == sweep[0][0].results["scores"][0]
+        scores = [row["score"] for row in wanted.images]  # with other threads the last digits may differ
+        assert scores == pytest.approx(sweep[0][0].results["scores"][0], rel=1e-5)
 
     def test_nothing_is_done_twice(
         self, sweep: Sweep, options: dict[str, Any], caplog: pytest.LogCaptureFixture
@@ -129,60 +100,59 @@ class TestSweep:
         self, sweep: Sweep, options: dict[str, Any], tmp_path: Path
     ) -> None:
         words = command(options, "gtrans-7", "p5", tmp_path)
-        assert interrupt(words, tmp_path, signal.SIGKILL)[0] == -signal.SIGKILL
+        (model,) = (sweep[1] / "runs").glob("*.safetensors")
+        checkpoint = tmp_path / "runs" / f"{model.stem}.checkpoint"
+        assert interrupt(words, checkpoint, signal.SIGKILL)[0] == -signal.SIGKILL
         assert results(tmp_path) == {}
         words = command(options, "gtrans-7", "p4,p6", tmp_path)
         done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
         assert done.returncode == 0, done.stderr
         assert results(tmp_path) == results(sweep[1])  # of an undisturbed one
-        assert "training.epochs is 30 instead of 300." in done.stdout and "98.3" in done.stdout
-        names = {path.name for path in tmp_path.iterdir()}
-        assert names == {"results", "runs", *(f"gtrans-7.{end}" for end in ("csv", "html", "md", "tex"))}
-        assert not any(path.suffix for path in (tmp_path / "runs").iterdir() if path.suffix != ".lock")
+        assert {path.suffix for path in (tmp_path / "runs").iterdir()} <= {"", ".lock"}  # nothing is kept
 
-    def test_ctrl_c(self, options: dict[str, Any], tmp_path: Path) -> None:
+    def test_ctrl_c_stops_all_workers(self, sweep: Sweep, options: dict[str, Any], tmp_path: Path) -> None:
         words = command(options, "gtrans-4", "without-tfm,with-tfm", tmp_path)
-        code, said = interrupt([*words, "--workers", "2"], tmp_path, signal.SIGINT)
+        (model,) = (sweep[1] / "runs").glob("*.safetensors")  # that of with-tfm
+        checkpoint = tmp_path / "runs" / f"{model.stem}.checkpoint"
+        code, said = interrupt([*words, "--workers", "2"], checkpoint, signal.SIGINT)
         assert code == 1 and said.splitlines()[-1] == "Stopped; the same command goes on from there."
-        assert any((tmp_path / "runs").glob("*.checkpoint")) and results(tmp_path) == {}
+        assert checkpoint.exists() and results(tmp_path) == {}
 
 
 class TestFailures:
     @pytest.mark.slow
-    def test_what_cannot_be_had_is_told_and_the_rest_measured(
-        self, options: dict[str, Any], tmp_path: Path
+    def test_what_cannot_be_had_is_told_beside_the_rest(
+        self, sweep: Sweep, options: dict[str, Any], tmp_path: Path
     ) -> None:
-        changed = options | {"categories": ["screw", "bottle"], "epochs": 1}
-        words = command(changed, "gtrans-3", "layers-23", tmp_path)
+        out = shutil.copytree(sweep[1], tmp_path / "copy")
+        words = command(options | {"categories": ["screw", "bottle"]}, "gtrans-7", "p4,p6", out)
         done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
-        assert done.returncode == 1, done.stderr
-        folder = options["data"][0].removeprefix("mvtec=")
-        told = f"1 category (bottle), all rows, seed 0: {folder} has no such folder."
-        assert f"gtrans-3: {told}" in done.stderr and told.replace("_", "\\_") in done.stdout
-        assert len(results(tmp_path)) == 1 and "Traceback" not in done.stderr
+        told = f"1 category (bottle), all rows, seed 0: {options['data'][0][6:]} has no such folder."
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert f"gtrans-7: {told}" in done.stderr and told.replace("_", "\\_") in done.stdout
+        assert "training.epochs is 30 instead of 300." in done.stdout and "98.3" in done.stdout
+        assert {path.suffix for path in out.glob("gtrans-7.*")} == {".csv", ".html", ".md", ".tex"}
 
-    @pytest.mark.slow
-    def test_a_training_that_fails_is_not_kept(self, options: dict[str, Any], tmp_path: Path) -> None:
-        diverging = {"assignments": [*options["assignments"], "training.learning_rate=1e30"], "epochs": 1}
-        (summary,) = reproduce(["gtrans-4"], cells=["with-tfm"], out=tmp_path, **options | diverging)
-        assert summary.missing[0].reason.startswith("Training collapsed") and results(tmp_path) == {}
+    def test_a_training_that_fails_is_told(
+        self, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(
+            "blemish.papers.reproduce.run_experiments",
+            lambda experiments, *_, **__: {one.fit: "Training collapsed." for one in experiments},
+        )
+        (summary,) = reproduce(["gtrans-4"], cells=["with-tfm"], out=tmp_path, **options)
+        assert summary.results.empty and summary.missing[0].reason == "Training collapsed."
 
     @pytest.mark.slow
     def test_a_test_image_that_cannot_be_used(
-        self, sweep: Sweep, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+        self, sweep: Sweep, options: dict[str, Any], tmp_path: Path
     ) -> None:
-        from blemish.experiments.result import Store
-
-        read = Store.read
-
-        def with_an_unreadable_one(store: Store, experiment: Any) -> Any:
-            found = read(store, experiment)
-            if found:
-                found.images[3] |= {"score": None, "error": "It is damaged."}
-            return found
-
-        monkeypatch.setattr(Store, "read", with_an_unreadable_one)
-        (summary,) = reproduce(["gtrans-7"], cells=["p4"], out=sweep[1], **options)
+        out = shutil.copytree(sweep[1], tmp_path / "copy")
+        for file in (out / "results").glob("*.json"):
+            stored = json.loads(file.read_text())
+            stored["images"][3] |= {"score": None, "error": "It is damaged."}
+            file.write_text(json.dumps(stored))
+        (summary,) = reproduce(["gtrans-7"], cells=["p4"], out=out, **options)
         assert summary.results.empty
         assert summary.missing[0].reason == "A test image cannot be used: It is damaged."
 
@@ -198,10 +168,8 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("changed", "message"),
         [
-            (
-                {"cells": ["with"]},
-                "--cells: there is no 'with' in gtrans-4; choose from without-tfm, with-tfm",
-            ),
+            ({"tables": ["gtrans-9"]}, "There is no table 'gtrans-9'; choose one of: gtrans-1"),
+            ({"cells": ["with"]}, "there is no 'with' in gtrans-4; choose from without-tfm, with-tfm"),
             ({"assignments": ["model.tokenz=3"]}, "model.tokenz concerns none of gtrans"),
             ({"place": Place("nonsense")}, "--on is local, ray or ray://host:port, not 'nonsense'"),
             ({"place": Place(gpus=1)}, "--gpus is for --on ray"),
@@ -215,11 +183,9 @@ class TestFailures:
             ({"weights": ["missing.safetensors"]}, "missing.safetensors"),
         ],
     )
-    def test_refusals(
-        self, options: dict[str, Any], tmp_path: Path, changed: dict[str, Any], message: str
-    ) -> None:
+    def test_refusals(self, options: dict[str, Any], tmp_path: Path, changed: Any, message: str) -> None:
         with pytest.raises(BlemishError) as error:
-            reproduce(["gtrans-4"], out=tmp_path / "out", **options | changed)
+            reproduce(**{"tables": ["gtrans-4"], "out": tmp_path / "out"} | options | changed)
         assert message in str(error.value)
         assert not (tmp_path / "out").exists()
 
@@ -227,7 +193,3 @@ class TestFailures:
         with pytest.raises(BlemishError) as error:
             reproduce(["gtrans-1"], data=options["data"], cells=["anogan"], out=tmp_path)
         assert str(error.value) == "Nothing of gtrans-1 can be measured: these rows are quoted only."
-
-    def test_an_unknown_table(self, options: dict[str, Any]) -> None:
-        with pytest.raises(ConfigError, match="There is no table 'gtrans-9'; choose one of: gtrans-1"):
-            reproduce(["gtrans-9"], data=options["data"])
