@@ -17,9 +17,8 @@ class Result:
     Attributes:
         fingerprint, fit: of the experiment.
         code: what decided it, see `blemish.experiments.experiment.code_version`.
-        measured: "image", "pixel", "defects", "false_alarms", "detected", "threshold",
-            "calibration_note" and "notes" of `blemish.evaluation.evaluate.Evaluation`, and "calibrated_on",
-            how many good images.
+        measured: "image", "pixel", "defects", "false_alarms", "detected", "threshold", "calibration_note" and
+            "notes" of `blemish.evaluation.evaluate.Evaluation`, and "calibrated_on", how many good images.
         images: "score", "p_value", "is_anomalous" and "error" of each test image, in their order.
         score_seconds: scoring the test images.
         fit_seconds: of the whole fit, which experiments that differ in scoring or test images alone share.

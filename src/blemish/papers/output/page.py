@@ -79,8 +79,8 @@ def _learning_curves(summary: Summary) -> dict[str, Any]:
     sharing = trained.groupby(trained["fit"].map(firsts), sort=False)["row"].unique()
     styles = {first: number for number, first in enumerate(sharing.index)}
     panels: list[Panel] = []
-    places = fits.groupby(["data", "category"], sort=False)
-    for (data, category), here in places:
+    categories = fits.groupby(["data", "category"], sort=False)
+    for (data, category), here in categories:
         title = f"{category} ({data})" if fits["data"].nunique() > 1 else category
         groups = {styles[row]: list(of["losses"]) for row, of in here.groupby("row", sort=False)}
         if len(panels) < MOST_PANELS:
@@ -89,7 +89,7 @@ def _learning_curves(summary: Summary) -> dict[str, Any]:
         (line_sample(styles[first]), ", ".join(summary.names[row] for row in rows))
         for first, rows in sharing.items()
     ]
-    return {"panels": panels, "legend": legend, "left_out": len(places) - len(panels)}
+    return {"panels": panels, "legend": legend, "left_out": len(categories) - len(panels)}
 
 
 def _losses(curve: list[dict[str, float]]) -> list[float]:

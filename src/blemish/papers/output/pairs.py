@@ -9,7 +9,7 @@ import pandas as pd
 
 from blemish.comparison.recommendation import LEAST_TESTED, SIGNIFICANT
 from blemish.evaluation.statistics import ROUNDS, AUROCs, delong_p, holm, percentile_interval, resample
-from blemish.papers.output.aggregate import OnImages, Place
+from blemish.papers.output.aggregate import Category, OnImages
 
 FEWEST_CATEGORIES = 6  # with five, Wilcoxon's test cannot go below p = 0.06
 OVER_CATEGORIES = "Wilcoxon's signed-rank test over categories"
@@ -17,7 +17,7 @@ OVER_IMAGES = "DeLong's test over test images"
 
 
 def compare_rows(
-    data: str, metric: str, values: Mapping[str, pd.DataFrame], images: Mapping[Place, OnImages]
+    data: str, metric: str, values: Mapping[str, pd.DataFrame], images: Mapping[Category, OnImages]
 ) -> list[dict[str, Any]]:
     """All pairs of rows that have a category in common, as `Summary.pairs` has them.
 
@@ -25,14 +25,14 @@ def compare_rows(
         data: name of the data set.
         metric: such as "image_auroc".
         values: of this metric, by row in their order, see `blemish.papers.output.aggregate.values_of`.
-        images: statistics over test images, by place.
+        images: statistics over test images, by category.
     """
     pairs: list[dict[str, Any]] = []
     for first, second in combinations(values, 2):
         differences = (values[first].mean() - values[second].mean()).dropna()
-        differences = differences[[place[0] == data for place in differences.index]]
+        differences = differences[[category[0] == data for category in differences.index]]
         if len(differences):
-            on = [images[place] for place in differences.index if place in images]
+            on = [images[category] for category in differences.index if category in images]
             on = on if metric == "image_auroc" else []
             pair: dict[str, Any] = {"data": data, "metric": metric, "first": first, "second": second}
             pairs.append(pair | _tested((first, second), differences.to_numpy(), on))

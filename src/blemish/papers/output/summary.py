@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from blemish.experiments.result import Result
-from blemish.papers.output.aggregate import Place, images_of, statistic, values_of
+from blemish.papers.output.aggregate import Category, images_of, statistic, values_of
 from blemish.papers.output.pairs import compare_rows
 from blemish.papers.plan import Missing, Task
 from blemish.papers.table import METRIC_NAMES, Row, Table
@@ -23,13 +23,13 @@ class Column(NamedTuple):
     Attributes:
         id: unique in the table.
         label: as printed.
-        places: (data, category) that it is the mean of.
+        categories: that it is the mean of.
         printed: whether the paper has it; else it was measured on the way to an average.
     """
 
     id: str
     label: str
-    places: tuple[Place, ...]
+    categories: tuple[Category, ...]
     printed: bool = True
 
 
@@ -130,9 +130,9 @@ def summarise(
     for index, metric in enumerate(table.metrics):
         values = {row.id: values_of(results, row.id, metric) for row in table.rows}
         for row in table.rows:
-            draws = {place: on.draws_of(row.id) for place, on in images.items() if row.id in on.rows}
+            draws = {category: on.draws_of(row.id) for category, on in images.items() if row.id in on.rows}
             for column in columns:
-                found = statistic(values[row.id], column.places, draws if metric == "image_auroc" else {})
+                found = statistic(values[row.id], column.categories, draws if metric == "image_auroc" else {})
                 cells.append(_cell(table, row, column, index, found))
         for section in table.sections:
             pairs += compare_rows(section.data, metric, values, images)
@@ -140,24 +140,21 @@ def summarise(
 
 
 def _columns(table: Table, results: pd.DataFrame) -> tuple[Column, ...]:
-    columns = []
+    columns, printed = [], set()
     for name in table.columns:
         section = next(one for one in table.sections if name in one.averages or name in one.categories)
-        places = tuple((section.data, category) for category in section.averages.get(name, (name,)))
-        columns.append(Column(name, table.labels.get(name, name), places))
-    printed = {column.places for column in columns if column.id not in _averages(table)}
+        categories = tuple((section.data, category) for category in section.averages.get(name, (name,)))
+        columns.append(Column(name, table.labels.get(name, name), categories))
+        if name in section.categories:
+            printed.add((section.data, name))
     measured = set(zip(results["data"], results["category"], strict=True))
     for section in table.sections:
-        for category in section.categories:
-            place = (section.data, category)
-            if place in measured and (place,) not in printed:
-                label = f"{category} ({section.data})" if len(table.sections) > 1 else category
-                columns.append(Column("/".join(place), label, (place,), printed=False))
+        for name in section.categories:
+            category = (section.data, name)
+            if category in measured - printed:
+                label = f"{name} ({section.data})" if len(table.sections) > 1 else name
+                columns.append(Column("/".join(category), label, (category,), printed=False))
     return tuple(columns)
-
-
-def _averages(table: Table) -> set[str]:
-    return {name for section in table.sections for name in section.averages}
 
 
 def _cell(table: Table, row: Row, column: Column, index: int, found: dict[str, Any]) -> dict[str, Any]:
@@ -172,9 +169,10 @@ def _cell(table: Table, row: Row, column: Column, index: int, found: dict[str, A
         "published": math.nan if published is None else published,
         "printed": math.nan if as_printed is None else as_printed,
         "corrected": published != unchanged,
-        "measured": math.nan, "sd": math.nan, "low": math.nan, "high": math.nan, "seeds": 0,
-        "categories_measured": 0, "categories": len(column.places), "difference": math.nan, "agreement": "",
-    } | found  # fmt: skip
+        "categories": len(column.categories),
+        **dict.fromkeys(("measured", "sd", "low", "high", "difference"), math.nan),
+        **{"seeds": 0, "categories_measured": 0, "agreement": ""},
+    } | found
     if found and published is not None and cell["categories_measured"] == cell["categories"]:
         cell["difference"] = cell["measured"] - published
         if not math.isnan(cell["low"]):
