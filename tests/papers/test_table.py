@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from blemish.errors import ConfigError
 from blemish.papers.configs import config_of
 from blemish.papers.table import Row, Table, find_table, load_tables
-from blemish.training.config import RunConfig, build_config
+from blemish.training.config import build_config
 
 TABLES = load_tables()
 
@@ -169,21 +169,6 @@ def test_gtrans_is_measured_as_in_the_paper() -> None:
         assert (config.training.epochs, config.training.batch_size, config.training.seed) == (300, 32, 0)
 
 
-def without(config: RunConfig, field: str) -> dict[str, Any]:
-    values = config.model_dump()
-    del values["model"][field]
-    return values
-
-
-@pytest.mark.parametrize(("name", "field", "count"), [("gtrans-6", "alpha", 4), ("gtrans-7", "combine", 6)])
-def test_rows_of_scoring_share_their_training(name: str, field: str, count: int) -> None:
-    table = TABLES[name]
-    configs = [config_of(table.sections[0], row) for row in table.rows]
-    assert len({getattr(config.model, field) for config in configs}) == count
-    assert field in configs[0].model.scoring_only
-    assert all(without(config, field) == without(configs[0], field) for config in configs)
-
-
 # Files that cannot be right
 
 GOOD = {
@@ -199,12 +184,6 @@ GOOD = {
 ROW = GOOD["rows"][0]
 SECTION = GOOD["sections"][0]
 CORRECTION = GOOD["corrections"][0]
-
-
-def test_the_smallest_table() -> None:
-    table = Table(name="x-1", **GOOD)
-    assert table.published(table.rows[0], "screw") == (0.91,)
-    assert table.published(table.rows[0], "both") == (None,)
 
 
 @pytest.mark.parametrize(
