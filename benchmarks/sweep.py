@@ -32,10 +32,10 @@ def sweep(folder: Path, out: Path, place: str, workers: int, epochs: int) -> flo
     return time.perf_counter() - start
 
 
-def contents(store: Path) -> dict[str, object]:
-    """What a sweep has measured, by fingerprint."""
-    results = [json.loads(file.read_text(encoding="utf-8")) for file in store.glob("*.json")]
-    return {result["fingerprint"]: [result["measured"], result["images"]] for result in results}
+def contents(store: Path) -> list[tuple[str, object, object]]:
+    """What a sweep has measured, without the seconds that it took."""
+    results = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(store.glob("*.json"))]
+    return [(one["fingerprint"], one["measured"], one["images"]) for one in results]
 
 
 def main() -> None:
