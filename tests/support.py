@@ -15,7 +15,7 @@ from blemish.datasets import Dataset, Sample
 from blemish.inference.detector import Detector
 from blemish.models.base import Batch, Step, TrainedModel
 from blemish.training.config import RunConfig, TrainingConfig, build_config
-from blemish.training.fit import fit_dataset
+from blemish.training.fit import fit
 
 BACKBONE = "test_resnet"
 SIZE = 64
@@ -47,26 +47,23 @@ def texture_dataset(folder: Path, count: int, seed: int = 0) -> Dataset:
     return Dataset("textures", train=[Sample(path, label=0) for path in texture_files(folder, count, seed)])
 
 
-def small_config(**fields: Any) -> RunConfig:
-    """A run of seconds: two epochs of a tiny ResNet on 64 pixels."""
-    small = {
-        "model__backbone": BACKBONE,
-        "model__tokens": 3,
-        "model__token_dim": 16,
-        "frame__resize": SIZE,
-        "frame__crop": SIZE,
-        "training__epochs": 2,
-        "training__batch_size": 4,
-        "training__precision": "fp32",
+def small_config(**values: Any) -> RunConfig:
+    """A run of seconds: two epochs of a tiny ResNet on 64 pixels. Values are those of `build_config`."""
+    small: dict[str, Any] = {
+        "model": {"backbone": BACKBONE, "tokens": 3, "token_dim": 16},
+        "frame": {"resize": SIZE, "crop": SIZE},
+        "training": {"epochs": 2, "batch_size": 4, "precision": "fp32"},
     }
-    return build_config(**(small | fields))
+    for name, value in values.items():
+        small[name] = small[name] | value if name in small else value
+    return build_config(values=small)
 
 
-def small_fit(folder: Path, *, count: int = 8, seed: int = 0, **fields: Any) -> tuple[Detector, Path]:
+def small_fit(folder: Path, *, count: int = 8, seed: int = 0, **values: Any) -> tuple[Detector, Path]:
     """A fitted detector with an untrained teacher, and its model file."""
     out = folder / "model.safetensors"
     dataset = texture_dataset(folder / "images", count, seed)
-    return fit_dataset(dataset, small_config(**fields), out, weights="random", quiet=True), out
+    return fit(dataset, small_config(**values), out, weights="random"), out
 
 
 class TinyModel(TrainedModel):

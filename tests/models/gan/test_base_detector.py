@@ -1,4 +1,4 @@
-"""Methods that redraw images: reconstructions, Grad-CAM, and what BatchNorm's statistics do to scores."""
+"""A fitted GAN in use: its reconstructions and Grad-CAM, and what BatchNorm's statistics do to its scores."""
 
 import json
 from pathlib import Path
@@ -13,23 +13,26 @@ from blemish.errors import BlemishError, ConfigError
 from blemish.export import export_model
 from blemish.images.reading import load_frame
 from blemish.inference.detector import WARNINGS, Detector
-from blemish.inference.outputs import predict_to_files
+from blemish.inference.outputs import Outputs, predict_to_files
 from blemish.reports import write_report
 from blemish.reports.text import summary
+from blemish.training.config import build_config
+from blemish.training.fit import fit
+from tests.models.support import SIZE
 from tests.support import small_fit, texture_dataset, texture_files
 
-SIZE = 32
 BATCH = 4
+
+pytestmark = pytest.mark.slow  # exports
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A GAN of one epoch."""
     folder = tmp_path_factory.mktemp("gan")
+    training = {"epochs": 1, "batch_size": BATCH, "validation_share": 0.3}
+    values = {"method": "sagan", "frame": {"resize": SIZE}, "training": training, "false_alarm_rate": 0.3}
     out = folder / "gan.safetensors"
-    assignments = [f"frame.resize={SIZE}", f"training.batch_size={BATCH}", "training.validation_share=0.3"]
-    data = texture_dataset(folder / "images", 10)
-    blemish.fit(data, out=out, method="sagan", epochs=1, assignments=assignments, false_alarm_rate=0.3)
+    fit(texture_dataset(folder / "images", 10), build_config(values=values), out)
     return out
 
 
@@ -47,7 +50,7 @@ def exported(model: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def gtrans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_fit(tmp_path_factory.mktemp("gtrans"), training__epochs=1)[1]
+    return small_fit(tmp_path_factory.mktemp("gtrans"), training={"epochs": 1})[1]
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +69,20 @@ def scores(detector: Detector, files: list[Path], batch_size: int | None = None)
     return {file: result.score or 0.0 for file, result in zip(files, results, strict=True)}
 
 
-class TestResults:
-    def test_they_carry_both_pictures_where_asked_for(self, detector: Detector, files: list[Path]) -> None:
+class TestExplanations:
+    def test_results_carry_both_pictures_where_asked_for(
+        self, detector: Detector, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         assert detector.can_explain
+        explain, batches = detector.engine.explain, []
+        spy = lambda images: (batches.append(len(images)), explain(images))[1]  # noqa: E731
+        monkeypatch.setattr(detector.engine, "explain", spy)
         plain = list(detector.predict_many(files))
-        explained = list(detector.predict_many(files, batch_size=BATCH, explain=True))
-        images = np.stack([load_frame(file, detector.frame) for file in files])
-        pictures = detector.engine.explain(images)
+        given = [*files[:2], tmp_path / "missing.png", *files[2:]]
+        explained = list(detector.predict_many(given, batch_size=BATCH, explain=True))
+        assert sum(batches) == len(files) and max(batches) <= BATCH
+        assert explained.pop(2).reconstruction is None
+        pictures = explain(np.stack([load_frame(file, detector.frame) for file in files]))
         assert pictures is not None
         for before, result, redrawn, attention in zip(plain, explained, *pictures, strict=True):
             assert before.reconstruction is None and before.attention is None
@@ -84,41 +94,11 @@ class TestResults:
             assert np.abs(result.reconstruction.astype(int) - redrawn).max() <= 1
             np.testing.assert_allclose(result.attention, attention, atol=0.05)
 
-    def test_bad_files_in_between_have_none(
-        self, detector: Detector, files: list[Path], tmp_path: Path
-    ) -> None:
-        missing = tmp_path / "missing.png"
-        results = list(detector.predict_many([missing, files[0], missing, files[1]], explain=True))
-        assert [result.reconstruction is None for result in results] == [True, False, True, False]
-
-    def test_they_are_made_batch_by_batch(
-        self, detector: Detector, files: list[Path], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        seen: list[int] = []
-        explain = detector.engine.explain
-        monkeypatch.setattr(
-            detector.engine, "explain", lambda images: (seen.append(len(images)), explain(images))[1]
-        )
-        list(detector.predict_many(files, batch_size=BATCH, explain=True))
-        assert sum(seen) == len(files) and max(seen) <= BATCH
-
-    @pytest.mark.parametrize("which", ["gtrans", "exported"])
-    def test_other_models_explain_nothing(
-        self, which: str, files: list[Path], request: pytest.FixtureRequest
-    ) -> None:
-        other = blemish.load(request.getfixturevalue(which))
-        assert not other.can_explain
-        (result,) = other.predict_many(files[:1], explain=True)
-        assert result.score is not None and result.reconstruction is None
-
-
-class TestFiles:
-    def test_four_panels_for_each_image(self, detector: Detector, files: list[Path], tmp_path: Path) -> None:
+    def test_files_show_four_panels(self, detector: Detector, files: list[Path], tmp_path: Path) -> None:
         names = list(map(str, [*files[:3], tmp_path / "gone.png"]))
-        counts = predict_to_files(detector, names, batch_size=2, explain=tmp_path / "seen")
+        counts = predict_to_files(detector, names, Outputs(explain=tmp_path / "seen"), batch_size=2)
         assert counts["images"] == 4 and counts["errors"] == 1
-        made = sorted((tmp_path / "seen").rglob("*"))
-        made = [path for path in made if path.is_file()]
+        made = sorted(path for path in (tmp_path / "seen").rglob("*") if path.is_file())
         assert [path.name for path in made] == [f"{file.name}.explain.png" for file in files[:3]]
         for path, file in zip(made, files, strict=False):
             sheet = np.asarray(Image.open(path))
@@ -126,36 +106,31 @@ class TestFiles:
             assert (sheet[22:214:6, 8:200:6] == load_frame(file, detector.frame)).all()
 
     @pytest.mark.parametrize(("which", "method"), [("gtrans", "gtrans"), ("exported", "sagan")])
-    def test_refused_for_other_models(
+    def test_other_models_have_none(
         self, which: str, method: str, files: list[Path], tmp_path: Path, request: pytest.FixtureRequest
     ) -> None:
         other = blemish.load(request.getfixturevalue(which))
-        scored: list[int] = []
-        outputs = {"explain": tmp_path / "seen", "csv_file": tmp_path / "rows.csv"}
+        assert not other.can_explain
+        (result,) = other.predict_many(files[:1], explain=True)
+        assert result.score is not None and result.reconstruction is None
+        outputs = Outputs(explain=tmp_path / "seen", csv=tmp_path / "rows.csv")
         with pytest.raises(BlemishError, match=rf"^This {method} model gives no explanations: --explain"):
-            predict_to_files(
-                other, map(str, files), batch_size=4, advance=lambda: scored.append(1), **outputs
-            )
-        assert scored == [] and list(tmp_path.iterdir()) == []
+            predict_to_files(other, map(str, files), outputs, batch_size=4)
+        assert list(tmp_path.iterdir()) == []
 
-
-class TestReport:
-    def test_each_card_shows_four_pictures(self, detector: Detector, data: Dataset, tmp_path: Path) -> None:
-        write_report(blemish.evaluate(detector, data), detector, tmp_path / "page.html")
-        page = (tmp_path / "page.html").read_text(encoding="utf-8")
-        cards = page.count("<article")
-        assert cards >= 9
-        assert page.count("<img") == 1 + 4 * cards
-        assert "what it redraws badly is anomalous" in page
-        assert "not the threshold of the score" in page
-
-    def test_an_exported_model_leaves_them_out(self, exported: Path, data: Dataset, tmp_path: Path) -> None:
-        detector = blemish.load(exported)
-        write_report(blemish.evaluate(detector, data), detector, tmp_path / "page.html")
-        page = (tmp_path / "page.html").read_text(encoding="utf-8")
-        assert page.count("<img") == 1 + 2 * page.count("<article")
-        assert "redraws" not in page and "Grad" not in page
-        assert "not the threshold of the score" in page, "its scores are no peaks either"
+    def test_a_page_shows_four_pictures_of_each_image_and_two_of_an_exported_model(
+        self, detector: Detector, exported: Path, data: Dataset, tmp_path: Path
+    ) -> None:
+        pages = []
+        for name, one in (("model", detector), ("exported", blemish.load(exported))):
+            write_report(blemish.evaluate(one, data), one, tmp_path / f"{name}.html")
+            pages.append((tmp_path / f"{name}.html").read_text(encoding="utf-8"))
+        for page, pictures in zip(pages, (4, 2), strict=True):
+            cards = page.count("<article")
+            assert cards >= 9 and page.count("<img") == 1 + pictures * cards
+            assert ("what it redraws badly is anomalous" in page) is (pictures == 4)
+            assert ("Grad" in page) is (pictures == 4)
+            assert "not the threshold of the score" in page, "its scores are no peaks"
 
 
 class TestBatchNormAtTest:
@@ -213,16 +188,13 @@ class TestBatchNormAtTest:
     def test_wrong_uses_are_refused(
         self, model: Path, exported: Path, gtrans: Path, detector: Detector, data: Dataset
     ) -> None:
-        with pytest.raises(ConfigError, match="one of eval, instance, batch, not 'train'"):
-            blemish.load(model, batchnorm_at_test="train")
-        with pytest.raises(ConfigError, match="one of eval, instance, batch, not ''"):
-            blemish.load(exported, batchnorm_at_test="")
+        wrong = [(model, "train", "one of eval, instance, batch, not 'train'")]
+        wrong += [(exported, "", "one of eval, instance, batch, not ''")]
         for at_test in WARNINGS:
-            with pytest.raises(
-                ConfigError, match=r"^gtrans has no BatchNorm .* leave out --batchnorm-at-test"
-            ):
-                blemish.load(gtrans, batchnorm_at_test=at_test)
-            with pytest.raises(ConfigError, match=r"built in; leave out --batchnorm-at-test"):
-                blemish.load(exported, batchnorm_at_test=at_test)
+            wrong += [(gtrans, at_test, r"^gtrans has no BatchNorm .* leave out --batchnorm-at-test")]
+            wrong += [(exported, at_test, r"built in; leave out --batchnorm-at-test")]
+        for file, at_test, words in wrong:
+            with pytest.raises(ConfigError, match=words):
+                blemish.load(file, batchnorm_at_test=at_test)
         with pytest.raises(ConfigError, match=r"not with a Detector; give it to blemish\.load"):
             blemish.evaluate(detector, data, batchnorm_at_test="batch")
