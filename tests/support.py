@@ -1,8 +1,6 @@
 """Small images, a small model and small runs for the tests of the making half."""
 
 import json
-import multiprocessing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +11,11 @@ from torch import Tensor, nn
 
 from blemish.datasets import Dataset, Sample
 from blemish.inference.detector import Detector
-from blemish.models.base import Batch, Step, TrainedModel
 from blemish.training.config import RunConfig, TrainingConfig, build_config
 from blemish.training.fit import fit
 
 BACKBONE = "test_resnet"
 SIZE = 64
-
-# Real processes to kill or to train side by side, forked from one that has imported the slow libraries.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["blemish.training.loop", "blemish.training.fit", "blemish.models.gtrans.model", "timm"]
-)
 
 
 def textures(count: int, seed: int = 0, size: int = SIZE) -> np.ndarray:
@@ -64,35 +55,6 @@ def small_fit(folder: Path, *, count: int = 8, seed: int = 0, **values: Any) -> 
     out = folder / "model.safetensors"
     dataset = texture_dataset(folder / "images", count, seed)
     return fit(dataset, small_config(**values), out, weights="random"), out
-
-
-class TinyModel(TrainedModel):
-    """A frozen and a trained part; BatchNorm and dropout make exact resuming hard, unless it is plain."""
-
-    def __init__(self, *, plain: bool = False) -> None:
-        super().__init__()
-        torch.manual_seed(7)
-        self.teacher = nn.Conv2d(3, 4, 8, stride=8).requires_grad_(False)
-        self.student = nn.Sequential(nn.Conv2d(3, 4, 8, stride=8))
-        if not plain:
-            self.student.extend([nn.BatchNorm2d(4), nn.Dropout(0.1)])
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        batch = Batch(images, self.frozen_features(images))
-        return self.validation_loss(batch), images.float().mean(dim=1)
-
-    def frozen_features(self, images: Tensor) -> tuple[Tensor, ...]:
-        return (self.teacher(images / 255),)
-
-    def validation_loss(self, batch: Batch) -> Tensor:
-        difference = self.student(batch.images / 255) - batch.frozen[0]
-        return difference.float().square().mean(dim=(1, 2, 3))
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        return {"student": list(self.student.parameters())}
-
-    def training_steps(self, batch: Batch) -> Iterator[Step]:
-        yield Step("student", self.validation_loss(batch).mean())
 
 
 def count_parameters(module: nn.Module) -> int:
