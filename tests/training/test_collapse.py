@@ -1,7 +1,6 @@
 """Training that collapses: when it stops, what it leaves behind and how to go on from there."""
 
 import json
-import re
 from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
@@ -62,14 +61,37 @@ def batches_logged(folder: Path) -> list[int]:
     return [line["step"] for line in lines if "epoch" not in line]
 
 
-def test_training_stops_after_so_many_ill_batches_on_end(tmp_path: Path) -> None:
-    model = Patient({2, 5, 6, 7, 8})
-    said = told_by(tmp_path, model)
-    assert model.batch == 7
-    assert said.startswith(f"Training collapsed in epoch 3: {ILL}; {tmp_path / 'run.checkpoint'} holds ")
-    assert "--resume and a lower training.learning_rate or training.precision=fp32" in said
-    assert said.endswith("or delete it and start afresh.") and "\n" not in said
-    assert batches_logged(tmp_path) == [1, 2, 3, 4, 5, 6, 7]
+@pytest.mark.parametrize(
+    ("first", "seconds", "kept"),
+    [(2, EVERY_STEP, 1), (5, EVERY_STEP, 4), (9, EVERY_STEP, 8), *((n, NEVER, n) for n in (2, 5, 6, 7))],
+)
+def test_after_so_many_ill_batches_on_end_training_stops_and_can_go_on_from_before(
+    first: int, seconds: float, kept: int, tmp_path: Path
+) -> None:
+    """Kept is the last healthy batch; where none was saved, the first ill one."""
+    model = Patient({1, *range(first, 100)} if first > 2 else range(first, 100))
+    said = told_by(tmp_path, model, checkpoint_seconds=seconds)
+    last, epochs = first + PATIENCE - 1, kept // 3
+    end_there = f"end there with --resume --epochs {epochs}, " if epochs else ""
+    assert said == (
+        f"Training collapsed in epoch {-(-last // 3)}: {ILL}; {tmp_path / 'run.checkpoint'} holds the state "
+        "before that. Go on from there with --resume and a lower training.learning_rate or "
+        f"training.precision=fp32, {end_there}or delete it and start afresh."
+    )
+    assert batches_logged(tmp_path) == list(range(1, last + 1))
+    position, weights = saved(tmp_path)
+    assert (position["step"], position["unhealthy"]) == (kept, int(kept == first))
+    assert same_tensors(weights, model.seen[kept])
+
+    if epochs:
+        ended = Patient(done=kept)
+        assert train(tmp_path, ended, resume=True, epochs=epochs).epochs == epochs
+        assert ended.batch == kept, "without a step"
+    mended = Patient(done=kept)
+    assert train(tmp_path, mended, resume=True, learning_rate=0.001, epochs=6).epochs == 6
+    assert mended.batch == 18 and batches_logged(tmp_path) == list(range(1, 19))
+    rates = [line["learning_rate"] for line in log_lines(tmp_path / "log.jsonl")]
+    assert rates == epochs * [0.01] + (6 - epochs) * [0.001]
 
 
 def test_a_healthy_batch_in_between_starts_the_count_again(tmp_path: Path) -> None:
@@ -78,28 +100,11 @@ def test_a_healthy_batch_in_between_starts_the_count_again(tmp_path: Path) -> No
     assert model.batch == STEPS
 
 
-def test_the_checkpoint_is_of_the_last_healthy_batch(tmp_path: Path) -> None:
-    model = Patient(range(5, 100))
-    told_by(tmp_path, model)
-    position, weights = saved(tmp_path)
-    assert (position["step"], position["unhealthy"]) == (4, 0)
-    assert same_tensors(weights, model.seen[4])
-
-
-def test_a_run_that_was_never_healthy_leaves_no_checkpoint(tmp_path: Path) -> None:
-    said = told_by(tmp_path, Patient(range(1, 100)))
+@pytest.mark.parametrize("seconds", [EVERY_STEP, NEVER])
+def test_a_run_that_was_never_healthy_leaves_no_checkpoint(seconds: float, tmp_path: Path) -> None:
+    said = told_by(tmp_path, Patient(range(1, 100)), checkpoint_seconds=seconds)
     assert "checkpoint" not in said and "lower training.learning_rate" in said
-    assert not (tmp_path / "run.checkpoint").exists()
-
-
-@pytest.mark.parametrize("first", [2, 5, 6, 7])
-def test_without_a_checkpoint_the_first_ill_batch_makes_one(first: int, tmp_path: Path) -> None:
-    model = Patient(range(first, 100))
-    said = told_by(tmp_path, model, checkpoint_seconds=NEVER)
-    assert "run.checkpoint holds the state before that" in said
-    position, weights = saved(tmp_path)
-    assert (position["step"], position["unhealthy"]) == (first, 1)
-    assert same_tensors(weights, model.seen[first])
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_older_healthy_checkpoint_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,18 +115,6 @@ def test_an_older_healthy_checkpoint_is_kept(tmp_path: Path, monkeypatch: pytest
     position, weights = saved(tmp_path)
     assert 0 < position["step"] < 7 and position["unhealthy"] == 0
     assert same_tensors(weights, model.seen[position["step"]])
-
-
-@pytest.mark.parametrize("seconds", [EVERY_STEP, NEVER])
-def test_a_collapsed_run_goes_on_with_a_lower_learning_rate(seconds: float, tmp_path: Path) -> None:
-    told_by(tmp_path, Patient(range(5, 100)), checkpoint_seconds=seconds)
-    done = saved(tmp_path)[0]["step"]
-    mended = Patient(done=done)
-    summary = train(tmp_path, mended, resume=True, learning_rate=0.001, epochs=6)
-    assert (mended.batch, summary.epochs) == (18, 6)
-    assert batches_logged(tmp_path) == list(range(1, 19))
-    rates = [line["learning_rate"] for line in log_lines(tmp_path / "log.jsonl")]
-    assert rates == [0.01] + 5 * [0.001]
 
 
 def test_ill_batches_before_and_after_resuming_count_together(tmp_path: Path) -> None:
@@ -188,28 +181,6 @@ def test_resuming_with_the_epochs_that_are_done_ends_without_a_step(tmp_path: Pa
     assert (summary.epochs, summary.kept_epoch) == (2, 2)
     assert [line["epoch"] for line in log_lines(tmp_path / "log.jsonl")] == [1, 2]
     assert summary.validation_loss == log_lines(tmp_path / "log.jsonl")[-1]["validation_loss"]
-
-
-@pytest.mark.parametrize("first", [4, 5, 7, 8, 9])
-@pytest.mark.parametrize("seconds", [EVERY_STEP, NEVER])
-def test_the_epochs_that_the_error_proposes_end_there_without_a_step(
-    first: int, seconds: float, tmp_path: Path
-) -> None:
-    said = told_by(tmp_path, Patient(range(first, 100)), checkpoint_seconds=seconds)
-    proposed = re.search(r"--resume --epochs (\d+)", said)
-    assert proposed
-    done = saved(tmp_path)[0]["step"]
-    model = Patient(done=done)
-    summary = train(tmp_path, model, resume=True, epochs=int(proposed[1]))
-    assert model.batch == done
-    assert summary.epochs == done // 3
-
-
-@pytest.mark.parametrize("seconds", [EVERY_STEP, NEVER])
-def test_a_collapse_in_the_first_epoch_proposes_no_early_end(seconds: float, tmp_path: Path) -> None:
-    said = told_by(tmp_path, Patient(range(2, 100)), checkpoint_seconds=seconds)
-    assert "--epochs" not in said
-    assert "--resume and a lower training.learning_rate" in said
 
 
 def test_a_run_that_is_told_to_end_within_an_epoch_says_what_it_kept(tmp_path: Path) -> None:

@@ -167,6 +167,18 @@ def test_runs_of_different_precision_in_one_process_both_get_theirs(tmp_path: Pa
     assert all(value.dtype != torch.bfloat16 for value in bf16.weights.values())
 
 
+def test_determinism_is_asked_for_while_training(tmp_path: Path) -> None:
+    asked = []
+
+    class Asking(TinyModel):
+        def validation_loss(self, batch: Batch) -> Tensor:
+            asked.append(torch.are_deterministic_algorithms_enabled())
+            return super().validation_loss(batch)
+
+    Run(tmp_path, tiny_training(epochs=1, deterministic=True), Asking())
+    assert asked and all(asked) and not torch.are_deterministic_algorithms_enabled()
+
+
 def test_an_epochs_last_batch_may_hold_one_image(tmp_path: Path) -> None:
     run = Run(tmp_path, tiny_training(epochs=1), small_gtrans())  # 9 images: 4, 4 and 1
     assert np.isfinite(run.summary.validation_loss) and run.log[0]["step"] == 3

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from blemish.training.machine import choose_precision, deterministic_kernels
+from blemish.training.machine import choose_precision
 
 
 def test_bfloat16_is_chosen_only_where_it_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -13,11 +13,3 @@ def test_bfloat16_is_chosen_only_where_it_is_fast(monkeypatch: pytest.MonkeyPatc
         assert choose_precision("auto") == expected
     assert choose_precision("fp32") == "no"
     assert choose_precision("bf16") == "bf16"
-
-
-def test_determinism_is_asked_for_only_for_a_while() -> None:
-    with deterministic_kernels(True):
-        assert torch.are_deterministic_algorithms_enabled()
-    assert not torch.are_deterministic_algorithms_enabled()
-    with deterministic_kernels(False):
-        assert not torch.are_deterministic_algorithms_enabled()

@@ -11,12 +11,10 @@ from blemish.models.gan.anotrans import (
     AttentionBlock,
     CBAMSkip,
     Expand,
-    Generator,
     Head,
     WindowBlock,
     create_skip,
 )
-from blemish.models.gan.config import AnoTransConfig
 from tests.models.gan.support import CHANNELS, scrambled, small, small_generator
 
 
@@ -193,18 +191,6 @@ def test_each_kind_of_skip_connection() -> None:
     assert identity(tokens) is tokens
     expected = cbam.cbam(tokens.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
     torch.testing.assert_close(cbam(tokens), expected)
-
-
-def test_skip_attention_has_its_own_weights() -> None:
-    level = small_generator().encoder[0]
-    own = {id(parameter) for parameter in level.skip.parameters()}
-    assert own.isdisjoint(id(parameter) for parameter in level.block.parameters())
-
-
-def test_positions_are_learned_and_begin_small() -> None:
-    positions = Generator(AnoTransConfig(), 32).embedding.positions
-    assert positions.requires_grad and positions.shape == (1, 16, 16, 64)
-    assert positions.std().item() == pytest.approx(0.02, rel=0.05)
 
 
 @pytest.mark.parametrize("attention", ["window", "global"])

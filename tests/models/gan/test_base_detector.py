@@ -64,11 +64,6 @@ def data(files: list[Path]) -> Dataset:
     return Dataset("textures", test=[Sample(path, int(n > 5), "odd") for n, path in enumerate(files)])
 
 
-def scores(detector: Detector, files: list[Path], batch_size: int | None = None) -> dict[Path, float]:
-    results = detector.predict_many(files, batch_size=batch_size)
-    return {file: result.score or 0.0 for file, result in zip(files, results, strict=True)}
-
-
 class TestExplanations:
     def test_results_carry_both_pictures_where_asked_for(
         self, detector: Detector, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -134,24 +129,6 @@ class TestExplanations:
 
 
 class TestBatchNormAtTest:
-    @pytest.mark.parametrize("at_test", [None, "eval", "instance"])
-    def test_an_image_scores_the_same_in_any_company(
-        self, model: Path, files: list[Path], at_test: str | None
-    ) -> None:
-        detector = blemish.load(model, batchnorm_at_test=at_test)
-        expected = scores(detector, files)
-        for order, batch_size in ((files[::-1], BATCH), (files, 1)):
-            assert scores(detector, order, batch_size) == pytest.approx(expected, rel=1e-4)
-
-    def test_with_batch_statistics_order_and_batch_change_the_scores(
-        self, model: Path, files: list[Path]
-    ) -> None:
-        detector = blemish.load(model, batchnorm_at_test="batch")
-        expected = scores(detector, files)
-        assert scores(detector, files, BATCH) == expected
-        for order, batch_size in ((files[::-1], BATCH), (files, 3)):
-            assert scores(detector, order, batch_size) != pytest.approx(expected, rel=1e-3)
-
     def test_batches_are_those_of_training_in_the_order_of_the_data(
         self, model: Path, data: Dataset, files: list[Path]
     ) -> None:

@@ -179,18 +179,6 @@ def literal_grad_cam(features: np.ndarray, gradient: np.ndarray, size: int) -> n
     return np.asarray((enlarged - enlarged.min()) / (enlarged.max() - enlarged.min()))
 
 
-@pytest.mark.parametrize(("side", "size"), [(4, 16), (8, 8), (5, 12)])
-def test_grad_cam_is_the_papers(side: int, size: int) -> None:
-    generator = torch.manual_seed(0)
-    features, gradient = torch.randn(2, 3, 6, side, side, generator=generator)
-    scales = torch.tensor([1.0, 1e-6, 1e6])[:, None, None, None]  # of the score's, which must not matter
-    maps = grad_cam(features, gradient * scales, size)
-    for own, feature, slope in zip(maps, features, gradient, strict=True):
-        literal = literal_grad_cam(values(feature), values(slope), size)
-        assert literal.max() == 1
-        np.testing.assert_allclose(own.numpy(), literal, atol=1e-5)
-
-
 def test_grad_cam_is_zero_where_no_feature_raises_the_score() -> None:
     features = torch.rand(2, 6, 4, 4, generator=torch.manual_seed(0))
     slopes = torch.stack([-torch.ones(6, 4, 4), torch.zeros(6, 4, 4)])

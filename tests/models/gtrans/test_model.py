@@ -137,17 +137,6 @@ def test_the_decoder_lets_agns_tokens_guide_and_the_encoder_alone_does_not() -> 
         assert any(not torch.equal(a, b) for a, b in zip(one, other, strict=True)) is guided, tfm
 
 
-@pytest.mark.parametrize("tfm", ["encoder-decoder", "encoder", "bypass", "none"])
-def test_gradients_reach_every_part_but_agn(tfm: str) -> None:
-    model = make(tfm=tfm).train()
-    loss_of(model, make_batch(model)).backward()
-    for name, parameter in model.named_parameters():
-        if name.startswith("agn."):
-            assert parameter.grad is None and not parameter.requires_grad, name
-        else:
-            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
-
-
 def test_validation_measures_each_image_exactly_and_training_the_mean_roughly() -> None:
     model = make().eval()
     batch = make_batch(model)
@@ -183,6 +172,8 @@ def test_every_ablation_trains_and_scores(fields: dict[str, Any]) -> None:
         optimiser.zero_grad()
         loss = loss_of(model, batch)
         loss.backward()
+        without = {name for name, one in model.named_parameters() if one.grad is None or not one.grad.any()}
+        assert without == {name for name, _ in model.named_parameters() if name.startswith("agn.")}
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
