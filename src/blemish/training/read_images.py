@@ -18,7 +18,6 @@ from blemish.errors import BlemishError, explained
 from blemish.images.frame import MIN_SIDE, visible_share
 from blemish.images.reading import image_size
 from blemish.models.config import ModelConfig
-from blemish.progress import progress_bar
 from blemish.training.config import RunConfig
 from blemish.training.temporary_array import nameless_array
 
@@ -62,14 +61,12 @@ def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unrea
     Raises:
         BlemishError: too few can be read, or there is no room for them.
     """
-    with progress_bar("Reading images", len(dataset.train)) as advance:
-        rows = load_rows(
-            dataset.train,
-            config.frame,
-            skip_unreadable=skip_unreadable,
-            progress=lambda done, total: advance(),
-            allocate=partial(_image_store, budget=config.training.cache_gigabytes, folder=folder),
-        )
+    rows = load_rows(
+        dataset.train,
+        config.frame,
+        skip_unreadable=skip_unreadable,
+        allocate=partial(_image_store, budget=config.training.cache_gigabytes, folder=folder),
+    )
     for _, reason in rows.skipped:
         log.warning(f"Skipped: {reason}")
     if rows.skipped:
