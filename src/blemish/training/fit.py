@@ -182,14 +182,14 @@ def _calibrate(engine: Engine, images: GoodImages, config: RunConfig) -> tuple[C
 
 
 def _write(model: "AnomalyModel", images: GoodImages, metadata: Metadata, files: RunFiles) -> None:
-    """Write the model file with some held-out images; one of several processes does."""
+    """Write the model file with some held-out images; of several processes one does, the others wait."""
     import torch
+    from accelerate import PartialState
 
     from blemish.models.base import TrainedModel
-    from blemish.training.processes import main_process_first
 
-    with main_process_first() as writes:
-        if writes:
-            probes = torch.from_numpy(np.array(images.some(images.held_out_rows, PROBE_COUNT)))
-            write_model(files.model, model.state_dict() | {PROBES: probes}, metadata)
-            files.tidy(trained=isinstance(model, TrainedModel))
+    if PartialState().is_main_process:
+        probes = torch.from_numpy(np.array(images.some(images.held_out_rows, PROBE_COUNT)))
+        write_model(files.model, model.state_dict() | {PROBES: probes}, metadata)
+        files.tidy(trained=isinstance(model, TrainedModel))
+    PartialState().wait_for_everyone()
