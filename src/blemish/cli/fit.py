@@ -99,6 +99,7 @@ def fit(
     Ctrl-C saves a checkpoint of what is trained; the same command with --resume goes on.
     """
     from blemish.api import fit
+    from blemish.training.checks import process_rank
 
     show(quiet)
     detector = fit(
@@ -121,12 +122,13 @@ def fit(
         overlap=overlap,
         false_alarm_rate=false_alarm_rate,
     )
-    if not quiet:
-        summary = detector.metadata["training"]["summary"]
-        if "kept_epoch" in summary:
-            print(
-                f"Wrote {out}: weights of epoch {summary['kept_epoch']} of {summary['epochs']}, "
-                f"{summary['seconds']:.0f} s of training ({summary['seconds_per_epoch']:.2g} s an epoch)."
-            )
-        else:
-            print(f"Wrote {out}: {summary['seconds']:.0f} s of fitting.")
+    if quiet or process_rank() > 0:
+        return
+    summary = detector.metadata["training"]["summary"]
+    if "kept_epoch" in summary:
+        print(
+            f"Wrote {out}: weights of epoch {summary['kept_epoch']} of {summary['epochs']}, "
+            f"{summary['seconds']:.0f} s of training ({summary['seconds_per_epoch']:.2g} s an epoch)."
+        )
+    else:
+        print(f"Wrote {out}: {summary['seconds']:.0f} s of fitting.")

@@ -1,6 +1,7 @@
 """Training in several processes, as `torchrun` and `accelerate launch` start them."""
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -9,57 +10,55 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from blemish.errors import Interrupted
-from blemish.inference import model_file as modelfile
+from blemish.inference.model_file import PROBES, read_weights_metadata, write_tensors
 from blemish.models.base import TrainedModel
 from blemish.models.gan.config import SAGANConfig
 from blemish.models.gan.sagan import SAGAN
-from blemish.training import loop as training
-from blemish.training.fit import fit_dataset
-from tests.support import (
-    PROCESSES,
-    SIZE,
-    TinyModel,
-    log_lines,
-    same_tensors,
-    small_config,
-    texture_dataset,
-    textures,
-    tiny_training,
-)
+from blemish.progress import LOGGER
+from blemish.training import fit as fitting
+from blemish.training import loop
+from tests.support import log_lines, same_tensors, small_config, texture_dataset, textures
+from tests.training.support import PROCESSES, TinyModel, train
+
+pytestmark = pytest.mark.slow  # starts processes
 
 COUNT = 2
 
 
 def fit(folder: Path, rank: int) -> None:
-    """Fit and keep this process's weights, scores and numbers of model files written and sentences said."""
+    """Fit and keep this process's weights, scores, how many model files it wrote and whether it speaks."""
     written = []
-    write = modelfile.write_model
+    write = fitting.write_model
 
     def count(*arguments: Any) -> None:
         written.append(1)
         write(*arguments)
 
-    modelfile.write_model = count
+    fitting.write_model = count
     dataset = texture_dataset(folder / f"images{rank}", 12)  # 10 to learn from: the last batch holds 2
-    said: list[str] = []
-    out = folder / "model.safetensors"
-    detector = fit_dataset(dataset, small_config(), out, weights="random", quiet=True, say=said.append)
-    modelfile.write_model = write
+    detector = fitting.fit(dataset, small_config(), folder / "model.safetensors", weights="random")
+    fitting.write_model = write
     model = detector.engine.model  # type: ignore[attr-defined]
-    modelfile.write_tensors(folder / f"weights{rank}", model.state_dict(), {})
+    write_tensors(folder / f"weights{rank}", model.state_dict(), {})
     scores = detector.engine(textures(3, seed=9))[0].tolist()
     summary = detector.metadata["training"]["summary"]
-    (folder / f"told{rank}").write_text(json.dumps([len(written), len(said), scores, summary]))
+    (folder / f"told{rank}").write_text(
+        json.dumps([len(written), LOGGER.isEnabledFor(logging.WARNING), scores, summary])
+    )
 
 
-def train(folder: Path, rank: int, *, resume: bool = False, plain: bool = False) -> None:
-    train_model(TinyModel(plain=plain), folder, rank, resume=resume)
+def train_model(model: TrainedModel, folder: Path, rank: int, **options: Any) -> None:
+    """Three epochs in the shared folder; this process's weights become a file there."""
+    train(folder, model, epochs=3, checkpoint_seconds=60, weights=f"weights{rank}", **options)
+
+
+def train_normal(folder: Path, rank: int) -> None:
+    train_model(TinyModel(), folder, rank)
 
 
 def train_gan(folder: Path, rank: int) -> None:
@@ -68,32 +67,14 @@ def train_gan(folder: Path, rank: int) -> None:
     train_model(SAGAN(SAGANConfig(discriminator_floor=10), 32), folder, rank, size=32)
 
 
-def train_model(
-    model: TrainedModel, folder: Path, rank: int, *, resume: bool = False, size: int = SIZE
-) -> None:
-    training.train(
-        model,
-        textures(11, size=size),
-        np.arange(9),
-        np.arange(9, 11),
-        tiny_training(),
-        checkpoint=folder / "run.checkpoint",
-        log=folder / "log.jsonl",
-        fingerprint="f",
-        resume=resume,
-        quiet=True,
-    )
-    modelfile.write_tensors(folder / f"weights{rank}", model.state_dict(), {})
-
-
 def train_plain(folder: Path, rank: int) -> None:
-    train(folder, rank, plain=True)
+    train_model(TinyModel(plain=True), folder, rank)
 
 
 def train_interrupted(folder: Path, rank: int) -> None:
     """Ctrl-C reaches the second process only, in the fifth of nine steps; then both resume."""
     steps = 0
-    agree = training.agree
+    agree = loop.agree
 
     def interrupt(*arguments: Any) -> tuple[dict[str, float], bool]:
         nonlocal steps
@@ -102,16 +83,22 @@ def train_interrupted(folder: Path, rank: int) -> None:
             signal.raise_signal(signal.SIGINT)
         return agree(*arguments)
 
-    training.agree = interrupt
+    loop.agree = interrupt
     try:
-        train(folder, rank)
+        train_model(TinyModel(), folder, rank)
     except Interrupted:
         (folder / f"interrupted{rank}").touch()
-    training.agree = agree
-    train(folder, rank, resume=True)
+    loop.agree = agree
+    train_model(TinyModel(), folder, rank, resume=True)
 
 
-WORK = {"fit": fit, "train": train, "plain": train_plain, "interrupted": train_interrupted, "gan": train_gan}
+WORK = {
+    "fit": fit,
+    "train": train_normal,
+    "plain": train_plain,
+    "interrupted": train_interrupted,
+    "gan": train_gan,
+}
 
 
 def all_in_one(folder: Path, rank: int, port: int) -> None:
@@ -149,11 +136,11 @@ def test_all_processes_end_with_the_weights_of_the_one_model_file(folder: Path) 
     weights = [load_file(folder / "fit" / f"weights{rank}") for rank in range(COUNT)]
     assert same_tensors(weights[0], weights[1])
     written = load_file(folder / "fit" / "model.safetensors")
-    del written[modelfile.PROBES]
+    del written[PROBES]
     assert same_tensors(weights[0], written)
     told = [json.loads((folder / "fit" / f"told{rank}").read_text()) for rank in range(COUNT)]
     assert [written for written, *_ in told] == [1, 0], "one process writes the model"
-    assert [said > 0 for _, said, *_ in told] == [True, False], "one process speaks"
+    assert [speaks for _, speaks, *_ in told] == [True, False], "one process speaks"
     assert told[0][2] == told[1][2]
     assert told[0][3]["processes"] == COUNT
     assert not (folder / "fit" / "model.checkpoint").exists()
@@ -199,6 +186,6 @@ def test_accelerate_launch_starts_two_processes_for_one_model(parts_folder: Path
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("Wrote model.safetensors") == 1
-    summary = modelfile.read_metadata(tmp_path / "model.safetensors").training["summary"]
+    summary = read_weights_metadata(tmp_path / "model.safetensors").training["summary"]
     assert summary["processes"] == 2
     assert [line["epoch"] for line in log_lines(tmp_path / "model.log.jsonl")] == [1, 2]

@@ -12,13 +12,9 @@ from torch import Tensor
 from blemish.errors import Interrupted
 from blemish.models.base import Batch
 from blemish.training.interruption import Interruption
-from tests.support import (
-    PROCESSES,
-    TinyModel,
-)
-from tests.training.killed import STEPS, assert_same_run, train
-from tests.training.killed import steps as steps
-from tests.training.killed import uninterrupted as uninterrupted
+from tests.training.support import PROCESSES, STEPS, TinyModel, assert_same_run, train
+
+pytestmark = pytest.mark.slow  # processes that wait for signals
 
 
 class WaitingModel(TinyModel):
@@ -49,7 +45,7 @@ def train_and_tell(folder: Path) -> None:
         (folder / "said").write_text(str(stopped))
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path, uninterrupted: Path, steps: list[int]) -> None:
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path, uninterrupted: Path, rates: list[float]) -> None:
     process = PROCESSES.Process(target=train_and_tell, args=(tmp_path,))
     process.start()
     wait_for(tmp_path / "ready")
@@ -60,7 +56,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path, uninterrupted: Path,
     said = (tmp_path / "said").read_text()
     assert said == "Stopped after epoch 1.7 of 4; the same command with --resume goes on from there."
     train(tmp_path, resume=True, checkpoint_seconds=1e6)
-    assert len(steps) == STEPS - 5
+    assert len(rates) == STEPS - 5
     assert_same_run(tmp_path, uninterrupted)
 
 
