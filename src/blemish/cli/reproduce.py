@@ -83,7 +83,7 @@ def reproduce(
 
     Results are kept in --store: after Ctrl-C, or worse, the same command goes on from there.
     """
-    from blemish.errors import ConfigError
+    from blemish.errors import BlemishError, ConfigError
     from blemish.papers.listing import list_cells, list_tables
 
     if list_:
@@ -93,10 +93,12 @@ def reproduce(
         raise ConfigError("Name a table, such as gtrans-1; --list shows all.")
 
     from blemish.experiments.run import Place
-    from blemish.papers.output.files import write_outputs
-    from blemish.papers.output.markdown import to_markdown
-    from blemish.papers.reproduce import reproduce
-    from blemish.papers.tasks import Wishes
+
+    try:
+        from blemish.papers.output.files import to_markdown, write_outputs
+        from blemish.papers.reproduce import reproduce
+    except ModuleNotFoundError as error:
+        raise BlemishError('Measuring tables needs more packages: pip install "blemish[papers]".') from error
 
     opt.show(quiet)
     summaries = reproduce(
@@ -105,7 +107,9 @@ def reproduce(
         cells=_names(cells),
         categories=_names(categories),
         seeds=seeds,
-        wishes=Wishes(epochs, backbone, tuple(assignments or ())),
+        epochs=epochs,
+        backbone=backbone,
+        assignments=assignments or [],
         weights=weights or [],
         place=Place(on, workers, cpus, gpus),
         store=store,
