@@ -29,7 +29,7 @@ from blemish.datasets.drawn import generate
 from blemish.images.frame import Frame
 from blemish.images.reading import load_frame
 from blemish.inference.detector import BATCH_SIZE, Detector
-from blemish.inference.outputs import predict_to_files
+from blemish.inference.outputs import Outputs, predict_to_files
 from blemish.inference.scoring import score_images
 
 DECODING = "blemish, decoding alone"
@@ -77,7 +77,7 @@ def ours(models: list[Path], paths: list[str], folder: Path) -> dict[str, Conten
             partial(score_images, detector.engine, frame, images, BATCH_SIZE)
         )
         found[f"blemish predict {name}"] = quiet(
-            partial(predict_to_files, detector, paths, batch_size=BATCH_SIZE, csv_file=folder / "out.csv")
+            partial(predict_to_files, detector, paths, Outputs(csv=folder / "out.csv"), batch_size=BATCH_SIZE)
         )
         if model.suffix == ".safetensors":
             network = detector.engine.model

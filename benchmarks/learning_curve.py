@@ -2,7 +2,7 @@
 
     python benchmarks/learning_curve.py mvtec/screw --backbone resnet18 --weights resnet18.safetensors \\
         --preset paper --every 10
-    python benchmarks/learning_curve.py mvtec/screw ... --preset paper --fast --every 5
+    python benchmarks/learning_curve.py mvtec/screw ... --preset paper-fast --every 5
 
 Prints a Markdown table: epochs, minutes of processor time of the training alone, and accuracy in percent of
 the weights as they then are, after the statistics by which maps are standardised. The last line is of the
@@ -93,18 +93,12 @@ def main() -> None:
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--weights", help="ImageNet weights of the backbone")
     parser.add_argument("--preset", default="paper")
-    parser.add_argument("--fast", action="store_true", help="as in `blemish fit`")
     parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="FIELD=VALUE")
     parser.add_argument("--every", type=int, default=10, help="epochs between two lines")
     arguments = parser.parse_args()
 
-    config = build_config(
-        None,
-        arguments.assignments,
-        fast=arguments.fast,
-        preset=arguments.preset,
-        model__backbone=arguments.backbone,
-    )
+    values = {"preset": arguments.preset, "model": {"backbone": arguments.backbone}}
+    config = build_config(assignments=arguments.assignments, values=values)
     data = read_dataset(arguments.data)
     images, _, _ = load_frames(data.train, config.frame)
     learn, hold_out = split_indices(len(images), config.training.validation_share, config.training.seed)
@@ -124,7 +118,6 @@ def main() -> None:
             checkpoint=Path(folder) / "checkpoint",
             log=Path(folder) / "log.jsonl",
             fingerprint="",
-            quiet=True,
         )
     print(f"| {summary.kept_epoch}, kept | {model.minutes():.1f} | {test.measure(model)} |")
 

@@ -22,7 +22,7 @@ from blemish.calibration import Calibration
 from blemish.images.frame import Frame
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import Metadata
-from blemish.inference.outputs import predict_to_files
+from blemish.inference.outputs import Outputs, predict_to_files
 
 SIZE, FILES, BAD = 64, 50, 7
 POINTS = (1_000, 10_000, 50_000, 100_000, 500_000, 1_000_000)
@@ -92,9 +92,8 @@ def main() -> None:
         counts = predict_to_files(
             detector(),
             given(),
+            Outputs(csv=out, overlays=Path(folder) / "overlays" if args.overlays else None),
             batch_size=args.batch_size,
-            csv_file=out,
-            overlays=Path(folder) / "overlays" if args.overlays else None,
             advance=advance,
         )
         with out.open(encoding="utf-8", newline="") as file:

@@ -8,7 +8,7 @@ worker in the same place.
 """
 
 import argparse
-import sqlite3
+import json
 import subprocess
 import sys
 import tempfile
@@ -24,7 +24,7 @@ PLACES = ("local", "ray")
 
 def sweep(folder: Path, out: Path, place: str, workers: int, epochs: int) -> float:
     """Wall seconds of the whole command."""
-    words = ["benchmark", "gtrans-5", "--data", str(folder), "--categories", "screw", "--out", str(out)]
+    words = ["reproduce", "gtrans-5", "--data", str(folder), "--categories", "screw", "--out", str(out)]
     words += ["--backbone", "efficientnet_lite0", "--epochs", str(epochs)]
     words += ["--on", place, "--workers", str(workers), "--quiet"]
     start = time.perf_counter()
@@ -32,11 +32,10 @@ def sweep(folder: Path, out: Path, place: str, workers: int, epochs: int) -> flo
     return time.perf_counter() - start
 
 
-def contents(store: Path) -> list[tuple[str, ...]]:
-    """What a sweep has measured."""
-    with sqlite3.connect(store) as connection:
-        rows = "SELECT fingerprint, metrics, scores FROM results ORDER BY fingerprint"
-        return connection.execute(rows).fetchall()
+def contents(store: Path) -> list[tuple[str, object, object]]:
+    """What a sweep has measured, without the seconds that it took."""
+    results = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(store.glob("*.json"))]
+    return [(one["fingerprint"], one["measured"], one["images"]) for one in results]
 
 
 def main() -> None:
@@ -52,7 +51,7 @@ def main() -> None:
             for workers in arguments.workers:
                 out = folder / f"{place}-{workers}"
                 seconds[place, workers] = sweep(folder, out, place, workers, arguments.epochs)
-                results.append(contents(out / "results.sqlite"))
+                results.append(contents(out / "results"))
     assert all(one == results[0] for one in results), "the results differ"
     table = [
         [place, str(workers), wall, seconds[place, arguments.workers[0]] / wall]

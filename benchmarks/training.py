@@ -40,11 +40,11 @@ from torch import Tensor
 
 from blemish.models.base import Batch, images_to_tensor
 from blemish.models.gtrans import model as gtrans
-from blemish.models.gtrans.anomaly_map import distance
+from blemish.models.gtrans.loss import distance
 from blemish.models.gtrans.model import GTrans
 from blemish.training.batches import Batches
 from blemish.training.config import TrainingConfig, build_config
-from blemish.training.loop import _train_batch
+from blemish.training.loop import train_batch
 
 PEAK = "matrix product"
 OURS = "`blemish fit`"
@@ -103,7 +103,7 @@ def fit_step(model: GTrans, images: np.ndarray, batch: int, folder: Path) -> Cal
 
     def step() -> None:
         rows = rng.permutation(len(images))[:batch]
-        _train_batch(model, batches.get(rows), optimisers, 1e-4, accelerator)
+        train_batch(model, batches.get(rows), optimisers, 1e-4, accelerator)
 
     return step
 
@@ -131,7 +131,7 @@ def warm(work: Contender) -> Contender:
 
 def measure(backbone: str, batch: int, preset: str, repeats: int, peers: bool) -> None:
     """Print the table of one model and batch size."""
-    config = build_config(preset=preset, model__backbone=backbone)
+    config = build_config(values={"preset": preset, "model": {"backbone": backbone}})
     torch.manual_seed(0)
     model = GTrans(config.model, config.frame.size)
     shape = (max(batch, 32), config.frame.size, config.frame.size, 3)

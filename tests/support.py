@@ -1,8 +1,6 @@
 """Small images, a small model and small runs for the tests of the making half."""
 
 import json
-import multiprocessing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +11,11 @@ from torch import Tensor, nn
 
 from blemish.datasets import Dataset, Sample
 from blemish.inference.detector import Detector
-from blemish.models.base import Batch, Step, TrainedModel
 from blemish.training.config import RunConfig, TrainingConfig, build_config
-from blemish.training.fit import fit_dataset
+from blemish.training.fit import fit
 
 BACKBONE = "test_resnet"
 SIZE = 64
-
-# Real processes to kill or to train side by side, forked from one that has imported the slow libraries.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["blemish.training.loop", "blemish.training.fit", "blemish.models.gtrans.model", "timm"]
-)
 
 
 def textures(count: int, seed: int = 0, size: int = SIZE) -> np.ndarray:
@@ -47,55 +38,23 @@ def texture_dataset(folder: Path, count: int, seed: int = 0) -> Dataset:
     return Dataset("textures", train=[Sample(path, label=0) for path in texture_files(folder, count, seed)])
 
 
-def small_config(**fields: Any) -> RunConfig:
-    """A run of seconds: two epochs of a tiny ResNet on 64 pixels."""
-    small = {
-        "model__backbone": BACKBONE,
-        "model__tokens": 3,
-        "model__token_dim": 16,
-        "frame__resize": SIZE,
-        "frame__crop": SIZE,
-        "training__epochs": 2,
-        "training__batch_size": 4,
-        "training__precision": "fp32",
+def small_config(**values: Any) -> RunConfig:
+    """A run of seconds: two epochs of a tiny ResNet on 64 pixels. Values are those of `build_config`."""
+    small: dict[str, Any] = {
+        "model": {"backbone": BACKBONE, "tokens": 3, "token_dim": 16},
+        "frame": {"resize": SIZE, "crop": SIZE},
+        "training": {"epochs": 2, "batch_size": 4, "precision": "fp32"},
     }
-    return build_config(**(small | fields))
+    for name, value in values.items():
+        small[name] = small[name] | value if name in small else value
+    return build_config(values=small)
 
 
-def small_fit(folder: Path, *, count: int = 8, seed: int = 0, **fields: Any) -> tuple[Detector, Path]:
+def small_fit(folder: Path, *, count: int = 8, seed: int = 0, **values: Any) -> tuple[Detector, Path]:
     """A fitted detector with an untrained teacher, and its model file."""
     out = folder / "model.safetensors"
     dataset = texture_dataset(folder / "images", count, seed)
-    return fit_dataset(dataset, small_config(**fields), out, weights="random", quiet=True), out
-
-
-class TinyModel(TrainedModel):
-    """A frozen and a trained part; BatchNorm and dropout make exact resuming hard, unless it is plain."""
-
-    def __init__(self, *, plain: bool = False) -> None:
-        super().__init__()
-        torch.manual_seed(7)
-        self.teacher = nn.Conv2d(3, 4, 8, stride=8).requires_grad_(False)
-        self.student = nn.Sequential(nn.Conv2d(3, 4, 8, stride=8))
-        if not plain:
-            self.student.extend([nn.BatchNorm2d(4), nn.Dropout(0.1)])
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        batch = Batch(images, self.frozen_features(images))
-        return self.validation_loss(batch), images.float().mean(dim=1)
-
-    def frozen_features(self, images: Tensor) -> tuple[Tensor, ...]:
-        return (self.teacher(images / 255),)
-
-    def validation_loss(self, batch: Batch) -> Tensor:
-        difference = self.student(batch.images / 255) - batch.frozen[0]
-        return difference.float().square().mean(dim=(1, 2, 3))
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        return {"student": list(self.student.parameters())}
-
-    def training_steps(self, batch: Batch) -> Iterator[Step]:
-        yield Step("student", self.validation_loss(batch).mean())
+    return fit(dataset, small_config(**values), out, weights="random"), out
 
 
 def count_parameters(module: nn.Module) -> int:

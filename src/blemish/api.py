@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from blemish.datasets import Source, read_test_data
 from blemish.errors import ConfigError, Interrupted
 from blemish.inference.detector import Detector
-from blemish.progress import progress_bar, show_messages_to_people
+from blemish.progress import show_messages_to_people
 
 if TYPE_CHECKING:
     from blemish.evaluation.evaluate import Evaluation
@@ -132,7 +132,4 @@ def evaluate(
             "batchnorm_at_test goes with a model file, not with a Detector; give it to blemish.load instead."
         )
     dataset = read_test_data(data, good, bad, held_out=held_out, data_root=data_root)
-    with progress_bar("Scoring", len(dataset.test)) as advance:
-        return evaluate_samples(
-            detector, dataset.test, name=dataset.name, progress=lambda done, total: advance()
-        )
+    return evaluate_samples(detector, dataset.test, name=dataset.name)

@@ -4,11 +4,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from blemish.errors import BlemishError, reason_of
+from blemish.errors import BlemishError, explained, reason_of
 
 
 def check_output(path: Path) -> None:
@@ -31,15 +31,16 @@ def make_folder(path: Path) -> None:
     Raises:
         BlemishError: it is a file, or nothing can be written there.
     """
-    try:
+    unusable = explained(
+        BlemishError,
+        lambda reason: f"Nothing can be written to {path} ({reason}); choose another folder.",
+        OSError,
+    )
+    with unusable:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / ".blemish"
         probe.touch()
         probe.unlink()
-    except OSError as error:
-        raise BlemishError(
-            f"Nothing can be written to {path} ({reason_of(error)}); choose another folder."
-        ) from error
 
 
 @contextmanager
@@ -81,7 +82,8 @@ def whole_file(path: Path, mode: str = "w", *, keep_unfinished: bool = False) ->
                 file.flush()
                 os.fsync(file.fileno())  # else a power cut could leave an empty file under the final name
     except BaseException:
-        file.close()
+        with suppress(OSError):  # it writes what is left, and fails again
+            file.close()
         if not special and not keep_unfinished:
             target.unlink(missing_ok=True)
         raise

@@ -38,20 +38,16 @@ def test_images_come_in_order(samples: list[Sample]) -> None:
         np.testing.assert_array_equal(image, load_frame(sample.path, FRAME))
 
 
-def test_the_first_bad_file_stops_loading(spoilt: list[Sample]) -> None:
+def test_bad_files_stop_loading_or_are_left_out_on_request(
+    spoilt: list[Sample], samples: list[Sample]
+) -> None:
     with pytest.raises(ImageError, match=r"empty\.png is empty"):
         load_frames(spoilt, FRAME)
-
-
-def test_bad_files_are_left_out_on_request(spoilt: list[Sample], samples: list[Sample]) -> None:
     images, kept, skipped = load_frames(spoilt, FRAME, skip_unreadable=True)
     assert kept == samples
     np.testing.assert_array_equal(images, load_frames(samples, FRAME)[0])
     assert [path for path, _ in skipped] == [str(spoilt[1].path), str(spoilt[3].path)]
     assert skipped[1][1].endswith("text.png is not a PNG, JPEG, BMP, TIFF or WebP image; convert it to one.")
-
-
-def test_only_bad_files_are_refused(spoilt: list[Sample]) -> None:
     with pytest.raises(DatasetError, match=r"None of the 2 images can be read; the first one: .*is empty"):
         load_frames([spoilt[1], spoilt[3]], FRAME, skip_unreadable=True)
 
@@ -66,12 +62,6 @@ def test_an_array_made_elsewhere_is_filled(samples: list[Sample], tmp_path: Path
     images = load_rows(samples, FRAME, allocate=allocate).images
     assert np.shares_memory(images, made[0])
     np.testing.assert_array_equal(images, load_frames(samples, FRAME)[0])
-
-
-def test_progress_is_told_for_every_image(spoilt: list[Sample]) -> None:
-    calls: list[tuple[int, int]] = []
-    load_rows(spoilt, FRAME, skip_unreadable=True, progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(done, 10) for done in range(1, 11)]
 
 
 def test_no_samples_give_no_images() -> None:

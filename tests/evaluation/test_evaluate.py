@@ -233,9 +233,3 @@ def test_dictionary_is_plain_json(samples: list[Sample]) -> None:
     assert data["pixel"].keys() == {"auroc", "ap", "f1_max", "aupro_30", "aupro_05"}
     assert data["model"] == METADATA
     assert {"defects", "false_alarms", "detected", "images", "unreadable", "speed", "notes"} <= data.keys()
-
-
-def test_progress_counts_every_image(samples: list[Sample]) -> None:
-    seen: list[tuple[int, int]] = []
-    run([Sample(Path("broken.png"), 0), *samples], progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(done, 36) for done in range(1, 37)]

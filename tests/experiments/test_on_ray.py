@@ -1,87 +1,52 @@
-"""The same tasks on Ray: the same results, also when a worker is killed."""
+"""The same experiments on Ray: the same results, also when a worker is killed."""
 
 import os
 import signal
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from blemish.experiments.places import Places
-from blemish.papers.run import benchmark
 
 from blemish.errors import BlemishError
 from blemish.experiments.on_ray import run_on_ray
-from blemish.inference.cluster import connected
-from blemish.papers.tasks import Wishes
-from tests.papers.test_run import SMALL, results
+from blemish.experiments.result import Result, Store
+from blemish.experiments.run import Place, run_experiments
+from blemish.experiments.worker import Job
+from tests.experiments.support import experiment, run_long, scores, wait_for_epochs, worker_in
 
-pytest.importorskip("ray", reason="the extra ray is not installed")
+pytest.importorskip("ray", reason="the extra blemish[ray] is not installed")
 
-
-@pytest.fixture(scope="module")
-def options(parts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("mvtec")
-    (folder / "screw").symlink_to(parts_folder)
-    return {
-        "tables": ["gtrans-4"],
-        "data": [str(folder)],
-        "categories": ["screw"],
-        "wishes": Wishes(30, "test_resnet", SMALL),
-        "weights": ["random"],
-    }
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    with connected("ray", cpus=2):
-        yield
-
-
-def test_a_killed_worker_changes_nothing(options: dict[str, Any], tmp_path: Path) -> None:
-    benchmark(**options, out=tmp_path / "here")
+def test_a_killed_worker_changes_nothing(
+    ray_here: None, uninterrupted: Result, parts_folder: Path, tmp_path: Path
+) -> None:
     killed: list[int] = []
 
     def kill_one() -> None:
-        deadline = time.monotonic() + 120
-        while not killed and time.monotonic() < deadline:
-            for checkpoint in (tmp_path / "ray" / "runs").glob("*/model.checkpoint"):
-                killed.append(int((checkpoint.parent / "lock").read_text()))
-                os.kill(killed[0], signal.SIGKILL)
-                return
-            time.sleep(0.02)
+        wait_for_epochs(tmp_path, 2)
+        killed.append(worker_in(tmp_path))
+        os.kill(killed[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    said: list[str] = []
-    places = Places("ray", workers=2)
-    (summary,) = benchmark(**options, out=tmp_path / "ray", places=places, say=said.append)
+    failures, result = run_long(parts_folder, tmp_path, Place("ray", workers=2))
     killer.join()
-    assert killed and not summary.missing
-    assert results(tmp_path / "ray") == results(tmp_path / "here")
-    assert sorted(text[:5] for text in said if text.startswith("[")) == ["[1/2]", "[2/2]"]
+    assert killed and not failures
+    assert scores(result) == scores(uninterrupted)
 
 
-def test_more_than_the_cluster_has_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(
-        BlemishError, match="asks for 64 CPUs and 0 GPUs, which no machine of the cluster has"
+def test_more_than_the_cluster_has_is_refused(ray_here: None, parts_folder: Path, tmp_path: Path) -> None:
+    for place, words in (
+        (Place("ray", cpus=64), "asks for 64 CPUs and 0 GPUs, which no machine of the cluster has"),
+        (Place("ray", gpus=1), "asks for 1 CPUs and 1 GPUs, which no machine of the cluster has"),
     ):
-        benchmark(**options, out=tmp_path, places=Places("ray", cpus=64))
-    with pytest.raises(BlemishError, match="asks for 1 CPUs and 1 GPUs, which no machine of the cluster has"):
-        benchmark(**options, out=tmp_path, places=Places("ray", gpus=1))
-    assert not any((tmp_path / "runs").glob("gtrans*"))
+        with pytest.raises(BlemishError, match=words):
+            run_experiments([experiment(parts_folder)], Store(tmp_path / "results"), tmp_path, place)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_job_that_cannot_be_done_is_told() -> None:
-    ((number, outcome),) = run_on_ray([{"code": "0.0"}], cpus=1, gpus=None)
+def test_a_job_that_cannot_be_done_is_told(ray_here: None, parts_folder: Path, tmp_path: Path) -> None:
+    ((number, outcome),) = run_on_ray([Job([experiment(parts_folder)], tmp_path)], cpus=1, gpus=None)
     assert number == 0 and isinstance(outcome, BlemishError) and "install the same sources" in str(outcome)
-
-
-def test_room_is_counted_machine_by_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = {"Alive": True, "Resources": {"CPU": 1.0}}
-    gone = {"Alive": False, "Resources": {"CPU": 64.0}}
-    monkeypatch.setattr("ray.nodes", lambda: [small, small, gone])
-    with pytest.raises(BlemishError, match="asks for 2 CPUs and 0 GPUs, which no machine of the cluster has"):
-        next(run_on_ray([{"code": "0.0"}], cpus=2, gpus=None))

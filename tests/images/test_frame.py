@@ -23,6 +23,8 @@ def test_the_papers_values_are_the_defaults() -> None:
     frame = Frame()
     assert (frame.resize, frame.crop, frame.size) == (256, 224, 224)
     assert Frame(crop=None).size == 256
+    with pytest.raises(ValidationError, match="frozen"):
+        frame.resize = 128  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -46,37 +48,22 @@ def test_impossible_frames_are_refused(fields: dict, message: str) -> None:
         Frame(**fields)
 
 
-def test_a_frame_cannot_change() -> None:
-    with pytest.raises(ValidationError, match="frozen"):
-        Frame().resize = 128  # type: ignore[misc]
-
-
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("frame", FRAMES)
-def test_frames_equal_torchvisions(width: int, height: int, frame: Frame) -> None:
+def test_frames_of_images_and_masks_equal_torchvisions(width: int, height: int, frame: Frame) -> None:
     transforms = pytest.importorskip("torchvision.transforms")
-    image = Image.fromarray(picture(width, height))
-    if frame.crop is None:
-        expected = transforms.Resize((frame.resize, frame.resize))(image)
-    else:
-        expected = transforms.CenterCrop(frame.crop)(transforms.Resize(frame.resize)(image))
-    framed = to_frame(picture(width, height), frame)
-    assert framed.dtype == np.uint8
-    np.testing.assert_array_equal(framed, np.asarray(expected))
 
+    def expected(image: np.ndarray, mode: object) -> np.ndarray:
+        size = (frame.resize, frame.resize) if frame.crop is None else frame.resize
+        resized = transforms.Resize(size, mode)(Image.fromarray(image))
+        return np.asarray(transforms.CenterCrop(frame.size)(resized))
 
-@pytest.mark.parametrize(("width", "height"), SIZES)
-@pytest.mark.parametrize("frame", FRAMES)
-def test_masks_equal_torchvisions_nearest(width: int, height: int, frame: Frame) -> None:
-    transforms = pytest.importorskip("torchvision.transforms")
-    mask = picture(width, height)[..., 0] > 200
-    nearest = transforms.InterpolationMode.NEAREST
-    size = (frame.resize, frame.resize) if frame.crop is None else frame.resize
-    resized = transforms.Resize(size, nearest)(Image.fromarray(mask.astype(np.uint8)))
-    expected = transforms.CenterCrop(frame.size)(resized)
-    framed = mask_to_frame(mask, frame)
-    assert framed.dtype == bool
-    np.testing.assert_array_equal(framed, np.asarray(expected) > 0)
+    image, modes = picture(width, height), transforms.InterpolationMode
+    mask = image[..., 0] > 200
+    framed, framed_mask = to_frame(image, frame), mask_to_frame(mask, frame)
+    assert (framed.dtype, framed_mask.dtype) == (np.uint8, bool)
+    np.testing.assert_array_equal(framed, expected(image, modes.BILINEAR))
+    np.testing.assert_array_equal(framed_mask, expected(mask.astype(np.uint8), modes.NEAREST) > 0)
 
 
 def test_a_mask_stays_on_its_defect() -> None:
@@ -117,8 +104,9 @@ def test_arrays_that_are_no_images_are_refused() -> None:
 
 def test_needles_are_refused_before_they_fill_the_memory() -> None:
     needle = np.zeros((32, 100_000, 3), np.uint8)
-    with pytest.raises(ImageError, match="too long and thin"):
-        to_frame(needle, Frame(resize=256, crop=224))
+    for frame, remedy in ((Frame(resize=256, crop=224), "cropped"), (Frame(tile=512), "tiled")):
+        with pytest.raises(ImageError, match=f"too long and thin to be {remedy}"):
+            to_frame(needle, frame)
     assert to_frame(needle, Frame(resize=64, crop=None)).shape == (64, 64, 3)
 
 
@@ -140,11 +128,6 @@ def test_a_frame_without_tiles_is_written_as_before_there_were_any() -> None:
     assert Frame().model_dump() == {"resize": 256, "crop": 224}
     for frame in (Frame(resize=64, crop=None), Frame(tile=64), Frame(tile=64, overlap=0.5, resize=128)):
         assert Frame.model_validate_json(frame.model_dump_json()) == frame
-
-
-def test_needles_are_not_tiled_either() -> None:
-    with pytest.raises(ImageError, match="too long and thin to be tiled"):
-        to_frame(np.zeros((32, 100_000, 3), np.uint8), Frame(tile=512))
 
 
 def test_visible_share() -> None:

@@ -1,6 +1,5 @@
 """Decoding: every format and pixel type, and every way a file can be wrong."""
 
-import struct
 import zlib
 from pathlib import Path
 
@@ -9,30 +8,9 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from blemish.errors import DatasetError, ImageError
-from blemish.images.finding import find_images
-from blemish.images.reading import image_size, read_image
-
-WIDTH, HEIGHT = 60, 40
-
-
-def picture(seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def png(width: int, height: int, *, depth: int = 8, colour: int = 2, data: bytes = b"") -> bytes:
-    """A PNG file with this header and compressed data."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-
-
-def saved(path: Path, image: Image.Image, **options: object) -> Path:
-    image.save(path, **options)
-    return path
+from blemish.errors import ImageError
+from blemish.images.reading import image_size, read_image, read_mask
+from tests.images.support import HEIGHT, WIDTH, picture, png, saved
 
 
 @pytest.mark.parametrize(
@@ -63,16 +41,11 @@ def test_the_content_decides_the_format_not_the_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(path), picture())
 
 
-def test_grey_is_repeated_in_three_channels(tmp_path: Path) -> None:
+def test_grey_is_repeated_in_three_channels_and_one_bit_is_black_and_white(tmp_path: Path) -> None:
     grey = picture()[..., 0]
-    image = read_image(saved(tmp_path / "a.png", Image.fromarray(grey)))
-    np.testing.assert_array_equal(image, np.repeat(grey[..., None], 3, axis=2))
-
-
-def test_one_bit_is_black_and_white(tmp_path: Path) -> None:
-    bits = picture()[..., 0] > 127
-    image = read_image(saved(tmp_path / "a.png", Image.fromarray(bits)))
-    np.testing.assert_array_equal(image[..., 1], bits * 255)
+    for values, expected in ((grey, grey), (grey > 127, (grey > 127) * 255)):
+        image = read_image(saved(tmp_path / "a.png", Image.fromarray(values)))
+        np.testing.assert_array_equal(image, np.repeat(expected[..., None], 3, axis=2))
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
@@ -211,16 +184,25 @@ def test_the_first_page_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(path), picture(0))
 
 
-def test_find_images(tmp_path: Path) -> None:
-    for name in ("b.PNG", "a.jpeg", "c.txt", ".hidden.png", "sub/d.webp", ".cache/e.png", "folder.png/f.bmp"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert find_images(tmp_path) == [tmp_path / "a.jpeg", tmp_path / "b.PNG"]
-    assert [path.name for path in find_images(tmp_path, recursive=True)] == [
-        "a.jpeg",
-        "b.PNG",
-        "f.bmp",
-        "d.webp",
-    ]
-    with pytest.raises(DatasetError, match="gone is not a folder"):
-        find_images(tmp_path / "gone")
+PATTERN = picture()[..., 0] > 200
+
+
+@pytest.mark.parametrize("value", [1, 255])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_mask_pixels_that_are_not_zero_are_defective(tmp_path: Path, value: int, dtype: type) -> None:
+    mask = read_mask(saved(tmp_path / "a.png", Image.fromarray(PATTERN.astype(dtype) * dtype(value))))
+    assert mask.dtype == bool
+    np.testing.assert_array_equal(mask, PATTERN)
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "RGB", "RGBA"])
+def test_masks_of_other_modes_and_small_ones(tmp_path: Path, mode: str) -> None:
+    for pattern in (PATTERN, PATTERN[:5, :3]):
+        path = saved(tmp_path / "a.png", Image.fromarray(pattern).convert(mode))
+        np.testing.assert_array_equal(read_mask(path), pattern)
+
+
+def test_a_jpeg_mask_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.jpg", Image.new("L", (60, 40)))
+    with pytest.raises(ImageError, match=r"a\.jpg is a JPEG.*save the mask as PNG"):
+        read_mask(path)

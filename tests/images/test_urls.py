@@ -1,96 +1,61 @@
-"""URLs: what they list and hold, and Parquet files written to them, without Ray."""
+"""URLs: what they list and hold."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from blemish.errors import BlemishError, DatasetError, ImageError
+from blemish.errors import DatasetError, ImageError
 from blemish.images.reading import read_image
-from blemish.images.urls import find_urls
-from blemish.inference.detector import Detector
-from blemish.inference.inputs import expand_inputs
-from blemish.inference.outputs import predict_to_files
-from tests.inference.predicted import BATCH, same_scores
-from tests.inference.predicted import expected as expected
-from tests.inference.predicted import folder as folder
-from tests.inference.predicted import model as model
+from blemish.images.urls import find_urls, read_url
+from tests.support import texture_files
 
-pytest.importorskip("ray", reason="the extra blemish[ray] is not installed")
-pytest.importorskip("pyarrow", reason="the extra blemish[ray] is not installed")
-
-import pyarrow.parquet as pq
-from fsspec.implementations.memory import MemoryFileSystem
+pytest.importorskip("fsspec", reason="the extra blemish[ray] is not installed")
 
 
-def test_parquet_goes_without_ray_and_is_never_half_written(
-    model: Path, folder: Path, expected: list[dict[str, object]], tmp_path: Path
-) -> None:
-    detector, paths = Detector.load(model), list(expand_inputs([str(folder)]))
-    out = tmp_path / "rows.parquet"
-    predict_to_files(detector, paths, batch_size=BATCH, parquet_file=str(out))
-    assert same_scores(pq.read_table(out).to_pylist(), expected)
-
-    def fail() -> None:
-        raise BlemishError("no more")
-
-    other = tmp_path / "other.parquet"
-    with pytest.raises(BlemishError, match="no more"):
-        predict_to_files(detector, paths, batch_size=BATCH, parquet_file=str(other), advance=fail)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.parquet.part", "rows.parquet"]
-    os.mkfifo(tmp_path / "pipe")
-    bad = [str(tmp_path), "nobody://knows", str(tmp_path / "gone" / "rows.parquet"), "", "file://"]
-    bad += [str(tmp_path / "pipe"), (tmp_path / "pipe").as_uri(), str(tmp_path / "new.parquet") + "/"]
-    for name in bad:
-        with pytest.raises(BlemishError):
-            predict_to_files(detector, paths, batch_size=BATCH, parquet_file=name)
-    assert (tmp_path / "pipe").is_fifo()
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Images in two folders, one of them with a name that is no text; one more is hidden."""
+    first, _ = texture_files(tmp_path / "a", 2)
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    Path(os.fsdecode(bytes(tmp_path) + b"/b/c/\xff.png")).write_bytes(first.read_bytes())
+    (tmp_path / "b" / "note.txt").touch()
+    (tmp_path / ".hidden.png").touch()
+    return tmp_path
 
 
-@pytest.mark.parametrize("method", ["exists", "_open", "mv"])
-def test_whatever_a_storage_raises_is_one_sentence(
-    model: Path, folder: Path, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise NotImplementedError("no such thing\nat all")
-
-    monkeypatch.setattr(MemoryFileSystem, method, refuse)
-    image = [str(folder / "a" / "000.png")]
-    with pytest.raises(BlemishError, match=r"^memory://o cannot be written \(no such thing\); choose"):
-        predict_to_files(Detector.load(model), image, batch_size=BATCH, parquet_file="memory://o")
-
-
-def test_a_name_that_looks_like_a_chain_is_a_local_file(
-    model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    image = [str(folder / "a" / "000.png")]
-    predict_to_files(Detector.load(model), image, batch_size=BATCH, parquet_file="a::b.parquet")
-    assert [path.name for path in tmp_path.iterdir()] == ["a::b.parquet"]
+def test_they_are_listed_like_folders(folder: Path) -> None:
+    urls = list(find_urls(folder.as_uri()))
+    names = [os.fsencode(url.removeprefix(folder.as_uri())) for url in urls]
+    assert names == [b"/a/000.png", b"/a/001.png", b"/b/c/\xff.png"]
+    assert list(find_urls(urls[0])) == urls[:1]
+    assert read_image(urls[0]).shape == read_image(urls[2]).shape == (64, 64, 3)
 
 
 def test_links_are_listed_like_folders(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "link.png").symlink_to(folder / "a" / "000.png")
-    (tmp_path / "broken.png").symlink_to(tmp_path / "gone.png")
-    (tmp_path / "folder.png").symlink_to(folder)
-    assert list(find_urls(f"file://{tmp_path}")) == [f"file://{tmp_path}/link.png"]
-    with pytest.raises(DatasetError, match=r"^file:// cannot be read \(it names nothing\)"):
-        list(find_urls("file://"))
+    links = tmp_path / "links"
+    links.mkdir()
+    for name, target in (("link.png", folder / "a" / "000.png"), ("broken.png", folder / "gone")):
+        (links / name).symlink_to(target)
+    (links / "folder.png").symlink_to(folder / "a")
+    assert list(find_urls(links.as_uri())) == [f"file://{links}/link.png"]
 
 
-def test_urls_are_listed_like_folders(folder: Path) -> None:
-    urls = list(find_urls(folder.as_uri()))
-    assert len(urls) == 300
-    assert sorted(os.fsencode(url.removeprefix("file://")) for url in urls) == sorted(
-        os.fsencode(path) for path in expand_inputs([str(folder)])
-    )
-    assert list(find_urls(urls[0])) == urls[:1]
-    assert read_image(urls[0]).shape == (64, 64, 3)
-    for gone in (f"{folder.as_uri()}/gone", "nobody://knows"):
-        with pytest.raises(DatasetError):
-            list(find_urls(gone))
-    (folder.parent / "bare").mkdir()
-    with pytest.raises(DatasetError, match="holds no images"):
-        list(expand_inputs([(folder.parent / "bare").as_uri()]))
-    with pytest.raises(ImageError, match=r"gone\.png does not exist; check the address"):
-        read_image(f"{folder.as_uri()}/gone.png")
+def test_what_cannot_be_read_is_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, empty = f"{folder.as_uri()}/gone", folder / "empty.png"
+    empty.touch()
+    for url, reason in (
+        (gone, "gone does not exist; check the address"),
+        ("nobody://knows", r"nobody://knows cannot be read \(Protocol not known"),
+        ("file://", r"file:// cannot be read \(it names nothing\)"),
+    ):
+        with pytest.raises(DatasetError, match=reason):
+            list(find_urls(url))
+    with pytest.raises(ImageError, match="gone does not exist; check the address"):
+        read_image(gone)
+    with pytest.raises(ImageError, match=r"empty\.png is empty"):
+        read_url(empty.as_uri())
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(ImageError, match=r'needs fsspec: pip install "blemish\[ray\]"'):
+        read_url(gone)

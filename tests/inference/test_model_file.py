@@ -14,16 +14,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from blemish.errors import ModelFileError
+from blemish.errors import BlemishError, ModelFileError
 from blemish.inference.detector import Detector
 from blemish.inference.engines import read_metadata
 from blemish.inference.model_file import PROBES, write_model
-from tests.support import same_tensors, small_fit, textures
-
-
-@pytest.fixture(scope="module")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Detector, Path]:
-    return small_fit(tmp_path_factory.mktemp("fit"))
+from tests.support import same_tensors, textures
 
 
 @pytest.fixture
@@ -126,6 +121,7 @@ def set_to(**fields: Any) -> Callable[[dict[str, Any]], None]:
         lambda values: "{",
         lambda values: "[1]",
         lambda values: "3",
+        lambda values: "[" * 100_000 + "]" * 100_000,
     ],
 )
 def test_a_damaged_description_is_refused(change: Callable[[dict[str, Any]], Any], copy: Path) -> None:
@@ -161,15 +157,12 @@ def test_weights_that_do_not_fit_the_description_are_refused(damage: str, copy: 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = copy.read_bytes()
-    metadata = read_metadata(copy)
-
-    def fill_the_disk(path: Path, data: bytes) -> None:
-        path.write_text("half of it", encoding="utf-8")
+    def fill_the_disk(file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
-    with pytest.raises(ModelFileError, match=r"cannot be written .*No space left"):
+    before, metadata = copy.read_bytes(), read_metadata(copy)
+    monkeypatch.setattr(os, "fsync", fill_the_disk)
+    with pytest.raises(BlemishError, match=r"cannot be written .*No space left"):
         write_model(copy, load_file(copy), metadata)
     assert copy.read_bytes() == before
     assert list(copy.parent.iterdir()) == [copy]
@@ -185,13 +178,6 @@ def test_writing_keeps_every_bit(fitted: tuple[Detector, Path], tmp_path: Path) 
     assert read_metadata(file) == read_metadata(fitted[1])
 
 
-@pytest.mark.parametrize("nested", [100_000])
-def test_a_deeply_nested_description_is_refused(nested: int, copy: Path) -> None:
-    rewrite(copy, lambda values: "[" * nested + "]" * nested)
-    with pytest.raises(ModelFileError, match=r"The description in .* is damaged"):
-        Detector.load(copy)
-
-
 def test_a_description_of_a_huge_model_is_refused_before_it_takes_memory(copy: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     huge = {"backbone": "test_resnet", "tokens": 1024, "token_dim": 8192, "tfm_depth": 64}
@@ -199,12 +185,3 @@ def test_a_description_of_a_huge_model_is_refused_before_it_takes_memory(copy: P
     with pytest.raises(ModelFileError, match="do not fit its description"):
         Detector.load(copy)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 500_000  # kilobytes
-
-
-def test_a_file_is_on_the_disk_before_it_takes_its_name(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    replace = Path.replace
-    monkeypatch.setattr(os, "fsync", lambda file: calls.append("fsync"))
-    monkeypatch.setattr(Path, "replace", lambda *paths: calls.append("replace") or replace(*paths))
-    write_model(copy, load_file(copy), read_metadata(copy))
-    assert calls == ["fsync", "replace"]

@@ -8,16 +8,13 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import onnx
-import onnx.helper
 import pytest
 
-from blemish.calibration import Calibration
-from blemish.images.frame import Frame
-from blemish.inference.model_file import KEY, Metadata
-from tests.inference.test_streaming import PATIENCE
-from tests.support import SIZE, texture_files
+from tests.support import texture_files
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 20  # seconds until a test that waits in vain fails
 
 UNFINISHED = """
 import atexit, threading, time
@@ -40,42 +37,10 @@ def test_threads_end_before_a_program_with_an_unfinished_generator_does() -> Non
     assert (run.returncode, run.stdout, run.stderr) == (0, "[]\n", "")
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A graph whose anomaly map is the mean of the colours."""
-    images = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["B", 3, SIZE, SIZE])
-    outputs = [
-        onnx.helper.make_tensor_value_info("score", onnx.TensorProto.FLOAT, ["B"]),
-        onnx.helper.make_tensor_value_info("anomaly_map", onnx.TensorProto.FLOAT, ["B", SIZE, SIZE]),
-    ]
-    nodes = [
-        onnx.helper.make_node("Cast", ["images"], ["floats"], to=onnx.TensorProto.FLOAT),
-        onnx.helper.make_node("ReduceMean", ["floats"], ["anomaly_map"], axes=[1], keepdims=0),
-        onnx.helper.make_node("ReduceMax", ["anomaly_map"], ["score"], axes=[1, 2], keepdims=0),
-    ]
-    graph = onnx.helper.make_graph(nodes, "brightness", [images], outputs)
-    opset = [onnx.helper.make_opsetid("", 13)]
-    made = onnx.helper.make_model(graph, ir_version=8, opset_imports=opset)
-    metadata = Metadata(
-        method="gtrans",
-        config={},
-        frame=Frame(resize=SIZE, crop=SIZE),
-        calibration=Calibration(np.arange(100.0, 200.0), 0.05).to_dict(),
-        map_peaks=[1.0],
-        teacher="",
-        training={},
-        data={},
-    )
-    onnx.helper.set_model_props(made, {KEY: metadata.model_dump_json()})
-    path = tmp_path_factory.mktemp("model") / "model.onnx"
-    onnx.save(made, path)
-    return path
-
-
 @pytest.fixture
-def running(model: Path) -> Iterator[subprocess.Popen[str]]:
+def running(exported: Path) -> Iterator[subprocess.Popen[str]]:
     """`blemish predict MODEL -`, whose list of paths stays open."""
-    command = [sys.executable, "-m", "blemish", "predict", str(model), "-"]
+    command = [sys.executable, "-m", "blemish", "predict", str(exported), "-"]
     pipe = subprocess.PIPE
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a background shell ignores it
     with subprocess.Popen(
@@ -100,10 +65,10 @@ def test_a_row_comes_before_the_next_path_is_given(running: subprocess.Popen[str
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other file systems take no such names")
 @pytest.mark.parametrize("options", [[], ["--csv", "rows.csv"], ["--jsonl", "rows.jsonl"]])
-def test_names_that_are_not_utf_8_through_pipes(model: Path, tmp_path: Path, options: list[str]) -> None:
+def test_names_that_are_not_utf_8_through_pipes(exported: Path, tmp_path: Path, options: list[str]) -> None:
     texture_files(tmp_path, 1)[0].rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
     run = subprocess.run(
-        [sys.executable, "-m", "blemish", "predict", str(model), "-", *options],
+        [sys.executable, "-m", "blemish", "predict", str(exported), "-", *options],
         input=b"caf\xe9.png\n",
         capture_output=True,
         cwd=tmp_path,

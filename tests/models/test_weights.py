@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -127,13 +128,10 @@ def test_a_file_without_a_state_dict_is_refused(content: Any, tmp_path: Path) ->
         read_weights(find_weights(BACKBONE, tmp_path / "weights.pth"))
 
 
-@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
-def test_a_truncated_file_is_refused(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "save"), [("weights.pth", torch.save), ("weights.safetensors", save_file)])
+def test_a_truncated_file_is_refused(name: str, save: Callable[..., None], tmp_path: Path) -> None:
     file = tmp_path / name
-    if file.suffix == ".pth":
-        torch.save(whole_model(), file)
-    else:
-        save_file(whole_model(), file)
+    save(whole_model(), file)
     file.write_bytes(file.read_bytes()[:-5000])
     with pytest.raises(WeightsError, match="cannot be read as a weights file"):
         read_weights(find_weights(BACKBONE, file))

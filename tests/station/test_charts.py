@@ -33,9 +33,9 @@ def test_charts_stay_inside_their_frame(scores: list[float]) -> None:
         svg = draw(points, Calibration(np.array(scores), 0.1))
         assert "nan" not in svg and "inf" not in svg
         for x in re.findall(r'\b(?:x|cx|x1)="([-\d.]+)"', svg):
-            assert 0 <= float(x) <= charts.WIDTH
+            assert 0 <= float(x) <= charts.SIZE["width"]
         for y in re.findall(r'\b(?:y|cy|y1)="([-\d.]+)"', svg):
-            assert -1 <= float(y) <= charts.HEIGHT
+            assert -1 <= float(y) <= charts.SIZE["height"]
         for height in re.findall(r'height="([-\d.]+)"', svg):
             assert float(height) >= 0
 

@@ -1,12 +1,10 @@
 """Training that collapses: when it stops, what it leaves behind and how to go on from there."""
 
 import json
-import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -14,11 +12,10 @@ from torch import Tensor
 
 from blemish.errors import BlemishError
 from blemish.models.base import Batch
-from blemish.training import loop as training
-from blemish.training.loop import TrainingSummary
-from tests.support import TinyModel, log_lines, same_tensors, textures, tiny_training
+from blemish.training import checkpoint, collapse
+from tests.support import log_lines, same_tensors
+from tests.training.support import STEPS, Scripted, TinyModel, train
 
-EPOCHS, STEPS = 4, 12  # 9 images in batches of 4 are 3 steps an epoch
 PATIENCE = 3
 ILL = "the pictures are all alike"
 EVERY_STEP, NEVER = 0.0, 1e6  # seconds between two checkpoints
@@ -26,18 +23,15 @@ EVERY_STEP, NEVER = 0.0, 1e6  # seconds between two checkpoints
 
 @pytest.fixture(autouse=True)
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(collapse, "PATIENCE", PATIENCE)
 
 
-class Patient(TinyModel):
-    """Which is ill in some batches of the whole run, counted from 1, and notes its weights after each.
+class Patient(Scripted):
+    """Which is ill in some batches of the whole run, counted from 1, and notes its weights after each."""
 
-    Its validation loss is told by a script where it has one.
-    """
-
-    def __init__(self, ill: Container[int] = (), *, done: int = 0, script: Container[float] = ()) -> None:
-        super().__init__()
-        self.ill, self.batch, self.script = ill, done, list(script)  # type: ignore[call-overload]
+    def __init__(self, ill: Container[int] = (), *, done: int = 0, script: Iterable[float] = ()) -> None:
+        super().__init__(list(script))
+        self.ill, self.batch = ill, done
         self.seen: dict[int, dict[str, Tensor]] = {}
 
     def after_batch(self, losses: dict[str, float]) -> str:
@@ -45,28 +39,8 @@ class Patient(TinyModel):
         self.seen[self.batch] = {name: value.clone() for name, value in self.state_dict().items()}
         return ILL if self.batch in self.ill else ""
 
-    def validation_loss(self, batch: Batch) -> Tensor:
-        if self.training or not self.script:
-            return super().validation_loss(batch)
-        return torch.full((len(batch.images),), self.script.pop(0))
 
-
-def train(folder: Path, model: TinyModel, *, resume: bool = False, **fields: Any) -> TrainingSummary:
-    return training.train(
-        model,
-        textures(11),
-        np.arange(9),
-        np.arange(9, 11),
-        tiny_training(**{"epochs": EPOCHS, "checkpoint_seconds": EVERY_STEP} | fields),
-        checkpoint=folder / "run.checkpoint",
-        log=folder / "log.jsonl",
-        fingerprint="the same data and settings",
-        resume=resume,
-        quiet=True,
-    )
-
-
-def collapse(folder: Path, model: TinyModel, **options: Any) -> str:
+def told_by(folder: Path, model: TinyModel, **options: Any) -> str:
     """What a run that must fail says."""
     with pytest.raises(BlemishError) as caught:
         train(folder, model, **options)
@@ -87,14 +61,37 @@ def batches_logged(folder: Path) -> list[int]:
     return [line["step"] for line in lines if "epoch" not in line]
 
 
-def test_training_stops_after_so_many_ill_batches_on_end(tmp_path: Path) -> None:
-    model = Patient({2, 5, 6, 7, 8})
-    said = collapse(tmp_path, model)
-    assert model.batch == 7
-    assert said.startswith(f"Training collapsed in epoch 3: {ILL}; {tmp_path / 'run.checkpoint'} holds ")
-    assert "--resume and a lower training.learning_rate or training.precision=fp32" in said
-    assert said.endswith("or delete it and start afresh.") and "\n" not in said
-    assert batches_logged(tmp_path) == [1, 2, 3, 4, 5, 6, 7]
+@pytest.mark.parametrize(
+    ("first", "seconds", "kept"),
+    [(2, EVERY_STEP, 1), (5, EVERY_STEP, 4), (9, EVERY_STEP, 8), *((n, NEVER, n) for n in (2, 5, 6, 7))],
+)
+def test_after_so_many_ill_batches_on_end_training_stops_and_can_go_on_from_before(
+    first: int, seconds: float, kept: int, tmp_path: Path
+) -> None:
+    """Kept is the last healthy batch; where none was saved, the first ill one."""
+    model = Patient({1, *range(first, 100)} if first > 2 else range(first, 100))
+    said = told_by(tmp_path, model, checkpoint_seconds=seconds)
+    last, epochs = first + PATIENCE - 1, kept // 3
+    end_there = f"end there with --resume --epochs {epochs}, " if epochs else ""
+    assert said == (
+        f"Training collapsed in epoch {-(-last // 3)}: {ILL}; {tmp_path / 'run.checkpoint'} holds the state "
+        "before that. Go on from there with --resume and a lower training.learning_rate or "
+        f"training.precision=fp32, {end_there}or delete it and start afresh."
+    )
+    assert batches_logged(tmp_path) == list(range(1, last + 1))
+    position, weights = saved(tmp_path)
+    assert (position["step"], position["unhealthy"]) == (kept, int(kept == first))
+    assert same_tensors(weights, model.seen[kept])
+
+    if epochs:
+        ended = Patient(done=kept)
+        assert train(tmp_path, ended, resume=True, epochs=epochs).epochs == epochs
+        assert ended.batch == kept, "without a step"
+    mended = Patient(done=kept)
+    assert train(tmp_path, mended, resume=True, learning_rate=0.001, epochs=6).epochs == 6
+    assert mended.batch == 18 and batches_logged(tmp_path) == list(range(1, 19))
+    rates = [line["learning_rate"] for line in log_lines(tmp_path / "log.jsonl")]
+    assert rates == epochs * [0.01] + (6 - epochs) * [0.001]
 
 
 def test_a_healthy_batch_in_between_starts_the_count_again(tmp_path: Path) -> None:
@@ -103,56 +100,27 @@ def test_a_healthy_batch_in_between_starts_the_count_again(tmp_path: Path) -> No
     assert model.batch == STEPS
 
 
-def test_the_checkpoint_is_of_the_last_healthy_batch(tmp_path: Path) -> None:
-    model = Patient(range(5, 100))
-    collapse(tmp_path, model)
-    position, weights = saved(tmp_path)
-    assert (position["step"], position["unhealthy"]) == (4, 0)
-    assert same_tensors(weights, model.seen[4])
-
-
-def test_a_run_that_was_never_healthy_leaves_no_checkpoint(tmp_path: Path) -> None:
-    said = collapse(tmp_path, Patient(range(1, 100)))
+@pytest.mark.parametrize("seconds", [EVERY_STEP, NEVER])
+def test_a_run_that_was_never_healthy_leaves_no_checkpoint(seconds: float, tmp_path: Path) -> None:
+    said = told_by(tmp_path, Patient(range(1, 100)), checkpoint_seconds=seconds)
     assert "checkpoint" not in said and "lower training.learning_rate" in said
-    assert not (tmp_path / "run.checkpoint").exists()
-
-
-@pytest.mark.parametrize("first", [2, 5, 6, 7])
-def test_without_a_checkpoint_the_first_ill_batch_makes_one(first: int, tmp_path: Path) -> None:
-    model = Patient(range(first, 100))
-    said = collapse(tmp_path, model, checkpoint_seconds=NEVER)
-    assert "run.checkpoint holds the state before that" in said
-    position, weights = saved(tmp_path)
-    assert (position["step"], position["unhealthy"]) == (first, 1)
-    assert same_tensors(weights, model.seen[first])
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_older_healthy_checkpoint_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 100_000, 10))
-    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: float(next(clock)))
     model = Patient(range(8, 100))
-    collapse(tmp_path, model, checkpoint_seconds=35)  # which is not every batch
+    told_by(tmp_path, model, checkpoint_seconds=35)  # which is not every batch
     position, weights = saved(tmp_path)
     assert 0 < position["step"] < 7 and position["unhealthy"] == 0
     assert same_tensors(weights, model.seen[position["step"]])
 
 
-@pytest.mark.parametrize("seconds", [EVERY_STEP, NEVER])
-def test_a_collapsed_run_goes_on_with_a_lower_learning_rate(seconds: float, tmp_path: Path) -> None:
-    collapse(tmp_path, Patient(range(5, 100)), checkpoint_seconds=seconds)
-    done = saved(tmp_path)[0]["step"]
-    mended = Patient(done=done)
-    summary = train(tmp_path, mended, resume=True, learning_rate=0.001, epochs=6)
-    assert (mended.batch, summary.epochs) == (18, 6)
-    assert batches_logged(tmp_path) == list(range(1, 19))
-    rates = [line["learning_rate"] for line in log_lines(tmp_path / "log.jsonl")]
-    assert rates[0] > 0.009 and max(rates[1:]) < 0.001
-
-
 def test_ill_batches_before_and_after_resuming_count_together(tmp_path: Path) -> None:
-    collapse(tmp_path, Patient(range(5, 100)), checkpoint_seconds=NEVER)
+    told_by(tmp_path, Patient(range(5, 100)), checkpoint_seconds=NEVER)
     model = Patient(range(5, 100), done=5)
-    collapse(tmp_path, model, resume=True, checkpoint_seconds=NEVER)
+    told_by(tmp_path, model, resume=True, checkpoint_seconds=NEVER)
     assert model.batch == 5 + PATIENCE - 1
     assert saved(tmp_path)[0]["step"] == 5, "what an ill batch saved may not be saved over by a worse one"
 
@@ -181,7 +149,7 @@ def test_a_loss_that_is_no_number_stops_at_once_and_leaves_the_finite_state(
     weights: bool, kept: int, tmp_path: Path
 ) -> None:
     model = Breaking(5, weights=weights)
-    said = collapse(tmp_path, model)
+    said = told_by(tmp_path, model)
     assert said.startswith(f"Training collapsed in epoch 2: the loss student is nan; {tmp_path}")
     assert "--resume and a lower training.learning_rate" in said
     position, state = saved(tmp_path)
@@ -194,7 +162,7 @@ def test_a_loss_that_is_no_number_stops_at_once_and_leaves_the_finite_state(
 
 
 def test_a_loss_that_is_no_number_without_a_checkpoint_names_no_way_back(tmp_path: Path) -> None:
-    said = collapse(tmp_path, Breaking(5), checkpoint_seconds=NEVER)
+    said = told_by(tmp_path, Breaking(5), checkpoint_seconds=NEVER)
     assert said == (
         "Training collapsed in epoch 2: the loss student is nan; "
         "lower training.learning_rate or set training.precision to fp32."
@@ -203,7 +171,7 @@ def test_a_loss_that_is_no_number_without_a_checkpoint_names_no_way_back(tmp_pat
 
 
 def test_resuming_with_the_epochs_that_are_done_ends_without_a_step(tmp_path: Path) -> None:
-    collapse(tmp_path, Patient({7, 8, 9}), select="last")
+    told_by(tmp_path, Patient({7, 8, 9}), select="last")
     position, weights = saved(tmp_path)
     assert position["step"] == 6
     model = Patient(done=6)
@@ -215,42 +183,7 @@ def test_resuming_with_the_epochs_that_are_done_ends_without_a_step(tmp_path: Pa
     assert summary.validation_loss == log_lines(tmp_path / "log.jsonl")[-1]["validation_loss"]
 
 
-@pytest.mark.parametrize("first", [4, 5, 7, 8, 9])
-@pytest.mark.parametrize("seconds", [EVERY_STEP, NEVER])
-def test_the_epochs_that_the_error_proposes_end_there_without_a_step(
-    first: int, seconds: float, tmp_path: Path
-) -> None:
-    said = collapse(tmp_path, Patient(range(first, 100)), checkpoint_seconds=seconds)
-    proposed = re.search(r"--resume --epochs (\d+)", said)
-    assert proposed
-    done = saved(tmp_path)[0]["step"]
-    model = Patient(done=done)
-    summary = train(tmp_path, model, resume=True, epochs=int(proposed[1]))
-    assert model.batch == done
-    assert summary.epochs == done // 3
-
-
-@pytest.mark.parametrize("seconds", [EVERY_STEP, NEVER])
-def test_a_collapse_in_the_first_epoch_proposes_no_early_end(seconds: float, tmp_path: Path) -> None:
-    said = collapse(tmp_path, Patient(range(2, 100)), checkpoint_seconds=seconds)
-    assert "--epochs" not in said
-    assert "--resume and a lower training.learning_rate" in said
-
-
-@pytest.mark.parametrize(("select", "kept"), [("last", 4), ("best", 2)])
-def test_the_weights_kept_are_those_of_the_epoch_that_select_says(
-    select: str, kept: int, tmp_path: Path
-) -> None:
-    losses = [3.0, 1.0, 2.0, 4.0]
-    model = Patient(script=losses)
-    summary = train(tmp_path, model, select=select)
-    assert (summary.epochs, summary.kept_epoch) == (EPOCHS, kept)
-    assert summary.validation_loss == losses[kept - 1]
-    assert same_tensors(model.state_dict(), model.seen[3 * kept])
-    assert not model.training
-
-
 def test_a_run_that_is_told_to_end_within_an_epoch_says_what_it_kept(tmp_path: Path) -> None:
-    collapse(tmp_path, Patient(range(5, 100)), select="last")
+    told_by(tmp_path, Patient(range(5, 100)), select="last")
     summary = train(tmp_path, Patient(script=[0.25]), resume=True, epochs=1, select="last")
     assert (summary.epochs, summary.kept_epoch, summary.validation_loss) == (1.33, 1.33, 0.25)  # step 4 of 3

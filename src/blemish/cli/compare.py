@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from blemish.cli import options as opt
 from blemish.cli.app import app
-from blemish.cli.options import DataRoot, HeldOut, Quiet, Rate, show
 
 
 @app.command(
@@ -37,21 +37,15 @@ def compare(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="The page. [default: comparison.html in --out]")
     ] = None,
-    held_out: HeldOut = None,
-    data_root: DataRoot = None,
-    backbone: Annotated[str | None, typer.Option(help="For the methods that have one; as for fit.")] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="The backbone's ImageNet weights: .safetensors or .pth."),
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the images.")] = None,
-    false_alarm_rate: Rate = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Any other configuration field; repeatable."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON.")] = False,
-    quiet: Quiet = False,
+    held_out: opt.HeldOut = None,
+    data_root: opt.DataRoot = None,
+    backbone: opt.Backbone = None,
+    weights: opt.Weights = None,
+    epochs: opt.Epochs = None,
+    false_alarm_rate: opt.Rate = None,
+    assignments: opt.Assignments = None,
+    as_json: opt.AsJson = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Fit and measure several methods on your data and recommend one.
 
@@ -60,7 +54,7 @@ def compare(
     from blemish.comparison import compare
     from blemish.comparison.text import summary
 
-    show(quiet)
+    opt.show(quiet)
     page = out / "comparison.html" if report is None else report
     comparison = compare(
         data,

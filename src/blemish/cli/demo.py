@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from blemish.cli import options as opt
 from blemish.cli.app import app
-from blemish.cli.options import Quiet, show
 
 if TYPE_CHECKING:
     from blemish.datasets import Dataset
@@ -33,10 +33,8 @@ def demo(
         ),
     ] = "solar-cells",
     method: Annotated[str, typer.Option(help="As for fit.")] = "patchcore",
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the images, for methods that train.")
-    ] = None,
-    quiet: Quiet = False,
+    epochs: opt.Epochs = None,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Fit, evaluate and report on real photographs."""
     from blemish.api import evaluate, fit
@@ -45,7 +43,7 @@ def demo(
     from blemish.reports.text import summary
 
     dataset = _dataset(data, out)
-    show(quiet)
+    opt.show(quiet)
     out.mkdir(parents=True, exist_ok=True)
     model, report = out / f"{data}-{method}.safetensors", out / f"{data}.html"
     try:
@@ -73,7 +71,7 @@ def _dataset(data: str, out: Path) -> "Dataset":
         from blemish.datasets.elpv import CITATION, LICENCE, elpv
 
         dataset = elpv()
-        show(quiet=False)
+        opt.show(quiet=False)
         log.info(f"Photographs of solar cells (elpv-dataset), licence {LICENCE}")
         log.info(f"Please cite: {CITATION}")
         return dataset

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from blemish.cli import options as opt
 from blemish.cli.app import app
-from blemish.cli.options import DataRoot, Device, EngineName, HeldOut, Model, Quiet, Rate, Threads, show
 
 
 @app.command(
@@ -18,7 +18,7 @@ Examples:
 """
 )
 def evaluate(
-    model: Model,
+    model: opt.Model,
     data: Annotated[
         str | None,
         typer.Argument(
@@ -29,11 +29,11 @@ def evaluate(
     ] = None,
     good: Annotated[Path | None, typer.Option(help="Instead of DATA: a folder of good images.")] = None,
     bad: Annotated[Path | None, typer.Option(help="Instead of DATA: a folder of defective images.")] = None,
-    held_out: HeldOut = None,
-    data_root: DataRoot = None,
+    held_out: opt.HeldOut = None,
+    data_root: opt.DataRoot = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a report page.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON.")] = False,
-    false_alarm_rate: Rate = None,
+    as_json: opt.AsJson = False,
+    false_alarm_rate: opt.Rate = None,
     batchnorm_at_test: Annotated[
         str | None,
         typer.Option(
@@ -42,15 +42,15 @@ def evaluate(
             "each image, or those of each test batch, which leak the label. [default: the model's own]",
         ),
     ] = None,
-    engine: EngineName = None,
-    threads: Threads = None,
-    device: Device = "auto",
-    quiet: Quiet = False,
+    engine: opt.EngineName = None,
+    threads: opt.Threads = None,
+    device: opt.Device = "auto",
+    quiet: opt.Quiet = False,
 ) -> None:
     """Measure a model on labelled images."""
     from blemish.api import evaluate, load
 
-    show(quiet)
+    opt.show(quiet)
     detector = load(
         model,
         engine=engine,

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from blemish.cli import options as opt
 from blemish.cli.app import app
-from blemish.cli.options import DataRoot, HeldOut, Quiet, Rate, show
 from blemish.models.registry import METHODS
 
 FIT_EXAMPLES = """\b
@@ -33,8 +33,8 @@ def fit(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .safetensors file to write.")],
-    held_out: HeldOut = None,
-    data_root: DataRoot = None,
+    held_out: opt.HeldOut = None,
+    data_root: opt.DataRoot = None,
     method: Annotated[
         str | None,
         typer.Option(help=f"One of {', '.join(METHODS)}. [default: gtrans]"),
@@ -46,25 +46,9 @@ def fit(
             "(the same in 40 epochs). [default: improved; of other methods standard or paper]"
         ),
     ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            help="efficientnet_lite0 (weights installed), efficientnet_lite1/2, resnet18, resnet34, "
-            "wide_resnet50_2 or any timm model with feature maps; for gtrans, patchcore, padim and spade. "
-            "[default: efficientnet_lite0]"
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="The backbone's ImageNet weights: .safetensors or .pth."),
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            help="Passes over the images; not for patchcore, padim and spade, which need one. "
-            "[default: 20 for gtrans (300 with --preset paper), 15 or 25 for the others]"
-        ),
-    ] = None,
+    backbone: opt.Backbone = None,
+    weights: opt.Weights = None,
+    epochs: opt.Epochs = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Only repeatable kernels.")] = False,
     tile: Annotated[
@@ -79,19 +63,16 @@ def fit(
         float | None,
         typer.Option(help="Share of a tile by which neighbours overlap, 0 to 0.75. [default: 0.25]"),
     ] = None,
-    false_alarm_rate: Rate = None,
+    false_alarm_rate: opt.Rate = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Sections [frame], [model], [training].")
     ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Any configuration field; repeatable."),
-    ] = None,
+    assignments: opt.Assignments = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave unreadable files out, and list them.")
     ] = False,
-    quiet: Quiet = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Learn what normal looks like from good images.
 
@@ -99,8 +80,9 @@ def fit(
     Ctrl-C saves a checkpoint of what is trained; the same command with --resume goes on.
     """
     from blemish.api import fit
+    from blemish.training.checks import process_rank
 
-    show(quiet)
+    opt.show(quiet)
     detector = fit(
         data,
         held_out=held_out,
@@ -121,12 +103,13 @@ def fit(
         overlap=overlap,
         false_alarm_rate=false_alarm_rate,
     )
-    if not quiet:
-        summary = detector.metadata["training"]["summary"]
-        if "kept_epoch" in summary:
-            print(
-                f"Wrote {out}: weights of epoch {summary['kept_epoch']} of {summary['epochs']}, "
-                f"{summary['seconds']:.0f} s of training ({summary['seconds_per_epoch']:.2g} s an epoch)."
-            )
-        else:
-            print(f"Wrote {out}: {summary['seconds']:.0f} s of fitting.")
+    if quiet or process_rank() > 0:
+        return
+    summary = detector.metadata["training"]["summary"]
+    if "kept_epoch" in summary:
+        print(
+            f"Wrote {out}: weights of epoch {summary['kept_epoch']} of {summary['epochs']}, "
+            f"{summary['seconds']:.0f} s of training ({summary['seconds_per_epoch']:.2g} s an epoch)."
+        )
+    else:
+        print(f"Wrote {out}: {summary['seconds']:.0f} s of fitting.")

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from blemish.cli import options as opt
 from blemish.cli.app import app
-from blemish.cli.options import Model, Quiet, show
 
 
 @app.command(
@@ -19,7 +19,7 @@ Examples:
 """
 )
 def export(
-    model: Model,
+    model: opt.Model,
     out: Annotated[
         Path,
         typer.Argument(metavar="OUT", help="The .onnx file to write, or .xml for OpenVINO (with a .bin)."),
@@ -38,7 +38,7 @@ def export(
             "test images among them are measured too. [default: the images in the model file]",
         ),
     ] = None,
-    quiet: Quiet = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Turn a model into one file that predicts without torch.
 
@@ -46,7 +46,7 @@ def export(
     """
     from blemish.export import export_model
 
-    show(quiet)
+    opt.show(quiet)
     report = export_model(model, out, to=to, int8=int8, calibrate=calibrate)
     print(report)
     print(f"Wrote {out}.")
@@ -60,8 +60,8 @@ Examples:
 """
 )
 def info(
-    model: Model,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    model: opt.Model,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Show what a model file says of itself."""
     from blemish.inference.engines import read_metadata

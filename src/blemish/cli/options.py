@@ -51,6 +51,29 @@ DataRoot = Annotated[
         help="Where cifar10 and stl10 lie or are downloaded to. [default: ~/.cache/blemish]",
     ),
 ]
+Backbone = Annotated[
+    str | None,
+    typer.Option(
+        help="efficientnet_lite0 (weights installed), efficientnet_lite1/2, resnet18, resnet34, "
+        "wide_resnet50_2 or any timm model with feature maps; for gtrans, patchcore, padim and spade."
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="The backbone's ImageNet weights: .safetensors or .pth."),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        help="Passes over the images; not for patchcore, padim and spade, which need one. [default: 20 for "
+        "gtrans (300 with --preset paper), 15 or 25 for the others]"
+    ),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Any other configuration field; repeatable."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
 
 
 def show(quiet: bool) -> None:

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from blemish.cli import options as opt
 from blemish.cli.app import app
-from blemish.cli.options import Device, EngineName, Model, Quiet, Rate, Threads, show
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ names. A --csv, --jsonl or --parquet file takes its name when it is complete.
 """
 )
 def predict(
-    model: Model,
+    model: opt.Model,
     inputs: Annotated[
         list[str],
         typer.Argument(
@@ -54,11 +54,11 @@ def predict(
     maps: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write each raw anomaly map, float32, as .npy.")
     ] = None,
-    false_alarm_rate: Rate = None,
+    false_alarm_rate: opt.Rate = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images scored at once.")] = 16,
-    engine: EngineName = None,
-    threads: Threads = None,
-    device: Device = "auto",
+    engine: opt.EngineName = None,
+    threads: opt.Threads = None,
+    device: opt.Device = "auto",
     on: Annotated[
         str | None,
         typer.Option(
@@ -69,7 +69,7 @@ def predict(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes on Ray. [default: as many as there is room for]")
     ] = None,
-    quiet: Quiet = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Judge images: score, p-value, verdict, heat map.
 
@@ -80,7 +80,7 @@ def predict(
     from blemish.inference.outputs import Outputs, predict_to_files
     from blemish.progress import progress_bar
 
-    show(quiet)
+    opt.show(quiet)
     rows = sys.stdout if csv_file is jsonl_file is parquet_file is None else None
     outputs = Outputs(csv_file, jsonl_file, parquet_file, rows, overlays, explain, maps)
     _check_ray(on, workers, {"--overlays": overlays, "--explain": explain, "--maps": maps})

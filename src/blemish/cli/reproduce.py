@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from blemish.cli import options as opt
 from blemish.cli.app import app
-from blemish.cli.options import Quiet, show
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +55,7 @@ def reproduce(
         list[str] | None,
         typer.Option(metavar="[BACKBONE=]FILE", help="ImageNet weights: .safetensors or .pth; repeatable."),
     ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Any other configuration field; repeatable."),
-    ] = None,
+    assignments: opt.Assignments = None,
     on: Annotated[
         str, typer.Option(metavar="PLACE", help="local, ray, or ray://HOST:PORT of a cluster.")
     ] = "local",
@@ -80,13 +77,13 @@ def reproduce(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and results.")] = Path(
         "reproduction"
     ),
-    quiet: Quiet = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Measure a table of the papers again, beside its published numbers.
 
     Results are kept in --store: after Ctrl-C, or worse, the same command goes on from there.
     """
-    from blemish.errors import ConfigError
+    from blemish.errors import BlemishError, ConfigError
     from blemish.papers.listing import list_cells, list_tables
 
     if list_:
@@ -96,19 +93,23 @@ def reproduce(
         raise ConfigError("Name a table, such as gtrans-1; --list shows all.")
 
     from blemish.experiments.run import Place
-    from blemish.papers.output.files import write_outputs
-    from blemish.papers.output.markdown import to_markdown
-    from blemish.papers.reproduce import reproduce
-    from blemish.papers.tasks import Wishes
 
-    show(quiet)
+    try:
+        from blemish.papers.output.files import to_markdown, write_outputs
+        from blemish.papers.reproduce import reproduce
+    except ModuleNotFoundError as error:
+        raise BlemishError('Measuring tables needs more packages: pip install "blemish[papers]".') from error
+
+    opt.show(quiet)
     summaries = reproduce(
         tables,
         data=data or [],
         cells=_names(cells),
         categories=_names(categories),
         seeds=seeds,
-        wishes=Wishes(epochs, backbone, tuple(assignments or ())),
+        epochs=epochs,
+        backbone=backbone,
+        assignments=assignments or [],
         weights=weights or [],
         place=Place(on, workers, cpus, gpus),
         store=store,

@@ -20,7 +20,7 @@ LEAST = 8  # good images, where some must be kept out
 
 
 @dataclass(frozen=True)
-class Parts:
+class Split:
     """A data set as a comparison uses it.
 
     Attributes:
@@ -37,7 +37,7 @@ class Parts:
         return any(sample.label == 1 for sample in self.data.test)
 
 
-def divide(dataset: Dataset) -> Parts:
+def split_dataset(dataset: Dataset) -> Split:
     """Keep every fourth good image, of a fixed permutation, out of fitting where no good test images are
     given.
 
@@ -49,7 +49,7 @@ def divide(dataset: Dataset) -> Parts:
             raise DatasetError(f"{sample.path} has no label: say whether it is good or defective.")
     if any(sample.label == 0 for sample in dataset.test):
         check_trainable(dataset)
-        return Parts(dataset, 0)
+        return Split(dataset, 0)
     count = len(dataset.train)
     if count < LEAST:
         found = "1 good image" if count == 1 else f"{count} good images"
@@ -62,7 +62,7 @@ def divide(dataset: Dataset) -> Parts:
     kept = set(order[::KEPT_OUT])
     good = [sample for index, sample in enumerate(dataset.train) if index in kept]
     train = [sample for index, sample in enumerate(dataset.train) if index not in kept]
-    return Parts(replace(dataset, train=train, test=good + dataset.test), len(good))
+    return Split(replace(dataset, train=train, test=good + dataset.test), len(good))
 
 
 def draw_synthetic(

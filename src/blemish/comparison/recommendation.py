@@ -1,4 +1,4 @@
-"""Which method to take, by a fixed rule and in plain words.
+"""Which method to take, by a fixed rule and in plain sentences.
 
 Candidates are the best method and those that are both close to it (`CLOSE`) and not significantly worse (p at
 least 0.05 or no test; uncorrected: the correction guards against claiming a difference, here the risk is to
@@ -9,7 +9,7 @@ guessing, none is. Nothing but measurements enters.
 import math
 from typing import Any
 
-from blemish.reports.numbers import fraction, percent, short_number
+from blemish.reports.numbers import enumeration, fraction, interval, megabytes, percent, short_number
 
 POWER = 1.96 + 0.84  # standard errors that a difference needs to be found in four of five test sets
 MOST_IMAGES = 100_000
@@ -23,14 +23,15 @@ SYNTHETIC = (
     "ranking may differ."
 )
 
+Row = dict[str, Any]  # of a method, as in `Comparison.methods`
+Pair = dict[str, Any]  # of two methods, as in `Comparison.differences`
 
-def recommend(
-    methods: list[dict[str, Any]], pairs: list[dict[str, Any]], *, measure: str, images: dict[str, int]
-) -> dict[str, Any]:
+
+def recommend(methods: list[Row], pairs: list[Pair], *, measure: str, images: dict[str, int]) -> Row:
     """Apply the rule.
 
     Args:
-        methods, pairs: as in `Comparison.methods` and `Comparison.differences` of the measure.
+        methods, pairs: as in `Comparison.methods` and `Comparison.differences`.
         measure: "image AUROC", "synthetic AUROC" or "".
         images: as in `Comparison.images`.
 
@@ -38,59 +39,42 @@ def recommend(
         As `Comparison.recommendation` describes.
     """
     smallest = min(methods, key=lambda row: row["model_bytes"])
-    nothing: dict[str, Any] = {
-        "heading": "No recommendation",
-        "best": None,
-        "choice": None,
-        "candidates": [],
-        "smallest": smallest["label"],
-    }
+    found: Row = {"heading": "No recommendation", "best": None, "choice": None, "candidates": []}
+    found["smallest"] = smallest["label"]
     if not measure:
-        return nothing | {"sentences": ["Accuracy could not be measured, so there is no recommendation."]}
+        return found | {"sentences": ["Accuracy could not be measured, so there is no recommendation."]}
     ranked = sorted(methods, key=lambda row: -row["auroc"])
     best = ranked[0]
-    versus = {_other(pair, best["label"]): pair for pair in pairs if best["label"] in _names(pair)}
-    candidates = [row for row in ranked if row is best or _rivals(row, best, versus[row["label"]])]
-    choice = max(candidates, key=lambda row: row["images_per_second"])
-    guessing = best["auroc_interval"][0] <= 0.5
-    sentences = [SYNTHETIC] if measure == "synthetic AUROC" else []
-    if guessing:
-        sentences.append(
-            f"{_highest(best, measure)}: nothing here surely beats guessing, so there is no recommendation."
-        )
-    else:
-        sentences += _accuracy(ranked, versus, candidates, choice, measure, images)
-    sentences += [f"The smallest model file is {smallest['label']}'s, {size(smallest['model_bytes'])}."]
-    sentences += [sentence for row in methods if (sentence := _too_many_alarms(row))]
-    if measure == "synthetic AUROC":
-        sentences.append("Collect 20 or more real defective images and compare again.")
-    if guessing:
-        return nothing | {"best": best["label"], "sentences": sentences}
-    return {
-        "heading": _heading(versus, choice, measure),
-        "best": best["label"],
-        "choice": choice["label"],
-        "candidates": [row["label"] for row in candidates],
-        "smallest": smallest["label"],
-        "sentences": sentences,
+    versus = {  # the best against each other one, by its label
+        label: pair
+        for pair in pairs
+        for label, other in ((pair["first"], pair["second"]), (pair["second"], pair["first"]))
+        if other == best["label"]
     }
+    found["best"] = best["label"]
+    sure = interval(best["auroc_interval"])
+    sure = sure if sure.startswith("perfect") else f"95 % interval {sure}"
+    first = f"{best['label']} has the highest {measure}, {fraction(best['auroc'])} ({sure})"
+    if best["auroc_interval"][0] <= 0.5:
+        advice = [f"{first}: nothing here surely beats guessing, so there is no recommendation."]
+    else:
+        close = [row for row in ranked[1:] if best["auroc"] - row["auroc"] <= CLOSE + 1e-9]
+        candidates = [best, *(row for row in close if _may_be_chance(versus[row["label"]]))]
+        choice = max(candidates, key=lambda row: row["images_per_second"])
+        found["heading"] = _heading(versus, choice, measure)
+        found["choice"] = choice["label"]
+        found["candidates"] = [row["label"] for row in candidates]
+        advice = _advice(first, ranked, versus, candidates, choice)
+        if versus and all(map(_may_be_chance, versus.values())):
+            advice.insert(-1, _undecided(versus[ranked[1]["label"]], measure, images))
+    advice.append(f"The smallest model file is {smallest['label']}'s, {megabytes(smallest['model_bytes'])}.")
+    advice += [_too_many_alarms(row) for row in methods if row["false_alarms"]["p"] < SIGNIFICANT]
+    if measure == "synthetic AUROC":
+        advice = [SYNTHETIC, *advice, "Collect 20 or more real defective images and compare again."]
+    return found | {"sentences": advice}
 
 
-def size(count: int) -> str:
-    """Bytes as "2.4 MB"."""
-    return f"{count / 1e6:.1f} MB"
-
-
-def interval(low_high: list[float] | None) -> str:
-    """A 95 % interval of an AUROC in words; resampling cannot show how sure a perfect order is."""
-    if low_high is None:
-        return "n/a"
-    if low_high[0] == low_high[1] == 1:
-        return "perfect on these images"
-    return f"{fraction(low_high[0])} to {fraction(low_high[1])}"
-
-
-def images_needed(pair: dict[str, Any], count: int) -> int | None:
+def images_needed(pair: Pair, count: int) -> int | None:
     """How many test images would show a difference as large as measured in four of five tests.
 
     From the standard error that the interval implies, at the same mix of good and defective images; a single
@@ -105,7 +89,11 @@ def images_needed(pair: dict[str, Any], count: int) -> int | None:
     return math.ceil(count * (POWER * error / pair["difference"]) ** 2)
 
 
-def _heading(versus: dict[str, dict[str, Any]], choice: dict[str, Any], measure: str) -> str:
+def _may_be_chance(pair: Pair) -> bool:
+    return pair["p"] is None or pair["p"] >= SIGNIFICANT
+
+
+def _heading(versus: dict[str, Pair], choice: Row, measure: str) -> str:
     if not versus:
         return "One method was measured"
     if measure == "synthetic AUROC":
@@ -115,67 +103,45 @@ def _heading(versus: dict[str, dict[str, Any]], choice: dict[str, Any], measure:
     return f"Take {choice['label']}"
 
 
-def _accuracy(
-    ranked: list[dict[str, Any]],
-    versus: dict[str, dict[str, Any]],
-    candidates: list[dict[str, Any]],
-    choice: dict[str, Any],
-    measure: str,
-    images: dict[str, int],
+def _advice(
+    first: str, ranked: list[Row], versus: dict[str, Pair], candidates: list[Row], choice: Row
 ) -> list[str]:
-    best, others = ranked[0], candidates[1:]
-    worse = [row["label"] for row in ranked[1:] if versus[row["label"]]["significant"]]
-    first = _highest(best, measure)
-    sentences = [f"{first}, significantly above {_list(worse)}." if worse else f"{first}."]
+    """The best method, each of the others, and what to take."""
+    best, others = ranked[0], ranked[1:]
+    worse = [row["label"] for row in others if versus[row["label"]]["significant"]]
+    sentences = [f"{first}, significantly above {enumeration(worse)}." if worse else f"{first}."]
     for row in others:
-        sentences.append(
-            f"{row['label']} is close and not significantly worse ({_value_and_p(row, versus)}); "
-            f"it scores {_ratio(row, best)}."
-        )
-    for row in ranked[1:]:
-        if row in candidates or row["label"] in worse:
-            continue
-        value = _value_and_p(row, versus)
-        if _may_be_chance(versus[row["label"]]):
-            sentences.append(f"{row['label']} is lower here ({value}), but the images do not prove it.")
-        else:
-            sentences.append(
-                f"{row['label']} is probably worse ({value}; not significant among so many comparisons)."
-            )
-    if versus and all(map(_may_be_chance, versus.values())):
-        sentences.append(_undecided(versus[ranked[1]["label"]], measure, images))
-    if len(ranked) > 1:
-        sentences.append(_advice(ranked, candidates, choice))
-    return sentences
-
-
-def _highest(best: dict[str, Any], measure: str) -> str:
-    sure = interval(best["auroc_interval"])
-    sure = sure if sure.startswith("perfect") else f"95 % interval {sure}"
-    return f"{best['label']} has the highest {measure}, {fraction(best['auroc'])} ({sure})"
-
-
-def _value_and_p(row: dict[str, Any], versus: dict[str, dict[str, Any]]) -> str:
-    p = versus[row["label"]]["p"]
-    return f"{fraction(row['auroc'])}, {'too few images to test' if p is None else f'p = {p:.2g}'}"
-
-
-def _advice(ranked: list[dict[str, Any]], candidates: list[dict[str, Any]], choice: dict[str, Any]) -> str:
-    best = ranked[0]
+        label, pair = row["label"], versus[row["label"]]
+        p = "too few images to test" if pair["p"] is None else f"p = {pair['p']:.2g}"
+        value = f"{fraction(row['auroc'])}, {p}"
+        if row in candidates:
+            ratio = row["images_per_second"] / best["images_per_second"]
+            speed = f"at {ratio:.2g} times its speed" if ratio <= 0.9 else "about as fast"
+            speed = f"{ratio:.2g} times as fast" if ratio >= 1.1 else speed
+            sentences.append(f"{label} is close and not significantly worse ({value}); it scores {speed}.")
+        elif label not in worse and _may_be_chance(pair):
+            sentences.append(f"{label} is lower here ({value}), but the images do not prove it.")
+        elif label not in worse:
+            many = "not significant among so many comparisons"
+            sentences.append(f"{label} is probably worse ({value}; {many}).")
+    faster = [row["label"] for row in others if row["images_per_second"] > best["images_per_second"]]
     if choice is not best:
-        return (
+        sentences.append(
             f"Take {choice['label']}: of the methods within {CLOSE} of the best and not significantly worse "
             f"it scores fastest ({short_number(choice['images_per_second'])} images a second). "
             f"Take {best['label']} where a possible gain in accuracy counts for more than speed."
         )
-    faster = [row["label"] for row in ranked if row["images_per_second"] > best["images_per_second"]]
-    if faster:
+    elif faster:
         verb = "score" if len(faster) > 1 else "scores"
-        return f"Take {best['label']}; {_list(faster)} {verb} faster, but with a lower AUROC."
-    return f"Take {best['label']}: no other has a higher AUROC, and none scores faster."
+        sentences.append(
+            f"Take {best['label']}; {enumeration(faster)} {verb} faster, but with a lower AUROC."
+        )
+    elif others:
+        sentences.append(f"Take {best['label']}: no other has a higher AUROC, and none scores faster.")
+    return sentences
 
 
-def _undecided(pair: dict[str, Any], measure: str, images: dict[str, int]) -> str:
+def _undecided(pair: Pair, measure: str, images: dict[str, int]) -> str:
     if pair["p"] is None:
         what = "original images" if measure == "synthetic AUROC" else "good and as many defective test images"
         return f"There are too few images to test a difference; that takes {LEAST_TESTED} {what}."
@@ -194,38 +160,9 @@ def _undecided(pair: dict[str, Any], measure: str, images: dict[str, int]) -> st
     )
 
 
-def _rivals(row: dict[str, Any], best: dict[str, Any], pair: dict[str, Any]) -> bool:
-    return bool(best["auroc"] - row["auroc"] <= CLOSE + 1e-9) and _may_be_chance(pair)
-
-
-def _may_be_chance(pair: dict[str, Any]) -> bool:
-    return pair["p"] is None or pair["p"] >= SIGNIFICANT
-
-
-def _too_many_alarms(row: dict[str, Any]) -> str:
+def _too_many_alarms(row: Row) -> str:
     alarms = row["false_alarms"]
-    if alarms["p"] >= SIGNIFICANT:
-        return ""
     return (
         f"{row['label']} gave more false alarms than chance explains: {percent(alarms['observed'])} of the "
         f"good test images, with {percent(alarms['in_force'])} in force. Are they like those it learned from?"
     )
-
-
-def _ratio(row: dict[str, Any], best: dict[str, Any]) -> str:
-    ratio = row["images_per_second"] / best["images_per_second"]
-    if ratio >= 1.1:
-        return f"{ratio:.2g} times as fast"
-    return "about as fast" if ratio > 0.9 else f"at {ratio:.2g} times its speed"
-
-
-def _names(pair: dict[str, Any]) -> tuple[str, str]:
-    return pair["first"], pair["second"]
-
-
-def _other(pair: dict[str, Any], label: str) -> str:
-    return next(name for name in _names(pair) if name != label)
-
-
-def _list(labels: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(labels[:-1]), labels[-1]]))

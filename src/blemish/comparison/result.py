@@ -19,16 +19,15 @@ class Comparison:
             "auroc" (mean over seeds), "auroc_interval" ([low, high], 95 %) and "auroc_seeds", of `measure`;
             "ap", "f1_max" (means over seeds, real defects only);
             "pixel" ("auroc", "aupro_30", "aupro_05", means over seeds, of the same images as `measure`; or
-            None); "kinds" (AUROC of each kind of defect, mean over seeds);
+            None) and "aupro_seeds" (of 30 %); "kinds" (AUROC of each kind of defect, mean over seeds);
             "false_alarms" and "detected" (as in `blemish.evaluation.evaluate.Evaluation`, of the first seed;
             with "p", the chance of at least so many false alarms where test images are like those of the
             calibration); "stability" (rank correlation of good images' scores between seeds);
             "fit_seconds" (mean over seeds), "peak_memory_mb" while fitting and "model_bytes" (largest over
             seeds), "images_per_second" (scoring decoded frames, first seed).
-        differences: by measure ("image AUROC", "synthetic AUROC"), one dictionary per pair of
-            methods: "first", "second", "difference" (first minus second), "interval" (95 %, by a paired
-            bootstrap), "p", "p_corrected" (Holm, over the pairs; both None with too few images to test) and
-            "significant" (p_corrected below 0.05).
+        differences: in `measure`, one dictionary per pair of methods: "first", "second", "difference" (first
+            minus second), "interval" (95 %, by a paired bootstrap), "p", "p_corrected" (Holm, over the pairs;
+            both None with too few images to test) and "significant" (p_corrected below 0.05).
         recommendation: "heading", "best", "choice", "candidates" (the best, and those close to it and not
             significantly worse), "smallest" and "sentences"; no choice where nothing surely beats guessing.
         machine: "device" and "threads" that scored.
@@ -39,7 +38,7 @@ class Comparison:
     images: dict[str, int]
     measure: str
     methods: list[dict[str, Any]]
-    differences: dict[str, list[dict[str, Any]]]
+    differences: list[dict[str, Any]]
     recommendation: dict[str, Any]
     machine: dict[str, Any]
     notes: list[str]

@@ -5,13 +5,13 @@ import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from blemish.comparison.assemble import differences, method_table, rank_by_defects, rank_by_synthetic
-from blemish.comparison.data import MOST_ORIGINALS, Parts, divide, draw_synthetic
-from blemish.comparison.entries import DEFAULT_METHODS, Entry, make_entries
+from blemish.comparison.data import MOST_ORIGINALS, Split, draw_synthetic, split_dataset
+from blemish.comparison.fitting import Models, check_unclaimed, fit_all
+from blemish.comparison.methods import DEFAULT_METHODS, Method, read_methods
 from blemish.comparison.page import write_comparison
+from blemish.comparison.ranking import differences, method_table, rank_by_defects, rank_by_synthetic
 from blemish.comparison.recommendation import recommend
 from blemish.comparison.result import Comparison
-from blemish.comparison.runs import Runs, check_unclaimed, run_all
 from blemish.comparison.speed import scoring_speed
 from blemish.datasets import Sample, Source, read_dataset
 from blemish.errors import BlemishError, ConfigError, Interrupted
@@ -63,7 +63,7 @@ def compare(
         Interrupted: stopped with Ctrl-C; the same call goes on from there.
     """
     show_messages_to_people()
-    entries = make_entries(
+    chosen = read_methods(
         methods,
         assignments=list(assignments),
         backbone=backbone,
@@ -79,72 +79,73 @@ def compare(
     page = out / "comparison.html" if page is None else Path(page)
     if page.is_dir() or page.suffix.lower() != ".html":
         raise BlemishError(f"The page {page} must be a file that ends in .html.")
-    parts = divide(read_dataset(data, held_out=held_out, data_root=data_root))
+    split = split_dataset(read_dataset(data, held_out=held_out, data_root=data_root))
     make_folder(out)
     make_folder(page.parent)
-    seeds = seeds or (1 if parts.labelled else 2)
-    check_unclaimed(entries, seeds, out)
+    seeds = seeds or (1 if split.labelled else 2)
+    check_unclaimed(chosen, seeds, out)
     try:
-        return _compare(entries, seeds, parts, out, page)
+        return _compare(chosen, seeds, split, out, page)
     except KeyboardInterrupt:
         raise Interrupted("Stopped; the same command goes on from there.") from None
 
 
-def _compare(entries: list[Entry], seeds: int, parts: Parts, out: Path, page: Path) -> Comparison:
+def _compare(methods: list[Method], seeds: int, split: Split, out: Path, page: Path) -> Comparison:
     import torch
 
     from blemish.inference.detector import Detector
 
-    synthetic = [] if parts.labelled else _synthetic(parts, entries, out)
-    runs, failed = run_all(entries, seeds, parts.data, synthetic, out)
-    rate = entries[0].config.false_alarm_rate
-    detectors = {label: Detector.load(of[0].model, false_alarm_rate=rate) for label, of in runs.items()}
+    data = split.data
+    synthetic = [] if split.labelled else _draw_synthetic(data.test, methods, out)
+    models, failed = fit_all(methods, seeds, data, synthetic, out)
+    rate = methods[0].config.false_alarm_rate
+    detectors = {label: Detector.load(of[0].file, false_alarm_rate=rate) for label, of in models.items()}
     log.info("Measuring the speed of scoring.")
-    scored = next(iter(runs.values()))[0].rows
+    scored = next(iter(models.values()))[0].test.rows
     speeds = scoring_speed(detectors, [Sample(Path(path)) for path in scored])
 
-    ranking = rank_by_defects(runs) if parts.labelled else rank_by_synthetic(runs)
-    measure = ("image AUROC" if parts.labelled else "synthetic AUROC") if ranking else ""
-    table = method_table(runs, ranking, speeds)
-    pairs = {measure: differences(list(runs), ranking)} if ranking else {}
+    ranking = rank_by_defects(models) if split.labelled else rank_by_synthetic(models)
+    measure = ("image AUROC" if split.labelled else "synthetic AUROC") if ranking else ""
+    table = method_table(models, ranking, speeds)
+    pairs = differences(list(models), ranking) if ranking else []
     images = {
-        "train": len(parts.data.train),
-        "good": sum(sample.label == 0 for sample in parts.data.test),
-        "defective": sum(sample.label == 1 for sample in parts.data.test),
-        "kept_out": parts.kept_out,
+        "train": len(data.train),
+        "good": sum(sample.label == 0 for sample in data.test),
+        "defective": sum(sample.label == 1 for sample in data.test),
+        "kept_out": split.kept_out,
     }
     comparison = Comparison(
-        name=parts.data.name,
+        name=data.name,
         images=images,
         measure=measure,
         methods=table,
         differences=pairs,
-        recommendation=recommend(table, pairs.get(measure, []), measure=measure, images=images),
+        recommendation=recommend(table, pairs, measure=measure, images=images),
         machine={
             "device": "GPU" if torch.cuda.is_available() else "CPU",
             "threads": torch.get_num_threads(),
         },
-        notes=_notes(parts, runs, failed, seeds, synthetic),
+        notes=_notes(split, models, failed, seeds, synthetic),
     )
-    write_comparison(comparison, runs, detectors, page)
+    write_comparison(comparison, models, detectors, page)
     return comparison
 
 
-def _synthetic(parts: Parts, entries: list[Entry], out: Path) -> list[Sample]:
-    good = [sample for sample in parts.data.test if sample.label == 0]
-    sides = [entry.config.frame.resize for entry in entries]
+def _draw_synthetic(test: list[Sample], methods: list[Method], out: Path) -> list[Sample]:
+    good = [sample for sample in test if sample.label == 0]
+    sides = [method.config.frame.resize for method in methods]
     side = None if None in sides else max(map(int, filter(None, sides)))
     with progress_bar("Drawing synthetic defects", min(len(good), MOST_ORIGINALS)) as advance:
         return draw_synthetic(good, out / "synthetic", side, advance)
 
 
 def _notes(
-    parts: Parts, runs: Runs, failed: dict[str, str], seeds: int, synthetic: list[Sample]
+    split: Split, models: Models, failed: dict[str, str], seeds: int, synthetic: list[Sample]
 ) -> list[str]:
     notes = [f"{label} could not be fitted and is left out: {reason}" for label, reason in failed.items()]
-    if parts.kept_out:
+    if split.kept_out:
         notes.append(
-            f"{parts.kept_out} of the good images were kept out of fitting and calibration, to measure on; "
+            f"{split.kept_out} of the good images were kept out of fitting and calibration, to measure on; "
             "there were no good test images."
         )
     if synthetic:
@@ -158,16 +159,12 @@ def _notes(
             f"Each method was fitted with {seeds} seeds. AUROC and AUPRO are means over these, ± their "
             "standard deviation; false alarms, defects found, speed and pictures are of the first."
         )
-    for label, of in runs.items():
-        config = of[0].entry.config
+    for label, of in models.items():
+        config = of[0].method.config
         if len(config_class(config.method).presets) > 1 and ":" not in label:
             notes.append(f"{label} was fitted with its preset {config.preset}.")
-        for run in of:
-            for note in (run.result.measured["calibration_note"], *run.result.measured["notes"]):
-                if (
-                    note
-                    and note not in notes
-                    and not (synthetic and note.startswith("There are no defective"))
-                ):
-                    notes.append(note)
-    return notes
+    measured = [model.test.result.measured for of in models.values() for model in of]
+    for note in [note for one in measured for note in (one["calibration_note"], *one["notes"])]:
+        if note and not (synthetic and note.startswith("There are no defective")):
+            notes.append(note)
+    return list(dict.fromkeys(notes))

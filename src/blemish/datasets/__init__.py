@@ -1,19 +1,13 @@
 """Where samples come from: folders, tables, published sets, the demo's photographs, a generator."""
 
-from os import PathLike
-from pathlib import Path
-
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.folder import read_folder, read_good_bad
 from blemish.datasets.loading import load_frames
-from blemish.datasets.one_class import leave_one_class_out, read_classes, read_one_class
-from blemish.datasets.published import CLASSES, PUBLISHED, default_root, unpack
+from blemish.datasets.one_class import leave_one_class_out, read_one_class
+from blemish.datasets.published import PUBLISHED
 from blemish.datasets.sample import GOOD, Dataset, Sample
+from blemish.datasets.source import Source, read_dataset, read_test_data
 from blemish.datasets.table import read_table
-from blemish.errors import DatasetError
-from blemish.images.finding import path_errors
-
-Source = str | PathLike[str] | Dataset
 
 __all__ = [
     "GOOD",
@@ -31,98 +25,3 @@ __all__ = [
     "read_table",
     "read_test_data",
 ]
-
-
-def read_dataset(
-    source: Source,
-    *,
-    held_out: str | None = None,
-    data_root: str | PathLike[str] | None = None,
-) -> Dataset:
-    """Read a data set from a folder, a .csv table or, where there is neither, a published set's name.
-
-    Args:
-        source: a folder (see `read_folder`; with `held_out` see `read_one_class`), a .csv table (see
-            `read_table`), one of `PUBLISHED`, or a `Dataset`, which is given back.
-        held_out: the class to hold out as the abnormal one.
-        data_root: the folder with, or for, the published sets; None is `~/.cache/blemish`.
-
-    Raises:
-        DatasetError: there is nothing at `source`, its samples cannot be used, or `held_out` or `data_root`
-            does not go with it.
-    """
-    if isinstance(source, Dataset):
-        if held_out is not None or data_root is not None:
-            raise DatasetError(
-                f"held_out and data_root do not go with the Dataset {source.name}; leave them out."
-            )
-        return source
-    path = Path(source)
-    with path_errors(path, DatasetError):
-        is_folder, exists = path.is_dir(), path.exists()
-    if not exists and str(source) in PUBLISHED:
-        return _published(str(source), held_out, data_root)
-    if not exists:
-        raise DatasetError(
-            f"{path} does not exist; give a folder of images or a .csv table, or {' or '.join(PUBLISHED)}."
-        )
-    if data_root is not None:
-        raise DatasetError(
-            f"--data is for {' and '.join(PUBLISHED)}, but {path} is a file or folder; leave --data out."
-        )
-    if is_folder:
-        return read_folder(path) if held_out is None else read_one_class(path, held_out)
-    if path.suffix.lower() != ".csv":
-        raise DatasetError(f"{path} is neither a folder nor a .csv table; give one of them.")
-    if held_out is not None:
-        raise DatasetError(
-            f"--held-out needs class folders, but {path} is a table; leave it out, or say in the columns "
-            "label and split what is abnormal."
-        )
-    return read_table(path)
-
-
-def read_test_data(
-    source: Source | None,
-    good: str | PathLike[str] | None,
-    bad: str | PathLike[str] | None,
-    *,
-    held_out: str | None = None,
-    data_root: str | PathLike[str] | None = None,
-) -> Dataset:
-    """A data set to measure on: one that `read_dataset` reads, or a folder of good and one of bad images.
-
-    Raises:
-        DatasetError: neither or both are given, or there are no test images.
-    """
-    if source is not None and good is None and bad is None:
-        dataset = read_dataset(source, held_out=held_out, data_root=data_root)
-    elif source is None and good is not None and bad is not None:
-        if held_out is not None or data_root is not None:
-            raise DatasetError(
-                "--held-out and --data go with DATA, not with --good and --bad; leave them out."
-            )
-        dataset = read_good_bad(good, bad)
-    else:
-        raise DatasetError("Give either DATA or both --good and --bad.")
-    if not dataset.test:
-        raise DatasetError(
-            f"{dataset.name} holds no test images; add test/good and test/<defect> folders, or name folders "
-            "with --good and --bad."
-        )
-    return dataset
-
-
-def _published(
-    name: str,
-    held_out: str | None,
-    data_root: str | PathLike[str] | None,
-) -> Dataset:
-    """A published set as it is, duplicates and all, without the checks of `read_one_class`."""
-    if held_out not in CLASSES[name]:
-        asked = "Say" if held_out is None else f"{name} has no class {held_out!r}; say"
-        raise DatasetError(
-            f"{asked} which class to hold out: --held-out with one of {', '.join(CLASSES[name])}."
-        )
-    root = default_root() if data_root is None else Path(data_root)
-    return leave_one_class_out(name, *read_classes(unpack(name, root)), held_out)

@@ -1,12 +1,12 @@
 """What must hold for the samples as a whole before anything is learnt or measured."""
 
-import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from blemish.datasets.sample import Dataset, Sample
 from blemish.errors import DatasetError, ImageError
+from blemish.files import file_digest
 from blemish.images.reading import image_size
 
 
@@ -90,8 +90,8 @@ def _by_size(samples: Iterable[Sample]) -> dict[int, list[Path]]:
     return groups
 
 
-def _digest(path: Path) -> bytes | None:
+def _digest(path: Path) -> str | None:
     """None for a file that may not be read: that is told, or skipped, when the image is loaded."""
-    with suppress(OSError), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    with suppress(OSError):
+        return file_digest(path)
     return None

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from blemish.datasets.sample import GOOD
+from blemish.datasets.shapes import bent_line, blend, blob, coverage, noise, relief, spot_on
 from blemish.errors import ConfigError, DatasetError
 
 Texture = Literal["metal", "fabric", "ceramic"]
@@ -74,12 +75,12 @@ def draw_part(
     """
     rng = np.random.default_rng([*seed, 0])
     part = TEXTURES[texture](rng, size)
-    picture = _blend(part.behind, part.surface, part.inside)
+    picture = blend(part.behind, part.surface, part.inside)
     mask = np.zeros((size, size), bool)
     if kind != GOOD:
         opacity, colour = FLAWS[kind](np.random.default_rng([*seed, 1]), part, picture)
         mask = opacity > 0.1
-        picture = _blend(picture, colour, opacity * mask)
+        picture = blend(picture, colour, opacity * mask)
     return _photograph(rng, picture), mask
 
 
@@ -93,27 +94,6 @@ def _photograph(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     return (noisy.clip(0, 1) * 255).round().astype(np.uint8)
 
 
-def _blend(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> np.ndarray:
-    return below + (above - below) * opacity[..., None]
-
-
-def _noise(rng: np.random.Generator, size: int, rows: int, columns: int) -> np.ndarray:
-    """Smooth noise of about unit spread, with so many hills down and across: [S, S]."""
-    grid = Image.fromarray(rng.normal(0, 1, (rows, columns)).astype(np.float32))
-    return np.asarray(grid.resize((size, size), Image.Resampling.BICUBIC))
-
-
-def _coverage(distance: np.ndarray) -> np.ndarray:
-    """How much of each pixel lies inside an outline, from the signed distance in pixels."""
-    return (0.5 - distance).clip(0, 1)
-
-
-def _relief(height: np.ndarray) -> np.ndarray:
-    """Shading of a height map lit from the upper left: slopes towards the light are bright."""
-    slope_y, slope_x = np.gradient(height)
-    return slope_x + slope_y
-
-
 def _pose(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Pixel coordinates about the centre of a slightly shifted and turned part, 1 is half the image."""
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
@@ -125,7 +105,7 @@ def _pose(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _bench(rng: np.random.Generator, size: int, colour: Sequence[float], distance: np.ndarray) -> np.ndarray:
     """The bench a part lies on, with the part's soft shadow to the lower right."""
-    grain = 1 + 0.05 * _noise(rng, size, 12, 12) + 0.06 * _noise(rng, size, size // 2, size // 2)
+    grain = 1 + 0.05 * noise(rng, size, 12, 12) + 0.06 * noise(rng, size, size // 2, size // 2)
     offset = size // 40
     shadow = (0.5 - np.roll(distance, (offset, offset), (0, 1)) / (size / 16)).clip(0, 1)
     return np.array(colour) * (grain * (1 - 0.6 * shadow))[..., None]
@@ -142,28 +122,28 @@ def _metal(rng: np.random.Generator, size: int) -> Part:
     distance = np.maximum(radius - 0.84, -np.min(holes, axis=0)) * half
     marks = np.interp(radius, np.linspace(0, 1.5, 300), rng.normal(0, 1, 300))
     fan = np.cos(2 * (angle - rng.uniform(0.6, 0.9)))
-    grey = 0.55 + 0.035 * marks + 0.1 * fan + 0.02 * _noise(rng, size, size // 2, size // 2)
+    grey = 0.55 + 0.035 * marks + 0.1 * fan + 0.02 * noise(rng, size, size // 2, size // 2)
     step = ((0.38 - radius) * half / 3).clip(0, 1)
     bevel = (-distance / (size / 50)).clip(0, 1)
-    grey = grey + 0.5 * _relief(step) + 0.9 * _relief(bevel)
+    grey = grey + 0.5 * relief(step) + 0.9 * relief(bevel)
     surface = np.array([0.97, 1.0, 1.04]) * grey[..., None]
-    return Part(surface, _bench(rng, size, (0.16, 0.17, 0.18), distance), _coverage(distance))
+    return Part(surface, _bench(rng, size, (0.16, 0.17, 0.18), distance), coverage(distance))
 
 
 def _fabric(rng: np.random.Generator, size: int) -> Part:
     """Denim: a twill of blue warp and pale weft threads, over a dark lining."""
     threads = 26
     x, y = _pose(rng, size)
-    drift = 0.12 * _noise(rng, size, 5, 5)
+    drift = 0.12 * noise(rng, size, 5, 5)
     across, along = (x + 2) * threads / 2 + drift, (y + 2) * threads / 2 - drift
     warp, weft = np.floor(across).astype(int), np.floor(along).astype(int)
     warp_shape, weft_shape = np.sin(np.pi * (across - warp)), np.sin(np.pi * (along - weft))
-    warp_tone = 1 + 0.08 * rng.normal(0, 1, 3 * threads)[warp] + 0.1 * _noise(rng, size, size // 6, size // 2)
-    weft_tone = 1 + 0.08 * rng.normal(0, 1, 3 * threads)[weft] + 0.1 * _noise(rng, size, size // 2, size // 6)
+    warp_tone = 1 + 0.08 * rng.normal(0, 1, 3 * threads)[warp] + 0.1 * noise(rng, size, size // 6, size // 2)
+    weft_tone = 1 + 0.08 * rng.normal(0, 1, 3 * threads)[weft] + 0.1 * noise(rng, size, size // 2, size // 6)
     blue = np.array([0.2, 0.3, 0.5]) * (warp_tone * (0.45 + 0.75 * warp_shape))[..., None]
     pale = np.array([0.66, 0.68, 0.7]) * (weft_tone * (0.45 + 0.6 * weft_shape))[..., None]
-    surface = _blend(pale, blue, ((warp - weft) % 3 > 0).astype(float))
-    lining = np.array([0.07, 0.07, 0.08]) * (1 + 0.2 * _noise(rng, size, size // 3, size // 3))[..., None]
+    surface = blend(pale, blue, ((warp - weft) % 3 > 0).astype(float))
+    lining = np.array([0.07, 0.07, 0.08]) * (1 + 0.2 * noise(rng, size, size // 3, size // 3))[..., None]
     return Part(surface, lining, np.ones((size, size)))
 
 
@@ -173,55 +153,33 @@ def _ceramic(rng: np.random.Generator, size: int) -> Part:
     x, y = _pose(rng, size)
     corner = np.hypot((np.abs(x) - 0.68).clip(0), (np.abs(y) - 0.68).clip(0)) - 0.12
     distance = np.maximum(corner, np.maximum(np.abs(x), np.abs(y)) - 0.8) * half
-    surface = np.array([0.84, 0.81, 0.74]) * (1 + 0.02 * _noise(rng, size, 6, 6))[..., None]
+    surface = np.array([0.84, 0.81, 0.74]) * (1 + 0.02 * noise(rng, size, 6, 6))[..., None]
     rows, columns = np.mgrid[:size, :size]
     for row, column, scale, dark in rng.uniform((0, 0, 0, 0.2), (size, size, 1, 0.8), (400, 4)):
         radius = (0.004 + 0.016 * scale**4) * half
         top, left = int(max(row - radius - 1, 0)), int(max(column - radius - 1, 0))
         spot = np.s_[top : int(row + radius + 2), left : int(column + radius + 2)]
         away = np.hypot(rows[spot] - row, columns[spot] - column)
-        surface[spot] = _blend(surface[spot], np.array([0.36, 0.25, 0.17]), dark * _coverage(away - radius))
+        surface[spot] = blend(surface[spot], np.array([0.36, 0.25, 0.17]), dark * coverage(away - radius))
     gloss = np.exp(-((x + 0.35) ** 2 + (y + 0.4) ** 2) / 0.25) * rng.uniform(0.06, 0.12)
     bevel = np.sqrt((-distance / (size / 24)).clip(0, 1))
-    surface = surface + (gloss + 0.6 * _relief(bevel))[..., None]
-    return Part(surface, _bench(rng, size, (0.2, 0.24, 0.28), distance), _coverage(distance))
-
-
-def _spot_on(rng: np.random.Generator, part: Part) -> np.ndarray:
-    """Row and column of a random place on the part, away from the image's border."""
-    margin = len(part.inside) // 8
-    return rng.choice(np.argwhere(part.inside[margin:-margin, margin:-margin] == 1)) + margin
-
-
-def _blob(rng: np.random.Generator, size: int, centre: np.ndarray, radius: float, rough: float) -> np.ndarray:
-    """Signed distance in pixels to the edge of an irregular spot, negative inside."""
-    rows, columns = np.ogrid[:size, :size]
-    stretch, turn = rng.uniform(1, 1.5), rng.uniform(0, np.pi)
-    down, right = rows - centre[0], columns - centre[1]
-    along, aside = down * np.cos(turn) + right * np.sin(turn), right * np.cos(turn) - down * np.sin(turn)
-    return np.hypot(along / stretch, aside * stretch) - radius * (1 + rough * _noise(rng, size, 24, 24))
+    surface = surface + (gloss + 0.6 * relief(bevel))[..., None]
+    return Part(surface, _bench(rng, size, (0.2, 0.24, 0.28), distance), coverage(distance))
 
 
 def _scratch(rng: np.random.Generator, part: Part, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     size = len(picture)
-    steps = np.linspace(-0.5, 0.5, 100) * rng.uniform(0.2, 0.5) * size
-    direction = rng.uniform(0, 2 * np.pi) + steps / size * rng.uniform(-2.5, 2.5)
-    path = _spot_on(rng, part) + np.stack([steps * np.sin(direction), steps * np.cos(direction)], axis=1)
-    rows, columns = np.ogrid[:size, :size]
-    away = np.full((size, size), np.inf)
-    for row, column in path:
-        np.minimum(away, (rows - row) ** 2 + (columns - column) ** 2, out=away)
-    away = np.sqrt(away)
+    away = bent_line(rng, part.inside)
     width = rng.uniform(0.0045, 0.009) * size
     groove = (1.3 - away / width).clip(0, 1) * part.inside
     tone = 0.16 if picture[part.inside == 1].mean() < 0.65 else -0.28
-    colour = picture + (tone - 0.35 * _relief(groove))[..., None]
-    return groove * (0.8 + 0.1 * _noise(rng, size, 10, 10)).clip(0, 1), colour
+    colour = picture + (tone - 0.35 * relief(groove))[..., None]
+    return groove * (0.8 + 0.1 * noise(rng, size, 10, 10)).clip(0, 1), colour
 
 
 def _stain(rng: np.random.Generator, part: Part, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     size = len(picture)
-    distance = _blob(rng, size, _spot_on(rng, part), rng.uniform(0.05, 0.11) * size, 0.12)
+    distance = blob(rng, size, spot_on(rng, part.inside), rng.uniform(0.05, 0.11) * size, 0.12)
     spread = (0.5 - distance / (size / 50)).clip(0, 1)
     rim = np.exp(-((distance / (size / 60) + 1.5) ** 2))
     tint = np.array([(0.55, 0.4, 0.22), (0.32, 0.3, 0.28), (0.5, 0.36, 0.32)][rng.integers(3)])
@@ -230,10 +188,10 @@ def _stain(rng: np.random.Generator, part: Part, picture: np.ndarray) -> tuple[n
 
 def _hole(rng: np.random.Generator, part: Part, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     size = len(picture)
-    distance = _blob(rng, size, _spot_on(rng, part), rng.uniform(0.025, 0.05) * size, 0.18)
+    distance = blob(rng, size, spot_on(rng, part.inside), rng.uniform(0.025, 0.05) * size, 0.18)
     depth = (-distance / (size / 80)).clip(0, 1)
-    edge = picture * 0.7 - 0.5 * _relief(depth)[..., None]
-    return _coverage(distance - size / 120) * part.inside, _blend(edge, part.behind * 0.4, depth)
+    edge = picture * 0.7 - 0.5 * relief(depth)[..., None]
+    return coverage(distance - size / 120) * part.inside, blend(edge, part.behind * 0.4, depth)
 
 
 def _missing(rng: np.random.Generator, part: Part, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -241,21 +199,19 @@ def _missing(rng: np.random.Generator, part: Part, picture: np.ndarray) -> tuple
     size = len(picture)
     rows, columns = np.mgrid[:size, :size]
     if part.inside.all():
-        row, column = _spot_on(rng, part)
+        row, column = spot_on(rng, part.inside)
         if rng.random() < 0.5:
             rows, columns = columns, rows
         wave = row + size / 150 * np.sin(columns / size * 9) - rows
         beyond = np.abs(columns - column) - rng.uniform(0.12, 0.3) * size
-        distance = np.maximum(np.abs(wave) - size / 52, beyond) + 0.6 * _noise(
-            rng, size, size // 4, size // 4
-        )
+        distance = np.maximum(np.abs(wave) - size / 52, beyond) + 0.6 * noise(rng, size, size // 4, size // 4)
     else:
         outline = (part.inside < 1) & (np.hypot(rows - size / 2, columns - size / 2) > 0.36 * size)
         places = np.argwhere(outline & (part.inside > 0))
-        distance = _blob(rng, size, rng.choice(places), rng.uniform(0.07, 0.13) * size, 0.1)
+        distance = blob(rng, size, rng.choice(places), rng.uniform(0.07, 0.13) * size, 0.1)
     fracture = (distance / (size / 40) + 1).clip(0, 1)
-    colour = _blend(part.behind, picture * 0.75, 0.7 * fracture**2)
-    return _coverage(distance) * part.inside, colour
+    colour = blend(part.behind, picture * 0.75, 0.7 * fracture**2)
+    return coverage(distance) * part.inside, colour
 
 
 TEXTURES: dict[str, Callable[[np.random.Generator, int], Part]] = {

@@ -13,6 +13,7 @@ from blemish.errors import DatasetError, ImageError
 from blemish.images.frame import Frame, framed_size
 from blemish.images.reading import MAX_PIXELS, frame_digest, image_size, load_frame
 from blemish.images.tiling import Grid
+from blemish.progress import progress_bar
 
 Skipped = list[tuple[str, str]]
 Allocate = Callable[[tuple[int, ...]], np.ndarray]
@@ -52,7 +53,6 @@ def load_rows(
     frame: Frame,
     *,
     skip_unreadable: bool = False,
-    progress: Callable[[int, int], None] | None = None,
     allocate: Allocate = lambda shape: np.empty(shape, np.uint8),
 ) -> Rows:
     """Decode the samples' images in parallel, in order, straight into one array.
@@ -61,7 +61,6 @@ def load_rows(
         samples: whose images to decode.
         frame: their common geometry; S is its size. Tiles are counted from the files' headers.
         skip_unreadable: leave bad files out and list them, instead of raising for the first one.
-        progress: called with (done, total) after each image.
         allocate: makes the uint8 array for a shape, such as a memory map.
 
     Raises:
@@ -71,7 +70,7 @@ def load_rows(
     total = len(samples)
     sizes = [(0, 0)] * total
     digests = [""] * total
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar("Reading images", total) as advance:
         counts = list(pool.map(partial(_count_rows, frame=frame), samples))
         ends = np.cumsum(counts, dtype=np.int64)
         out = allocate((sum(counts), frame.size, frame.size, 3))
@@ -100,8 +99,7 @@ def load_rows(
             else:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise error
-            if progress is not None:
-                progress(index + 1, total)
+            advance()
     if skipped and not kept:
         raise DatasetError(f"None of the {total} images can be read; the first one: {skipped[0][1]}")
     owners = np.repeat(np.arange(len(kept)), [counts[index] for index in kept])

@@ -1,6 +1,5 @@
 """Published data sets of classes, by name: CIFAR10 and STL10, downloaded and checked by torchvision."""
 
-import errno
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -10,26 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from blemish.errors import DatasetError
+from blemish.errors import DatasetError, explained
 
 CLASSES = {
-    "cifar10": (
-        "airplane",
-        "automobile",
-        "bird",
-        "cat",
-        "deer",
-        "dog",
-        "frog",
-        "horse",
-        "ship",
-        "truck",
-    ),
+    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     "stl10": ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"),
 }
 ARCHIVES = {"cifar10": "cifar-10-python.tar.gz", "stl10": "stl10_binary.tar.gz"}
 PUBLISHED = tuple(CLASSES)
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +54,12 @@ def unpack(name: str, root: Path) -> Path:
     except ImportError as error:
         raise DatasetError(f'{name} is read with torchvision; run: pip install "blemish[train]"') from error
     log.info(f"Unpacking {name} to {images}, once.")
-    try:
+    unusable = explained(
+        DatasetError,
+        lambda reason: f"{root} cannot be used ({reason}); make room or name another folder with --data DIR.",
+        OSError,
+    )
+    with unusable:
         root.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f".{name}-", dir=root) as folder:
             whole = Path(folder) / "images"
@@ -78,12 +70,6 @@ def unpack(name: str, root: Path) -> Path:
             except OSError:
                 if not images.is_dir():  # else another process was faster
                     raise
-    except OSError as error:
-        if error.errno in NO_SPACE:
-            what = f"{root} is full; make room there for {ARCHIVES[name]} and its images, or"
-        else:
-            what = f"{error.filename or root} cannot be used ({error.strerror or error}); mend that, or"
-        raise DatasetError(f"{what} name another folder with --data DIR.") from error
     return images
 
 
@@ -102,16 +88,16 @@ def _splits(name: str, root: Path, temporary: Path) -> dict[str, Any]:
             )
         extract_archive(archive, temporary)
         return _open(name, temporary, download=False)
-    try:
-        splits = _open(name, temporary, download=True)
-    except (OSError, RuntimeError, HTTPException) as error:
-        if isinstance(error, OSError) and error.errno in NO_SPACE:
-            raise
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise DatasetError(
+    unreachable = explained(
+        DatasetError,
+        lambda reason: (
             f"{name} could not be downloaded ({reason}); put {archive.name} into {root}, or name the folder "
             "that holds it with --data DIR."
-        ) from error
+        ),
+        *(OSError, RuntimeError, HTTPException),
+    )
+    with unreachable:
+        splits = _open(name, temporary, download=True)
     (temporary / archive.name).replace(archive)
     return splits
 

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image
 
+from blemish.datasets.shapes import bent_line, blend, blob, coverage, spot_on
 from blemish.errors import ConfigError
 
 Kind = Literal["patch", "blob", "scratch"]
@@ -20,13 +21,13 @@ _OPACITY = {"faint": 0.25, "medium": 0.55, "strong": 1.0}
 def draw_defect(
     image: np.ndarray, kind: Kind, strength: Strength, *, seed: Sequence[int] = (0,), other: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one defect into the middle 70 % of an image, where every usual frame shows it.
+    """Draw one defect into the middle of an image, where every usual frame shows it.
 
     "patch" pastes a rectangle of `other`, in the manner of Li et al., "CutPaste: Self-Supervised Learning for
     Anomaly Detection and Localization", CVPR 2021 (section 2.1); "blob" gives a spot with a smooth irregular
-    outline the texture of `other` and another brightness; "scratch" is a thin bent line, brighter or darker.
-    The strength is the opacity. With the same seed a defect keeps its place and shape at every strength, and
-    the same arguments give the same bytes.
+    outline the texture of `other` and another brightness; "scratch" is a thin bent line of another
+    brightness. The strength is the opacity. With the same seed a defect keeps its place and shape at every
+    strength, and the same arguments give the same bytes.
 
     Args:
         image: uint8 [H, W, 3], at least 32 pixels on a side.
@@ -48,70 +49,52 @@ def draw_defect(
             f"choose from {', '.join(KINDS)} and {', '.join(STRENGTHS)}."
         )
     rng = np.random.default_rng([*seed, KINDS.index(kind)])
-    donor = np.asarray(Image.fromarray(other).resize(image.shape[1::-1], Image.Resampling.BILINEAR))
-    cover, colour = {"patch": _patch, "blob": _blob, "scratch": _scratch}[kind](
-        rng, image.astype(np.float64), donor.astype(np.float64)
-    )
-    opacity = (_OPACITY[strength] * cover)[..., None]
-    mask = cover > 0.1
-    drawn = np.rint(image + opacity * (colour - image)).clip(0, 255).astype(np.uint8)
-    return np.where(mask[..., None], drawn, image), mask.astype(np.uint8) * 255
+    height, width = image.shape[:2]
+    size = min(height, width)
+    top, left = (height - size) // 2, (width - size) // 2
+    square = np.s_[top : top + size, left : left + size]
+    donor = np.asarray(Image.fromarray(other).resize((size, size), Image.Resampling.BILINEAR), np.float64)
+    cover, colour = _DRAW[kind](rng, image[square].astype(np.float64), donor)
+    touched = cover > 0.1
+    drawn, mask = image.copy(), np.zeros((height, width), np.uint8)
+    mask[square] = touched * np.uint8(255)
+    picture = blend(image[square], colour, _OPACITY[strength] * cover * touched)
+    drawn[square] = np.rint(picture).clip(0, 255).astype(np.uint8)
+    return drawn, mask
 
 
 def _patch(rng: np.random.Generator, image: np.ndarray, donor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    height, width = image.shape[:2]
-    area, aspect = rng.uniform(0.01, 0.04) * height * width, np.exp(rng.uniform(-1, 1))
-    tall = int(np.clip(round(np.sqrt(area * aspect)), 4, height // 3))
-    wide = int(np.clip(round(np.sqrt(area / aspect)), 4, width // 3))
-    row, column = _place(rng, height, width)
-    top, left = (int(max(0, place - side // 2)) for place, side in ((row, tall), (column, wide)))
-    from_top, from_left = rng.integers(0, height - tall + 1), rng.integers(0, width - wide + 1)
-    cover, colour = np.zeros((height, width)), image.copy()
-    cover[top : top + tall, left : left + wide] = 1
-    colour[top : top + tall, left : left + wide] = donor[
-        from_top : from_top + tall, from_left : from_left + wide
-    ]
-    return cover, colour
+    size = len(image)
+    area, aspect = rng.uniform(0.01, 0.04), np.exp(rng.uniform(-1, 1))
+    tall, wide = (int(np.sqrt(share) * size) for share in (area * aspect, area / aspect))
+    top, left = spot_on(rng, _middle(size)) - (tall // 2, wide // 2)
+    from_top, from_left = rng.integers(0, size - tall), rng.integers(0, size - wide)
+    cover = np.zeros((size, size))
+    cover[max(0, top) : top + tall, max(0, left) : left + wide] = 1
+    return cover, np.roll(donor, (top - from_top, left - from_left), axis=(0, 1))
 
 
 def _blob(rng: np.random.Generator, image: np.ndarray, donor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    height, width = image.shape[:2]
-    row, column = _place(rng, height, width)
-    radius = rng.uniform(0.05, 0.1) * min(height, width)
-    rows, columns = np.ogrid[:height, :width]
-    away = np.hypot(rows - row, columns - column) - radius * (
-        1 + 0.4 * _noise(rng, height, width, 12).clip(-2, 2)
-    )
-    cover = (0.5 - away / 2).clip(0, 1)
-    texture = np.roll(donor, tuple(rng.integers(0, (height, width))), axis=(0, 1))
-    shift = rng.uniform(25, 60) * (1 if image.mean() < 128 else -1)
-    return cover, texture + shift
+    size = len(image)
+    distance = blob(rng, size, spot_on(rng, _middle(size)), rng.uniform(0.05, 0.1) * size, 0.2)
+    texture = np.roll(donor, rng.integers(0, size, 2), axis=(0, 1))
+    return coverage(distance / 2), texture + _contrast(rng, image, 25, 60)
 
 
 def _scratch(rng: np.random.Generator, image: np.ndarray, donor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    height, width = image.shape[:2]
-    side = min(height, width)
-    steps = np.linspace(-0.5, 0.5, 200) * rng.uniform(0.15, 0.4) * side
-    turning = rng.uniform(0, 2 * np.pi) + steps / side * rng.uniform(-3, 3)
-    row, column = _place(rng, height, width)
-    rows, columns = np.ogrid[:height, :width]
-    nearest = np.full((height, width), np.inf)
-    for down, right in zip(row + steps * np.sin(turning), column + steps * np.cos(turning), strict=True):
-        np.minimum(nearest, (rows - down) ** 2 + (columns - right) ** 2, out=nearest)
-    half = max(0.6, rng.uniform(0.003, 0.007) * side)
-    cover = (1.5 - np.sqrt(nearest) / half).clip(0, 1)
-    shift = rng.uniform(60, 110) * rng.choice([-1, 1])
-    here = image[int(row), int(column)].mean()
-    return cover, image + (-shift if not 0 <= here + shift <= 255 else shift)
+    away = bent_line(rng, _middle(len(image)))
+    half = max(0.6, rng.uniform(0.003, 0.007) * len(image))
+    return (1.5 - away / half).clip(0, 1), image + _contrast(rng, image, 60, 110)
 
 
-def _place(rng: np.random.Generator, height: int, width: int) -> tuple[float, float]:
-    """Row and column in the central square's middle 60 %."""
-    reach = 0.3 * min(height, width)
-    return height / 2 + rng.uniform(-reach, reach), width / 2 + rng.uniform(-reach, reach)
+def _middle(size: int) -> np.ndarray:
+    """1 in the middle 60 % of the square, 0 around."""
+    return np.pad(np.ones((size - 2 * (size // 5),) * 2), size // 5)
 
 
-def _noise(rng: np.random.Generator, height: int, width: int, hills: int) -> np.ndarray:
-    """Smooth noise of about unit spread, float64 [H, W]."""
-    grid = Image.fromarray(rng.normal(0, 1, (hills, hills)).astype(np.float32))
-    return np.asarray(grid.resize((width, height), Image.Resampling.BICUBIC), np.float64)
+def _contrast(rng: np.random.Generator, image: np.ndarray, least: float, most: float) -> float:
+    """Brighter on dark images, darker on bright ones."""
+    return rng.uniform(least, most) * (1 if image.mean() < 128 else -1)
+
+
+_DRAW = {"patch": _patch, "blob": _blob, "scratch": _scratch}

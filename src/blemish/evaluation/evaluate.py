@@ -3,19 +3,20 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blemish.calibration import Calibration
 from blemish.datasets.checks import check_mask
 from blemish.datasets.sample import GOOD, Sample
 from blemish.errors import DatasetError
-from blemish.evaluation.metrics import auroc, image_metrics, pixel_metrics
+from blemish.evaluation.metrics import auroc, image_metrics, or_none, pixel_metrics
 from blemish.images.frame import Frame
 from blemish.images.reading import frame_digest, mask_to_frame, read_mask
 from blemish.inference.result import Result
+from blemish.progress import progress_bar
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
@@ -37,15 +38,15 @@ class Evaluation:
         detected: "defective_images", "flagged", "share".
         masks_outside: per kind, how many defective images have a mask that lies wholly outside the frame,
             so that the network never saw the defect; kinds without any are not listed.
-        images: one row per scored image: path, score, p_value, is_anomalous, label (0 or 1), defect, mask
-            (its path or None).
-        unreadable: "path" and "error" of every image that could not be scored; no metric counts them.
         threshold: an image is anomalous when its score is above it.
         calibration_note: a sentence when the rate asked for cannot be kept, else "".
         notes: sentences on what could not be measured.
         warning: why these numbers must not be compared with others, else "".
         seconds: to score all images.
         model: the detector's metadata.
+        unreadable: "path" and "error" of every image that could not be scored; no metric counts them.
+        images: one row per scored image: path, score, p_value, is_anomalous, label (0 or 1), defect, mask
+            (its path or None).
     """
 
     name: str
@@ -55,43 +56,24 @@ class Evaluation:
     false_alarms: dict[str, Any]
     detected: dict[str, Any]
     masks_outside: dict[str, int]
-    images: list[dict[str, Any]]
-    unreadable: list[dict[str, str]]
     threshold: float
     calibration_note: str
     notes: list[str]
     warning: str
     seconds: float
     model: dict[str, Any]
+    unreadable: list[dict[str, str]]
+    images: list[dict[str, Any]]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for `json.dumps`."""
-        return {
-            "name": self.name,
-            "image": self.image,
-            "pixel": self.pixel,
-            "defects": self.defects,
-            "false_alarms": self.false_alarms,
-            "detected": self.detected,
-            "masks_outside": self.masks_outside,
-            "threshold": self.threshold,
-            "calibration_note": self.calibration_note,
-            "notes": self.notes,
-            "warning": self.warning,
-            "speed": {"seconds": self.seconds, "images_per_second": len(self.images) / self.seconds},
-            "model": self.model,
-            "unreadable": self.unreadable,
-            "images": self.images,
-        }
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        seconds = values.pop("seconds")
+        speed = {"seconds": seconds, "images_per_second": len(self.images) / seconds}
+        return {"name": values.pop("name"), "speed": speed, **values}
 
 
-def evaluate(
-    detector: "Detector",
-    samples: list[Sample],
-    *,
-    name: str = "",
-    progress: Callable[[int, int], None] | None = None,
-) -> Evaluation:
+def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> Evaluation:
     """Score labelled images and measure how well the detector tells good from defective.
 
     The order of the samples changes no metric. Good images count in the pixel metrics with an empty mask;
@@ -103,7 +85,6 @@ def evaluate(
         detector: a calibrated detector.
         samples: the test images, each with a label.
         name: of the data set, for the report.
-        progress: called with (images done, images in all) after every image.
 
     Raises:
         DatasetError: there are no samples, one has no label, none can be scored, or with tiles a mask does
@@ -116,35 +97,13 @@ def evaluate(
         if sample.label not in (0, 1):
             raise DatasetError(f"{sample.path} has no label: say whether it is good or defective.")
     masks = [_framed_mask(sample, detector.frame) for sample in samples]
-    any_mask = any(mask is not None for mask in masks)
-
-    rows: list[dict[str, Any]] = []
-    unreadable: list[dict[str, str]] = []
-    maps: list[np.ndarray] = []
-    masks_of_maps: list[np.ndarray] = []
-    fitted = set(detector.metadata.get("data", {}).get("frames", ()))
-    known = 0
-    start = time.perf_counter()
-    results = detector.predict_many([sample.path for sample in samples], consecutive=True)
-    for done, (sample, mask, result) in enumerate(zip(samples, masks, results, strict=True), start=1):
-        if result.error:
-            unreadable.append({"path": str(sample.path), "error": result.error})
-        else:
-            rows.append(_row(sample, result))
-            known += result.image is not None and frame_digest(result.image) in fitted
-            wanted = any_mask and (mask is not None or not sample.label)
-            if wanted and result.anomaly_map is not None:
-                maps.append(result.anomaly_map)
-                masks_of_maps.append(np.zeros(result.anomaly_map.shape, bool) if mask is None else mask)
-        if progress:
-            progress(done, len(samples))
-    seconds = time.perf_counter() - start
-    if not rows:
-        raise DatasetError(f"None of the images could be scored; the first one: {unreadable[0]['error']}")
-
-    scores = np.array([row["score"] for row in rows], np.float64)
-    defective = np.array([row["label"] for row in rows], bool)
-    flagged = np.array([row["is_anomalous"] for row in rows], bool)
+    scored = _score(detector, samples, masks)
+    if not scored.rows:
+        reason = scored.unreadable[0]["error"]
+        raise DatasetError(f"None of the images could be scored; the first one: {reason}")
+    scores = np.array([row["score"] for row in scored.rows], np.float64)
+    defective = np.array([row["label"] for row in scored.rows], bool)
+    flagged = np.array([row["is_anomalous"] for row in scored.rows], bool)
     outside = Counter(
         sample.defect
         for sample, mask in zip(samples, masks, strict=True)
@@ -154,31 +113,63 @@ def evaluate(
     return Evaluation(
         name=name,
         image=image_metrics(scores, defective),
-        pixel=pixel_metrics(maps, masks_of_maps) if any_mask else None,
-        defects=_per_defect(rows, scores, defective, flagged, outside),
-        false_alarms={
-            "good_images": int(np.sum(~defective)),
-            "flagged": int(np.sum(flagged[~defective])),
-            "observed": _share(flagged[~defective]),
-            "interval": _wilson_interval(flagged[~defective]),
-            "asked": calibration.false_alarm_rate,
-            "in_force": calibration.effective_rate,
-        },
+        pixel=pixel_metrics(scored.maps, scored.masks) if _any(masks) else None,
+        defects=_per_defect(scored.rows, scores, defective, flagged, outside),
+        false_alarms=_false_alarms(flagged[~defective], calibration),
         detected={
             "defective_images": int(np.sum(defective)),
             "flagged": int(np.sum(flagged[defective])),
             "share": _share(flagged[defective]),
         },
         masks_outside=dict(sorted(outside.items())),
-        images=rows,
-        unreadable=unreadable,
         threshold=calibration.threshold,
         calibration_note=calibration.note,
-        notes=_notes(samples, masks, len(unreadable), known),
+        notes=_notes(samples, masks, len(scored.unreadable), scored.known),
         warning=detector.warning,
-        seconds=seconds,
+        seconds=scored.seconds,
         model=dict(detector.metadata),
+        unreadable=scored.unreadable,
+        images=scored.rows,
     )
+
+
+@dataclass
+class _Scored:
+    """Rows of the scored images, maps and masks [H, W] for the pixel metrics, and how many images the model
+    was fitted to."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    unreadable: list[dict[str, str]] = field(default_factory=list)
+    maps: list[np.ndarray] = field(default_factory=list)
+    masks: list[np.ndarray] = field(default_factory=list)
+    known: int = 0
+    seconds: float = 0.0
+
+
+def _score(detector: "Detector", samples: list[Sample], masks: list[np.ndarray | None]) -> _Scored:
+    scored = _Scored()
+    fitted = set(detector.metadata.get("data", {}).get("frames", ()))
+    with_maps = _any(masks)
+    start = time.perf_counter()
+    results = detector.predict_many([sample.path for sample in samples], consecutive=True)
+    with progress_bar("Scoring", len(samples)) as advance:
+        for sample, mask, result in zip(samples, masks, results, strict=True):
+            advance()
+            if result.error:
+                scored.unreadable.append({"path": str(sample.path), "error": result.error})
+                continue
+            scored.rows.append(_row(sample, result))
+            scored.known += result.image is not None and frame_digest(result.image) in fitted
+            anomaly_map = result.anomaly_map
+            if anomaly_map is not None and with_maps and (mask is not None or not sample.label):
+                scored.maps.append(anomaly_map)
+                scored.masks.append(np.zeros(anomaly_map.shape, bool) if mask is None else mask)
+    scored.seconds = time.perf_counter() - start
+    return scored
+
+
+def _any(masks: list[np.ndarray | None]) -> bool:
+    return any(mask is not None for mask in masks)
 
 
 def _framed_mask(sample: Sample, frame: Frame) -> np.ndarray | None:
@@ -213,15 +204,26 @@ def _per_defect(
     for kind in sorted(set(kinds[defective])):
         here = defective & (kinds == kind)
         against_good = here | ~defective
-        area = auroc(scores[against_good], here[against_good])
         table[kind] = {
             "images": int(np.sum(here)),
-            "auroc": None if math.isnan(area) else area,
+            "auroc": or_none(auroc(scores[against_good], here[against_good])),
             "flagged": int(np.sum(flagged[here])),
             "detected": _share(flagged[here]),
             "masks_outside": outside[kind],
         }
     return table
+
+
+def _false_alarms(flagged: np.ndarray, calibration: Calibration) -> dict[str, Any]:
+    """Verdicts on the good images, bool [n], beside what the calibration promises."""
+    return {
+        "good_images": len(flagged),
+        "flagged": int(np.sum(flagged)),
+        "observed": _share(flagged),
+        "interval": _wilson_interval(flagged),
+        "asked": calibration.false_alarm_rate,
+        "in_force": calibration.effective_rate,
+    }
 
 
 def _share(flags: np.ndarray) -> float | None:

@@ -83,7 +83,7 @@ def auroc_interval(scores: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
     Raises:
         ValueError: as in `roc_curve`.
     """
-    negatives, positives = _split(scores, labels)
+    negatives, positives = map(np.sort, _split(scores, labels))  # the order of the images plays no part
     if not len(negatives) or not len(positives):
         return math.nan, math.nan
     low, high = percentile_interval(bootstrap_aurocs(negatives[None, None], positives[None, None])[0])
@@ -98,9 +98,9 @@ def image_metrics(scores: ArrayLike, labels: ArrayLike) -> dict[str, Any]:
     steps = _image_steps(scores, labels)
     low, high = auroc_interval(scores, labels)
     return {
-        "auroc": _or_none(_auroc(steps)),
-        "ap": _or_none(_average_precision(steps)),
-        "f1_max": _or_none(_f1_max(steps)),
+        "auroc": or_none(_auroc(steps)),
+        "ap": or_none(_average_precision(steps)),
+        "f1_max": or_none(_f1_max(steps)),
         "auroc_interval": None if math.isnan(low) else [low, high],
     }
 
@@ -138,11 +138,11 @@ def pixel_metrics(maps: Planes, masks: Planes) -> dict[str, float | None]:
     """
     steps = _steps(*_pixels(maps, masks))
     return {
-        "auroc": _or_none(_auroc(steps)),
-        "ap": _or_none(_average_precision(steps)),
-        "f1_max": _or_none(_f1_max(steps)),
-        "aupro_30": _or_none(_aupro(steps, 0.3)),
-        "aupro_05": _or_none(_aupro(steps, 0.05)),
+        "auroc": or_none(_auroc(steps)),
+        "ap": or_none(_average_precision(steps)),
+        "f1_max": or_none(_f1_max(steps)),
+        "aupro_30": or_none(_aupro(steps, 0.3)),
+        "aupro_05": or_none(_aupro(steps, 0.05)),
     }
 
 
@@ -278,5 +278,6 @@ def _plane(maps: Planes, masks: Planes, index: int) -> tuple[np.ndarray, np.ndar
     return np.asarray(maps[index], np.float32), np.asarray(masks[index]).astype(bool, copy=False)
 
 
-def _or_none(value: float) -> float | None:
+def or_none(value: float) -> float | None:
+    """None for NaN, so that JSON says null."""
     return None if math.isnan(value) else value

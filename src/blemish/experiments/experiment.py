@@ -92,9 +92,8 @@ def fit_settings(config: RunConfig) -> str:
 
 
 @cache
-def code_version() -> str:
+def code_version(package: Path = Path(blemish.__file__).parent) -> str:
     """The version of the program and a digest of those of its sources that decide results."""
-    package = Path(blemish.__file__).parent
     whole = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         relative = path.relative_to(package)

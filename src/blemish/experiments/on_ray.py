@@ -5,7 +5,7 @@ from collections.abc import Generator
 from blemish.errors import BlemishError
 from blemish.experiments.result import Result
 from blemish.experiments.worker import Job, run_job
-from blemish.inference.cluster import machines
+from blemish.inference.cluster import machines, room
 
 RETRIES = 3  # of a job whose worker or machine is lost
 SECONDS_TO_STOP = 60
@@ -32,10 +32,9 @@ def run_on_ray(
     """
     import ray
 
-    there = machines()
     if gpus is None:
-        gpus = 1.0 if any(machine.get("GPU") for machine in there) else 0.0
-    if not any(machine.get("CPU", 0) >= cpus and machine.get("GPU", 0) >= gpus for machine in there):
+        gpus = 1.0 if any(machine.get("GPU") for machine in machines()) else 0.0
+    if not room(cpus, gpus):
         raise BlemishError(
             f"A task asks for {cpus} CPUs and {gpus:g} GPUs, which no machine of the cluster has; "
             "give smaller --cpus or --gpus."

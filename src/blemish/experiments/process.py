@@ -24,15 +24,22 @@ log = logging.getLogger(__name__)
 
 
 class JobProcess:
-    """A job that runs in a process of its own; its sentences are said here, with `label` before them."""
+    """A job that runs in a process of its own.
 
-    def __init__(self, job: Job, label: str) -> None:
+    Args:
+        job: what to do.
+        label: stands before its sentences, which are said here.
+        bars: whether it draws progress bars; several processes would draw over each other.
+    """
+
+    def __init__(self, job: Job, label: str, *, bars: bool = False) -> None:
         self.label = label
+        threads = {"OMP_NUM_THREADS": str(job.cpus)} if job.cpus else {}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "blemish.experiments.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | ({"OMP_NUM_THREADS": str(job.cpus)} if job.cpus else {}),
+            env=os.environ | threads | ({} if bars else {"TERM": "dumb"}),
             process_group=0,  # Ctrl-C reaches it through its input alone
         )
         assert self.process.stdin

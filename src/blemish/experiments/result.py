@@ -4,10 +4,11 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from blemish.datasets import Dataset
 from blemish.experiments.experiment import Experiment
-from blemish.files import whole_file
+from blemish.files import whole_file, writing
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class Result:
     Attributes:
         fingerprint, fit: of the experiment.
         code: what decided it, see `blemish.experiments.experiment.code_version`.
-        measured: "image", "pixel", "defects", "false_alarms", "detected", "threshold",
-            "calibration_note" and "notes" of `blemish.evaluation.evaluate.Evaluation`, and "calibrated_on", how many good images.
+        measured: "image", "pixel", "defects", "false_alarms", "detected", "threshold", "calibration_note" and
+            "notes" of `blemish.evaluation.evaluate.Evaluation`, and "calibrated_on", how many good images.
         images: "score", "p_value", "is_anomalous" and "error" of each test image, in their order.
         score_seconds: scoring the test images.
         fit_seconds: of the whole fit, which experiments that differ in scoring or test images alone share.
@@ -82,9 +83,13 @@ class Store:
         Raises:
             BlemishError: it cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(self._path(result.fingerprint)) as file:
-            json.dump(asdict(result), file)
+        path = self._path(result.fingerprint)
+        own = path.with_suffix(f".{uuid4().hex}")  # several may write the same result at once
+        with writing(path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with whole_file(own) as file:
+                json.dump(asdict(result), file)
+            own.replace(path)
 
     def _path(self, fingerprint: str) -> Path:
         return self.folder / f"{fingerprint}.json"

@@ -13,7 +13,7 @@ from blemish.experiments.experiment import Experiment, code_version
 from blemish.experiments.process import JobProcess
 from blemish.experiments.result import Result, Store
 from blemish.experiments.worker import Job
-from blemish.progress import progress_bar
+from blemish.progress import Advance, progress_bar
 
 LOCAL = "local"
 
@@ -78,7 +78,7 @@ def run_experiments(
     if done:
         log.info(f"{done} of {len(fits)} fits are done already.")
     failures = {}
-    with progress_bar("Fits", len(fits), done=done) as advance, _outcomes(jobs, place) as outcomes:
+    with _progress(len(fits), done, place) as advance, _outcomes(jobs, place) as outcomes:
         for number, outcome in outcomes:
             first = jobs[number].experiments[0]
             done += 1
@@ -103,12 +103,22 @@ def _is_done(experiment: Experiment, store: Store, folder: Path, keep: Sequence[
 
 
 @contextmanager
+def _progress(fits: int, done: int, place: Place) -> Iterator[Advance]:
+    """A bar of the fits, unless they come one at a time and draw bars themselves."""
+    if place.on == LOCAL and place.workers == 1:
+        yield lambda: None
+        return
+    with progress_bar("Fits", fits, done=done) as advance:
+        yield advance
+
+
+@contextmanager
 def _outcomes(jobs: list[Job], place: Place) -> Iterator[Iterator[Outcome]]:
     if not jobs:
         yield iter(())
     elif place.on == LOCAL:
         workers = place.workers or max(1, (os.cpu_count() or 1) // (place.cpus or os.cpu_count() or 1))
-        with closing(_run_locally(jobs, workers)) as outcomes:
+        with closing(_run_locally(jobs, workers, bars=place.workers == 1)) as outcomes:
             yield outcomes
     else:
         from blemish.experiments.on_ray import run_on_ray
@@ -122,7 +132,7 @@ def _outcomes(jobs: list[Job], place: Place) -> Iterator[Iterator[Outcome]]:
             yield outcomes
 
 
-def _run_locally(jobs: list[Job], workers: int) -> Generator[Outcome, None, None]:
+def _run_locally(jobs: list[Job], workers: int, *, bars: bool) -> Generator[Outcome, None, None]:
     """Run jobs, each in a process of its own, so many at once; outcomes come as jobs end.
 
     Raises:
@@ -136,7 +146,8 @@ def _run_locally(jobs: list[Job], workers: int) -> Generator[Outcome, None, None
             while waiting or running:
                 while waiting and len(running) < workers:
                     number = waiting.pop()
-                    processes[number] = JobProcess(jobs[number], jobs[number].experiments[0].stem)
+                    label = jobs[number].experiments[0].stem
+                    processes[number] = JobProcess(jobs[number], label, bars=bars)
                     running[pool.submit(processes[number].wait)] = number
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     number = running.pop(future)

@@ -9,19 +9,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from blemish.calibration import Calibration
 from blemish.errors import BlemishError, CheckpointError, ModelFileError, explained
+from blemish.evaluation.evaluate import Evaluation, evaluate
 from blemish.experiments.experiment import Experiment, code_version
 from blemish.experiments.result import Result
 from blemish.files import file_digest, whole_file
-
-if TYPE_CHECKING:
-    from blemish.evaluation.evaluate import Evaluation
-    from blemish.inference.detector import Detector
+from blemish.images.reading import load_frame
+from blemish.inference.detector import Detector
+from blemish.inference.model_file import Metadata
+from blemish.inference.outputs import Outputs, predict_to_files
+from blemish.inference.scoring import calibrate
 
 log = logging.getLogger(__name__)
 
+# what is kept of an evaluation, beside the images
+MEASURED = ("image", "pixel", "defects", "false_alarms", "detected", "threshold", "calibration_note", "notes")
 MODEL, CHECKPOINT, LOG, RECORD = ".safetensors", ".checkpoint", ".log.jsonl", ".json"
 
 
@@ -99,12 +104,8 @@ def read_record(path: Path) -> dict[str, Any]:
 
 def _fitted(job: Job) -> dict[str, Any]:
     """Have the model file; the record of its fit."""
-    first, path, model, checkpoint = (
-        job.experiments[0],
-        job.file(RECORD),
-        job.file(MODEL),
-        job.file(CHECKPOINT),
-    )
+    first, path, model = job.experiments[0], job.file(RECORD), job.file(MODEL)
+    checkpoint = job.file(CHECKPOINT)
     record = job.record
     if not record:
         record = {"fit": first.fit, "seconds": 0.0, "keep": []}
@@ -137,9 +138,7 @@ def _fitted(job: Job) -> dict[str, Any]:
     return record
 
 
-def _load(job: Job) -> "Detector":
-    from blemish.inference.detector import Detector
-
+def _load(job: Job) -> Detector:
     try:
         return Detector.load(job.file(MODEL), engine="torch", threads=job.cpus)
     except ModelFileError:
@@ -147,21 +146,10 @@ def _load(job: Job) -> "Detector":
         raise
 
 
-def _measure(job: Job, experiment: Experiment, fitted: "Detector", record: dict[str, Any]) -> Result:
-    from blemish.evaluation.evaluate import evaluate
-    from blemish.inference.detector import Detector
-    from blemish.inference.engines.torch import TorchEngine
-    from blemish.inference.model_file import Metadata
-    from blemish.inference.outputs import Outputs, predict_to_files
-    from blemish.progress import progress_bar
-
-    assert isinstance(fitted.engine, TorchEngine)
-    engine = fitted.engine.rescored(experiment.scoring) if experiment.scoring else fitted.engine
-    detector = Detector(engine, Metadata.model_validate(fitted.metadata))
-    detector.calibration = detector.calibration.with_rate(experiment.config.false_alarm_rate)
+def _measure(job: Job, experiment: Experiment, fitted: Detector, record: dict[str, Any]) -> Result:
+    detector = _rescored(experiment, fitted)
     samples = experiment.dataset.test
-    with progress_bar("Scoring", len(samples)) as advance:
-        evaluation = evaluate(detector, samples, progress=lambda done, total: advance())
+    evaluation = evaluate(detector, samples)
     if "maps" in job.keep:
         maps = job.folder / "maps" / experiment.stem / experiment.fingerprint[:12]
         predict_to_files(
@@ -172,17 +160,8 @@ def _measure(job: Job, experiment: Experiment, fitted: "Detector", record: dict[
         fingerprint=experiment.fingerprint,
         fit=experiment.fit,
         code=code_version(),
-        measured={
-            "image": evaluation.image,
-            "pixel": evaluation.pixel,
-            "defects": evaluation.defects,
-            "false_alarms": evaluation.false_alarms,
-            "detected": evaluation.detected,
-            "threshold": evaluation.threshold,
-            "calibration_note": evaluation.calibration_note,
-            "notes": evaluation.notes,
-            "calibrated_on": len(detector.calibration.scores),
-        },
+        measured={name: getattr(evaluation, name) for name in MEASURED}
+        | {"calibrated_on": len(detector.calibration.scores)},
         images=_images(experiment, evaluation),
         score_seconds=evaluation.seconds,
         fit_seconds=record["seconds"],
@@ -198,7 +177,26 @@ def _measure(job: Job, experiment: Experiment, fitted: "Detector", record: dict[
     )
 
 
-def _images(experiment: Experiment, evaluation: "Evaluation") -> list[dict[str, Any]]:
+def _rescored(experiment: Experiment, fitted: Detector) -> Detector:
+    """The detector under the experiment's scoring; where that is not the fit's, it is calibrated anew."""
+    from blemish.inference.engines.torch import TorchEngine
+    from blemish.training.batches import split_indices
+
+    metadata, rate = Metadata.model_validate(fitted.metadata), experiment.config.false_alarm_rate
+    assert isinstance(fitted.engine, TorchEngine)
+    if metadata.config | experiment.scoring == metadata.config:
+        detector = Detector(fitted.engine, metadata)
+        detector.calibration = detector.calibration.with_rate(rate)
+        return detector
+    detector = Detector(fitted.engine.rescored(experiment.scoring), metadata)
+    training, good = experiment.config.training, experiment.dataset.train
+    _, held_out = split_indices(len(good), training.validation_share, training.seed)
+    pictures = (load_frame(good[index].path, metadata.frame) for index in held_out)
+    detector.calibration = Calibration(calibrate(detector.engine, metadata.frame, pictures)[0], rate)
+    return detector
+
+
+def _images(experiment: Experiment, evaluation: Evaluation) -> list[dict[str, Any]]:
     nothing = {"score": None, "p_value": None, "is_anomalous": None}
     scored = {row["path"]: {key: row[key] for key in nothing} | {"error": ""} for row in evaluation.images}
     unreadable = {row["path"]: nothing | {"error": row["error"]} for row in evaluation.unreadable}

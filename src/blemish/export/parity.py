@@ -7,7 +7,7 @@ import numpy as np
 
 from blemish.calibration import Calibration
 from blemish.errors import BlemishError
-from blemish.evaluation.metrics import auroc, pixel_metrics
+from blemish.evaluation.metrics import auroc, or_none, pixel_metrics
 from blemish.export.probes import Probes
 from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import Metadata
@@ -166,7 +166,7 @@ def _row(first: Candidate, original: Scored, other: Candidate, outcome: Scored, 
         flips=int(flipped.sum()),
         flips_uncalibrated=int((_anomalous(before, scores) != verdicts).sum()) if integers else None,
         rank_correlation=_rank_correlation(expected, scores),
-        image_auroc=_or_none(auroc(scores[labels >= 0], labels[labels >= 0])),
+        image_auroc=or_none(auroc(scores[labels >= 0], labels[labels >= 0])),
         pixel_auroc=_pixel_auroc(outcome.maps, list(probes.masks.values())),
         worst=probes.names[int(np.argmax(apart))],
         flipped=probes.names[int(np.argmax(flipped))] if flipped.any() else "",
@@ -191,7 +191,3 @@ def _pixel_auroc(maps: list[np.ndarray], masks: list[np.ndarray | None]) -> floa
         return None
     planes = [np.zeros(m.shape, bool) if mask is None else mask for m, mask in zip(maps, masks, strict=True)]
     return pixel_metrics(maps, planes)["auroc"]
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else value

@@ -28,11 +28,13 @@ class Roles(NamedTuple):
     """What good images are used for; none has both uses.
 
     Attributes:
+        data: name of the data set.
         ranges: give the ranges of the activations.
         calibration: give the scores that thresholds and p-values follow from.
         held_out: how many of the latter `fit` held out; the others it never saw.
     """
 
+    data: str
     ranges: list[Path]
     calibration: list[Path]
     held_out: int
@@ -89,6 +91,7 @@ def assign_roles(dataset: Dataset, metadata: Metadata) -> Roles:
         log.warning(f"int8 is calibrated on fewer images ({len(calibration)}) than the original ({wanted}).")
     order = np.sort(rng.permutation(len(ranges))[:RANGE_IMAGES])
     return Roles(
+        dataset.name,
         [paths[ranges[index]] for index in order],
         [paths[digest] for digest in calibration],
         len(held_out.intersection(calibration)),
@@ -111,19 +114,21 @@ def range_images(roles: Roles, metadata: Metadata) -> Iterator[np.ndarray]:
         yield np.stack(batch)
 
 
-def recalibrate(metadata: Metadata, engine: Engine, roles: Roles, name: str) -> Metadata:
+def recalibrate(metadata: Metadata, engine: Engine, roles: Roles) -> Metadata:
     """The description of an int8 graph: scores and map peaks are this engine's on the calibration images."""
     with progress_bar("Calibrating", len(roles.calibration)) as advance:
         pictures = (load_frame(path, metadata.frame) for path in roles.calibration)
         scores, peaks = calibrate(engine, metadata.frame, pictures, advance)
     calibration = Calibration(scores, metadata.calibration["false_alarm_rate"])
+    if calibration.note:
+        log.warning(calibration.note)
     return metadata.model_copy(
         update={
             "precision": "int8",
             "calibration": calibration.to_dict(),
             "map_peaks": peaks,
             "quantisation": {
-                "data": name,
+                "data": roles.data,
                 "range_images": len(roles.ranges),
                 "calibration_images": len(roles.calibration),
                 "held_out": roles.held_out,

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import PurePosixPath
 from typing import Any
 
-from blemish.errors import BlemishError, DatasetError, ImageError, reason_of
+from blemish.errors import BlemishError, DatasetError, ImageError, explained
 from blemish.images.finding import EXTENSIONS
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
@@ -41,7 +41,7 @@ def find_urls(url: str) -> Iterator[str]:
     Raises:
         DatasetError: it cannot be listed.
     """
-    with _sentence(url, DatasetError):
+    with _storage_errors(url, DatasetError):
         system, root = url_to_storage(url)
         single = system.isfile(root)
     if single:
@@ -50,7 +50,7 @@ def find_urls(url: str) -> Iterator[str]:
     waiting = [root]
     while waiting:
         folder = waiting.pop()
-        with _sentence(url, DatasetError):
+        with _storage_errors(url, DatasetError):
             entries = sorted(system.ls(folder, detail=True), key=lambda entry: str(entry["name"]))
         folders = []
         for entry in entries:
@@ -60,7 +60,7 @@ def find_urls(url: str) -> Iterator[str]:
             if entry["type"] == "directory" and not entry.get("islink"):
                 folders.append(entry["name"])
             elif path.suffix.lower() in EXTENSIONS:
-                with _sentence(url, DatasetError):
+                with _storage_errors(url, DatasetError):
                     is_file = entry["type"] == "file" or (
                         entry.get("islink") and system.isfile(entry["name"])
                     )
@@ -75,7 +75,7 @@ def read_url(url: str) -> bytes:
     Raises:
         ImageError: it cannot be read, or is empty.
     """
-    with _sentence(url, ImageError):
+    with _storage_errors(url, ImageError):
         system, path = url_to_storage(url)
         content: bytes = system.cat_file(path)
     if not content:
@@ -84,16 +84,17 @@ def read_url(url: str) -> bytes:
 
 
 @contextmanager
-def _sentence(url: str, kind: type[BlemishError]) -> Iterator[None]:
+def _storage_errors(url: str, kind: type[BlemishError]) -> Iterator[None]:
     """Turn whatever a storage library raises into one sentence."""
-    try:
+    with (
+        explained(
+            kind,
+            lambda reason: (
+                f"{url} cannot be read ({reason}); check the address, the credentials and that the storage's "
+                "package is installed."
+            ),
+        ),
+        explained(kind, lambda _: f'{url} needs fsspec: pip install "blemish[ray]".', ModuleNotFoundError),
+        explained(kind, lambda _: f"{url} does not exist; check the address.", FileNotFoundError),
+    ):
         yield
-    except FileNotFoundError as error:
-        raise kind(f"{url} does not exist; check the address.") from error
-    except ModuleNotFoundError as error:
-        raise kind(f'{url} needs fsspec: pip install "blemish[ray]".') from error
-    except Exception as error:
-        raise kind(
-            f"{url} cannot be read ({reason_of(error)}); check the address, the credentials and that the "
-            "storage's package is installed."
-        ) from error

@@ -1,6 +1,7 @@
 """The one place where Ray is started or joined."""
 
 import logging
+import math
 import os
 import socket
 import warnings
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from blemish.errors import ConfigError
+from blemish.errors import ConfigError, explained
 
 OBJECT_STORE = 512 * 2**20  # bytes at most of a Ray that is started here; a model file must fit
 SECONDS_TO_ANSWER = 5
@@ -46,16 +47,16 @@ def connected(on: str, *, cpus: int | None = None) -> Iterator[None]:
     else:
         _check_answer(address)
         options["address"] = address
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the connection timed out, which the error says too
-            ray.init(**options)
-    except Exception as error:  # Ray's own, gRPC's, those of the system
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-        raise ConfigError(
+    unusable = explained(  # Ray's own exceptions, gRPC's, those of the system
+        ConfigError,
+        lambda reason: (
             f"Ray at {address or 'this machine'} cannot be used ({reason}); it needs the Python and Ray "
             "versions of this environment, and its token where it asks for one."
-        ) from error
+        ),
+    )
+    with unusable, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the connection timed out, which the error says too
+        ray.init(**options)
     try:
         yield
     finally:
@@ -67,6 +68,14 @@ def machines() -> list[dict[str, float]]:
     import ray
 
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def room(cpus: int, gpus: float) -> int:
+    """How many workers of so many cores and GPUs fit on the machines of the cluster, one by one."""
+    return sum(
+        int(min(machine.get("CPU", 0) // cpus, machine.get("GPU", 0) // gpus if gpus else math.inf))
+        for machine in machines()
+    )
 
 
 def _address(on: str) -> str | None:
@@ -101,9 +110,10 @@ def _check_answer(address: str) -> None:
         raise ConfigError(f"RAY_ADDRESS is host:port or ray://host:port, not {address!r}.") from error
     if None in place:
         return  # such as RAY_ADDRESS=auto, which Ray resolves and refuses at once
-    try:
+    unreachable = explained(
+        ConfigError,
+        lambda reason: f"Nobody answers at {address} ({reason}); check the address, or start Ray there.",
+        OSError,
+    )
+    with unreachable:
         socket.create_connection((parts.hostname, parts.port), SECONDS_TO_ANSWER).close()
-    except OSError as error:
-        raise ConfigError(
-            f"Nobody answers at {address} ({error.strerror or error}); check the address, or start Ray there."
-        ) from error

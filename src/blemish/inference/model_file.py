@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from blemish.calibration import Calibration
-from blemish.errors import ConfigError, ModelFileError
+from blemish.errors import ConfigError, ModelFileError, explained
 from blemish.files import file_digest, whole_file, writing
 from blemish.images.frame import Frame
 from blemish.models.registry import config_class
@@ -86,13 +86,10 @@ def read_weights_metadata(path: Path) -> Metadata:
     from safetensors import SafetensorError, safe_open
 
     check_path(path)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(KEY)
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(
-            f"{path} is damaged or no safetensors file; fit or copy the model again."
-        ) from error
+    damaged = f"{path} is damaged or no safetensors file; fit or copy the model again."
+    unreadable = explained(ModelFileError, lambda _: damaged, SafetensorError, OSError)
+    with unreadable, safe_open(path, framework="numpy") as file:
+        text = (file.metadata() or {}).get(KEY)
     return parse_metadata(path, text)
 
 
@@ -151,12 +148,9 @@ def _openvino_text(path: Path, key: str) -> str | None:
     """The text under a key in the rt_info of an OpenVINO graph, read as plain XML; None without one."""
     from xml.etree import ElementTree
 
-    try:
+    damaged = f"{path} is damaged or no OpenVINO model; export or copy both its files again."
+    with explained(ModelFileError, lambda _: damaged, ElementTree.ParseError, ValueError, LookupError):
         entry = ElementTree.parse(path).find(f"rt_info/{key}")
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise ModelFileError(
-            f"{path} is damaged or no OpenVINO model; export or copy both its files again."
-        ) from error
     return None if entry is None else entry.get("value")
 
 

@@ -1,7 +1,7 @@
 """A fitted model on the workers of a Ray cluster, fed by Ray Data."""
 
+import logging
 import os
-import sys
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +14,7 @@ import ray
 
 from blemish.calibration import Calibration
 from blemish.errors import BlemishError, ConfigError
-from blemish.inference.cluster import machines
+from blemish.inference.cluster import machines, room
 from blemish.inference.detector import Detector
 from blemish.inference.engines import read_metadata
 from blemish.inference.parquet import row_schema
@@ -26,7 +26,10 @@ RETRIES = 2  # for images whose worker dies; without a bound one that kills work
 PATIENCE = 60  # seconds without a word
 GPU_DEVICES = ("cuda", "tensorrt")
 
-SCHEMA = row_schema().set(0, pa.field("path", pa.binary()))  # paths are bytes: file names need not be text
+NAMES = ("path", "error")  # bytes on the way: file names, which sentences name too, need not be text
+SCHEMA = pa.schema([field.with_type(pa.binary()) if field.name in NAMES else field for field in row_schema()])
+
+log = logging.getLogger(__name__)
 
 
 class DetectorOnRay:
@@ -87,7 +90,7 @@ class DetectorOnRay:
         with _failures():
             trial = ray.remote(**self.needs)(_try_to_load).remote(self.job)
             if not ray.wait([trial], timeout=PATIENCE)[0]:
-                print("Waiting until the cluster has a free worker and the model is loaded.", file=sys.stderr)
+                log.info("Waiting until the cluster has a free worker and the model is loaded.")
             refused = ray.get(trial)
         if refused:
             raise BlemishError(refused)
@@ -120,7 +123,7 @@ class DetectorOnRay:
             if rows is None:
                 return
             for row in rows.to_pylist():
-                yield Result(**row | {"path": os.fsdecode(row["path"])})
+                yield Result(**row | {name: os.fsdecode(row[name]) for name in NAMES})
 
 
 class _Run:
@@ -169,7 +172,8 @@ class _Worker:
     def __call__(self, block: pa.Table) -> pa.Table:
         paths = [os.fsdecode(path) for path in block["path"].to_pylist()]
         results = self.detector.predict_many(paths, batch_size=self.batch_size, consecutive=True)
-        rows = [{**result.to_row(), "path": os.fsencode(result.path)} for result in results]
+        rows = [result.to_row() for result in results]
+        rows = [row | {name: os.fsencode(row[name]) for name in NAMES} for row in rows]
         return pa.Table.from_pylist(rows, SCHEMA)
 
 
@@ -200,20 +204,14 @@ def _room(needs: dict[str, Any], workers: int | None) -> int:
     Raises:
         ConfigError: more than the cluster has room for, or it has room for none.
     """
-    there = machines()
-    room = sum(_room_on(machine, needs) for machine in there)
-    if not 0 < (workers or 1) <= room:
-        cpus, gpus = (int(sum(machine.get(kind, 0) for machine in there)) for kind in ("CPU", "GPU"))
+    fits = room(needs["num_cpus"], needs["num_gpus"])
+    if not 0 < (workers or 1) <= fits:
+        cpus, gpus = (int(sum(machine.get(kind, 0) for machine in machines())) for kind in ("CPU", "GPU"))
         raise ConfigError(
-            f"The cluster has {cpus} cores and {gpus} GPUs, room for {room} such workers; "
+            f"The cluster has {cpus} cores and {gpus} GPUs, room for {fits} such workers; "
             "give smaller --workers or --threads, or another --device."
         )
-    return workers or room
-
-
-def _room_on(machine: dict[str, float], needs: dict[str, Any]) -> int:
-    room = int(machine.get("CPU", 0)) // int(needs["num_cpus"])
-    return min(room, int(machine.get("GPU", 0))) if needs["num_gpus"] else room
+    return workers or fits
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 
 from blemish.errors import BlemishError, explained
 from blemish.files import check_output, whole_file, writing
-from blemish.images.drawing import panels, save_png
+from blemish.images.drawing import HeatScale, panels, save_png
 from blemish.images.urls import is_url
 from blemish.inference.inputs import EXPLANATION_SUFFIX, OVERLAY_SUFFIX
 
@@ -123,12 +123,14 @@ def _sinks(outputs: Outputs, detector: "Detector", stack: ExitStack) -> list[tup
         from blemish.inference.parquet import parquet_rows
 
         sinks.append((outputs.parquet, stack.enter_context(parquet_rows(outputs.parquet, detector))))
-    if outputs.overlays is not None:
-        sinks.append((outputs.overlays, _overlay_sink(outputs.overlays, detector)))
-    if outputs.explain is not None:
-        sinks.append((outputs.explain, _explanation_sink(outputs.explain, detector)))
-    if outputs.maps is not None:
-        sinks.append((outputs.maps, _map_sink(outputs.maps)))
+    pictures = (
+        (outputs.overlays, OVERLAY_SUFFIX, _save_overlay),
+        (outputs.explain, EXPLANATION_SUFFIX, _save_explanation),
+        (outputs.maps, MAP_SUFFIX, _save_map),
+    )
+    for folder, suffix, save in pictures:
+        if folder is not None:
+            sinks.append((folder, _picture_sink(_Places(folder, suffix), detector.heat_scale, save)))
     return sinks
 
 
@@ -150,36 +152,27 @@ def _jsonl_sink(file: IO[str]) -> Sink:
     return lambda result: print(json.dumps(result.to_row()), file=file, flush=True)
 
 
-def _overlay_sink(folder: Path, detector: "Detector") -> Sink:
-    scale = detector.heat_scale
-    places = _Places(folder, OVERLAY_SUFFIX)
-
+def _picture_sink(
+    places: "_Places", scale: HeatScale, save: Callable[["Result", HeatScale, Path], None]
+) -> Sink:
     def write(result: "Result") -> None:
         if not result.error:
-            save_png(result.overlay(scale), places.place(result.path))
+            save(result, scale, places.place(result.path))
 
     return write
 
 
-def _explanation_sink(folder: Path, detector: "Detector") -> Sink:
-    scale = detector.heat_scale
-    places = _Places(folder, EXPLANATION_SUFFIX)
-
-    def write(result: "Result") -> None:
-        if not result.error:
-            save_png(panels(result.pictures(scale)), places.place(result.path))
-
-    return write
+def _save_overlay(result: "Result", scale: HeatScale, path: Path) -> None:
+    save_png(result.overlay(scale), path)
 
 
-def _map_sink(folder: Path) -> Sink:
-    places = _Places(folder, MAP_SUFFIX)
+def _save_explanation(result: "Result", scale: HeatScale, path: Path) -> None:
+    save_png(panels(result.pictures(scale)), path)
 
-    def write(result: "Result") -> None:
-        if result.anomaly_map is not None:
-            np.save(places.place(result.path), result.anomaly_map)
 
-    return write
+def _save_map(result: "Result", scale: HeatScale, path: Path) -> None:
+    assert result.anomaly_map is not None
+    np.save(path, result.anomaly_map)
 
 
 class _Places:

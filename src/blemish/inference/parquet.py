@@ -3,12 +3,11 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blemish.errors import BlemishError, reason_of
-from blemish.files import writing
+from blemish.errors import BlemishError, explained
 from blemish.images.urls import is_url, url_to_storage
 
 if TYPE_CHECKING:
@@ -63,8 +62,7 @@ def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"]
     waiting: list[dict[str, Any]] = []
 
     def write(result: "Result") -> None:
-        path = os.fsencode(result.path).decode("utf-8", "replace")
-        waiting.append({**result.to_row(), "path": path, "error": result.error or None})
+        waiting.append(result.to_row() | {"path": _text(result.path), "error": _text(result.error) or None})
         if len(waiting) == GROUP:
             write_group()
 
@@ -90,13 +88,12 @@ def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"]
             system.mv(f"{target}.part", target)
 
 
-@contextmanager
-def _storing(out: str) -> Iterator[None]:
-    """`writing`, for whatever a storage library raises."""
-    try:
-        with writing(out):
-            yield
-    except BlemishError:
-        raise
-    except Exception as error:
-        raise BlemishError(f"{out} cannot be written ({reason_of(error)}); choose another place.") from error
+def _text(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def _storing(out: str) -> AbstractContextManager[None]:
+    """Turn whatever a storage library raises into one sentence."""
+    return explained(
+        BlemishError, lambda reason: f"{out} cannot be written ({reason}); make room or choose another place."
+    )

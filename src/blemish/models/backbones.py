@@ -2,7 +2,7 @@
 
 import logging
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 import timm
 import torch
@@ -106,3 +106,20 @@ def _create(model: str, **options: Any) -> Any:
         with suppress(TypeError):  # a few relatives have no such option
             return timm.create_model(model, features_only=True, zero_init_last=False, **options)
     return timm.create_model(model, features_only=True, **options)
+
+
+class FrozenBackbone(nn.Module):
+    """A backbone that never changes.
+
+    It stays in eval mode whatever mode its parent is in, so that its BatchNorm statistics stay ImageNet's.
+    Its weights are random until a teacher's or a model file's fill them.
+    """
+
+    def __init__(self, name: str, layers: tuple[int, ...]) -> None:
+        super().__init__()
+        self.backbone = create_backbone(name, layers)
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> Self:
+        return super().train(False)

@@ -1,10 +1,20 @@
 """What the configurations of all models have in common. Free of torch."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 Preset = dict[str, dict[str, Any]]
+
+
+def _ascending(layers: tuple[int, ...]) -> tuple[int, ...]:
+    if not layers or sorted(set(layers)) != list(layers) or layers[0] < 1:
+        raise ValueError("layers must be ascending, distinct and at least 1, such as [1, 2, 3]")
+    return layers
+
+
+# feature levels of a backbone, level l being the map at stride 2^(l+1)
+Layers = Annotated[tuple[int, ...], AfterValidator(_ascending)]
 
 
 class ModelConfig(BaseModel):

@@ -9,25 +9,16 @@ if TYPE_CHECKING:
     from blemish.models.base import AnomalyModel
     from blemish.models.config import ModelConfig
 
-# name: (config class, model class), each as "module:name"
+# name: (config class, model class), each as "module:name" below this package
 METHODS = {
-    "gtrans": ("blemish.models.gtrans.config:GTransConfig", "blemish.models.gtrans.model:GTrans"),
-    "anotrans": (
-        "blemish.models.gan.config:AnoTransConfig",
-        "blemish.models.gan.anotrans:AnoTrans",
-    ),
-    "ganomaly": ("blemish.models.gan.config:GANomalyConfig", "blemish.models.gan.ganomaly:GANomaly"),
-    "skip_ganomaly": (
-        "blemish.models.gan.config:SkipGANomalyConfig",
-        "blemish.models.gan.skip_ganomaly:SkipGANomaly",
-    ),
-    "sagan": ("blemish.models.gan.config:SAGANConfig", "blemish.models.gan.sagan:SAGAN"),
-    "patchcore": (
-        "blemish.models.memory_bank.config:PatchCoreConfig",
-        "blemish.models.memory_bank.patchcore:PatchCore",
-    ),
-    "padim": ("blemish.models.memory_bank.config:PaDiMConfig", "blemish.models.memory_bank.padim:PaDiM"),
-    "spade": ("blemish.models.memory_bank.config:SPADEConfig", "blemish.models.memory_bank.spade:SPADE"),
+    "gtrans": ("gtrans.config:GTransConfig", "gtrans.model:GTrans"),
+    "anotrans": ("gan.config:AnoTransConfig", "gan.anotrans:AnoTrans"),
+    "ganomaly": ("gan.config:GANomalyConfig", "gan.ganomaly:GANomaly"),
+    "skip_ganomaly": ("gan.config:SkipGANomalyConfig", "gan.skip_ganomaly:SkipGANomaly"),
+    "sagan": ("gan.config:SAGANConfig", "gan.sagan:SAGAN"),
+    "patchcore": ("memory_bank.config:PatchCoreConfig", "memory_bank.patchcore:PatchCore"),
+    "padim": ("memory_bank.config:PaDiMConfig", "memory_bank.padim:PaDiM"),
+    "spade": ("memory_bank.config:SPADEConfig", "memory_bank.spade:SPADE"),
 }
 
 
@@ -53,5 +44,5 @@ def _resolve(method: str, which: int) -> type:
     if method not in METHODS:
         raise ConfigError(f"There is no method {method!r}; choose one of: {', '.join(sorted(METHODS))}.")
     module, name = METHODS[method][which].split(":")
-    found: type = getattr(import_module(module), name)
+    found: type = getattr(import_module(f"blemish.models.{module}"), name)
     return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blemish.errors import ConfigError, WeightsError
+from blemish.errors import ConfigError, WeightsError, explained
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,7 +100,9 @@ def read_weights(source: WeightsSource) -> "dict[str, Tensor]":
     """
     path = source.path or _download(source.model)
     state: Any
-    try:
+    with explained(
+        WeightsError, lambda why: f"{path} cannot be read as a weights file ({why}); get it again."
+    ):
         if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
@@ -109,11 +111,6 @@ def read_weights(source: WeightsSource) -> "dict[str, Tensor]":
             import torch
 
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(
-            f"{path} cannot be read as a weights file ({first_line}); get it again."
-        ) from error
     for wrapper in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
@@ -170,13 +167,9 @@ def _cached(model: str) -> Path | None:
 def _download(model: str) -> Path:
     from huggingface_hub import hf_hub_download
 
-    try:
+    failed = f"Downloading the weights of {model} from the hub failed"
+    with explained(WeightsError, lambda why: f"{failed} ({why}); pass them as --weights FILE."):
         return Path(hf_hub_download(f"timm/{model}", _FILE_NAMES[0]))
-    except Exception as error:
-        raise WeightsError(
-            f"Downloading the weights of {model} from the hub failed ({type(error).__name__}); "
-            "pass them as --weights FILE."
-        ) from error
 
 
 def _hub_reachable() -> bool:

@@ -4,29 +4,13 @@ from collections.abc import Sequence
 
 from blemish.errors import ConfigError
 from blemish.experiments.run import LOCAL, Place
-from blemish.models.registry import config_class
-from blemish.papers.table import Row, Table
-from blemish.papers.tasks import Wishes
-from blemish.training.checks import check_concerned
+from blemish.papers.table import Table
 
 KEEPABLE = ("weights", "maps")
 
 
-def check_wishes(rows: dict[str, list[Row]], wishes: Wishes) -> None:
-    """Refuse what concerns no row.
-
-    Raises:
-        ConfigError: with the first such field.
-    """
-    given = list(wishes.assignments)
-    given += [] if wishes.epochs is None else ["training.epochs"]
-    given += [] if wishes.backbone is None else ["model.backbone"]
-    methods = {row.config["method"]: None for of in rows.values() for row in of if row.config}
-    check_concerned(given, {method: config_class(method) for method in methods})
-
-
 def check_options(
-    tables: list[Table],
+    tables: Sequence[Table],
     cells: Sequence[str],
     categories: Sequence[str],
     seeds: int,

@@ -1,8 +1,8 @@
 """What there is to measure, as text."""
 
 from blemish.experiments.experiment import fit_settings
+from blemish.papers.configs import config_of, values_of
 from blemish.papers.table import METRIC_NAMES, Row, Section, Table, find_table, load_tables
-from blemish.papers.tasks import config_of, values_of
 
 
 def list_tables() -> str:
@@ -10,8 +10,7 @@ def list_tables() -> str:
     lines = []
     for table in load_tables().values():
         data = ", ".join(section.data for section in table.sections)
-        work = f"{_results(table)} results of {_trainings(table)} trainings"
-        lines.append(f"{table.name:11} {data:15} {work:27} {table.title}")
+        lines.append(f"{table.name:11} {data:15} {_work(table):27} {table.title}")
     return "\n".join(lines)
 
 
@@ -32,17 +31,13 @@ def list_cells(name: str) -> str:
     return "\n".join(lines)
 
 
-def _results(table: Table) -> int:
-    rows = sum(row.config is not None for row in table.rows)
-    return rows * sum(len(section.categories) for section in table.sections)
-
-
-def _trainings(table: Table) -> int:
-    count = 0
+def _work(table: Table) -> str:
+    results, trainings = 0, 0
     for section in table.sections:
         configs = [config_of(section, row) for row in table.rows if row.config is not None]
-        count += len({fit_settings(config) for config in configs}) * len(section.categories)
-    return count
+        results += len(configs) * len(section.categories)
+        trainings += len({fit_settings(config) for config in configs}) * len(section.categories)
+    return f"{results} results of {trainings} trainings"
 
 
 def _settings(section: Section, row: Row) -> str:

@@ -1,61 +1,84 @@
-"""Which tasks there are, and what cannot be done."""
+"""Which experiments a table asks for, and what cannot be measured."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from blemish.datasets import Dataset
-from blemish.errors import ConfigError, DatasetError, ImageError, WeightsError
+from blemish.errors import DatasetError, ImageError, WeightsError
 from blemish.experiments.experiment import Experiment, digest_of_samples, teacher_digest
 from blemish.images.reading import image_size
-from blemish.models.weights import RANDOM
-from blemish.papers.measured import Missing
+from blemish.papers.configs import config_of
 from blemish.papers.sources import read_category
 from blemish.papers.table import Row, Section, Table
-from blemish.papers.tasks import Task, Wishes, config_of
+
+
+class Task(NamedTuple):
+    """A row of a table on a category with a seed, and the experiment that measures it."""
+
+    table: str
+    row: str
+    data: str
+    category: str
+    seed: int
+    experiment: Experiment
+
+
+class Missing(NamedTuple):
+    """A result that is not there, and why not, in a sentence."""
+
+    table: str
+    row: str
+    data: str
+    category: str
+    seed: int
+    reason: str
 
 
 class Planner:
-    """Collects tasks and what cannot be done."""
+    """Collects tasks and what cannot be measured.
 
-    def __init__(self, weights: dict[str, str], wishes: Wishes, seeds: int) -> None:
-        self.weights, self.wishes, self.seeds = weights, wishes, seeds
+    Args:
+        weights: files, or "random", by backbone.
+        overrides: as `blemish.papers.configs.config_of` takes them.
+        seeds: how many.
+    """
+
+    def __init__(self, weights: dict[str, str], overrides: Sequence[str], seeds: int) -> None:
+        self.weights, self.overrides, self.seeds = weights, overrides, seeds
         self.tasks: list[Task] = []
-        self.missing: list[tuple[str, Missing]] = []  # with the table's name
-        self._read: dict[tuple[str, str, Path | None], tuple[Dataset, str, str]] = {}
+        self.missing: list[Missing] = []
+        self._read: dict[tuple[str, str], tuple[Dataset, str, str]] = {}
 
-    def plan(
-        self, table: Table, rows: list[Row], categories: Sequence[str], sources: dict[str, Path | None]
-    ) -> None:
-        """Add the tasks of a table."""
+    def plan(self, table: Table, categories: Sequence[str], sources: dict[str, Path | None]) -> None:
+        """Add the tasks of a table's rows, on these categories or on all."""
         for section in table.sections:
             for category in section.categories:
                 if categories and category not in categories:
                     continue
-                for row in rows:
+                for row in table.rows:
                     if row.config is None:
                         continue
                     try:
                         self._add(table, section, row, category, sources[section.data])
                     except (DatasetError, ImageError, WeightsError) as error:
-                        self.missing += [
-                            (table.name, Missing(row.id, section.data, category, seed, str(error)))
-                            for seed in range(self.seeds)
-                        ]
+                        cell = table.name, row.id, section.data, category
+                        self.missing += [Missing(*cell, seed, str(error)) for seed in range(self.seeds)]
 
     def other_images(self, table: Table) -> list[str]:
         """How the images that were read differ in number from the published ones, in sentences."""
         found: dict[str, list[str]] = {}
         for section in table.sections:
-            for (data, category, _), (dataset, *_) in self._read.items():
+            for (data, category), (dataset, *_) in self._read.items():
                 if data != section.data or category not in section.categories or section.images is None:
                     continue
                 defective = sum(sample.label == 1 for sample in dataset.test)
                 counts = (len(dataset.train), len(dataset.test) - defective, defective)
                 if counts != section.images:
                     train, good, bad = (
-                        f"{one:,} (instead of {all_of_them:,})"
-                        for one, all_of_them in zip(counts, section.images, strict=True)
+                        f"{one:,} (instead of {published:,})"
+                        for one, published in zip(counts, section.images, strict=True)
                     )
                     text = f"{train} images to learn from, {good} good and {bad} defective ones to measure on"
                     found.setdefault(f"{data}: {text}", []).append(category)
@@ -65,19 +88,19 @@ class Planner:
         ]
 
     def _add(self, table: Table, section: Section, row: Row, category: str, source: Path | None) -> None:
-        config = config_of(section, row, self.wishes)
+        config = config_of(section, row, self.overrides)
         backbone = getattr(config.model, "backbone", None)
         weights = self.weights.get(backbone) if backbone else None
         teacher = teacher_digest(backbone, weights) if backbone else ""
-        dataset, learned_from, tested_on = self._data(section, category, source)
+        images = self._images(section, category, source)
         for seed in range(self.seeds):
-            one = Experiment("", config.with_seed(seed), dataset, weights, teacher, learned_from, tested_on)
+            one = Experiment("", config.with_seed(seed), images[0], weights, teacher, *images[1:])
             stem = f"{config.method}-{section.data}-{category}-seed{seed}-{one.fit[:12]}"
             self.tasks.append(Task(table.name, row.id, section.data, category, seed, replace(one, stem=stem)))
 
-    def _data(self, section: Section, category: str, source: Path | None) -> tuple[Dataset, str, str]:
+    def _images(self, section: Section, category: str, source: Path | None) -> tuple[Dataset, str, str]:
         """A category's images and the digests of those to learn from and to measure on."""
-        key = (section.data, category, source)
+        key = (section.data, category)
         if key not in self._read:
             dataset = read_category(section, category, source)
             for sample in dataset.test:
@@ -86,44 +109,13 @@ class Planner:
         return self._read[key]
 
 
-def parse_weights(given: Sequence[str], backbones: Collection[str]) -> dict[str, str]:
-    """Files, or "random", by backbone.
-
-    Args:
-        given: each "BACKBONE=FILE"; FILE alone where there is one backbone, or "random" for all.
-        backbones: of the rows.
-
-    Raises:
-        ConfigError: a backbone that no row has, one that comes twice, or a file that could be any one's.
-    """
-    found: dict[str, str] = {}
-    for text in given:
-        backbone, equals, file = text.partition("=")
-        if not equals or Path(text).exists():
-            if len(backbones) > 1 and text != RANDOM:
-                raise ConfigError(
-                    f"--weights {text}: say whose, of {', '.join(backbones)}, as in BACKBONE=FILE."
-                )
-            new = dict.fromkeys(backbones, text)
-        else:
-            new = {backbone: file}
-        if not backbones or not new.keys() <= set(backbones):
-            there = ", ".join(backbones) or "none"
-            raise ConfigError(f"--weights {text}: no row has that backbone; the rows have {there}.")
-        if found.keys() & new.keys():
-            raise ConfigError(f"--weights are given twice for {backbone if equals else text}; give one file.")
-        found |= new
-    return found
-
-
-def backbones_of(tables: Sequence[Table], rows: dict[str, list[Row]], wishes: Wishes) -> list[str]:
+def backbones_of(tables: Sequence[Table], overrides: Sequence[str]) -> list[str]:
     """The backbones of the rows, each once."""
-    configs = [
-        config_of(section, row, wishes)
+    found = [
+        getattr(config_of(section, row, overrides).model, "backbone", None)
         for table in tables
         for section in table.sections
-        for row in rows[table.name]
+        for row in table.rows
         if row.config is not None
     ]
-    found = (getattr(config.model, "backbone", None) for config in configs)
     return list(dict.fromkeys(name for name in found if name))

@@ -1,4 +1,4 @@
-"""Measures the cells of published tables, keeps the results, and writes the tables."""
+"""Measures the cells of published tables, keeps the results, and puts them beside the published numbers."""
 
 import fcntl
 import importlib.util
@@ -11,15 +11,15 @@ from blemish.errors import BlemishError, Interrupted
 from blemish.experiments.result import Result, Store
 from blemish.experiments.run import Place, run_experiments
 from blemish.files import make_folder
-from blemish.papers.checks import check_options, check_wishes
-from blemish.papers.measured import Measured, Missing
-from blemish.papers.output.gaps import group, sentence
-from blemish.papers.output.summarise import summarise
-from blemish.papers.output.summary import Summary
-from blemish.papers.plan import Planner, backbones_of, parse_weights
-from blemish.papers.sources import parse_sources
-from blemish.papers.table import Row, Table, find_table
-from blemish.papers.tasks import AS_PRINTED, Task, Wishes, changes
+from blemish.models.registry import config_class
+from blemish.papers.checks import check_options
+from blemish.papers.configs import changes
+from blemish.papers.output.summary import Summary, result_row, summarise
+from blemish.papers.output.text import missing_results
+from blemish.papers.plan import Missing, Planner, Task, backbones_of
+from blemish.papers.sources import parse_sources, parse_weights
+from blemish.papers.table import Table, find_table
+from blemish.training.checks import check_concerned
 
 HERE = Place()
 
@@ -33,7 +33,9 @@ def reproduce(
     cells: Sequence[str] = (),
     categories: Sequence[str] = (),
     seeds: int = 1,
-    wishes: Wishes = AS_PRINTED,
+    epochs: int | None = None,
+    backbone: str | None = None,
+    assignments: Sequence[str] = (),
     weights: Sequence[str] = (),
     place: Place = HERE,
     store: str | Path | None = None,
@@ -51,7 +53,9 @@ def reproduce(
         cells: ids of rows; none means all.
         categories: names of categories or held-out classes; none means all.
         seeds: each training is done with the seeds 0 to `seeds` - 1.
-        wishes: what is to be otherwise than in the paper; the tables say so.
+        epochs: instead of the paper's, for rows that train. The tables tell this and the next two.
+        backbone: instead of the paper's, for rows that have one.
+        assignments: "section.field=value" texts, for the rows that have the field.
         weights: files with ImageNet weights, each as "BACKBONE=FILE", or FILE alone where there is one
             backbone.
         place: where the work is done.
@@ -68,25 +72,25 @@ def reproduce(
     """
     chosen = [find_table(name) for name in dict.fromkeys(tables)]
     check_options(chosen, cells, categories, seeds, place, keep)
-    rows = {table.name: [row for row in table.rows if not cells or row.id in cells] for table in chosen}
-    chosen = [table for table in chosen if rows[table.name]]
-    check_wishes(rows, wishes)
+    chosen = [table for whole in chosen if (table := _with_rows(whole, cells)).rows]
+    overrides = [] if epochs is None else [f"training.epochs={epochs}"]
+    overrides += [] if backbone is None else [f"model.backbone={backbone}"]
+    overrides += assignments
+    methods = [row.config["method"] for table in chosen for row in table.rows if row.config]
+    check_concerned(overrides, {method: config_class(method) for method in methods})
     if importlib.util.find_spec("torch") is None:
-        raise BlemishError('Measuring tables needs PyTorch: pip install "blemish[train]".')
+        raise BlemishError('Measuring tables needs PyTorch: pip install "blemish[papers]".')
     out = Path(out)
     sources = parse_sources(chosen, data)
-    files = parse_weights(weights, backbones_of(chosen, rows, wishes))
-    planner = Planner(files, wishes, seeds)
+    planner = Planner(parse_weights(weights, backbones_of(chosen, overrides)), overrides, seeds)
     for table in chosen:
-        planner.plan(table, rows[table.name], categories, sources)
+        planner.plan(table, categories, sources)
     if not planner.tasks:
-        reason = planner.missing[0][1].reason if planner.missing else "these rows are quoted only"
+        reason = planner.missing[0].reason if planner.missing else "these rows are quoted only"
         raise BlemishError(f"Nothing of {', '.join(tables)} can be measured: {reason.rstrip('.')}.")
     for table in chosen:
-        names = {row.id: row.name for row in table.rows}
-        for gap in group(one for name, one in planner.missing if name == table.name):
-            asked = [row.id for row in rows[table.name] if row.config]
-            log.warning(f"{table.name}: {sentence(gap, names, asked)}")
+        for text in missing_results(table, planner.missing):
+            log.warning(f"{table.name}: {text}")
     make_folder(out / "runs")
     results = Store(out / "results" if store is None else Path(store))
     experiments = [task.experiment for task in sorted(planner.tasks, key=lambda task: task.seed)]
@@ -96,39 +100,38 @@ def reproduce(
         except KeyboardInterrupt:
             raise Interrupted("Stopped; the same command goes on from there.") from None
     found = [(task, results.read(task.experiment)) for task in planner.tasks]
-    return [_summary(table, rows[table.name], wishes, planner, found, failures) for table in chosen]
+    return [_summary(table, overrides, planner, found, failures) for table in chosen]
+
+
+def _with_rows(table: Table, cells: Sequence[str]) -> Table:
+    rows = tuple(row for row in table.rows if not cells or row.id in cells)
+    return table.model_copy(update={"rows": rows})
 
 
 def _summary(
     table: Table,
-    rows: list[Row],
-    wishes: Wishes,
+    overrides: Sequence[str],
     planner: Planner,
     found: Sequence[tuple[Task, Result | None]],
     failures: dict[str, str],
 ) -> Summary:
-    measured: list[Measured] = []
-    missing = [one for name, one in planner.missing if name == table.name]
+    rows = []
+    missing = [one for one in planner.missing if one.table == table.name]
+    notes: dict[str, None] = {}  # what evaluation has to say of each category's test images
     for task, result in found:
         if task.table != table.name:
             continue
         unreadable = [row["error"] for row in result.images if row["error"]] if result else []
         if result and not unreadable:
-            measured.append(Measured.of(task, result))
+            rows.append(result_row(task, result))
+            notes |= dict.fromkeys(f"{task.category}: {note}" for note in result.measured["notes"])
             continue
-        reason = failures.get(task.experiment.fit, "")
+        reason = failures.get(task.experiment.fit, "Not measured yet.")
         if unreadable:
             reason = f"A test image cannot be used: {unreadable[0]}"
-        missing.append(Missing(task.row, task.data, task.category, task.seed, reason))
-    shown = table.model_copy(update={"rows": tuple(rows)})
-    told = planner.other_images(table) + _notes(measured) + changes(table, rows, wishes)
-    return summarise(shown, measured, missing, told)
-
-
-def _notes(measured: list[Measured]) -> list[str]:
-    """What evaluation had to say of each category's test images."""
-    told = [f"{one.category}: {note}" for one in measured for note in one.facts.get("notes", ())]
-    return list(dict.fromkeys(told))
+        missing.append(Missing(*task[:5], reason))
+    told = [*planner.other_images(table), *notes, *changes(table, table.rows, overrides)]
+    return summarise(table, rows, missing, told)
 
 
 @contextmanager

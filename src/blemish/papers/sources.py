@@ -1,10 +1,11 @@
-"""The images that the sections of a table are measured on."""
+"""Where data sets and ImageNet weights lie, and the images that a table is measured on."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from blemish.datasets import PUBLISHED, Dataset, read_dataset
 from blemish.errors import ConfigError, DatasetError
+from blemish.models.weights import RANDOM
 from blemish.papers.table import Section, Table
 
 WHAT = {
@@ -28,27 +29,48 @@ def parse_sources(tables: Sequence[Table], given: Sequence[str]) -> dict[str, Pa
             said and cannot be had.
     """
     names = list(dict.fromkeys(section.data for table in tables for section in table.sections))
-    found: dict[str, Path | None] = {}
-    for text in given:
-        name, equals, folder = text.partition("=")
-        if not equals or Path(text).exists():
-            if len(names) > 1:
-                raise ConfigError(
-                    f"These tables need {' and '.join(names)}: say which one {text} is, "
-                    f"as in --data {names[0]}={text}."
-                )
-            name, folder = names[0], text
-        if name not in names:
-            raise ConfigError(f"--data {text}: there is no {name} in these tables, but {', '.join(names)}.")
-        if name in found:
-            raise ConfigError(f"--data says twice where {name} lies; give one folder.")
+    found = _by_name("--data", given, names)
+    for folder in found.values():
         if not Path(folder).is_dir():
-            raise ConfigError(f"--data {text}: there is no folder {folder}; check the path.")
-        found[name] = Path(folder)
+            raise ConfigError(f"--data: there is no folder {folder}; check the path.")
     for name in names:
         if name not in found and name not in PUBLISHED:
-            raise ConfigError(f"{', '.join(_with(tables, name))} needs --data {name}=FOLDER, {WHAT[name]}.")
-    return {name: found.get(name) for name in names}
+            needing = [table.name for table in tables if any(one.data == name for one in table.sections)]
+            raise ConfigError(f"{', '.join(needing)} needs --data {name}=FOLDER, {WHAT[name]}.")
+    return {name: Path(found[name]) if name in found else None for name in names}
+
+
+def parse_weights(given: Sequence[str], backbones: Sequence[str]) -> dict[str, str]:
+    """Files, or "random", by backbone.
+
+    Args:
+        given: each "BACKBONE=FILE"; FILE alone where there is one backbone, or "random" for all.
+        backbones: of the rows.
+
+    Raises:
+        ConfigError: a backbone that no row has, one that comes twice, or a file that could be any one's.
+    """
+    if list(given) == [RANDOM] and backbones:
+        return dict.fromkeys(backbones, RANDOM)
+    return _by_name("--weights", given, backbones)
+
+
+def _by_name(option: str, given: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """Values of "NAME=VALUE" texts; VALUE alone where there is one name."""
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or Path(text).exists():
+            if len(names) > 1:
+                which = f"say which of {', '.join(names)} it is for, as in {option} {names[0]}={text}."
+                raise ConfigError(f"{option} {text}: {which}")
+            name, value = names[0] if names else text, text
+        if name not in names:
+            raise ConfigError(f"{option} {text}: there is no {name} here, but {', '.join(names) or 'none'}.")
+        if name in found:
+            raise ConfigError(f"{option} is given twice for {name}; give it once.")
+        found[name] = value
+    return found
 
 
 def read_category(section: Section, category: str, source: Path | None) -> Dataset:
@@ -62,31 +84,19 @@ def read_category(section: Section, category: str, source: Path | None) -> Datas
     Raises:
         DatasetError: it is not there, or cannot be learned from and measured on.
     """
-    if section.data in PUBLISHED:
-        is_folder = source is not None and any(
-            (source / part / category).is_dir() for part in ("", "train", "test")
-        )
-        if is_folder and source is not None:
-            dataset = read_dataset(source, held_out=category)
-        else:
-            dataset = read_dataset(section.data, held_out=category, data_root=source)
-    else:
+    if section.data not in PUBLISHED:
         assert source is not None
-        dataset = read_dataset(source if section.data == "lbot" else _folder(source, category))
+        folder = source if section.data == "lbot" else source / category
+        if not folder.is_dir():
+            raise DatasetError(f"{source} has no such folder.")
+        dataset = read_dataset(folder)
+    elif source is not None and any((source / part / category).is_dir() for part in ("", "train", "test")):
+        dataset = read_dataset(source, held_out=category)
+    else:
+        dataset = read_dataset(section.data, held_out=category, data_root=source)
     labels = {sample.label for sample in dataset.test}
     if not dataset.train or not {0, 1} <= labels:
         raise DatasetError(
             f"{dataset.name} needs good images to learn from, and good and defective ones to measure on."
         )
     return dataset
-
-
-def _with(tables: Sequence[Table], data: str) -> list[str]:
-    return [table.name for table in tables if any(section.data == data for section in table.sections)]
-
-
-def _folder(source: Path, category: str) -> Path:
-    folder = source / category
-    if not folder.is_dir():
-        raise DatasetError(f"{source} has no such folder.")
-    return folder

@@ -1,45 +1,80 @@
-"""The few images worth a look: chosen by score, scored once more for their pictures, drawn on one scale."""
+"""The few images worth a look on a page: their pictures, verdicts and heat maps on a fixed scale."""
 
 import base64
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from blemish.evaluation.evaluate import Evaluation
 from blemish.images.drawing import HeatScale, encode_jpeg, overlay
 from blemish.images.frame import Frame
 from blemish.images.reading import mask_to_frame, read_mask
 from blemish.inference.result import Result
 from blemish.reports.numbers import short_number
-from blemish.reports.thumbnails import largest_in_cells, shrunk
 
-if TYPE_CHECKING:
-    from blemish.inference.detector import Detector
-
-CARDS = 6  # per gallery
+TIMES = "\N{MULTIPLICATION SIGN}"
 SIDE = 512  # pixels; larger pictures are made smaller to keep the page light
+
+Row = dict[str, Any]  # of an image, as `blemish.evaluation.evaluate.Evaluation` has it
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a model says of a labelled image.
+
+    Attributes:
+        text: "found", "missed", "false alarm" or "passed".
+        correct: whether it is right.
+        ratio: the score as "1.2 x threshold"; "" where that says nothing.
+    """
+
+    text: str
+    correct: bool
+    ratio: str
+
+    @classmethod
+    def of(cls, row: Row, threshold: float) -> "Verdict":
+        """The verdict in a row."""
+        texts = {(1, True): "found", (1, False): "missed", (0, True): "false alarm", (0, False): "passed"}
+        ratio = f"{short_number(row['score'] / threshold)} {TIMES} threshold" if threshold > 0 else ""
+        return cls(texts[row["label"], row["is_anomalous"]], row["label"] == row["is_anomalous"], ratio)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of an image.
+
+    Attributes:
+        caption: what it shows.
+        source: a data URI.
+        outlined: whether the true defect is outlined in it.
+        verdict: of the model that it is from, where there are several.
+    """
+
+    caption: str
+    source: str
+    outlined: bool = False
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True)
 class Card:
-    """One image on the page.
+    """An image on the page.
 
-    `ratio` is the score over the threshold; `pictures` are data URIs by caption, two or four (see
-    `Result.pictures`); `masked` says that the true defect is outlined.
+    Attributes:
+        name, defect: of the image.
+        pictures: of it.
+        verdict: of the model, where there is one alone.
+        details: lines on its score.
     """
 
     name: str
     defect: str
-    verdict: str
-    correct: bool
-    score: str
-    ratio: str
-    p_value: str
-    pictures: dict[str, str]
-    masked: bool
+    pictures: list[Picture]
+    verdict: Verdict | None = None
+    details: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -51,24 +86,30 @@ class Gallery:
     cards: list[Card]
 
 
-def galleries(evaluation: Evaluation, detector: "Detector", scale: HeatScale) -> list[Gallery]:
-    """Faintest and clearest defects and hottest good images; a gallery without images is left out."""
-    chosen = _choose(evaluation.images)
-    paths = [row["path"] for _, _, rows in chosen for row in rows]
-    judged = (shrunk(result, SIDE) for result in detector.predict_many(paths, explain=True))
-    results = dict(zip(paths, judged, strict=True))
-    made = []
-    for title, text, rows in chosen:
-        cards = []
-        for row in rows:
-            result = results[row["path"]]
-            if result.error:
-                continue
-            mask = framed_mask(row["mask"], detector.frame, result)
-            cards.append(_card(row, evaluation.threshold, result, scale, mask))
-        if cards:
-            made.append(Gallery(title, text, cards))
-    return made
+def shrunk(result: Result, side: int = SIDE) -> Result:
+    """A result whose pictures and maps have at most `side` pixels on the longer side; small ones stay as they
+    are. Pictures are averaged, maps keep their largest values."""
+    if result.image is None or max(result.image.shape) <= side:
+        return result
+    height, width = result.image.shape[:2]
+    share = side / max(height, width)
+    height, width = max(1, round(height * share)), max(1, round(width * share))
+
+    def picture(of: np.ndarray | None) -> np.ndarray | None:
+        if of is None:
+            return None
+        return np.asarray(Image.fromarray(of).resize((width, height), Image.Resampling.BOX))
+
+    def largest(of: np.ndarray | None) -> np.ndarray | None:
+        return None if of is None else largest_in_cells(of, height, width)
+
+    return replace(
+        result,
+        image=picture(result.image),
+        anomaly_map=largest(result.anomaly_map),
+        reconstruction=picture(result.reconstruction),
+        attention=largest(result.attention),
+    )
 
 
 def framed_mask(path: str | None, frame: Frame, result: Result) -> np.ndarray | None:
@@ -86,50 +127,19 @@ def legend(scale: HeatScale) -> str:
     return data_uri(np.repeat(strip, 16, axis=0))
 
 
-def _choose(rows: list[dict[str, Any]]) -> list[tuple[str, str, list[dict[str, Any]]]]:
-    ranked = sorted(rows, key=lambda row: (row["score"], row["path"]))
-    good = [row for row in ranked if not row["label"]][::-1]
-    defective = [row for row in ranked if row["label"]]
-    missed = sum(not row["is_anomalous"] for row in defective)
-    alarms = sum(row["is_anomalous"] for row in good)
-    faintest = defective[:CARDS]
-    clearest = [row for row in defective[CARDS:][::-1] if row["is_anomalous"]][:CARDS]
-    return [
-        (
-            "Worst misses" if missed else "Faintest finds",
-            f"{missed or 'None'} of {len(defective)} defective images missed. Lowest scores first.",
-            faintest,
-        ),
-        (
-            "False alarms" if alarms else "Hottest good images",
-            f"{alarms or 'None'} of {len(good)} good images flagged. Highest scores first.",
-            good[:CARDS],
-        ),
-        ("Best finds", "Defective images with the highest scores.", clearest),
-    ]
-
-
-def _card(
-    row: dict[str, Any], threshold: float, result: Result, scale: HeatScale, mask: np.ndarray | None
-) -> Card:
-    verdicts = {(1, True): "found", (1, False): "missed", (0, True): "false alarm", (0, False): "passed"}
-    verdict = verdicts[row["label"], row["is_anomalous"]]
-    pictures = result.pictures(scale, mask)
-    return Card(
-        name=Path(row["path"]).name,
-        defect=row["defect"],
-        verdict=verdict,
-        correct=verdict in ("found", "passed"),
-        score=short_number(row["score"]),
-        ratio=short_number(row["score"] / threshold) if threshold > 0 else "",
-        p_value=f"{row['p_value']:.2g}",
-        pictures={caption: data_uri(picture) for caption, picture in pictures.items()},
-        masked=mask is not None,
-    )
-
-
 def data_uri(picture: np.ndarray) -> str:
-    """A picture, uint8 [H, W, 3], as a JPEG of at most `SIDE` pixels to put into a page."""
-    image = Image.fromarray(picture)
-    image.thumbnail((SIDE, SIDE))
-    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(np.asarray(image))).decode()
+    """A picture, uint8 [H, W, 3], as a JPEG to put into a page."""
+    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(picture)).decode()
+
+
+def largest_in_cells(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The largest value in each of height x width cells that divide an array evenly.
+
+    Args:
+        values: [H, W] of any dtype with an order; of booleans, whether any is true.
+        height: of the outcome, at most H.
+        width: of the outcome, at most W.
+    """
+    rows = np.arange(height) * values.shape[0] // height
+    columns = np.arange(width) * values.shape[1] // width
+    return np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=0), columns, axis=1)

@@ -9,16 +9,28 @@ import numpy as np
 from blemish.evaluation.evaluate import Evaluation
 from blemish.evaluation.metrics import roc_curve
 from blemish.inference.model_file import facts
-from blemish.reports.figures import roc_figure, score_figure
-from blemish.reports.gallery import galleries, legend
-from blemish.reports.numbers import fraction, percent
-from blemish.reports.template import read_resource, render, write_page
+from blemish.inference.result import Result
+from blemish.reports.charts import Bars, Chart, mirrored_histogram, roc_chart
+from blemish.reports.gallery import (
+    Card,
+    Gallery,
+    Picture,
+    Row,
+    Verdict,
+    data_uri,
+    framed_mask,
+    legend,
+    shrunk,
+)
+from blemish.reports.numbers import fraction, interval, percent, short_number
+from blemish.reports.template import render, write_page
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
 
 SMALL = 64  # images up to this side are enlarged with sharp pixels
 MOST_LISTED = 20  # unreadable files named on the page
+CARDS = 6  # per gallery
 
 
 class Tile(NamedTuple):
@@ -40,17 +52,15 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
         path: the HTML file; an existing one is replaced.
     """
     scale = detector.heat_scale
-    shown = galleries(evaluation, detector, scale)
+    galleries = _galleries(evaluation, detector)
     html = render(
         "blemish.reports",
-        "page.html.j2",
         evaluation=evaluation,
-        style=read_resource("blemish.reports", "page.css"),
         tiles=_tiles(evaluation),
         roc=_roc(evaluation),
         histogram=_histogram(evaluation),
-        galleries=shown,
-        redrawn=any(len(card.pictures) > 2 for gallery in shown for card in gallery.cards),
+        galleries=galleries,
+        redrawn=any(len(card.pictures) > 2 for gallery in galleries for card in gallery.cards),
         crisp=detector.frame.size <= SMALL and not detector.frame.tile,
         scale=scale,
         peak_is_score=math.isclose(scale.alarm, evaluation.threshold, rel_tol=1e-5),
@@ -63,16 +73,58 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
     write_page(path, html)
 
 
+def _galleries(evaluation: Evaluation, detector: "Detector") -> list[Gallery]:
+    """Faintest and clearest defects and hottest good images; a gallery without images is left out."""
+    chosen = _choose(evaluation.images)
+    paths = [row["path"] for _, _, rows in chosen for row in rows]
+    results = dict(zip(paths, map(shrunk, detector.predict_many(paths, explain=True)), strict=True))
+    galleries = []
+    for title, text, rows in chosen:
+        cards = [_card(row, results[row["path"]], detector) for row in rows if not results[row["path"]].error]
+        if cards:
+            galleries.append(Gallery(title, text, cards))
+    return galleries
+
+
+def _choose(rows: list[Row]) -> list[tuple[str, str, list[Row]]]:
+    ranked = sorted(rows, key=lambda row: (row["score"], row["path"]))
+    good = [row for row in ranked if not row["label"]][::-1]
+    defective = [row for row in ranked if row["label"]]
+    missed = sum(not row["is_anomalous"] for row in defective)
+    alarms = sum(row["is_anomalous"] for row in good)
+    clearest = [row for row in defective[CARDS:][::-1] if row["is_anomalous"]]
+    misses = f"{missed or 'None'} of {len(defective)} defective images missed. Lowest scores first."
+    flagged = f"{alarms or 'None'} of {len(good)} good images flagged. Highest scores first."
+    return [
+        ("Worst misses" if missed else "Faintest finds", misses, defective[:CARDS]),
+        ("False alarms" if alarms else "Hottest good images", flagged, good[:CARDS]),
+        ("Best finds", "Defective images with the highest scores.", clearest[:CARDS]),
+    ]
+
+
+def _card(row: Row, result: Result, detector: "Detector") -> Card:
+    mask = framed_mask(row["mask"], detector.frame, result)
+    verdict = Verdict.of(row, detector.calibration.threshold)
+    score = f"Score {short_number(row['score'])}"
+    pictures = [
+        Picture(caption, data_uri(picture), mask is not None and caption.endswith("map"))
+        for caption, picture in result.pictures(detector.heat_scale, mask).items()
+    ]
+    details = [
+        f"{score} ({verdict.ratio})" if verdict.ratio else score,
+        f"p\N{NON-BREAKING HYPHEN}value {row['p_value']:.2g}",
+    ]
+    return Card(Path(row["path"]).name, row["defect"], pictures, verdict, details)
+
+
 def _tiles(evaluation: Evaluation) -> list[Tile]:
     image, pixel = evaluation.image, evaluation.pixel
     found, alarms = evaluation.detected, evaluation.false_alarms
     tiles = []
     if image["auroc"] is not None:
-        low, high = image["auroc_interval"]
-        interval = f"95\u00a0% interval {fraction(low)} to {fraction(high)}"
-        if low == high == 1:  # resampling cannot show how sure a perfect order is
-            interval = f"perfect on these {len(evaluation.images)} images"
-        tiles.append(Tile("Image AUROC", fraction(image["auroc"]), interval))
+        sure = interval(image["auroc_interval"])
+        sure = sure if sure.startswith("perfect") else f"95\u00a0% interval {sure}"
+        tiles.append(Tile("Image AUROC", fraction(image["auroc"]), sure))
     if found["defective_images"]:
         detail = f"{found['flagged']} of {found['defective_images']} defective images"
         tiles.append(Tile("Defects found", percent(found["share"]), detail))
@@ -106,12 +158,17 @@ def _roc(evaluation: Evaluation) -> str:
     if evaluation.image["auroc"] is None:
         return ""
     fpr, tpr, _ = roc_curve(*_scores(evaluation))
-    return roc_figure(fpr, tpr, evaluation.false_alarms["observed"], evaluation.detected["share"])
+    return roc_chart(fpr, tpr, evaluation.false_alarms["observed"], evaluation.detected["share"])
 
 
 def _histogram(evaluation: Evaluation) -> str:
     scores, labels = _scores(evaluation)
-    return score_figure(scores[labels == 0], scores[labels == 1], evaluation.threshold)
+    return mirrored_histogram(
+        Chart("Histogram of image scores: good images above the line, defective images below it"),
+        Bars(scores[labels == 0], "good", "good"),
+        Bars(scores[labels == 1], "defective", "bad"),
+        evaluation.threshold,
+    )
 
 
 def _facts(evaluation: Evaluation, detector: "Detector") -> list[tuple[str, str]]:

@@ -5,24 +5,37 @@ from pathlib import Path
 from typing import Any
 
 from blemish.files import whole_file
-from blemish.reports.numbers import fraction, percent, short_number
+from blemish.reports.numbers import fraction, p_value, percent, short_number, signed
+
+HERE = "blemish.reports"  # base.html.j2 and macros.html.j2, which all pages share
 
 
-def render(package: str, template: str, **values: Any) -> str:
-    """HTML from a Jinja template beside the code.
+def render(package: str, **values: Any) -> str:
+    """HTML from the page.html.j2 of a package, in the common style and that of the package's own page.css.
 
     Args:
-        package: where the template lies, such as "blemish.reports".
-        template: its file name.
+        package: where the template lies, such as "blemish.comparison".
         values: what the template names; all must be given.
     """
     import jinja2
 
+    folders = dict.fromkeys((package, HERE))
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(folder, "") for folder in folders]),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"percent": percent, "fraction": fraction, "short": short_number}
-    return environment.from_string(read_resource(package, template)).render(**values)
+    environment.filters |= {
+        "percent": percent,
+        "fraction": fraction,
+        "short": short_number,
+        "signed": signed,
+        "p_value": p_value,
+    }
+    style = "".join(read_resource(folder, "page.css") for folder in reversed(folders))
+    return environment.get_template("page.html.j2").render(style=style, **values)
 
 
 def write_page(path: Path, html: str) -> None:

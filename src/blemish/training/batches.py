@@ -33,6 +33,13 @@ def epoch_order(indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     return cast(np.ndarray, np.random.default_rng([seed, epoch]).permutation(indices))
 
 
+def batch_rows(rows: np.ndarray, config: TrainingConfig, step: int, steps_per_epoch: int) -> np.ndarray:
+    """The rows of one step; an epoch's last batch takes all that is left."""
+    epoch, number = divmod(step, steps_per_epoch)
+    end = (number + 1) * config.batch_size if number + 1 < steps_per_epoch else None
+    return epoch_order(rows, config.seed, epoch)[number * config.batch_size : end]
+
+
 def process_share(rows: np.ndarray, process: int, processes: int) -> np.ndarray:
     """One process's rows of a batch: equally many for each, the last row repeated where they do not go up.
 
@@ -71,7 +78,7 @@ class Batches:
     Args:
         model: on the accelerator's device, with its frozen part in its final state.
         images: uint8 [N, S, S, 3]; may be a memory map.
-        folder: where nameless files may hold the features that do not fit in memory.
+        folder: for the files, which have no names.
 
     Attributes:
         least: how many images a training batch needs: as many as the model says, and BatchNorm takes no

@@ -1,31 +1,36 @@
 """The state of an unfinished training run in one safetensors file."""
 
 import json
-from dataclasses import asdict, dataclass, field
+import time
+from dataclasses import asdict, field
 from pathlib import Path
 
 import torch
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from blemish.errors import BlemishError, CheckpointError
+from blemish.errors import CheckpointError
 from blemish.inference.model_file import write_tensors
 
 
-@dataclass
+@dataclass(config=ConfigDict(extra="forbid"))
 class Position:
-    """Where a run stands."""
+    """Where a run stands; `losses` are means of the epoch so far, `unhealthy` counts batches on end."""
 
     step: int = 0
-    losses: dict[str, float] = field(default_factory=dict)  # means of the epoch so far
+    losses: dict[str, float] = field(default_factory=dict)
     kept_epoch: float = 0
     kept_loss: float = float("inf")
-    unhealthy: int = 0  # batches on end that showed a collapse
+    unhealthy: int = 0
     log_bytes: int = 0
     seconds: float = 0.0
 
     def add(self, losses: dict[str, float], steps_per_epoch: int) -> None:
         """Go on by one step."""
+        if self.step % steps_per_epoch == 0:
+            self.losses = {}
         self.step += 1
         for name, value in losses.items():
             self.losses[name] = self.losses.get(name, 0.0) + value / steps_per_epoch
@@ -56,12 +61,7 @@ class Selection:
 
 
 class Checkpoint:
-    """The file from which a run goes on.
-
-    Attributes:
-        path: of the file.
-        step: of the run when it was saved last.
-    """
+    """The file from which a run goes on; `step` is where the run stood when it was saved last."""
 
     def __init__(
         self,
@@ -73,16 +73,24 @@ class Checkpoint:
     ) -> None:
         self.path, self.fingerprint, self.step = path, fingerprint, 0
         self.model, self.selection, self.optimisers = model, selection, optimisers
+        self.saved_at = time.monotonic()
+
+    def due(self, position: Position, seconds: float, *, asked: bool) -> bool:
+        """Whether to save now: when asked to, or `seconds` after the last time.
+
+        Where training has shown a collapse, what there is from before stays; where there is nothing, what is
+        nearest to it is saved.
+        """
+        if position.unhealthy:
+            return not self.path.exists() and (asked or position.unhealthy == 1 < position.step)
+        return asked or time.monotonic() - self.saved_at >= seconds
 
     def save(self, position: Position, *, write: bool) -> None:
         """Write all that the rest depends on; an older checkpoint stays until the new one is whole.
 
-        A model whose numbers are no longer finite is not saved.
-
-        Args:
-            position: where the run stands.
-            write: whether this process is the one that writes.
+        A model whose numbers are no longer finite is not saved. Of several processes one is to `write`.
         """
+        self.saved_at = time.monotonic()
         weights = self.model.state_dict()
         if not all(value.isfinite().all() for value in weights.values()):
             return
@@ -101,11 +109,8 @@ class Checkpoint:
         """Put a saved state back in place and return its position.
 
         Raises:
-            BlemishError: no checkpoint.
-            CheckpointError: a damaged one, or one of a run with other data or configuration.
+            CheckpointError: it is damaged, or of a run with other data or configuration.
         """
-        if not self.path.is_file():
-            raise BlemishError(f"There is no checkpoint {self.path} to resume from; leave out --resume.")
         damaged = CheckpointError(f"The checkpoint {self.path} is damaged; delete it and start afresh.")
         try:
             with safe_open(self.path, framework="pt") as file:
@@ -119,12 +124,7 @@ class Checkpoint:
                 "give the same ones, or delete it and start afresh."
             )
         try:
-            position = Position(**json.loads(metadata["position"]))
-            numbers = asdict(position)
-            if not all(
-                isinstance(value, int | float) for value in (numbers | numbers.pop("losses")).values()
-            ):
-                raise ValueError("a position is made of numbers")
+            position = TypeAdapter(Position).validate_json(metadata["position"], strict=True)
             self.model.load_state_dict(_under("model.", tensors))
             self.selection.weights = _same_shapes(_under("best.", tensors), self.selection.weights)
             for group, optimiser in self.optimisers.items():

@@ -3,36 +3,14 @@
 import importlib.util
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
-from blemish.errors import BlemishError, ConfigError
-from blemish.files import check_output
+from blemish.errors import ConfigError
 from blemish.models.config import ModelConfig
 from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.training.config import RunConfig
 
 # the fields of `TrainingConfig` that mean something where nothing is trained
 ONE_PASS = {"validation_share", "seed", "deterministic", "cache_gigabytes"}
-
-
-def check_out(out: Path, resume: bool) -> tuple[Path, Path]:
-    """Refuse an output file that cannot be written, before any work is done; name checkpoint and log.
-
-    Raises:
-        BlemishError: the file cannot be written, or the checkpoint beside it does not go with `resume`.
-    """
-    if out.suffix != ".safetensors":
-        raise BlemishError(f"The model file {out} must end in .safetensors.")
-    check_output(out)
-    checkpoint = out.with_suffix(".checkpoint")
-    if checkpoint.exists() and not resume:
-        raise BlemishError(
-            f"{checkpoint} holds an unfinished run: add --resume to go on with it, "
-            "or delete it to start afresh."
-        )
-    if resume and not checkpoint.is_file():
-        raise BlemishError(f"There is no checkpoint {checkpoint} to resume from; leave out --resume.")
-    return checkpoint, out.with_suffix(".log.jsonl")
 
 
 def check_one_pass(config: RunConfig, resume: bool) -> None:

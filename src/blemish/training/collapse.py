@@ -9,40 +9,22 @@ PATIENCE = 500  # batches on end that must show a collapse before training stops
 
 
 class CollapseWatch:
-    """Looks at what each batch gives.
-
-    Args:
-        position: of the run, which counts unhealthy batches.
-        checkpoint: to go on from.
-        steps_per_epoch: to name epochs.
-    """
+    """Looks at what each batch gives; raises BlemishError where going on makes no sense."""
 
     def __init__(self, position: Position, checkpoint: Checkpoint, steps_per_epoch: int) -> None:
         self.position, self.checkpoint, self.steps_per_epoch = position, checkpoint, steps_per_epoch
 
     def losses(self, losses: dict[str, float]) -> None:
-        """Stop where one is no longer finite.
-
-        Raises:
-            BlemishError: with its name.
-        """
+        """Stop where one is no longer finite."""
         for name, value in losses.items():
             if not math.isfinite(value):
                 self._stop(f"the loss {name} is {value}")
 
-    def batch(self, sign: str) -> bool:
-        """Count batches that showed a sign of collapse; whether this one showed none.
-
-        Args:
-            sign: as `TrainedModel.after_batch` gives it.
-
-        Raises:
-            BlemishError: `PATIENCE` batches on end have shown one.
-        """
+    def batch(self, sign: str) -> None:
+        """Stop after `PATIENCE` batches on end with a sign, see `TrainedModel.after_batch`."""
         self.position.unhealthy = self.position.unhealthy + 1 if sign else 0
         if self.position.unhealthy == PATIENCE:
             self._stop(sign)
-        return not sign
 
     def _stop(self, reason: str) -> None:
         path = self.checkpoint.path

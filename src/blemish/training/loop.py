@@ -6,9 +6,9 @@ the same weights as one that was never interrupted.
 
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +18,12 @@ from accelerate.utils import broadcast
 from blemish.errors import Interrupted
 from blemish.models.base import Batch, TrainedModel
 from blemish.progress import progress_bar
-from blemish.training.batches import Batches, count_batches, epoch_order, lone_image_named
+from blemish.training.batches import Batches, batch_rows, count_batches, lone_image_named
 from blemish.training.checkpoint import Checkpoint, Position, Selection
 from blemish.training.collapse import CollapseWatch
 from blemish.training.config import TrainingConfig
 from blemish.training.interruption import Interruption
-from blemish.training.log import open_log, write_entry
+from blemish.training.log import TrainingLog
 from blemish.training.machine import deterministic_kernels, peak_memory_mb
 from blemish.training.processes import agree, average_gradients, start_accelerator
 from blemish.training.schedule import learning_rate
@@ -46,9 +46,6 @@ class TrainingSummary:
     precision: str
     processes: int
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def train(
     model: TrainedModel,
@@ -69,8 +66,7 @@ def train(
         images: uint8 [N, S, S, 3], all good; may be a memory map.
         train_rows, validation_rows: disjoint rows of `images`.
         checkpoint: file to keep the state in; the caller removes it once the model is safe.
-        log: JSONL file, one object per batch and one per epoch; removed if training fails before there is a
-            checkpoint.
+        log: JSONL file, see `TrainingLog`.
         fingerprint: what a checkpoint must have been made with to go on from it.
         resume: go on from `checkpoint`.
 
@@ -81,79 +77,55 @@ def train(
     """
     accelerator = start_accelerator(config, checkpoint.stem, log.parent)
     model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimisers = {
-        group: torch.optim.Adam(
-            parameters,
-            config.learning_rate,
-            betas=config.adam_betas,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
-        for group, parameters in model.parameter_groups().items()
-    }
+    adam = partial(
+        torch.optim.Adam,
+        lr=config.learning_rate,
+        betas=config.adam_betas,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+    optimisers = {group: adam(parameters) for group, parameters in model.parameter_groups().items()}
     selection = Selection(model, config.select)
     saved = Checkpoint(checkpoint, fingerprint, model, selection, optimisers)
     position = saved.load() if resume else Position()
     started = time.monotonic() - position.seconds
 
     with ExitStack() as stack:
-        for tracker in accelerator.trackers:
-            stack.callback(tracker.finish)
+        lines = stack.enter_context(TrainingLog(log, position.log_bytes, checkpoint, accelerator))
         stack.enter_context(deterministic_kernels(config.deterministic))
         interruption = stack.enter_context(Interruption())
         batches = Batches(model, images, accelerator, config, checkpoint.parent)
         steps_per_epoch = count_batches(len(train_rows), config.batch_size, batches.least)
         total = config.epochs * steps_per_epoch
         watch = CollapseWatch(position, saved, steps_per_epoch)
-        writer = accelerator.is_main_process
-        log_file = stack.enter_context(open_log(log, position.log_bytes, checkpoint, write=writer))
         advance = stack.enter_context(progress_bar("Training", total, done=position.step))
 
-        saved_at = epoch_started = time.monotonic()
         note = ""
         model.train()
         while position.step < total:
-            epoch, number = divmod(position.step, steps_per_epoch)
-            if number == 0:
-                position.losses = {}
-                epoch_started = time.monotonic()
             torch.manual_seed((config.seed + position.step) % 2**32)  # for models that drop units at random
-            order = epoch_order(train_rows, config.seed, epoch)
-            end = (number + 1) * config.batch_size if number + 1 < steps_per_epoch else None
-            batch = batches.get(order[number * config.batch_size : end])
+            batch = batches.get(batch_rows(train_rows, config, position.step, steps_per_epoch))
             rate = learning_rate(config, position.step / total)
             losses = train_batch(model, batch, optimisers, rate, accelerator)
             losses, stop = agree(accelerator, losses, interruption.asked)
             position.add(losses, steps_per_epoch)
             watch.losses(losses)
-            write_entry(log_file, {"step": position.step, "losses": losses})
-            healthy = watch.batch(model.after_batch(losses))
+            lines.batch(position, losses)
+            watch.batch(model.after_batch(losses))
 
-            if position.step % steps_per_epoch == 0:
+            epoch, more = divmod(position.step, steps_per_epoch)
+            if not more:
                 validation_loss = validate(model, batches, validation_rows, config.batch_size)
                 watch.losses({"of validation": validation_loss})
-                selection.offer(position, validation_loss, epoch + 1)
-                entry = {
-                    "epoch": epoch + 1,
-                    "step": position.step,
-                    "losses": position.losses,
-                    "validation_loss": validation_loss,
-                    "learning_rate": rate,
-                    "seconds": round(time.monotonic() - epoch_started, 3),
-                }
-                write_entry(log_file, entry)
-                accelerator.log(position.losses | {"validation_loss": validation_loss}, step=position.step)
-                note = f"epoch {epoch + 1}, validation loss {validation_loss:.4f}"
+                selection.offer(position, validation_loss, epoch)
+                lines.epoch(epoch, position, validation_loss, rate)
+                note = f"epoch {epoch}, validation loss {validation_loss:.4f}"
             advance(note=note)
 
-            due = stop or time.monotonic() - saved_at >= config.checkpoint_seconds
-            if not healthy:  # keep what there is from before; where there is nothing, what is nearest to it
-                due = not checkpoint.exists() and (stop or position.unhealthy == 1 < position.step)
-            if due or position.step == total:
+            if position.step == total or saved.due(position, config.checkpoint_seconds, asked=stop):
                 position.seconds = time.monotonic() - started
-                position.log_bytes = log_file.tell()
-                saved.save(position, write=writer)
-                saved_at = time.monotonic()
+                position.log_bytes = lines.file.tell()
+                saved.save(position, write=accelerator.is_main_process)
             if stop:
                 accelerator.wait_for_everyone()  # one process writes the checkpoint: it is there for all
                 raise Interrupted(
@@ -162,8 +134,8 @@ def train(
                 )
 
         if config.select == "last" and position.step % steps_per_epoch:  # told to end within an epoch
-            loss = validate(model, batches, validation_rows, config.batch_size)
-            selection.offer(position, loss, round(position.step / steps_per_epoch, 2))
+            validation_loss = validate(model, batches, validation_rows, config.batch_size)
+            selection.offer(position, validation_loss, round(position.step / steps_per_epoch, 2))
 
     selection.restore()
     model.eval()

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,24 +17,9 @@ from blemish.training.machine import deterministic_kernels, peak_memory_mb
 BATCH_SIZE = 16
 
 
-@dataclass(frozen=True)
-class OnePassSummary:
-    """What the pass took: for the model file and the user."""
-
-    seconds: float
-    peak_memory_mb: float | None
-    precision: str
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
 def learn_in_one_pass(
-    model: TrainingFreeModel,
-    images: np.ndarray,
-    rows: np.ndarray,
-    config: TrainingConfig,
-) -> OnePassSummary:
+    model: TrainingFreeModel, images: np.ndarray, rows: np.ndarray, config: TrainingConfig
+) -> dict[str, Any]:
     """Show `model` the good images once, in float32; it ends with what it remembers of them.
 
     Args:
@@ -44,6 +28,9 @@ def learn_in_one_pass(
         rows: of `images`, those to learn from.
         config: `seed` and `deterministic` are used.
 
+    Returns:
+        What it took, for the model file: "seconds", "peak_memory_mb" and "precision".
+
     Raises:
         Interrupted: Ctrl-C; nothing was written.
     """
@@ -51,10 +38,7 @@ def learn_in_one_pass(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
-        with (
-            deterministic_kernels(config.deterministic),
-            progress_bar("Fitting", len(rows)) as advance,
-        ):
+        with deterministic_kernels(config.deterministic), progress_bar("Fitting", len(rows)) as advance:
 
             def batches() -> Iterator[Tensor]:
                 for start in range(0, len(rows), BATCH_SIZE):
@@ -66,4 +50,5 @@ def learn_in_one_pass(
             model.learn(batches, len(rows), config.seed)
     except KeyboardInterrupt:
         raise Interrupted("Stopped; nothing was written. The same command starts afresh.") from None
-    return OnePassSummary(round(time.monotonic() - started, 1), peak_memory_mb(), "fp32")
+    seconds = round(time.monotonic() - started, 1)
+    return {"seconds": seconds, "peak_memory_mb": peak_memory_mb(), "precision": "fp32"}

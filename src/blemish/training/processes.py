@@ -1,25 +1,15 @@
 """One process, or several that train one model, and what they tell each other."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import nn
 
 from blemish.training.config import TrainingConfig
 from blemish.training.machine import choose_precision
-
-
-@contextmanager
-def main_process_first() -> Iterator[bool]:
-    """Whether this process is the one that writes; the others wait until it has written."""
-    processes = PartialState()
-    yield processes.is_main_process
-    processes.wait_for_everyone()
 
 
 def start_accelerator(config: TrainingConfig, run: str, folder: Path) -> Accelerator:

@@ -1,5 +1,6 @@
 """The good images of a fit, read into rows, and what the user should know of them."""
 
+import hashlib
 import logging
 import math
 import shutil
@@ -13,11 +14,10 @@ import numpy as np
 from blemish.datasets import Dataset
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import Rows, load_rows
-from blemish.errors import BlemishError
+from blemish.errors import BlemishError, explained
 from blemish.images.frame import MIN_SIDE, visible_share
 from blemish.images.reading import image_size
 from blemish.models.config import ModelConfig
-from blemish.progress import progress_bar
 from blemish.training.config import RunConfig
 from blemish.training.temporary_array import nameless_array
 
@@ -26,32 +26,47 @@ MOSTLY_VISIBLE = 0.7  # the paper's 224 of 256 pixels leave 77 % of a square ima
 log = logging.getLogger(__name__)
 
 
-def read_images(
-    dataset: Dataset,
-    config: RunConfig,
-    folder: Path,
-    *,
-    skip_unreadable: bool,
-) -> Rows:
-    """Decode the images to learn from.
+class GoodImages:
+    """Images that were read, split into those to learn from and those held out.
 
-    Args:
-        dataset: `train` is read.
-        config: of the run.
-        folder: where images lie that do not fit the memory budget, in a file without a name.
-        skip_unreadable: leave unreadable files out instead of stopping.
+    Attributes:
+        held_out: which of the K images of `rows`, int64 ascending.
+        learn_rows, held_out_rows: the rows of either part, int64 ascending.
+        digest: SHA-256 of all rows.
+    """
+
+    def __init__(self, rows: Rows, config: RunConfig) -> None:
+        from blemish.training.batches import split_indices  # brings torch
+
+        count = len(rows.samples)
+        learn, self.held_out = split_indices(count, config.training.validation_share, config.training.seed)
+        self.rows = rows
+        self.learn_rows, self.held_out_rows = rows.of(learn), rows.of(self.held_out)
+        self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
+        log.info(f"{count} good images: {len(learn)} to learn from, {len(self.held_out)} held out.")
+        if config.frame.tile:
+            log.info(
+                f"They were cut into {len(rows.images)} tiles of {config.frame.size} x {config.frame.size}: "
+                f"{len(self.learn_rows)} to learn from, {len(self.held_out_rows)} held out."
+            )
+
+    def some(self, rows: np.ndarray, most: int) -> np.ndarray:
+        """Up to `most` of these rows at even distances, uint8 [n, S, S, 3]."""
+        return self.rows.images[rows[:: -(-len(rows) // most)]]
+
+
+def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unreadable: bool) -> Rows:
+    """Decode the images to learn from; what memory does not hold lies in a nameless file of `folder`.
 
     Raises:
         BlemishError: too few can be read, or there is no room for them.
     """
-    with progress_bar("Reading images", len(dataset.train)) as advance:
-        rows = load_rows(
-            dataset.train,
-            config.frame,
-            skip_unreadable=skip_unreadable,
-            progress=lambda done, total: advance(),
-            allocate=partial(_image_store, budget=config.training.cache_gigabytes, folder=folder),
-        )
+    rows = load_rows(
+        dataset.train,
+        config.frame,
+        skip_unreadable=skip_unreadable,
+        allocate=partial(_image_store, budget=config.training.cache_gigabytes, folder=folder),
+    )
     for _, reason in rows.skipped:
         log.warning(f"Skipped: {reason}")
     if rows.skipped:
@@ -98,15 +113,14 @@ def _image_store(shape: tuple[int, ...], budget: float, folder: Path) -> np.ndar
     needed = math.prod(shape)
     if needed <= budget * 1e9:
         return np.empty(shape, np.uint8)
-    if needed > (free := shutil.disk_usage(folder).free):
-        raise BlemishError(
-            f"The decoded images need {needed / 1e9:.1f} GB in {folder}, which has {free / 1e9:.1f} GB free; "
+
+    def sentence(why: str) -> str:
+        return (
+            f"The decoded images need {needed / 1e9:.1f} GB in {folder}, {why}; "
             "make room, or raise training.cache_gigabytes if there is memory for them."
         )
-    try:
+
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise BlemishError(sentence(f"which has {free / 1e9:.1f} GB free"))
+    with explained(BlemishError, sentence, OSError):
         return nameless_array(shape, folder)
-    except OSError as error:
-        raise BlemishError(
-            f"The decoded images need {needed / 1e9:.1f} GB in {folder}: {error.strerror}; "
-            "make room, or raise training.cache_gigabytes if there is memory for them."
-        ) from None

@@ -9,29 +9,42 @@ import torch
 from torch import Tensor, nn
 
 from blemish.models.base import Batch, Step, images_to_tensor
+from blemish.models.gan.anotrans import Generator
 from blemish.models.gan.base import to_unit_range
-from blemish.models.registry import config_class, model_class
-from blemish.training import loop as training
+from blemish.models.gan.config import AnoTransConfig
+from blemish.training import loop
 from blemish.training.config import TrainingConfig
+from tests.models.support import FIELDS, SIZE, build
 from tests.support import textures
 
-SIZE = 32
 METHODS = ("anotrans", "ganomaly", "sagan", "skip_ganomaly")
 LATENT = ("anotrans", "sagan", "skip_ganomaly")
-SMALL = {"anotrans": {"channels": 16, "heads": 2}}
+CHANNELS = FIELDS["anotrans"]["channels"]
 every_method = pytest.mark.parametrize("method", METHODS)
 every_latent_method = pytest.mark.parametrize("method", LATENT)
 
 
-def make(method: str, **fields: Any) -> Any:
-    """A model with its initial weights, in train mode."""
+def small(**fields: Any) -> AnoTransConfig:
+    """AnoTrans with fewer channels and as many heads as in the paper."""
+    return AnoTransConfig(**({"channels": CHANNELS} | fields))
+
+
+def small_generator(size: int = 32, **fields: Any) -> Any:
+    """AnoTrans's, and its every weight can be seen in what it gives."""
+    return scrambled(Generator(small(**fields), size))
+
+
+def scrambled(module: nn.Module) -> Any:
+    """With random weights everywhere, so that no influence is too small to be seen and none is symmetric."""
     torch.manual_seed(0)
-    return model_class(method)(config_class(method)(**(SMALL.get(method, {}) | fields)), SIZE)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return module.eval()
 
 
 def seen(method: str, **fields: Any) -> Any:
     """A model in eval mode that tells images apart, with running statistics of others."""
-    model = make(method, **fields)
+    model = build(method, **fields)
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(module.weight, std=0.08)
@@ -44,8 +57,13 @@ def seen(method: str, **fields: Any) -> Any:
 
 
 def make_images(count: int = 4, seed: int = 0) -> Tensor:
-    """Textures as a model takes them, float32 [count, 3, SIZE, SIZE]."""
+    """Textures as a model takes them, uint8 [count, 3, SIZE, SIZE]."""
     return images_to_tensor(textures(count, seed, SIZE))
+
+
+def unit_images(count: int, size: int = SIZE) -> Tensor:
+    """Noise as a network takes it, float32 [count, 3, size, size] in [-1, 1]."""
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
 def batch_of(images: Tensor) -> Batch:
@@ -66,19 +84,20 @@ def take_steps(model: Any, images: Tensor) -> list[Step]:
     return steps
 
 
-def train(model: Any, folder: Path, config: TrainingConfig, count: int) -> None:
-    """Learn from `count` images, with one more held out."""
-    training.train(
+def train(model: Any, folder: Path, config: TrainingConfig, count: int) -> Path:
+    """Learn from `count` images, with one more held out; the log."""
+    log = folder / "log.jsonl"
+    loop.train(
         model,
         textures(count + 1, size=SIZE),
         np.arange(count),
         np.arange(count, count + 1),
         config,
         checkpoint=folder / "c",
-        log=folder / "log.jsonl",
+        log=log,
         fingerprint="f",
-        quiet=True,
     )
+    return log
 
 
 def fakes_and_codes(model: Any, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:

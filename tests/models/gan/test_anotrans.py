@@ -11,14 +11,11 @@ from blemish.models.gan.anotrans import (
     AttentionBlock,
     CBAMSkip,
     Expand,
-    Generator,
     Head,
     WindowBlock,
     create_skip,
 )
-from blemish.models.gan.config import AnoTransConfig
-from blemish.models.gan.layers import CBAM
-from tests.models.gan.anotrans_support import CHANNELS, make, scrambled, small
+from tests.models.gan.support import CHANNELS, scrambled, small, small_generator
 
 
 def changed_by(module: nn.Module, side: int, row: int, column: int, channels: int = CHANNELS) -> Tensor:
@@ -72,11 +69,11 @@ def test_global_attention_sees_every_token() -> None:
 
 
 def test_a_map_as_small_as_its_window_is_one_window_without_a_shift() -> None:
-    bottom = make(32).bottom
+    bottom = small_generator(32).bottom
     assert [block.shift_size for block in bottom.blocks] == [(0, 0), (0, 0)]
     assert [block.attn_mask for block in bottom.blocks] == [None, None]
     assert changed_by(bottom, 2, 1, 0, 8 * CHANNELS).all()
-    single = make(32, patch=4).bottom
+    single = small_generator(32, patch=4).bottom
     assert [block.window_size for block in single.blocks] == [(1, 1), (1, 1)]
 
 
@@ -163,7 +160,7 @@ def test_the_head_puts_a_known_image_together() -> None:
 
 
 def test_the_skip_is_tapped_behind_the_block_and_before_merging() -> None:
-    generator = make(skip="identity")
+    generator = small_generator(skip="identity")
     tokens = torch.randn(1, 16, 16, CHANNELS)
     with torch.no_grad():
         level = generator.encoder[0]
@@ -173,7 +170,7 @@ def test_the_skip_is_tapped_behind_the_block_and_before_merging() -> None:
 
 
 def test_skips_meet_the_decoder_level_of_their_own_resolution() -> None:
-    generator = make(skip="identity")
+    generator = small_generator(skip="identity")
     skipped: list[Tensor] = []
     fused: list[Tensor] = []
     for encoder_level in generator.encoder:
@@ -196,93 +193,12 @@ def test_each_kind_of_skip_connection() -> None:
     torch.testing.assert_close(cbam(tokens), expected)
 
 
-def test_skip_attention_has_its_own_weights() -> None:
-    level = make().encoder[0]
-    own = {id(parameter) for parameter in level.skip.parameters()}
-    assert own.isdisjoint(id(parameter) for parameter in level.block.parameters())
-
-
-def test_cbam_weighs_channels_and_then_positions() -> None:
-    cbam = scrambled(CBAM(32))
-    features = torch.randn(2, 32, 5, 5)
-    first, _, second = cbam.channel
-    assert (first.in_features, first.out_features, second.out_features) == (32, 2, 32)
-    with torch.no_grad():
-        for image, output in zip(features, cbam(features), strict=True):
-            pooled = [image.mean(dim=(1, 2)), image.amax(dim=(1, 2))]
-            logits = sum(second(first(one).relu()) for one in pooled)
-            by_channel = image * torch.sigmoid(torch.as_tensor(logits))[:, None, None]
-            maps = torch.stack([by_channel.mean(dim=0), by_channel.amax(dim=0)])
-            convolution, norm = cbam.spatial
-            logit = norm(convolution(maps[None]))[0]
-            torch.testing.assert_close(output, by_channel * logit.sigmoid())
-
-
-ABLATIONS: list[dict[str, Any]] = [
-    {},
-    {"skip": "cbam", "channels": 64},
-    {"skip": "identity"},
-    {"attention": "global"},
-    {"input_norm": False},
-    {"patch": 4},
-    {"window": 4},
-]
-
-
-@pytest.mark.parametrize("fields", ABLATIONS, ids=str)
-def test_gradients_reach_every_parameter(fields: dict[str, Any]) -> None:
-    generator = make(64, **fields).train()
-    generator(torch.randn(3, 3, 64, 64)).square().mean().backward()
-    for name, parameter in generator.named_parameters():
-        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
-
-
-@pytest.mark.parametrize("fields", ABLATIONS, ids=str)
-def test_a_reconstruction_does_not_depend_on_the_rest_of_the_batch(fields: dict[str, Any]) -> None:
-    torch.manual_seed(0)
-    generator = Generator(small(**fields), 64)
-    images = torch.randn(5, 3, 64, 64)
-    generator(images)  # moves the running statistics of the input norm
-    generator.eval()
-    order = torch.tensor([3, 0, 4, 1, 2])
-    with torch.no_grad():
-        together = generator(images)
-        assert together.std() > 0 and not torch.allclose(together[0], together[1], atol=1e-4)
-        torch.testing.assert_close(generator(images[order]), together[order], rtol=1e-4, atol=1e-5)
-        alone = torch.cat([generator(image[None]) for image in images])
-        torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
-
-
-def test_the_input_norm_centres_images_in_training() -> None:
-    embedding = make().embedding.train()
-    nn.init.ones_(embedding.input_norm.weight)
-    nn.init.zeros_(embedding.input_norm.bias)
-    normed = embedding.input_norm(3 + 5 * torch.randn(8, 3, 32, 32))
-    torch.testing.assert_close(normed.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
-    assert isinstance(make(input_norm=False).embedding.input_norm, nn.Identity)
-
-
-def test_positions_are_learned_and_begin_small() -> None:
-    positions = Generator(AnoTransConfig(), 32).embedding.positions
-    assert positions.requires_grad and positions.shape == (1, 16, 16, 64)
-    assert positions.std().item() == pytest.approx(0.02, rel=0.05)
-
-
 @pytest.mark.parametrize("attention", ["window", "global"])
 def test_the_heat_map_layer_is_the_last_attention_block(attention: Literal["window", "global"]) -> None:
-    generator = make(attention=attention)
+    generator = small_generator(attention=attention)
     outputs: list[Tensor] = []
     generator.cam_layer.register_forward_hook(lambda _, args, output: outputs.append(output))
     generator(torch.randn(2, 3, 32, 32)).sum().backward()
     assert isinstance(generator.cam_layer, AttentionBlock)
     assert [output.shape for output in outputs] == [(2, 16, 16, CHANNELS)]
     assert outputs[0].requires_grad
-
-
-def test_channels_must_fit_the_heads() -> None:
-    with pytest.raises(ValueError, match="multiple of heads"):
-        AnoTransConfig(channels=30)
-    with pytest.raises(ValueError, match="even"):
-        AnoTransConfig(channels=15, heads=5)
-    with pytest.raises(ValueError, match="multiple of 2"):
-        AnoTransConfig(patch=3)

@@ -1,62 +1,41 @@
 """PaDiM against numpy and scipy."""
 
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import mahalanobis
 from torch import Tensor
-from torch.nn import functional
 
-from blemish.models.memory_bank.config import PaDiMConfig
 from blemish.models.memory_bank.features import positions_first
-from blemish.models.memory_bank.padim import PaDiM
-from tests.support import BACKBONE, SIZE, textures
+from tests.models.memory_bank.support import built, images, learned, literal_map
+from tests.support import SIZE
+
+CHANNELS = 12
 
 
-def as_tensor(images: np.ndarray) -> Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2)
-
-
-def built(**fields: object) -> PaDiM:
-    torch.manual_seed(0)
-    return PaDiM(PaDiMConfig.model_validate({"backbone": BACKBONE, "channels": 12} | fields), SIZE).eval()
-
-
-def learned(count: int = 30, batch_size: int = 4, seed: int = 0, **fields: object) -> PaDiM:
-    model = built(**fields)
-    images = as_tensor(textures(count))
-
-    def batches() -> Iterator[Tensor]:
-        yield from images.split(batch_size)
-
-    model.learn(batches, count, seed)
-    return model
-
-
-def values_of(model: PaDiM, images: np.ndarray) -> np.ndarray:
+def values_of(model: Any, given: Tensor) -> np.ndarray:
     """The drawn channels, float64 [B, P, d]."""
     with torch.inference_mode():
-        return positions_first(model.features(as_tensor(images))).double().numpy()[:, :, model.drawn]
+        return positions_first(model.features(given)).double().numpy()[:, :, model.drawn]
 
 
-def covariances(model: PaDiM, images: np.ndarray) -> np.ndarray:
+def covariances(model: Any, given: Tensor) -> np.ndarray:
     """Eq. 1, float64 [P, d, d]."""
-    values = values_of(model, images)
+    values = values_of(model, given)
     unit = np.eye(values.shape[2])
     return np.stack([np.cov(values[:, p].T) + 0.001 * unit for p in range(values.shape[1])])
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 30])
 def test_mean_and_covariance_of_every_position(batch_size: int) -> None:
-    model = learned(batch_size=batch_size)
-    images = textures(30)
-    np.testing.assert_allclose(model.mean, values_of(model, images).mean(axis=0), rtol=1e-4, atol=1e-5)
+    model = learned("padim", 30, batch_size=batch_size, channels=CHANNELS)
+    mean = values_of(model, images(30)).mean(axis=0)
+    np.testing.assert_allclose(model.mean, mean, rtol=1e-4, atol=1e-5)
     factors = np.linalg.inv(model.whitening.double().numpy())
     found = factors @ factors.transpose(0, 2, 1)
-    expected = covariances(model, images)
+    expected = covariances(model, images(30))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * expected.max())
 
 
@@ -64,9 +43,10 @@ def test_a_large_common_offset_cancels_nothing(monkeypatch: pytest.MonkeyPatch) 
     """Sums of squares would lose a spread of 1 around 1000 in float32."""
     rng = np.random.default_rng(0)
     features = torch.from_numpy(rng.normal(1000, 1, (64, 3, 2, 2)).astype(np.float32))
-    model = built(channels=3)
+    model = built("padim", channels=3)
     model.features.channels = 3
-    monkeypatch.setattr(model.features, "forward", lambda images: features[images.long()])
+    monkeypatch.setattr(model.features, "positions", lambda size: 4)
+    monkeypatch.setattr(model.features, "forward", lambda given: features[given.long()])
     model.learn(lambda: iter(torch.arange(64).split(5)), 64, 0)
     factors = np.linalg.inv(model.whitening.double().numpy())
     values = features.double().flatten(2).numpy()
@@ -77,43 +57,41 @@ def test_a_large_common_offset_cancels_nothing(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("count", [30, 5])
 def test_scores_are_mahalanobis_distances(count: int) -> None:
     """Also with fewer images than channels."""
-    model = learned(count)
-    images = textures(3, seed=5)
+    model = learned("padim", count, channels=CHANNELS)
     with torch.inference_mode():
-        scores, maps = model(as_tensor(images))
-    means = values_of(model, textures(count)).mean(axis=0)
-    inverses = np.linalg.inv(covariances(model, textures(count)))
-    for values, score, anomaly_map in zip(values_of(model, images), scores, maps, strict=True):
+        scores, maps = model(images(3, seed=5))
+    means = values_of(model, images(count)).mean(axis=0)
+    inverses = np.linalg.inv(covariances(model, images(count)))
+    for values, score, anomaly_map in zip(values_of(model, images(3, seed=5)), scores, maps, strict=True):
         distances = np.array([mahalanobis(*triple) for triple in zip(values, means, inverses, strict=True)])
-        side = int(len(distances) ** 0.5)
-        small = torch.from_numpy(distances.reshape(1, 1, side, side))
-        enlarged = functional.interpolate(small, (SIZE, SIZE), mode="bilinear")[0, 0].numpy()
-        expected = gaussian_filter(enlarged, 4)
+        expected = literal_map(distances)
         np.testing.assert_allclose(anomaly_map, expected, rtol=2e-3)
         assert float(score) == pytest.approx(expected.max(), rel=2e-3)
 
 
 def test_channels_are_drawn_by_the_seed_and_recorded() -> None:
-    one, same, other = (learned(3, seed=seed).drawn.tolist() for seed in (0, 0, 1))
+    one, same, other = (
+        learned("padim", 3, seed=seed, channels=CHANNELS).drawn.tolist() for seed in (0, 0, 1)
+    )
     assert one == same != other
-    assert len(set(one)) == 12 and one == sorted(one)
-    assert max(one) < built().features.channels
+    assert len(set(one)) == CHANNELS and one == sorted(one)
+    assert max(one) < built("padim").features.channels
 
 
 def test_no_more_channels_than_there_are() -> None:
-    model = learned(3, channels=4096)
+    model = learned("padim", 3, channels=4096)
     assert model.drawn.tolist() == list(range(model.features.channels))
 
 
 def test_memory_does_not_grow_with_the_images() -> None:
-    few, many = (learned(count, batch_size=2).state_dict() for count in (2, 20))
+    few, many = (learned("padim", count, batch_size=2).state_dict() for count in (2, 20))
     assert {name: value.shape for name, value in few.items()} == {
         name: value.shape for name, value in many.items()
     }
 
 
 def test_channels_that_do_not_exist_are_refused() -> None:
-    model = learned(3)
+    model = learned("padim", 3)
     state = model.state_dict()
     for wrong in (-1, model.features.channels):
         spoilt = state | {"drawn": torch.full_like(state["drawn"], wrong)}
@@ -124,4 +102,4 @@ def test_channels_that_do_not_exist_are_refused() -> None:
 @pytest.mark.parametrize("positions", [0, SIZE**2 + 1])
 def test_a_file_with_impossible_positions_is_refused(positions: int) -> None:
     with pytest.raises(ValueError, match=f"{positions} positions"):
-        built().resize_state({"mean": [positions, 12]})
+        built("padim").resize_state({"mean": [positions, 10]})

@@ -26,7 +26,7 @@ class Engine(Protocol):
 
         None where there are none: the model reconstructs nothing, or the engine has no gradients.
         """
-        ...
+        return None
 
 
 def check_device(name: str, device: str, known: Collection[str]) -> None:

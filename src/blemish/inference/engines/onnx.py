@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 
 from blemish.errors import ConfigError, ModelFileError
-from blemish.inference.engines.base import check_device
+from blemish.inference.engines.base import Engine, check_device
 from blemish.inference.model_file import KEY, Metadata, check_path, parse_metadata
 
 PROVIDERS = {
@@ -18,7 +18,7 @@ PROVIDERS = {
 OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}  # else it rounds the factors to TensorFloat-32
 
 
-class OnnxEngine:
+class OnnxEngine(Engine):
     """An exported graph on the CPU or an NVIDIA GPU."""
 
     name = "onnxruntime"
@@ -72,6 +72,3 @@ class OnnxEngine:
         batch = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
         scores, maps = self.session.run(["score", "anomaly_map"], {"images": batch})
         return scores, maps
-
-    def explain(self, images: np.ndarray) -> None:
-        """None: an exported graph has no gradients."""

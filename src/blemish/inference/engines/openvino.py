@@ -8,7 +8,7 @@ import numpy as np
 import openvino
 
 from blemish.errors import ConfigError, ModelFileError
-from blemish.inference.engines.base import check_device
+from blemish.inference.engines.base import Engine, check_device
 from blemish.inference.model_file import (
     KEY,
     Metadata,
@@ -31,7 +31,7 @@ def the_core() -> openvino.Core:
     return openvino.Core()
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(Engine):
     """An exported graph on the CPU or an Intel GPU.
 
     Attributes:
@@ -82,9 +82,6 @@ class OpenVinoEngine:
         batch = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
         results = self.request.infer({"images": batch}, share_inputs=True)
         return results["score"], results["anomaly_map"]
-
-    def explain(self, images: np.ndarray) -> None:
-        """None: an exported graph has no gradients."""
 
 
 def _read(core: openvino.Core, path: Path) -> tuple[openvino.Model, Metadata]:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from blemish.errors import ConfigError, ModelFileError
-from blemish.inference.engines.base import check_device
+from blemish.inference.engines.base import Engine, check_device
 from blemish.inference.model_file import PROBES, Metadata, read_weights_metadata
 from blemish.models.base import AnomalyModel, TrainingFreeModel, images_to_tensor
 from blemish.models.config import ModelConfig
@@ -22,7 +22,7 @@ from blemish.models.registry import config_class, model_class
 DEVICES = ("auto", "cpu", "cuda")
 
 
-class TorchEngine:
+class TorchEngine(Engine):
     """A model in eval mode on the CPU or an NVIDIA GPU; "auto" takes a GPU if there is one."""
 
     name = "torch"

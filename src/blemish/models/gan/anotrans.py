@@ -1,6 +1,7 @@
 """AnoTrans: a GAN whose generator is a U-shaped transformer with attention in its skips (ICANN 2022).
 
-Tokens are [B, h, w, C]. Halving the map, the paper's patch merging, is timm's `PatchMerging` as it is.
+Tokens are [B, h, w, C]; below, `side` is h = w and `channels` is C. Halving the map, the paper's patch
+merging, is timm's `PatchMerging` as it is.
 """
 
 import torch
@@ -19,7 +20,7 @@ MLP_RATIO = 4
 
 
 class WindowBlock(SwinTransformerBlock):
-    """Attention inside windows of a map with `side` tokens per row, shifted by half a window or not.
+    """Attention inside windows of a map, shifted by half a window or not.
 
     A window as large as the map is not shifted. timm spells the attention out unless told otherwise; for
     windows of four tokens that is as fast as PyTorch's fused function.
@@ -49,13 +50,7 @@ class GlobalBlock(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """W-MSA, SW-MSA (eqs. 1-4), LayerNorm, GELU; the encoder's, the decoder's and the skip connections'.
-
-    Args:
-        config: the model's fields.
-        channels: C, width of a token.
-        side: h = w, tokens per row.
-    """
+    """W-MSA, SW-MSA (eqs. 1-4), LayerNorm, GELU; the encoder's, the decoder's and the skip connections'."""
 
     def __init__(self, config: AnoTransConfig, channels: int, side: int) -> None:
         super().__init__()
@@ -85,9 +80,6 @@ class Expand(nn.Module):
     """The opposite of merging: a map twice as large with half the channels.
 
     timm has no such layer, because its Swin models only go down.
-
-    Args:
-        channels: C, width of an incoming token.
     """
 
     def __init__(self, channels: int) -> None:
@@ -113,7 +105,7 @@ class CBAMSkip(nn.Module):
 
 
 def create_skip(config: AnoTransConfig, channels: int, side: int) -> nn.Module:
-    """The skip connection of a level with side x side tokens of width `channels`.
+    """The skip connection of a level.
 
     The skip attention connection is an attention block as in the encoder with its own weights. Figure 2a
     draws no second residual; the authors' code has it, and so has this.
@@ -128,12 +120,7 @@ def create_skip(config: AnoTransConfig, channels: int, side: int) -> nn.Module:
 
 
 class Embedding(nn.Module):
-    """Images to tokens: BatchNorm, patches, learned positions.
-
-    Args:
-        config: the model's fields.
-        side: tokens per row.
-    """
+    """Images to tokens: BatchNorm, patches, learned positions."""
 
     def __init__(self, config: AnoTransConfig, side: int) -> None:
         super().__init__()
@@ -204,12 +191,7 @@ class Head(nn.Module):
 
 
 class Generator(nn.Module):
-    """Reconstructs images of one size.
-
-    Args:
-        config: the model's fields.
-        image_size: S, a multiple of 8 patches.
-    """
+    """Reconstructs images of one size S, a multiple of 8 patches."""
 
     def __init__(self, config: AnoTransConfig, image_size: int) -> None:
         super().__init__()

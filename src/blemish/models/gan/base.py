@@ -84,7 +84,7 @@ class GAN(TrainedModel):
             yield Step("discriminator", loss, {"cross_entropy": entropy})
         contextual = (images - redrawn.images.float()).abs().mean()
         adversarial, latent = self.generator_losses(images, redrawn)
-        loss = (
+        loss = (  # AnoTrans eq. 8
             self.config.adversarial_weight * adversarial
             + self.config.contextual_weight * contextual
             + self.config.latent_weight * latent

@@ -31,9 +31,6 @@ class Discriminator(nn.Module):
 
     Its feature f(x) is the convolution that takes in all that remains of the pyramid. The authors' kernel
     is always 4, which cannot work at 96 pixels; here it is what remains.
-
-    Args:
-        image_size: S.
     """
 
     def __init__(self, image_size: int) -> None:

@@ -46,11 +46,7 @@ class Decoder(nn.Module):
 
 
 class Generator(nn.Module):
-    """Encoder, decoder and a second encoder with its own weights.
-
-    Args:
-        image_size: S, 16 times a power of two.
-    """
+    """Encoder, decoder and a second encoder with its own weights, for images of 16 times a power of two."""
 
     def __init__(self, image_size: int) -> None:
         super().__init__()
@@ -60,7 +56,7 @@ class Generator(nn.Module):
 
     @property
     def cam_layer(self) -> nn.Module:
-        """The module whose output [B, 64, S/2, S/2] Grad-CAM looks at."""
+        """Its output is [B, 64, S/2, S/2]."""
         return self.decoder.hidden
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -62,7 +62,7 @@ class AttentionUNet(nn.Module):
 
     @property
     def cam_layer(self) -> nn.Module:
-        """The module whose output [B, 64, S, S] Grad-CAM looks at."""
+        """Its output is [B, 64, S, S]."""
         return self.ups[-1]
 
     def forward(self, images: Tensor) -> Tensor:

@@ -14,8 +14,7 @@ from blemish.models.gan.layers import BatchNorm2d
 class UNet(nn.Module):
     """The U-Net of pix2pix (Isola et al., CVPR 2017), down to one pixel, without its dropout.
 
-    Args:
-        image_size: S, a power of two and at least 32.
+    Images have a power of two of pixels to a side, at least 32.
     """
 
     def __init__(self, image_size: int) -> None:
@@ -36,7 +35,7 @@ class UNet(nn.Module):
 
     @property
     def cam_layer(self) -> nn.Module:
-        """The module whose output [B, 64, S/2, S/2] Grad-CAM looks at."""
+        """Its output is [B, 64, S/2, S/2]."""
         return self.ups[-1]
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""From two sets of features to one anomaly map (GTrans section 3.4, eqs. 15-19)."""
+"""From AGN's features F_G and the mapped ones F_M to one anomaly map (GTrans section 3.4, eqs. 15-19)."""
 
 from collections.abc import Iterable
 
@@ -7,52 +7,26 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from blemish.models.gtrans.config import Combination, GTransConfig
+from blemish.models.gtrans.loss import EPS, distance
 from blemish.models.smoothing import smooth
-
-EPS = 1e-12
 
 REACH = 8.0  # pixels: standard deviation of the window over which a place borrows from its neighbours
 FLOOR = 0.2  # of a level's spread over all places: the least spread of any of them
 
 
-def distance(teacher: Tensor, student: Tensor) -> Tensor:
-    """Eq. 13: half the squared distance at each position, [B, c, h, w] twice to float32 [B, h, w].
-
-    Both are first normalised to unit length along the channels: the paper is silent, the authors' code
-    does so, and the distance is then 1 - cosine.
-    """
-    teacher = functional.normalize(teacher.float(), dim=1, eps=EPS)
-    student = functional.normalize(student.float(), dim=1, eps=EPS)
-    return 0.5 * (teacher - student).square().sum(dim=1)
-
-
-def rough_distance(teacher: Tensor, student: Tensor) -> Tensor:
-    """`distance` multiplied out, for training steps: half as much to compute and differentiate.
-
-    Off by up to 4e-7 whatever the distance, so by more than a percent of distances below 4e-5, and
-    slightly negative for some of the smallest. The gradients hold to a percent even there.
-    """
-    g, m = teacher.float(), student.float()
-    gg, mm, gm = (g * g).sum(dim=1), (m * m).sum(dim=1), (g * m).sum(dim=1)
-    g_scale, m_scale = (square.clamp(min=EPS**2).rsqrt() for square in (gg, mm))
-    return 0.5 * (gg * g_scale**2 + mm * m_scale**2) - gm * g_scale * m_scale
-
-
-def level_weight(teacher: Tensor, student: Tensor, mode: str, lambda_: float) -> Tensor:
+def level_weight(f_g: Tensor, f_m: Tensor, mode: str, lambda_: float) -> Tensor:
     """alpha of one level (eqs. 16-18), [B, c, h, w] twice to float32 [B].
 
     Per image, as the formulas say. alpha_mse takes unit-length features and the mean over channels (the
     paper squares a vector); alpha_cos takes the raw features, flattened whole.
     """
     if mode == "fixed":
-        return torch.full_like(teacher[:, 0, 0, 0], 0.5, dtype=torch.float32)
-    mse = 2 * distance(teacher, student).mean(dim=(1, 2)) / teacher.shape[1]
+        return torch.full_like(f_g[:, 0, 0, 0], 0.5, dtype=torch.float32)
+    mse = 2 * distance(f_g, f_m).mean(dim=(1, 2)) / f_g.shape[1]
     if mode == "mse":
         return mse
-    cos = 1 - functional.cosine_similarity(
-        teacher.float().flatten(1), student.float().flatten(1), dim=1, eps=EPS
-    )
-    cos = cos.clamp(min=0)
+    similarity = functional.cosine_similarity(f_g.float().flatten(1), f_m.float().flatten(1), dim=1, eps=EPS)
+    cos = (1 - similarity).clamp(min=0)
     if mode == "cos":
         return cos
     return lambda_ * cos * mse / (mse + lambda_ * cos + EPS)
@@ -86,7 +60,7 @@ def combine(maps: list[Tensor], mode: Combination) -> Tensor:
 class Standardise(nn.Module):
     """Not in the paper: distance / spread, per level and pixel, with the spread taken from good images.
 
-    Levels come on one scale, and places where the student errs now more, now less, such as the edges of a
+    Levels come on one scale, and places where Trans errs now more, now less, such as the edges of a
     part, count for less. The images that calibrate the threshold have no part in it.
 
     Attributes:
@@ -132,24 +106,20 @@ class AnomalyMap(nn.Module):
         self.config, self.size = config, size
         self.standardise = Standardise(len(config.layers), size) if config.standardise else nn.Identity()
 
-    def level_maps(self, teacher: list[Tensor], student: list[Tensor]) -> Tensor:
-        """F_G and F_M, one [B, c_l, h_l, w_l] per level, to eq. 15 at full size, float32 [L, B, S, S]."""
+    def level_maps(self, f_g: list[Tensor], f_m: list[Tensor]) -> Tensor:
+        """Features, one [B, c_l, h_l, w_l] per level, to eq. 15 at full size, float32 [L, B, S, S]."""
         maps = []
-        for f_g, f_m in zip(teacher, student, strict=True):
-            per_level = distance(f_g, f_m) / (f_g.shape[2] * f_g.shape[3])
-            maps.append(
-                functional.interpolate(
-                    per_level[:, None], size=(self.size, self.size), mode="bilinear", align_corners=False
-                )[:, 0]
-            )
+        for g, m in zip(f_g, f_m, strict=True):
+            level = (distance(g, m) / (g.shape[2] * g.shape[3]))[:, None]
+            maps.append(functional.interpolate(level, self.size, mode="bilinear", align_corners=False)[:, 0])
         return torch.stack(maps)
 
-    def forward(self, teacher: list[Tensor], student: list[Tensor]) -> Tensor:
-        """F_G and F_M, one [B, c_l, h_l, w_l] per level, to the anomaly map M, float32 [B, S, S]."""
-        maps = self.standardise(self.level_maps(teacher, student))
+    def forward(self, f_g: list[Tensor], f_m: list[Tensor]) -> Tensor:
+        """Features, one [B, c_l, h_l, w_l] per level, to the anomaly map M, float32 [B, S, S]."""
+        maps = self.standardise(self.level_maps(f_g, f_m))
         weighted = []
-        for f_g, f_m, level in zip(teacher, student, maps, strict=True):
-            alpha = level_weight(f_g, f_m, self.config.alpha, self.config.alpha_lambda)
+        for g, m, level in zip(f_g, f_m, maps, strict=True):
+            alpha = level_weight(g, m, self.config.alpha, self.config.alpha_lambda)
             weighted.append(alpha[:, None, None] * level)
         combined = combine(weighted, self.config.combine)
         if self.config.centre:

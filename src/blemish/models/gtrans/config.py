@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from blemish.models.config import ModelConfig, Preset
+from blemish.models.config import Layers, ModelConfig, Preset
 
 Combination = Literal["P1", "P2", "P3", "P4", "P5", "P6", "P7", "geometric"]
 
@@ -73,7 +73,7 @@ class GTransConfig(ModelConfig):
     )
 
     backbone: str = "efficientnet_lite0"
-    layers: tuple[int, ...] = (1, 2, 3)
+    layers: Layers = (1, 2, 3)
     tokens: int = Field(default=8, ge=1, le=1024)
     token_dim: int = Field(default=256, ge=1, le=8192)
     tfm: Literal["encoder-decoder", "encoder", "bypass", "none"] = "encoder-decoder"
@@ -88,8 +88,6 @@ class GTransConfig(ModelConfig):
 
     @model_validator(mode="after")
     def _check_levels(self) -> "GTransConfig":
-        if not self.layers or sorted(set(self.layers)) != list(self.layers) or self.layers[0] < 1:
-            raise ValueError("layers must be ascending, distinct and at least 1, such as [1, 2, 3]")
         if self.combine not in ("P4", "geometric") and len(self.layers) != 3:
             raise ValueError(
                 f'combine "{self.combine}" needs three layers; '

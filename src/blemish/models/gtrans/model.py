@@ -5,33 +5,22 @@ the TFM relates the tokens; the Mapper gives them back to Trans's features, whic
 are [B, N, d] here, the transpose of the paper's d x N.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from blemish.models.backbones import FeatureExtractor, create_backbone
+from blemish.models.backbones import FrozenBackbone, create_backbone
 from blemish.models.base import Batch, Step, TrainedModel
-from blemish.models.gtrans.anomaly_map import AnomalyMap, Standardise, distance, rough_distance
+from blemish.models.gtrans.anomaly_map import AnomalyMap, Standardise
 from blemish.models.gtrans.config import GTransConfig
 from blemish.models.gtrans.damage import damage
+from blemish.models.gtrans.loss import loss, rough_distance
 
 
-class AGN(nn.Module):
-    """Anomaly guided network (section 3.1): an ImageNet backbone that never changes.
-
-    It stays in eval mode whatever mode its parent is in, so that its BatchNorm statistics stay ImageNet's.
-    """
-
-    def __init__(self, backbone: FeatureExtractor) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.requires_grad_(False)
-        self.train(False)
-
-    def train(self, mode: bool = True) -> "AGN":
-        return super().train(False)
+class AGN(FrozenBackbone):
+    """Anomaly guided network (section 3.1): an ImageNet backbone that never changes."""
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Normalised images [B, 3, S, S] to F_G, one [B, c_l, h_l, w_l] per level."""
@@ -117,14 +106,14 @@ class TFM(nn.Module):
         self.encoder = nn.ModuleList(Block(tokens, dim) for _ in range(depth))
         self.decoder = nn.ModuleList(Block(tokens, dim) for _ in range(depth if decoder else 0))
 
-    def forward(self, student_tokens: Tensor, teacher_tokens: Tensor) -> Tensor:
-        """E_in and D_in, each [B, N, d], to D_out (or E_out without a decoder), [B, N, d]."""
-        encoded = student_tokens
+    def forward(self, e_in: Tensor, d_in: Tensor) -> Tensor:
+        """Trans's and AGN's tokens, each [B, N, d], to D_out (or E_out without a decoder), [B, N, d]."""
+        encoded = e_in
         for block in self.encoder:
             encoded = block(encoded, encoded)
         if not self.decoder:
             return encoded
-        decoded = teacher_tokens
+        decoded = d_in
         for block in self.decoder:
             decoded = block(decoded, encoded)
         return decoded
@@ -158,24 +147,13 @@ def _flatten(features: Tensor) -> Tensor:
     return features.flatten(2).transpose(1, 2)
 
 
-def _loss(
-    teacher: Sequence[Tensor], student: Sequence[Tensor], measure: Callable[[Tensor, Tensor], Tensor]
-) -> Tensor:
-    """Eq. 14: the mean distance over positions, summed over levels; float32 [B]."""
-    losses = [measure(g, m).mean(dim=(1, 2)) for g, m in zip(teacher, student, strict=True)]
-    return torch.stack(losses).sum(dim=0)
-
-
 class GTrans(TrainedModel):
-    """The whole of figure 2.
-
-    The teacher's weights are random until `load_teacher` or a model file fills them.
-    """
+    """The whole of figure 2."""
 
     def __init__(self, config: GTransConfig, image_size: int) -> None:
         super().__init__()
         self.config, self.image_size = config, image_size
-        self.agn = AGN(create_backbone(config.backbone, config.layers))
+        self.agn = AGN(config.backbone, config.layers)
         self.trans = create_backbone(config.backbone, config.layers)
         channels = self.trans.channels
         if config.tfm != "none":
@@ -190,60 +168,55 @@ class GTrans(TrainedModel):
             )
         self.anomaly_map = AnomalyMap(config, image_size)
 
-    def load_teacher(self, weights: dict[str, Tensor]) -> None:
-        """Fill AGN with ImageNet weights, in the backbone's own key names."""
-        self.agn.backbone.load_weights(weights)
-
-    def _tokens(self, features: list[Tensor]) -> Tensor:
-        """All levels' features to their tokens side by side, [B, g L, d]."""
+    def tokens(self, features: list[Tensor]) -> Tensor:
+        """One network's features of all levels to their tokens side by side, [B, g L, d]."""
         return torch.cat(
             [tokenizer(_flatten(f)) for tokenizer, f in zip(self.tokenizers, features, strict=True)], dim=1
         )
 
-    def student_features(self, images: Tensor, teacher: list[Tensor]) -> list[Tensor]:
+    def mapped_features(self, images: Tensor, f_g: list[Tensor]) -> list[Tensor]:
         """F_M (eq. 12) for normalised images [B, 3, S, S], one map per level in the shape of F_G."""
-        student = self.trans(images)
+        f_t = self.trans(images)
         if self.config.tfm == "none":
-            return student
-        tokens = self._tokens(student)
+            return f_t
+        tokens = self.tokens(f_t)
         if self.config.tfm == "encoder-decoder":
-            tokens = self.tfm(tokens, self._tokens(teacher))
+            tokens = self.tfm(tokens, self.tokens(f_g))
         elif self.config.tfm == "encoder":
             tokens = self.tfm(tokens, tokens)
         groups = tokens.split(self.config.tokens, dim=1)
         return [
             mapper(_flatten(f), group).transpose(1, 2).reshape(f.shape)
-            for mapper, f, group in zip(self.mappers, student, groups, strict=True)
+            for mapper, f, group in zip(self.mappers, f_t, groups, strict=True)
         ]
 
-    def _features(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def features(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """F_G and F_M of images as in `forward`."""
         normalised = self.trans.normalise(images)
-        teacher = self.agn(normalised)
-        return teacher, self.student_features(normalised, teacher)
+        f_g = self.agn(normalised)
+        return f_g, self.mapped_features(normalised, f_g)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See `AnomalyModel.forward`. The image score is the maximum of the smoothed map (section 4)."""
-        anomaly_map = self.anomaly_map(*self._features(images))
+        anomaly_map = self.anomaly_map(*self.features(images))
         return anomaly_map.amax(dim=(1, 2)), anomaly_map
 
-    def frozen_features(self, images: Tensor) -> tuple[Tensor, ...]:
-        """F_G of uint8 images."""
-        return tuple(self.agn(self.trans.normalise(images)))
-
-    def validation_loss(self, batch: Batch) -> Tensor:
-        """Eq. 14: the mean distance over positions, summed over levels; float32 [B]."""
-        student = self.student_features(self.trans.normalise(batch.images), list(batch.frozen))
-        return _loss(batch.frozen, student, distance)
+    def load_teacher(self, weights: dict[str, Tensor]) -> None:
+        """Fill AGN with ImageNet weights, in the backbone's own key names."""
+        self.agn.backbone.load_weights(weights)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Everything but AGN."""
         return {"student": [parameter for parameter in self.parameters() if parameter.requires_grad]}
 
+    def frozen_features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """F_G of uint8 images."""
+        return tuple(self.agn(self.trans.normalise(images)))
+
     def training_steps(self, batch: Batch) -> Iterator[Step]:
         """One step: the mean of eq. 14 over the batch (the paper does not reduce it).
 
-        Of a damaged image, student and tokens see the damage; F_G in the loss is the good image's.
+        Of a damaged image, Trans and the tokenizers see the damage; F_G in the loss is the good image's.
         """
         seen, guides = batch.images, list(batch.frozen)
         if self.config.damage:
@@ -253,14 +226,17 @@ class GTrans(TrainedModel):
             if self.config.tfm == "encoder-decoder":  # the only one that looks at them
                 with torch.no_grad():
                     guides = self.agn(self.trans.normalise(seen))
-        student = self.student_features(self.trans.normalise(seen), guides)
-        yield Step("student", _loss(batch.frozen, student, rough_distance).mean())
+        f_m = self.mapped_features(self.trans.normalise(seen), guides)
+        yield Step("student", loss(batch.frozen, f_m, rough_distance).mean())
+
+    def validation_loss(self, batch: Batch) -> Tensor:
+        """Eq. 14 of each image, float32 [B]."""
+        f_g = list(batch.frozen)
+        return loss(f_g, self.mapped_features(self.trans.normalise(batch.images), f_g))
 
     @torch.no_grad()
     def after_training(self, learned: Iterable[Tensor]) -> None:
         """Take the statistics by which the map standardises."""
-        if self.config.standardise:
+        if isinstance(self.anomaly_map.standardise, Standardise):
             level_maps = self.anomaly_map.level_maps
-            standardise = self.anomaly_map.standardise
-            assert isinstance(standardise, Standardise)
-            standardise.learn(level_maps(*self._features(images)) for images in learned)
+            self.anomaly_map.standardise.learn(level_maps(*self.features(images)) for images in learned)

@@ -1,8 +1,8 @@
 """Configuration of the methods that need no training: the papers' values as defaults. Free of torch."""
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from blemish.models.config import ModelConfig
+from blemish.models.config import Layers, ModelConfig
 
 
 class TrainingFreeConfig(ModelConfig):
@@ -17,15 +17,8 @@ class TrainingFreeConfig(ModelConfig):
     """
 
     backbone: str = "efficientnet_lite0"
-    layers: tuple[int, ...] = (1, 2, 3)
+    layers: Layers = (1, 2, 3)
     sigma: float = Field(default=4.0, gt=0, le=256)
-
-    @field_validator("layers")
-    @classmethod
-    def _check_layers(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
-        if not layers or sorted(set(layers)) != list(layers) or layers[0] < 1:
-            raise ValueError("levels must be ascending, distinct and at least 1, such as [1, 2, 3]")
-        return layers
 
 
 class PatchCoreConfig(TrainingFreeConfig):
@@ -40,7 +33,7 @@ class PatchCoreConfig(TrainingFreeConfig):
         neighbours: b of eq. 7; 1 leaves the patch distance as it is.
     """
 
-    layers: tuple[int, ...] = (2, 3)
+    layers: Layers = (2, 3)
     coreset: float = Field(default=0.1, gt=0, le=1)
     memory: int = Field(default=25_000, ge=1, le=1_000_000)
     candidates: int = Field(default=250_000, ge=1, le=10_000_000)
@@ -72,6 +65,6 @@ class SPADEConfig(TrainingFreeConfig):
             are drawn at random.
     """
 
-    layers: tuple[int, ...] = (2, 3)
+    layers: Layers = (2, 3)
     neighbours: int = Field(default=50, ge=1, le=1000)
     gallery: int = Field(default=500, ge=1, le=100_000)

@@ -3,19 +3,17 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from blemish.models.backbones import create_backbone
+from blemish.models.backbones import FrozenBackbone
 from blemish.models.base import TrainingFreeModel
 from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.models.smoothing import smooth
 
 
-class PatchFeatures(nn.Module):
+class PatchFeatures(FrozenBackbone):
     """A frozen ImageNet network whose levels are put side by side at the first level's size.
-
-    It stays in eval mode whatever mode its parent is in, so that its BatchNorm statistics stay ImageNet's.
 
     Args:
         backbone, layers: see `TrainingFreeConfig`.
@@ -26,15 +24,9 @@ class PatchFeatures(nn.Module):
     """
 
     def __init__(self, backbone: str, layers: tuple[int, ...], *, pooled: bool) -> None:
-        super().__init__()
-        self.backbone = create_backbone(backbone, layers)
+        super().__init__(backbone, layers)
         self.channels = sum(self.backbone.channels)
         self.pooled = pooled
-        self.requires_grad_(False)
-        self.train(False)
-
-    def train(self, mode: bool = True) -> "PatchFeatures":
-        return super().train(False)
 
     def levels(self, images: Tensor) -> list[Tensor]:
         """uint8 images [B, 3, S, S] to one float32 [B, c_l, h_l, w_l] per level."""
@@ -54,19 +46,23 @@ class PatchFeatures(nn.Module):
 
 
 class MemoryBank(TrainingFreeModel):
-    """Base of the methods that remember features of good images.
-
-    The backbone's weights are random until `load_teacher` or a model file fills them.
-    """
+    """Base of the methods that remember features of good images and measure distances to them."""
 
     def __init__(self, config: TrainingFreeConfig, image_size: int, *, pooled: bool) -> None:
         super().__init__()
-        self.image_size = image_size
+        self.config, self.image_size = config, image_size
         self.features = PatchFeatures(config.backbone, config.layers, pooled=pooled)
 
     def load_teacher(self, weights: dict[str, Tensor]) -> None:
         """Fill the backbone with ImageNet weights, in its own key names."""
         self.features.backbone.load_weights(weights)
+
+    def to_map(self, distances: Tensor, height: int, width: int) -> Tensor:
+        """Distances of all positions, float32 [B, h w], to smoothed maps [B, S, S]; bilinear."""
+        maps = distances.unflatten(1, (height, width))[:, None]
+        size = (self.image_size, self.image_size)
+        enlarged = functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+        return smooth(enlarged[:, 0], self.config.sigma)
 
 
 def side_by_side(levels: Sequence[Tensor]) -> Tensor:
@@ -82,11 +78,3 @@ def side_by_side(levels: Sequence[Tensor]) -> Tensor:
 def positions_first(features: Tensor) -> Tensor:
     """[B, C, h, w] to [B, h w, C]."""
     return features.flatten(2).transpose(1, 2)
-
-
-def to_map(distances: Tensor, size: int, sigma: float) -> Tensor:
-    """Distances of the positions, float32 [B, h, w], to smoothed maps [B, size, size]; bilinear."""
-    enlarged = functional.interpolate(
-        distances[:, None], size=(size, size), mode="bilinear", align_corners=False
-    )
-    return smooth(enlarged[:, 0], sigma)

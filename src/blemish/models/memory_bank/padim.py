@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from blemish.models.memory_bank.config import PaDiMConfig
-from blemish.models.memory_bank.features import MemoryBank, positions_first, to_map
+from blemish.models.memory_bank.features import MemoryBank, positions_first
 
 CHUNK = 64  # covariances that are factored at once, in float64
 
@@ -22,13 +22,13 @@ class PaDiM(MemoryBank):
             difference is its Mahalanobis distance (eq. 2).
     """
 
+    config: PaDiMConfig
     drawn: Tensor
     mean: Tensor
     whitening: Tensor
 
     def __init__(self, config: PaDiMConfig, image_size: int) -> None:
         super().__init__(config, image_size, pooled=True)
-        self.config = config
         self.channels = min(config.channels, self.features.channels)
         self.register_buffer("drawn", torch.zeros(self.channels, dtype=torch.int64))
         self.register_buffer("mean", torch.empty(0, self.channels))
@@ -43,29 +43,29 @@ class PaDiM(MemoryBank):
         """
         order = torch.randperm(self.features.channels, generator=torch.Generator().manual_seed(seed))
         self.drawn = order[: self.channels].sort().values.to(self.drawn.device)
+        positions = self.features.positions(self.image_size)
+        mean = self.mean.new_zeros(positions, self.channels)
+        scatter = mean.new_zeros(positions, self.channels, self.channels)
         seen = 0
         for images in batches():
             values = positions_first(self.features(images)[:, self.drawn]).transpose(0, 1)  # [P, B, d]
-            if not seen:
-                self.mean = values.new_zeros(len(values), self.channels)
-                self.whitening = values.new_zeros(len(values), self.channels, self.channels)
             new = values.shape[1]
             batch_mean = values.mean(dim=1)
-            shift = (batch_mean - self.mean) * (seen * new / (seen + new)) ** 0.5
+            shift = (batch_mean - mean) * (seen * new / (seen + new)) ** 0.5
             spread = torch.cat([values - batch_mean[:, None], shift[:, None]], dim=1)
-            self.whitening.baddbmm_(spread.transpose(1, 2), spread)
-            self.mean += (batch_mean - self.mean) * (new / (seen + new))
+            scatter.baddbmm_(spread.transpose(1, 2), spread)
+            mean += (batch_mean - mean) * (new / (seen + new))
             seen += new
-        self._whiten(seen)
+        self.mean, self.whitening = mean, self._whiten(scatter, seen)
 
-    def _whiten(self, count: int) -> None:
-        """Turn the scatter of `count` images into inverse factors of eq. 1, in place."""
-        unit = torch.eye(self.channels, dtype=torch.float64, device=self.mean.device)
-        for start in range(0, len(self.whitening), CHUNK):
-            part = self.whitening[start : start + CHUNK]
+    def _whiten(self, scatter: Tensor, count: int) -> Tensor:
+        """Inverse factors of eq. 1, from the scatter of `count` images and in its memory; [P, d, d]."""
+        unit = torch.eye(self.channels, dtype=torch.float64, device=scatter.device)
+        for part in scatter.split(CHUNK):
             covariance = part.double() / max(count - 1, 1) + self.config.shrinkage * unit
             factor = torch.linalg.cholesky(covariance)
             part.copy_(torch.linalg.solve_triangular(factor, unit.expand_as(factor), upper=False))
+        return scatter
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
         """See `TrainingFreeModel.resize_state`."""
@@ -87,9 +87,7 @@ class PaDiM(MemoryBank):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See `AnomalyModel.forward`. The score is the maximum of the smoothed map of distances."""
         features = self.features(images)
-        height, width = features.shape[2:]
         values = positions_first(features[:, self.drawn]).transpose(0, 1)
         whitened = (values - self.mean[:, None]) @ self.whitening.transpose(1, 2)  # [P, B, d]
-        distances = whitened.square().sum(dim=2).sqrt().T.unflatten(1, (height, width))
-        anomaly_map = to_map(distances, self.image_size, self.config.sigma)
+        anomaly_map = self.to_map(whitened.square().sum(dim=2).sqrt().T, *features.shape[2:])
         return anomaly_map.amax(dim=(1, 2)), anomaly_map

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from blemish.models.memory_bank.config import PatchCoreConfig
 from blemish.models.memory_bank.coreset import choose_coreset
-from blemish.models.memory_bank.features import MemoryBank, positions_first, to_map
-
-BLOCK = 1024  # remembered patches that all patches of a batch are compared with at once
+from blemish.models.memory_bank.features import MemoryBank, positions_first
+from blemish.models.memory_bank.search import nearest_rows
 
 
 class PatchCore(MemoryBank):
@@ -20,11 +19,11 @@ class PatchCore(MemoryBank):
         memory: float32 [M, C].
     """
 
+    config: PatchCoreConfig
     memory: Tensor
 
     def __init__(self, config: PatchCoreConfig, image_size: int) -> None:
         super().__init__(config, image_size, pooled=True)
-        self.config = config
         self.register_buffer("memory", torch.empty(0, self.features.channels))
 
     @torch.no_grad()
@@ -69,12 +68,10 @@ class PatchCore(MemoryBank):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See `AnomalyModel.forward`. The map is the smoothed distance of each patch to the memory."""
         features = self.features(images)
-        height, width = features.shape[2:]
         patches = positions_first(features)
         nearest = nearest_rows(patches.flatten(0, 1), self.memory).reshape(patches.shape[:2])
         distances = (patches - self.memory[nearest]).square().sum(dim=2).sqrt()
-        score = self._score(patches, nearest, distances)
-        return score, to_map(distances.unflatten(1, (height, width)), self.image_size, self.config.sigma)
+        return self._score(patches, nearest, distances), self.to_map(distances, *features.shape[2:])
 
     def _score(self, patches: Tensor, nearest: Tensor, distances: Tensor) -> Tensor:
         """Eqs. 6 and 7: the largest patch distance s*, times a weight from 1 - 1/b to 1.
@@ -101,27 +98,3 @@ class PatchCore(MemoryBank):
         others = (patch - self.memory[around]).square().sum(dim=2).sqrt()
         weight = 1 - (largest - others.logsumexp(dim=1, keepdim=True)).exp()
         return (weight * largest)[:, 0]
-
-
-def nearest_rows(queries: Tensor, memory: Tensor) -> Tensor:
-    """For each query the remembered vector at the least Euclidean distance; exact, a block at a time.
-
-    Args:
-        queries: float32 [Q, C].
-        memory: float32 [M, C].
-
-    Returns:
-        Row numbers, int64 [Q].
-    """
-    best: Tensor | None = None
-    nearest = torch.empty(0)
-    for start in range(0, len(memory), BLOCK):
-        block = memory[start : start + BLOCK]
-        # squared distances without the query's own square, which is the same for all
-        least, row = torch.addmm(block.square().sum(dim=1), queries, block.T, alpha=-2).min(dim=1)
-        if best is None:
-            best, nearest = least, row
-        else:
-            nearest = torch.where(least < best, row + start, nearest)
-            best = torch.minimum(best, least)
-    return nearest

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from blemish.models.memory_bank.config import SPADEConfig
-from blemish.models.memory_bank.features import MemoryBank, positions_first, side_by_side, to_map
+from blemish.models.memory_bank.features import MemoryBank, positions_first, side_by_side
+from blemish.models.memory_bank.search import nearest_of_blocks
 
 
 class SPADE(MemoryBank):
@@ -18,12 +19,12 @@ class SPADE(MemoryBank):
         gallery: float16 [N, P, C], each image's features at its P positions.
     """
 
+    config: SPADEConfig
     pooled: Tensor
     gallery: Tensor
 
     def __init__(self, config: SPADEConfig, image_size: int) -> None:
         super().__init__(config, image_size, pooled=False)
-        self.config = config
         self.register_buffer("pooled", torch.empty(0, self.features.backbone.channels[-1]))
         self.register_buffer("gallery", torch.empty(0, 0, self.features.channels, dtype=torch.float16))
 
@@ -67,11 +68,9 @@ class SPADE(MemoryBank):
         """
         levels = self.features.levels(images)
         features = side_by_side(levels)
-        height, width = features.shape[2:]
         score, alike = self._nearest_images(pool(levels))
         distances = self._nearest_positions(positions_first(features), alike)
-        maps = distances.unflatten(1, (height, width))
-        return score, to_map(maps, self.image_size, self.config.sigma)
+        return score, self.to_map(distances, *features.shape[2:])
 
     def _nearest_images(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Pooled features [B, c] to eq. 2's score [B] and the numbers of the K nearest images [B, K]."""
@@ -83,23 +82,16 @@ class SPADE(MemoryBank):
 
     def _nearest_positions(self, features: Tensor, alike: Tensor) -> Tensor:
         """Features [B, P, C] and numbers of images [B, K] to eq. 3's distances [B, P], an image at a time."""
-        positions = self.gallery.shape[1]
-        best: Tensor | None = None
-        nearest = torch.empty(0)
-        for image in alike.unbind(dim=1):
-            other = self.gallery[image].float()
-            # squared distances without the position's own square, which is the same for all
-            apart = torch.baddbmm(
-                other.square().sum(dim=2)[:, None], features, other.transpose(1, 2), alpha=-2
-            )
-            least, position = apart.min(dim=2)
-            row = image[:, None] * positions + position
-            if best is None:
-                best, nearest = least, row
-            else:
-                nearest = torch.where(least < best, row, nearest)
-                best = torch.minimum(best, least)
-        found = self.gallery.flatten(0, 1)[nearest].float()
+
+        def blocks() -> Iterator[tuple[Tensor, Tensor]]:
+            for image in alike.unbind(dim=1):
+                other = self.gallery[image].float()
+                squares = other.square().sum(dim=2)[:, None]
+                # without the position's own square, which is the same for all
+                distances = torch.baddbmm(squares, features, other.transpose(1, 2), alpha=-2)
+                yield distances, image[:, None] * self.gallery.shape[1]
+
+        found = self.gallery.flatten(0, 1)[nearest_of_blocks(blocks())].float()
         return (features - found).square().sum(dim=2)
 
 

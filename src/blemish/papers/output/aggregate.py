@@ -1,47 +1,19 @@
 """Means, spreads and intervals of what was measured: over seeds, test images and categories."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
+import pandas as pd
 
 from blemish.errors import BlemishError
 from blemish.evaluation.statistics import ROUNDS, AUROCs, bootstrap_aurocs, delong, percentile_interval
-from blemish.papers.measured import Measured
 
-Place = tuple[str, str]  # data, category
-Values = dict[Place, dict[int, float]]  # by place and seed, of one row and metric
+Category = tuple[str, str]  # data set and name
 
 RESAMPLED = 2_000_000  # images drawn at most for each interval, so that CIFAR10 takes seconds
 FEWEST_ROUNDS = 400
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """A metric of one row on a category or on average over several, in fractions.
-
-    Attributes:
-        mean: over the seeds of each category, then over the categories measured.
-        sd: over `seeds`, with n - 1; None for one alone.
-        interval: 95 %, for other test images of this kind and number; None for metrics of pixels, and where
-            resampling cannot show any: every image is in perfect order.
-        seeds: (seed, value) for each that all of the categories measured have.
-        of, categories: how many categories are measured, and how many there are.
-    """
-
-    mean: float
-    sd: float | None
-    interval: list[float] | None
-    seeds: tuple[tuple[int, float], ...]
-    of: int
-    categories: int
-
-    @property
-    def complete(self) -> bool:
-        """Whether no category is missing."""
-        return self.of == self.categories
 
 
 class OnImages(NamedTuple):
@@ -64,49 +36,39 @@ class OnImages(NamedTuple):
         return self.draws[self.rows.index(row)]
 
 
-def values_of(measured: Iterable[Measured], metric: str) -> dict[str, Values]:
-    """Values of a metric by row, category and seed; those that could not be measured are left out."""
-    found: dict[str, Values] = {}
-    for one in measured:
-        value = one.metrics.get(metric)
-        if value is not None:
-            found.setdefault(one.row, {}).setdefault((one.data, one.category), {})[one.seed] = value
-    return found
+def images_of(results: pd.DataFrame) -> dict[Category, OnImages]:
+    """Statistics over test images, by category; those without good or without defective ones are left out.
 
-
-def images_of(measured: Iterable[Measured]) -> dict[Place, OnImages]:
-    """Statistics over test images, by place; places without good or without defective images are left out.
+    Args:
+        results: as `blemish.papers.output.summary.Summary` has them.
 
     Raises:
-        BlemishError: results of one place are of different test images.
+        BlemishError: results of one category are of different test images.
     """
-    by_place: dict[Place, list[Measured]] = {}
-    for one in measured:
-        by_place.setdefault((one.data, one.category), []).append(one)
-    usable = {
-        place: of
-        for place, of in by_place.items()
-        if {0, 1} <= set(of[0].labels) and len(of[0].labels) == len(of[0].scores)
+    categories = {
+        category: of
+        for category, of in results.groupby(["data", "category"], sort=False)
+        if {0, 1} <= set(of["labels"].iloc[0])
     }
-    most = max((len(of[0].labels) for of in usable.values()), default=1)
+    most = max((len(of["labels"].iloc[0]) for of in categories.values()), default=1)
     rounds = max(FEWEST_ROUNDS, min(ROUNDS, RESAMPLED // most))
-    return {place: _on_images(place, of, rounds) for place, of in usable.items()}
+    return {category: _on_images(category, of, rounds) for category, of in categories.items()}
 
 
-def _on_images(place: Place, measured: list[Measured], rounds: int) -> OnImages:
-    if any(one.labels != measured[0].labels for one in measured):
+def _on_images(category: Category, results: pd.DataFrame, rounds: int) -> OnImages:
+    labels = np.array(results["labels"].iloc[0])
+    if any(list(other) != labels.tolist() for other in results["labels"]):
         raise BlemishError(
-            f"The results of {place[1]} ({place[0]}) are of different test images; measure all rows again on "
-            "the same ones."
+            f"The results of {category[1]} ({category[0]}) are of different test images; measure all rows "
+            "again on the same ones."
         )
-    labels = np.array(measured[0].labels)
-    scores = np.array([one.scores for one in measured], np.float64)[:, None]
+    scores = np.array(results["scores"].tolist(), np.float64)[:, None]
     good, defective = scores[..., labels == 0], scores[..., labels == 1]
-    rows = list(dict.fromkeys(one.row for one in measured))
-    mean = np.array([[one.row == row for one in measured] for row in rows], np.float64)
+    rows = list(results["row"].unique())
+    mean = np.array([results["row"] == row for row in rows], np.float64)
     mean /= mean.sum(axis=1, keepdims=True)
     single = delong(good, defective)
-    draws = bootstrap_aurocs(good, defective, rounds=rounds, seed=crc32("/".join(place).encode()))
+    draws = bootstrap_aurocs(good, defective, rounds=rounds, seed=crc32("/".join(category).encode()))
     return OnImages(
         rows,
         AUROCs(mean @ single.values, mean @ single.covariance @ mean.T),
@@ -115,30 +77,34 @@ def _on_images(place: Place, measured: list[Measured], rounds: int) -> OnImages:
     )
 
 
+def values_of(results: pd.DataFrame, row: str, metric: str) -> pd.DataFrame:
+    """A metric of one row: a line for each seed, a column for each category; what was not measured is NaN."""
+    of = results[results["row"] == row]
+    return of.pivot(index="seed", columns=["data", "category"], values=metric).dropna(axis=1, how="all")
+
+
 def statistic(
-    values: Values, places: Sequence[Place], draws: Mapping[Place, np.ndarray] | None = None
-) -> Statistic | None:
-    """A category's statistic, or an average over several; None where none is measured.
+    values: pd.DataFrame, categories: Sequence[Category], draws: Mapping[Category, np.ndarray]
+) -> dict[str, Any]:
+    """A category's statistic, or an average over several, for `Summary.cells`; empty where none is measured.
 
     Args:
-        values: of one row and metric.
-        places: what to average over.
-        draws: by place float64 [rounds], the metric on resampled images; None where there are none.
+        values: of one row and metric, see `values_of`.
+        categories: what to average over.
+        draws: by category float64 [rounds], the metric on resampled images, where there are any.
     """
-    there = [place for place in places if place in values]
+    there = [category for category in categories if category in values]
     if not there:
-        return None
-    common = sorted(set.intersection(*(set(values[place]) for place in there)))
-    seeds = tuple((seed, float(np.mean([values[place][seed] for place in there]))) for seed in common)
-    interval = None
-    if draws is not None and all(place in draws for place in there):
-        low, high = percentile_interval(np.mean([draws[place] for place in there], axis=0))
-        interval = [low, high] if low < high else None
-    return Statistic(
-        mean=float(np.mean([np.mean(list(values[place].values())) for place in there])),
-        sd=float(np.std([value for _, value in seeds], ddof=1)) if len(seeds) > 1 else None,
-        interval=interval,
-        seeds=seeds,
-        of=len(there),
-        categories=len(places),
-    )
+        return {}
+    by_seed = values[there].dropna().mean(axis=1)
+    found = {
+        "measured": values[there].mean().mean(),
+        "sd": by_seed.std(),
+        "seeds": len(by_seed),
+        "categories_measured": len(there),
+    }
+    if all(category in draws for category in there):
+        low, high = percentile_interval(np.mean([draws[category] for category in there], axis=0))
+        if low < high:  # resampling cannot show how sure a perfect order is
+            found |= {"low": low, "high": high}
+    return found

@@ -1,0 +1,147 @@
+"""The way of an export: write the graph, check it in every engine, give it its name."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from blemish.datasets import Source, read_dataset
+from blemish.errors import BlemishError, ConfigError, ModelFileError
+from blemish.export.parity import Candidate, check, compare, score_all
+from blemish.export.probes import dataset_probes, stored_probes
+from blemish.export.recalibrate import Roles, assign_roles, range_images, recalibrate
+from blemish.export.report import ExportReport, remarks
+from blemish.files import check_output
+from blemish.inference.engines import installed, open_engine, read_metadata
+from blemish.inference.model_file import Metadata
+
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
+
+
+def export_model(
+    model: Path,
+    out: Path,
+    *,
+    to: str | None = None,
+    int8: bool = False,
+    calibrate: Source | None = None,
+) -> ExportReport:
+    """Write the model's one graph, uint8 images in, scores and maps out, with its description inside.
+
+    Before the file takes its name, every installed engine that can run it scores real images beside the
+    original. Whatever goes wrong, nothing new is left and an older file stays.
+
+    Args:
+        model: a .safetensors model file.
+        out: the .onnx file to write, or the .xml file of an OpenVINO pair; its .bin lies beside it.
+        to: "onnx" or "openvino"; None goes by the suffix of `out`.
+        int8: convolutions on integers, with a calibration of their own. Needs `calibrate`.
+        calibrate: good images: a folder, a .csv table or a `Dataset`; labelled test images among them are
+            verified on too. None verifies on the images that the model file holds.
+
+    Returns:
+        What was compared, and how far apart it is.
+
+    Raises:
+        BlemishError: `out` cannot be written, the images cannot be used, or the scores differ.
+    """
+    to = _target(out, to)
+    _check(model, out, to)
+    metadata = read_metadata(model)
+    roles = None
+    if calibrate is not None:
+        dataset = read_dataset(calibrate)
+        probes = dataset_probes(dataset, metadata.frame)
+        roles = assign_roles(dataset, metadata) if int8 else None
+    elif int8:
+        raise BlemishError(
+            "--int8 needs --calibrate DATA: the images that the model was fitted to, or other good ones."
+        )
+    else:
+        probes = stored_probes(model, metadata.frame)
+    from blemish.export.graph import write_graph
+
+    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        graph = Path(folder) / "floats.onnx"
+        write_graph(model, graph, metadata)
+        candidates = [Candidate(open_engine(model, device="cpu")[0], metadata)]
+        if roles:
+            written = _quantised(graph, metadata, roles, to)
+            candidates += [*_in_all_engines(graph), Candidate(*open_engine(written, device="cpu"))]
+        else:
+            written = _converted(graph, to)
+            candidates += _in_all_engines(written)
+        rows = compare(candidates, score_all(candidates, probes), probes)
+        check(rows, str(out))
+        _publish(written, out)
+    return ExportReport(out, tuple(rows), tuple(remarks(rows)))
+
+
+def _target(out: Path, to: str | None) -> str:
+    if to is not None and to not in SUFFIXES:
+        raise ConfigError(f"There is no export to {to!r}; choose --to {' or '.join(SUFFIXES)}.")
+    suffix = out.suffix.lower()
+    if to is None:
+        to = next((target for target in SUFFIXES if SUFFIXES[target] == suffix), None)
+    if to is None:
+        raise BlemishError(f"The exported file {out} must end in {' or '.join(SUFFIXES.values())}.")
+    if SUFFIXES[to] != suffix:
+        raise ConfigError(
+            f"--to {to} writes a file that ends in {SUFFIXES[to]}, not {out}; change one of them."
+        )
+    return to
+
+
+def _check(model: Path, out: Path, to: str) -> None:
+    if find_spec("onnxscript") is None:
+        raise BlemishError('Exporting needs PyTorch and onnxscript: pip install "blemish[train]".')
+    if to == "openvino" and find_spec("openvino") is None:
+        raise BlemishError('Exporting to OpenVINO needs OpenVINO: pip install "blemish[openvino]".')
+    check_output(out)
+    weights = out.with_suffix(".bin")
+    if to == "openvino" and weights.exists() and (weights.is_dir() or not out.exists()):
+        raise BlemishError(f"{weights} would be overwritten, and {out} is not there; choose another name.")
+    if model.suffix.lower() != ".safetensors":
+        raise ModelFileError(f"{model} is no .safetensors model; only those can be exported.")
+
+
+def _publish(written: Path, out: Path) -> None:
+    """Give the file, or both of a pair, the final name; whatever goes wrong, the older ones stay."""
+    if out.suffix.lower() == ".xml":
+        weights, older = out.with_suffix(".bin"), written.with_name("older.bin")
+        if weights.exists():
+            weights.replace(older)
+        try:
+            written.with_suffix(".bin").replace(weights)
+            written.replace(out)
+        except BaseException:
+            if older.exists():
+                older.replace(weights)
+            raise
+    else:
+        written.replace(out)
+
+
+def _in_all_engines(path: Path) -> list[Candidate]:
+    return [Candidate(*open_engine(path, engine=name, device="cpu")) for name in installed(path)]
+
+
+def _quantised(graph: Path, metadata: Metadata, roles: Roles, to: str) -> Path:
+    """The graph on integers, made for one engine (see `blemish.export.quantise`) and calibrated in it."""
+    from blemish.export.graph import describe
+    from blemish.export.quantise import quantise
+
+    integers = graph.with_name("integers.onnx")
+    quantise(graph, integers, range_images(roles, metadata), first=to == "onnx")
+    describe(integers, metadata)
+    written = _converted(integers, to)
+    engine, _ = open_engine(written, device="cpu")
+    describe(written, recalibrate(metadata, engine, roles))
+    return written
+
+
+def _converted(graph: Path, to: str) -> Path:
+    if to == "onnx":
+        return graph
+    from blemish.export.openvino import convert
+
+    return convert(graph)

@@ -1,0 +1,31 @@
+"""blemish fit, as a user types it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import Command
+from tests.support import log_lines
+
+
+def test_it_leaves_the_model_and_its_log(model: Path) -> None:
+    assert sorted(path.name for path in model.parent.iterdir()) == ["parts.log.jsonl", "parts.safetensors"]
+    assert [line["epoch"] for line in log_lines(model.with_suffix(".log.jsonl"))] == [1, 2]
+
+
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
+def test_what_it_says(
+    blemish: Command, quiet: list[str], parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")  # left over from something else
+    monkeypatch.chdir(tmp_path)
+    options = ["--method", "patchcore", "--set", "frame.resize=64", "--set", "frame.crop=64"]
+    done = blemish("fit", parts, "--out", "m.safetensors", *options, *quiet)
+    assert done.code == 0, done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
+    if quiet:
+        assert done.out + done.err == ""
+    else:
+        assert done.out.startswith("Wrote m.safetensors: ") and done.out.endswith(" s of fitting.\n")
+        assert "Fitting patchcore, preset standard.\n" in done.err
+        assert "2 calibration images cannot support a false-alarm rate of 1 %" in done.err

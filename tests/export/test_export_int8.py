@@ -1,0 +1,179 @@
+"""int8 graphs: smaller, integers where it is safe, and calibrated on their own scores."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+import blemish
+from blemish.datasets import Dataset, read_dataset
+from blemish.datasets.drawn import generate
+from blemish.errors import ConfigError, DatasetError
+from blemish.export import ExportReport, export_model, graph
+from blemish.export.quantise import integer_nodes
+from blemish.export.recalibrate import assign_roles
+from blemish.images.reading import load_frame
+from blemish.inference.engines import open_engine, read_metadata
+from blemish.training.batches import split_indices
+from tests.support import BACKBONE
+
+
+@pytest.fixture(scope="module")
+def integers(model: Path, exported: tuple[Path, ExportReport], parts: Path) -> tuple[Path, ExportReport]:
+    out = model.with_name("int8.onnx")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph, "write_graph", lambda model, out, metadata: shutil.copy(exported[0], out))
+        return out, export_model(model, out, int8=True, calibrate=parts)
+
+
+def held_out_files(parts: Path) -> list[Path]:
+    files = sorted(parts.glob("train/good/*.png"))
+    _, hold_out = split_indices(len(files), 0.4, 0)
+    return [files[index] for index in hold_out]
+
+
+def test_convolutions_are_integers_and_the_rest_is_not(
+    integers: tuple[Path, ExportReport], model: Path
+) -> None:
+    network = onnx.load(integers[0]).graph
+    made_by = {name: node for node in network.node for name in node.output}
+    kinds = {"integer": 0, "float": 0}
+    for node in network.node:
+        source = made_by.get(node.input[0]) if node.input else None
+        quantised = source is not None and source.op_type == "DequantizeLinear"
+        if node.op_type == "Conv":
+            kinds["integer" if quantised else "float"] += 1
+        elif node.op_type in ("MatMul", "Softmax", "Div", "Resize", "ReduceMax", "LayerNormalization"):
+            made = [made_by[name].op_type for name in node.output if name in made_by]
+            assert "QuantizeLinear" not in made
+    assert kinds["float"] == 0
+    assert kinds["integer"] > 12
+    assert integers[0].stat().st_size < 0.7 * model.stat().st_size
+
+
+def test_the_threshold_is_taken_from_its_own_scores(
+    integers: tuple[Path, ExportReport], model: Path, parts: Path
+) -> None:
+    metadata, original = read_metadata(integers[0]), read_metadata(model)
+    engine, _ = open_engine(integers[0])
+    images = np.stack([load_frame(path, metadata.frame) for path in held_out_files(parts)])
+    scores, maps = engine(images)
+    np.testing.assert_allclose(metadata.calibration["scores"], np.sort(scores), rtol=1e-5)
+    np.testing.assert_allclose(metadata.map_peaks, maps.max(axis=(1, 2)), rtol=1e-5)
+    assert metadata.calibration["scores"] != original.calibration["scores"]
+    assert metadata.precision == "int8" and original.precision == "fp32"
+    assert metadata.quantisation == {
+        "data": "parts",
+        "range_images": 10,
+        "calibration_images": 6,
+        "held_out": 6,
+    }
+
+
+def test_every_engine_is_reported(integers: tuple[Path, ExportReport], parts: Path) -> None:
+    _, report = integers
+    kinds = [(row.engine, row.precision) for row in report.rows]
+    assert kinds[0] == ("torch", "fp32")
+    assert ("onnxruntime", "fp32") in kinds and ("onnxruntime", "int8") in kinds
+    for row in report.rows:
+        assert (row.flips_uncalibrated is None) == (row.precision == "fp32")
+        assert row.image_auroc is not None and row.rank_correlation > 0.7
+    table = str(report).splitlines()
+    assert len(table) == len(report.rows) + 2 + len(report.remarks)
+
+
+def test_openvino_refuses_integers_made_for_another_engine(integers: tuple[Path, ExportReport]) -> None:
+    pytest.importorskip("openvino")
+    with pytest.raises(ConfigError, match="has integers made for ONNX Runtime"):
+        blemish.load(integers[0], engine="openvino")
+
+
+def test_an_openvino_pair_too(known_graph: None, model: Path, parts: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    report = export_model(model, tmp_path / "m.xml", int8=True, calibrate=parts)
+    assert report.rows[-1].engine == "openvino" and report.rows[-1].precision == "int8"
+    detector = blemish.load(tmp_path / "m.xml")
+    scores = sorted(result.score for result in detector.predict_many(held_out_files(parts)))
+    np.testing.assert_allclose(detector.metadata["calibration"]["scores"], scores, rtol=1e-4)
+
+
+def test_images_have_one_use_only(
+    model: Path, parts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    metadata = read_metadata(model)
+    dataset = read_dataset(parts)
+    roles = assign_roles(dataset, metadata)
+    assert roles.calibration == held_out_files(parts) and roles.held_out == 6 and not caplog.messages
+    assert sorted(roles.ranges + roles.calibration) == sorted(sample.path for sample in dataset.train)
+
+    fresh = read_dataset(generate(tmp_path / "fresh", train=5, test=1, size=64, seed=9))
+    roles = assign_roles(fresh, metadata)
+    assert (len(roles.ranges), len(roles.calibration), roles.held_out) == (1, 4, 0)
+    assert not set(roles.ranges) & set(roles.calibration)
+    assert caplog.messages == ["int8 is calibrated on fewer images (4) than the original (6)."]
+
+    copied = Dataset("copied", train=[*fresh.train, *fresh.train])
+    assert assign_roles(copied, metadata) == roles._replace(data="copied")
+    assert caplog.messages[1] == "5 of 10 images are copies of others and are left out."
+
+
+def test_images_that_were_learned_from_cannot_calibrate(model: Path, parts: Path, tmp_path: Path) -> None:
+    learned = [sample for sample in read_dataset(parts).train if sample.path not in held_out_files(parts)]
+    with pytest.raises(DatasetError, match="no good images to calibrate int8 on"):
+        export_model(model, tmp_path / "m.onnx", int8=True, calibrate=Dataset("learned", train=learned))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_follows_the_first_convolution_becomes_integers() -> None:
+    def node(kind: str, name: str, *inputs: str) -> onnx.NodeProto:
+        return onnx.helper.make_node(kind, inputs, [name], name=name)
+
+    weight = onnx.numpy_helper.from_array(np.zeros((1, 1, 1, 1), np.float32), "w")
+    graph = onnx.helper.make_graph(
+        [
+            node("Conv", "stem", "images", "w"),
+            node("Relu", "stem_relu", "stem"),
+            node("MaxPool", "pool", "stem_relu"),
+            node("Conv", "inner", "pool", "w"),
+            node("Relu", "inner_relu", "inner"),
+            node("Add", "residual", "inner_relu", "pool"),
+            node("Sigmoid", "gate", "residual"),
+            node("Conv", "gated", "gate", "w"),
+            node("Add", "mixed", "gated", "gate"),
+            node("ConvTranspose", "up", "gated", "w"),
+        ],
+        "small",
+        [],
+        [],
+        [weight],
+    )
+    rest = ["pool", "inner", "inner_relu", "residual", "gated"]
+    assert integer_nodes(graph, first=False) == rest
+    assert integer_nodes(graph, first=True) == ["stem", "stem_relu", *rest]
+
+
+def test_a_tiled_model_and_a_training_free_one(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    good = tmp_path / "good"
+    good.mkdir()
+    for number in range(6):
+        noise = rng.integers(60, 200, (80, 112, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(good / f"{number}.png")
+    out = tmp_path / "m.safetensors"
+    blemish.fit(
+        good,
+        out=out,
+        method="patchcore",
+        backbone=BACKBONE,
+        weights="random",
+        assignments=("frame.tile=64", "training.validation_share=0.4"),
+        false_alarm_rate=0.4,
+    )
+    export_model(out, tmp_path / "m.onnx", int8=True, calibrate=good)
+    detector = blemish.load(tmp_path / "m.onnx")
+    result = detector.predict(good / "0.png")
+    assert result.anomaly_map is not None and result.anomaly_map.shape == (80, 112)
+    assert detector.metadata["quantisation"]["held_out"] == 2

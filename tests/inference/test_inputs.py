@@ -1,0 +1,58 @@
+"""Inputs as a user names them."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from blemish.errors import DatasetError
+from blemish.inference.inputs import expand_inputs
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder with images in it and in a subfolder, and what an earlier prediction left."""
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "a.jpg", "sub/x.png"):
+        Image.new("RGB", (40, 40)).save(name)
+    for name in ("a.png.heat.png", "sub/x.png.explain.png", "sub/note.txt"):
+        Path(name).touch()
+    return tmp_path
+
+
+def test_files_folders_and_patterns(here: Path) -> None:
+    assert list(expand_inputs(["a.png", "sub"])) == ["a.png", "sub/x.png"]
+    assert list(expand_inputs(["."])) == ["a.jpg", "a.png", "sub/x.png"], "overlays are no inputs"
+    assert list(expand_inputs(["*.jpg", str(here / "**" / "x.png")])) == ["a.jpg", str(here / "sub/x.png")]
+
+
+def test_urls(here: Path) -> None:
+    pytest.importorskip("fsspec", reason="the extra blemish[ray] is not installed")
+    assert list(expand_inputs([here.as_uri(), f"{here.as_uri()}/a.png"])) == [
+        *(f"file://{here}/{name}" for name in ("a.jpg", "a.png", "sub/x.png", "a.png")),
+    ]
+    (here / "bare").mkdir()
+    with pytest.raises(DatasetError, match="holds no images"):
+        list(expand_inputs([(here / "bare").as_uri()]))
+
+
+def test_a_list_on_standard_input(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("a.png\n\n  sub/x.png \n"))
+    assert list(expand_inputs(["-"])) == ["a.png", "sub/x.png"]
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ("gone.png", "gone.png does not exist; give image files"),
+        ("*.tiff", "No file matches"),
+        ("", "An input is empty"),
+        ("empty", "The folder empty holds no images"),
+    ],
+)
+def test_inputs_that_are_not_there_are_refused(here: Path, item: str, words: str) -> None:
+    (here / "empty").mkdir()
+    with pytest.raises(DatasetError, match=words):
+        list(expand_inputs([item]))

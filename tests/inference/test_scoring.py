@@ -1,0 +1,67 @@
+"""What scoring gives for whole images and for tiles."""
+
+import numpy as np
+
+from blemish.images.frame import Frame
+from blemish.images.tiling import Grid
+from blemish.inference.scoring import score_images
+
+SIZES = [(64, 64), (65, 64), (100, 333), (224, 160), (97, 128)]
+RNG = np.random.default_rng(0)
+PICTURES = [RNG.integers(0, 256, (*size, 3), np.uint8) for size in SIZES]
+FRAME = Frame(tile=64)
+
+
+class Brightness:
+    """An engine whose map is a pixel's brightness; its score is not the map's peak."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.batches.append(len(images))
+        maps = images.astype(np.float32).mean(axis=3)
+        return maps.std(axis=(1, 2)), maps
+
+    def explain(self, images: np.ndarray) -> None:
+        return None
+
+
+def test_the_score_is_the_largest_of_the_tiles() -> None:
+    for picture in PICTURES:
+        ((score, anomaly_map),) = score_images(Brightness(), FRAME, [picture], 4)
+        grid = Grid(*picture.shape[:2], 64, 0.25)
+        assert score == max(tile.mean(axis=2, dtype=np.float32).std() for tile in grid.cut(picture))
+        np.testing.assert_allclose(anomaly_map, picture.mean(axis=2), rtol=1e-5)
+
+
+def test_batches_are_of_tiles_across_images_and_do_not_matter() -> None:
+    expected = score_images(Brightness(), FRAME, PICTURES, 1)
+    tiles = sum(len(Grid(*size, 64, 0.25)) for size in SIZES)
+    for batch_size in (3, 7, 1000):
+        engine = Brightness()
+        scored = score_images(engine, FRAME, PICTURES, batch_size)
+        assert sum(engine.batches) == tiles and max(engine.batches) == min(batch_size, tiles)
+        assert min([*engine.batches[:-1], batch_size]) == batch_size, "only the last one may be smaller"
+        for one, other in zip(expected, scored, strict=True):
+            assert one[0] == other[0]
+            np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_a_tile_without_a_score_spoils_the_image() -> None:
+    def engine(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scores = np.where(images.max(axis=(1, 2, 3)) == 255, np.nan, 1.0)
+        return scores, np.zeros(images.shape[:3], np.float32)
+
+    picture = np.zeros((100, 200, 3), np.uint8)
+    picture[10, 20] = 255
+    (broken, _), (whole, _) = score_images(engine, FRAME, [picture, picture // 2], 2)  # type: ignore[arg-type]
+    assert np.isnan(broken) and whole == 1
+
+
+def test_without_tiles_nothing_is_cut() -> None:
+    pictures = [RNG.integers(0, 256, (48, 48, 3), np.uint8) for _ in range(3)]
+    engine = Brightness()
+    scored = score_images(engine, Frame(resize=48, crop=None), pictures, 2)
+    assert engine.batches == [2, 1]
+    assert [score for score, _ in scored] == [float(Brightness()(p[None])[0][0]) for p in pictures]

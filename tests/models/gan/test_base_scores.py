@@ -1,0 +1,185 @@
+"""What the four reconstructing GANs score by and show, against the equations of AnoTrans (ICANN 2022)."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from blemish.models.gan.base import grad_cam, to_unit_range
+from blemish.models.gan.layers import set_batchnorm_at_test
+from tests.models.gan.support import (
+    batch_of,
+    every_latent_method,
+    every_method,
+    fakes_and_codes,
+    make_images,
+    seen,
+    values,
+)
+from tests.models.support import SIZE
+from tests.support import same_tensors
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1, 0.9, 1.0])
+@every_latent_method
+def test_the_score_is_eq_9(method: str, weight: float) -> None:
+    model = seen(method, score_weight=weight)
+    images = make_images(3)
+    with torch.inference_mode():
+        score, _ = model(images)
+        inside = to_unit_range(images)
+        fakes, _ = fakes_and_codes(model, inside)
+        features = [values(model.discriminator(one)[1]) for one in (inside, fakes)]
+    pixels = images.numpy().astype(np.float64) / 127.5 - 1
+    reconstruction = ((pixels - values(fakes)) ** 2).mean(axis=(1, 2, 3))
+    latent = ((features[0] - features[1]) ** 2).mean(axis=1)
+    assert reconstruction.min() > 1e-3 and latent.min() > 1e-3
+    np.testing.assert_allclose(score.numpy(), weight * reconstruction + (1 - weight) * latent, rtol=1e-4)
+
+
+@pytest.mark.parametrize("sigma", [1.5, 4.0])
+@every_method
+def test_the_map_is_the_smoothed_mean_squared_error_of_the_colours(method: str, sigma: float) -> None:
+    model = seen(method, sigma=sigma)
+    images = make_images(2)
+    with torch.inference_mode():
+        _, maps = model(images)
+        fakes = values(model.redraw(to_unit_range(images)).images)
+    error = ((images.numpy() / 127.5 - 1 - fakes) ** 2).mean(axis=1)
+    for one, own in zip(error, maps.numpy(), strict=True):
+        np.testing.assert_allclose(own, gaussian_filter(one, sigma), rtol=1e-3, atol=1e-6)
+
+
+@every_method
+def test_the_validation_loss_is_the_mean_absolute_error_of_each_image(method: str) -> None:
+    model = seen(method)
+    images = make_images(3)
+    with torch.inference_mode():
+        losses = model.validation_loss(batch_of(images))
+        fakes = values(model.redraw(to_unit_range(images)).images)
+    literal = np.abs(images.numpy() / 127.5 - 1 - fakes).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(losses.numpy(), literal, rtol=1e-4)
+
+
+def scores(model: Any, images: Tensor, batch_size: int) -> Tensor:
+    with torch.inference_mode():
+        return torch.cat([model(part)[0] for part in images.split(batch_size)])
+
+
+@every_method
+def test_with_each_images_own_statistics_scores_depend_on_no_other_image(method: str) -> None:
+    model = seen(method, batchnorm_at_test="instance")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    images, order = make_images(5), torch.tensor([3, 0, 4, 1, 2])
+    together = scores(model, images, 5)
+    assert together.unique().numel() == 5
+    torch.testing.assert_close(scores(model, images, 1), together, rtol=1e-4, atol=0)
+    torch.testing.assert_close(scores(model, images[order], 2), together[order], rtol=1e-4, atol=0)
+    assert same_tensors(model.state_dict(), before)
+
+
+@every_method
+def test_batch_statistics_make_scores_depend_on_both(method: str) -> None:
+    model = seen(method)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    evaluated = scores(model, make_images(4), 2)
+    set_batchnorm_at_test(model, "batch")
+    images, order = make_images(4), torch.tensor([3, 0, 2, 1])
+    pairs = scores(model, images, 2)
+    for other in (scores(model, images, 4), scores(model, images[order], 2)[order.argsort()], evaluated):
+        assert ((other - pairs).abs() > 1e-3 * pairs).all()
+    alone = scores(model, images, 1)
+    set_batchnorm_at_test(model, "instance")
+    torch.testing.assert_close(scores(model, images, 4), alone, rtol=1e-4, atol=0)
+    assert same_tensors(model.state_dict(), before)
+
+
+@every_method
+def test_an_explanation_shows_the_rounded_reconstruction_and_an_attention_of_its_own(method: str) -> None:
+    model, images = seen(method), make_images(3)
+    scores(model, images, 3)  # inference mode before must not matter
+    pictures, attention = model.explain(images)
+    with torch.inference_mode():
+        fakes = values(model.redraw(to_unit_range(images)).images)
+    exact = np.clip((fakes + 1) * 127.5, 0, 255)
+    assert (pictures.shape, pictures.dtype) == ((3, 3, SIZE, SIZE), torch.uint8)
+    assert np.abs(pictures.numpy() - exact).max() < 0.501
+    assert (attention.shape, attention.dtype) == ((3, SIZE, SIZE), torch.float32)
+    assert attention.min() >= 0
+    assert [one.amax().item() for one in attention] == [1.0] * 3, "some feature raises each of these scores"
+    assert attention.std(dim=(1, 2)).min() > 0.01
+    for image, picture, own in zip(images, pictures, attention, strict=True):
+        alone = model.explain(image[None])
+        assert (alone.reconstruction[0].int() - picture.int()).abs().max() <= 1
+        torch.testing.assert_close(alone.attention[0], own, rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize(("method", "side"), [("ganomaly", 16), ("sagan", 32), ("skip_ganomaly", 16)])
+def test_grad_cam_looks_at_fine_features_that_the_output_is_made_of(method: str, side: int) -> None:
+    generator = seen(method).generator
+    features: list[Tensor] = []
+    generator.cam_layer.register_forward_hook(lambda module, given, output: features.append(output))
+    redrawn, _ = fakes_and_codes(SimpleNamespace(generator=generator), to_unit_range(make_images(2)))
+    (found,) = features
+    assert found.shape == (2, 64, side, side)
+    (gradient,) = torch.autograd.grad(redrawn.square().sum(), found)
+    assert gradient.abs().max() > 0
+
+
+@every_method
+def test_explaining_leaves_nothing_behind(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, images = seen(method), make_images(2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with torch.no_grad():
+        explanation = model.explain(images)
+    assert not explanation.reconstruction.requires_grad and not explanation.attention.requires_grad
+    monkeypatch.setattr(model, "score", lambda *_: (_ for _ in ()).throw(RuntimeError("no memory")))
+    with pytest.raises(RuntimeError, match="no memory"):
+        model.explain(images)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not any(module._forward_hooks for module in model.modules())
+    assert same_tensors(model.state_dict(), before)
+
+
+@every_method
+def test_the_attention_is_grad_cam_of_the_score(method: str) -> None:
+    model, images = seen(method), make_images(2)
+    layer, features = model.generator.cam_layer, []
+    hook = layer.register_forward_hook(lambda module, given, output: features.append(output))
+    for image, attention in zip(images, model.explain(images).attention, strict=True):
+        features.clear()
+        model(image[None])[0].backward(inputs=features)
+        (output,) = features
+        maps = [output.detach(), output.grad]
+        if method == "anotrans":  # tokens, channels last
+            maps = [one.permute(0, 3, 1, 2) for one in maps]
+        literal = literal_grad_cam(values(maps[0][0]), values(maps[1][0]), SIZE)
+        np.testing.assert_allclose(attention.numpy(), literal, atol=1e-2)
+    hook.remove()
+
+
+def enlarge(image: np.ndarray, size: int) -> np.ndarray:
+    """Bilinear, with the pixels' centres in place and the border repeated."""
+    side = len(image)
+    places = np.clip((np.arange(size) + 0.5) * side / size - 0.5, 0, side - 1)
+    rows = np.array([np.interp(places, np.arange(side), row) for row in image])
+    return np.array([np.interp(places, np.arange(side), column) for column in rows.T]).T
+
+
+def literal_grad_cam(features: np.ndarray, gradient: np.ndarray, size: int) -> np.ndarray:
+    """Of one image, [C, h, w]."""
+    weighted = np.zeros(features.shape[1:])
+    for channel, slope in zip(features, gradient, strict=True):
+        weighted += slope.mean() * channel
+    enlarged = enlarge(np.maximum(weighted, 0), size)
+    return np.asarray((enlarged - enlarged.min()) / (enlarged.max() - enlarged.min()))
+
+
+def test_grad_cam_is_zero_where_no_feature_raises_the_score() -> None:
+    features = torch.rand(2, 6, 4, 4, generator=torch.manual_seed(0))
+    slopes = torch.stack([-torch.ones(6, 4, 4), torch.zeros(6, 4, 4)])
+    assert not grad_cam(features, slopes, 16).any()

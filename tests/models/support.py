@@ -1,0 +1,42 @@
+"""Every method, small."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from blemish.models.base import TrainedModel, TrainingFreeModel
+from blemish.models.registry import METHODS, config_class, model_class
+from tests.support import BACKBONE
+
+SIZE = 32
+FIELDS: dict[str, dict[str, Any]] = {
+    "gtrans": {"backbone": BACKBONE, "tokens": 3, "token_dim": 16},
+    "anotrans": {"channels": 16, "heads": 2},
+    "patchcore": {"backbone": BACKBONE, "coreset": 1.0},
+    "padim": {"backbone": BACKBONE, "channels": 10},
+    "spade": {"backbone": BACKBONE},
+}
+TRAINED = [name for name in METHODS if issubclass(model_class(name), TrainedModel)]
+TRAINING_FREE = [name for name in METHODS if issubclass(model_class(name), TrainingFreeModel)]
+
+
+def build(method: str, size: int = SIZE, **fields: Any) -> Any:
+    """A model with its initial weights, in train mode."""
+    torch.manual_seed(0)
+    return model_class(method)(config_class(method)(**FIELDS.get(method, {}) | fields), size)
+
+
+def learn(model: TrainingFreeModel, images: Tensor, *, batch_size: int = 4, seed: int = 0) -> None:
+    """Let a training-free model look at images uint8 [N, 3, S, S]."""
+
+    def batches() -> Iterator[Tensor]:
+        yield from images.split(batch_size)
+
+    model.eval().learn(batches, len(images), seed)
+
+
+def random_images(count: int, seed: int) -> Tensor:
+    """Noise, uint8 [count, 3, SIZE, SIZE]."""
+    return torch.randint(0, 256, (count, 3, SIZE, SIZE), generator=torch.manual_seed(seed)).to(torch.uint8)

@@ -1,0 +1,53 @@
+"""The methods there are, and their presets."""
+
+import subprocess
+import sys
+
+import pytest
+
+from blemish.errors import ConfigError
+from blemish.models.registry import METHODS, config_class, model_class
+from blemish.training.config import RunConfig, build_config
+
+PRESETS = {
+    "gtrans": ("improved", "paper", "paper-fast"),
+    **dict.fromkeys(("anotrans", "ganomaly", "skip_ganomaly", "sagan"), ("paper",)),
+    **dict.fromkeys(("patchcore", "padim", "spade"), ("standard",)),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_presets_of_which_the_first_is_taken_unasked(method: str) -> None:
+    presets = config_class(method).presets
+    assert tuple(presets) == PRESETS[method]
+    unasked = build_config(values={"method": method})
+    assert unasked.preset == next(iter(presets))
+    assert unasked == build_config(values={"method": method, "preset": unasked.preset})
+
+
+@pytest.mark.parametrize(("method", "preset"), [(name, one) for name in PRESETS for one in PRESETS[name]])
+def test_a_presets_values_are_those_of_the_run(method: str, preset: str) -> None:
+    config = build_config(values={"method": method, "preset": preset})
+    assert (config.method, config.preset) == (method, preset)
+    for section, fields in config_class(method).presets[preset].items():
+        for name, value in fields.items():
+            assert getattr(getattr(config, section), name) == (None if value == "none" else value)
+    dumped = config.model_dump(mode="json")
+    dumped["model"] = config_class(method).model_validate(dumped["model"])
+    assert RunConfig.model_validate(dumped) == config, "a file says all of it"
+
+
+def test_a_method_that_is_not_there_is_told_with_those_that_are() -> None:
+    for find in (config_class, model_class):
+        with pytest.raises(ConfigError, match=r"no method 'nothing'; choose one of: anotrans, .*, spade\."):
+            find("nothing")
+
+
+def test_configurations_and_registry_do_not_import_torch() -> None:
+    code = (
+        "import sys; from blemish.models.registry import METHODS; "
+        "from blemish.training.config import build_config; "
+        "[build_config(values={'method': method}) for method in METHODS]; "
+        "assert not {'torch', 'timm'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,85 @@
+"""A small table, and made-up results."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from blemish.evaluation.metrics import auroc
+from blemish.papers.table import Table
+
+CATEGORIES = [f"part{number}" for number in range(6)]
+
+
+def table(**fields: Any) -> Table:
+    """Two measured rows and a quoted one on six categories; "first" is printed wrongly in one place."""
+    values: dict[str, Any] = {
+        "name": "test-1",
+        "title": "A & B",
+        "source": "Nobody 2020, table 1",
+        "metrics": ("image_auroc", "pixel_auroc"),
+        "unit": "percent",
+        "sections": ({"data": "mvtec", "categories": CATEGORIES, "averages": {"all": CATEGORIES}},),
+        "columns": ("part0", "all"),
+        "rows": (
+            {
+                "id": "first",
+                "name": "1*2|3",
+                "config": {"method": "padim"},
+                "published": {"part0": (90.0, 80.0), "all": (70.0, math.nan)},
+            },
+            {
+                "id": "second",
+                "name": "S_2",
+                "config": {"method": "spade"},
+                "published": {"part0": (91.0, 81.0), "all": (92.0, 82.0)},
+            },
+            {"id": "third", "name": "Old", "published": {"all": (50.0, 51.0)}},
+        ),
+        "corrections": ({"row": "first", "column": "all", "value": (75.0, math.nan), "why": "A slip."},),
+    }
+    return Table.model_validate(values | fields)
+
+
+def result(row: str, category: str, seed: int = 0, shift: float = 1.0, **fields: Any) -> dict[str, Any]:
+    """20 good and 20 defective test images whose scores lie `shift` standard deviations apart."""
+    rng = np.random.default_rng([seed, *row.encode(), *category.encode()])
+    scores = np.concatenate([rng.normal(size=20), rng.normal(shift, size=20)])
+    labels = [0] * 20 + [1] * 20
+    name = f"{row} {category} {seed}"
+    values: dict[str, Any] = {
+        "row": row,
+        "data": "mvtec",
+        "category": category,
+        "seed": seed,
+        "image_auroc": auroc(scores, np.array(labels, bool)),
+        "pixel_auroc": 0.9 + 0.01 * seed,
+        "scores": scores.tolist(),
+        "labels": labels,
+        "curve": [{"epoch": 1, "loss": 1.0, "validation_loss": 0.5, "seconds": 2.0}],
+        "fit": name,
+        "fit_seconds": 60.0,
+        "score_seconds": 4.0,
+        "fingerprint": name,
+        "machine": "m",
+        "versions": "v",
+        "teacher": "",
+    }
+    return values | fields
+
+
+def scored(row: str, category: str, scores: np.ndarray) -> dict[str, Any]:
+    """One result with these scores: half of good images, half of defective ones."""
+    labels = [0] * (len(scores) // 2) + [1] * (len(scores) // 2)
+    area = auroc(scores, np.array(labels, bool))
+    return result(row, category, scores=scores.tolist(), labels=labels, image_auroc=area)
+
+
+def full(seeds: int = 2) -> list[dict[str, Any]]:
+    """All results of `table`."""
+    return [
+        result(row, category, seed, shift)
+        for row, shift in (("first", 0.5), ("second", 2.0))
+        for category in CATEGORIES
+        for seed in range(seeds)
+    ]

@@ -1,0 +1,100 @@
+"""A detector without a model, and what a page says."""
+
+import base64
+import io
+import re
+from collections.abc import Iterable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from blemish.calibration import Calibration
+from blemish.images.drawing import HeatScale
+from blemish.images.frame import Frame
+from blemish.inference.result import Result
+
+SIZE = 32
+NASTY = '<script>alert("1")</script>&'
+
+
+class FakeDetector:
+    """Scores each path as it was told to; a blob in the map peaks at the score."""
+
+    frame = Frame(resize=SIZE, crop=SIZE)
+
+    def __init__(
+        self, scores: dict[str, float], rate: float = 0.05, *, redraws: bool = False, warning: str = ""
+    ) -> None:
+        self.scores, self.redraws, self.warning = scores, redraws, warning
+        self.calibration = Calibration(1e-9 * np.exp(np.linspace(-1, 1, 99)), rate)
+        peaks = self.calibration.scores * (50 if redraws else 1)
+        self.heat_scale = HeatScale.from_calibration(Calibration(peaks, rate))
+        self.metadata = {
+            "method": "gtrans",
+            "config": {"backbone": "resnet34", "layers": [1, 2, 3]},
+            "training": {"epochs": 7, "seed": 11, "note": NASTY},
+            "data": {"images": 123, "sha256": "0a1b" * 16},
+            "calibration": {"scores": [1.0] * 99},
+            "versions": {"numpy": "2.0"},
+        }
+
+    def predict_many(
+        self, paths: Iterable[Path | str], *, explain: bool = False, consecutive: bool = False
+    ) -> Iterator[Result]:
+        for path in map(str, paths):
+            if path not in self.scores:
+                yield Result(path, error=f"{path} is damaged.")
+                continue
+            score = self.scores[path]
+            p_value = self.calibration.p_value(score)
+            rows, columns = np.mgrid[:SIZE, :SIZE]
+            blob = np.exp(-((rows - 16) ** 2 + (columns - 16) ** 2) / 20) * score
+            image = np.random.default_rng(len(path)).integers(60, 180, (SIZE, SIZE, 3), dtype=np.uint8)
+            anomalous = self.calibration.is_anomalous(score)
+            pictures = (255 - image, blob / score) if explain and self.redraws else ()
+            yield Result(path, score, p_value, anomalous, blob.astype(np.float32), image, *pictures)
+
+
+class Page(HTMLParser):
+    """Text, tags and everything a page could load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.source = text
+        self.words: list[str] = []
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [
+            value or "" for name, value in attrs if name in ("src", "href", "srcset", "xlink:href")
+        ]
+        assert not [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th", "p"):
+            self.words.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", "".join(self.words)).replace("\N{NON-BREAKING HYPHEN}", "-")
+
+
+def pictures(page: Page) -> list[Image.Image]:
+    prefix = "data:image/jpeg;base64,"
+    assert all(link.startswith(prefix) for link in page.links)
+    return [Image.open(io.BytesIO(base64.b64decode(link[len(prefix) :]))) for link in page.links]
+
+
+def assert_harmless(page: Page) -> None:
+    """Fail where a page loads or runs anything."""
+    assert page.links and all(link.startswith("data:image/") for link in page.links)
+    assert not {"script", "link", "iframe", "object", "base"} & set(page.tags)
+    assert not re.search(r"https?://|url\(|@import", page.source)

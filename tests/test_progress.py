@@ -1,0 +1,77 @@
+"""Sentences and bars are for people who look, unless they have said otherwise."""
+
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from blemish.progress import LOGGER, progress_bar, show_messages
+
+SCRIPT = """
+import logging, sys
+sys.stderr.isatty = lambda: {terminal}
+{setup}
+from blemish.progress import progress_bar, show_messages_to_people
+show_messages_to_people()
+log = logging.getLogger("blemish.training.fit")
+log.info("A remark.")
+log.warning("A caution.")
+with progress_bar("Fitting", 2) as advance:
+    advance(note="half")
+    advance()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("terminal", "setup", "told"),
+    [
+        (True, "", ["A remark.", "A caution."]),
+        (False, "", ["A caution."]),
+        (True, "logging.basicConfig(format='mine: %(message)s')", ["mine: A caution."]),
+        (
+            True,
+            "logging.basicConfig(level=20, format='mine: %(message)s')",
+            ["mine: A remark.", "mine: A caution."],
+        ),
+        (True, "logging.getLogger('blemish').setLevel(logging.ERROR)", []),
+        (True, "from blemish.cli.options import show; show(quiet=True)", []),
+        (False, "from blemish.cli.options import show; show(quiet=False)", ["A remark.", "A caution."]),
+    ],
+)
+def test_what_a_script_sees(terminal: bool, setup: str, told: list[str]) -> None:
+    script = SCRIPT.format(terminal=terminal, setup=setup)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == ""
+    assert [line for line in done.stderr.splitlines() if line.endswith(".")] == told
+
+
+@pytest.mark.parametrize(
+    ("level", "terminal"), [(logging.INFO, True), (logging.ERROR, True), (logging.INFO, False)]
+)
+def test_a_bar_is_drawn_where_people_look_and_may_see_it(
+    level: int, terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn: list[object] = []
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    monkeypatch.setattr("rich.progress.Progress.update", lambda self, task, **of: drawn.append(of))
+    LOGGER.setLevel(level)
+    with progress_bar("Fitting", 3, done=1) as advance:
+        advance()
+        advance(2, note="end")
+    seen = level == logging.INFO and terminal
+    assert drawn == [{"advance": 1, "note": ""}, {"advance": 2, "note": "end"}] * seen
+    assert capsys.readouterr().out == ""
+
+
+def test_sentences_are_shown_once_on_whatever_is_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    show_messages()
+    show_messages()
+    logging.getLogger("blemish.images").info("A remark.")
+    assert capsys.readouterr().err == "A remark.\n"
+    show_messages(logging.ERROR)
+    logging.getLogger("blemish.images").warning("A caution.")
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,191 @@
+"""Training in several processes, as `torchrun` and `accelerate launch` start them."""
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from blemish.errors import Interrupted
+from blemish.inference.model_file import PROBES, read_weights_metadata, write_tensors
+from blemish.models.base import TrainedModel
+from blemish.models.gan.config import SAGANConfig
+from blemish.models.gan.sagan import SAGAN
+from blemish.progress import LOGGER
+from blemish.training import fit as fitting
+from blemish.training import loop
+from tests.support import log_lines, same_tensors, small_config, texture_dataset, textures
+from tests.training.support import PROCESSES, TinyModel, train
+
+pytestmark = pytest.mark.slow  # starts processes
+
+COUNT = 2
+
+
+def fit(folder: Path, rank: int) -> None:
+    """Fit and keep this process's weights, scores, how many model files it wrote and whether it speaks."""
+    written = []
+    write = fitting.write_model
+
+    def count(*arguments: Any) -> None:
+        written.append(1)
+        write(*arguments)
+
+    fitting.write_model = count
+    dataset = texture_dataset(folder / f"images{rank}", 12)  # 10 to learn from: the last batch holds 2
+    detector = fitting.fit(dataset, small_config(), folder / "model.safetensors", weights="random")
+    fitting.write_model = write
+    model = detector.engine.model  # type: ignore[attr-defined]
+    write_tensors(folder / f"weights{rank}", model.state_dict(), {})
+    scores = detector.engine(textures(3, seed=9))[0].tolist()
+    summary = detector.metadata["training"]["summary"]
+    (folder / f"told{rank}").write_text(
+        json.dumps([len(written), LOGGER.isEnabledFor(logging.WARNING), scores, summary])
+    )
+
+
+def train_model(model: TrainedModel, folder: Path, rank: int, **options: Any) -> None:
+    """Three epochs in the shared folder; this process's weights become a file there."""
+    train(folder, model, epochs=3, checkpoint_seconds=60, weights=f"weights{rank}", **options)
+
+
+def train_normal(folder: Path, rank: int) -> None:
+    train_model(TinyModel(), folder, rank)
+
+
+def train_gan(folder: Path, rank: int) -> None:
+    """Whose discriminator starts anew after every batch."""
+    torch.manual_seed(0)
+    train_model(SAGAN(SAGANConfig(discriminator_floor=10), 32), folder, rank, size=32)
+
+
+def train_plain(folder: Path, rank: int) -> None:
+    train_model(TinyModel(plain=True), folder, rank)
+
+
+def train_interrupted(folder: Path, rank: int) -> None:
+    """Ctrl-C reaches the second process only, in the fifth of nine steps; then both resume."""
+    steps = 0
+    agree = loop.agree
+
+    def interrupt(*arguments: Any) -> tuple[dict[str, float], bool]:
+        nonlocal steps
+        steps += 1
+        if steps == 4 and rank == 1:
+            signal.raise_signal(signal.SIGINT)
+        return agree(*arguments)
+
+    loop.agree = interrupt
+    try:
+        train_model(TinyModel(), folder, rank)
+    except Interrupted:
+        (folder / f"interrupted{rank}").touch()
+    loop.agree = agree
+    train_model(TinyModel(), folder, rank, resume=True)
+
+
+WORK = {
+    "fit": fit,
+    "train": train_normal,
+    "plain": train_plain,
+    "interrupted": train_interrupted,
+    "gan": train_gan,
+}
+
+
+def all_in_one(folder: Path, rank: int, port: int) -> None:
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(COUNT)}
+    os.environ |= {"LOCAL_WORLD_SIZE": str(COUNT), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"ACCELERATE_USE_CPU": "true", "GLOO_SOCKET_IFNAME": "lo"}
+    for name, work in WORK.items():
+        work(folder / name, rank)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes left behind."""
+    folder = tmp_path_factory.mktemp("distributed")
+    for name in WORK:
+        (folder / name).mkdir()
+    port = free_port()
+    processes = [PROCESSES.Process(target=all_in_one, args=(folder, rank, port)) for rank in range(COUNT)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(300)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0] * COUNT
+    return folder
+
+
+def test_all_processes_end_with_the_weights_of_the_one_model_file(folder: Path) -> None:
+    weights = [load_file(folder / "fit" / f"weights{rank}") for rank in range(COUNT)]
+    assert same_tensors(weights[0], weights[1])
+    written = load_file(folder / "fit" / "model.safetensors")
+    del written[PROBES]
+    assert same_tensors(weights[0], written)
+    told = [json.loads((folder / "fit" / f"told{rank}").read_text()) for rank in range(COUNT)]
+    assert [written for written, *_ in told] == [1, 0], "one process writes the model"
+    assert [speaks for _, speaks, *_ in told] == [True, False], "one process speaks"
+    assert told[0][2] == told[1][2]
+    assert told[0][3]["processes"] == COUNT
+    assert not (folder / "fit" / "model.checkpoint").exists()
+
+
+def test_two_processes_train_as_one_does(folder: Path, tmp_path: Path) -> None:
+    train_plain(tmp_path, 0)  # without BatchNorm, which would see half of each batch
+    alone, together = (load_file(f / "weights0") for f in (tmp_path, folder / "plain"))
+    for name, value in alone.items():
+        torch.testing.assert_close(together[name], value, rtol=1e-4, atol=1e-6)
+    one, two = log_lines(tmp_path / "log.jsonl"), log_lines(folder / "plain" / "log.jsonl")
+    assert [line["step"] for line in two] == [3, 6, 9]
+    losses = [[line["losses"]["student"] for line in log] for log in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    for key in ("validation_loss", "learning_rate"):
+        assert [line[key] for line in two] == pytest.approx([line[key] for line in one], rel=1e-4)
+
+
+def test_processes_agree_on_both_networks_of_a_gan_and_on_mending_them(folder: Path) -> None:
+    weights = [load_file(folder / "gan" / f"weights{rank}") for rank in range(COUNT)]
+    assert same_tensors(weights[0], weights[1])
+    lines = log_lines(folder / "gan" / "log.jsonl")
+    assert lines[-1]["losses"]["contextual"] < lines[0]["losses"]["contextual"]
+
+
+def test_ctrl_c_in_one_process_stops_all_and_resuming_is_exact(folder: Path) -> None:
+    interrupted, whole = folder / "interrupted", folder / "train"
+    assert all((interrupted / f"interrupted{rank}").exists() for rank in range(COUNT))
+    weights = [load_file(f / f"weights{rank}") for f in (interrupted, whole) for rank in range(COUNT)]
+    assert all(same_tensors(weights[0], other) for other in weights[1:])
+    assert log_lines(interrupted / "log.jsonl") == log_lines(whole / "log.jsonl")
+
+
+def test_accelerate_launch_starts_two_processes_for_one_model(parts_folder: Path, tmp_path: Path) -> None:
+    launch = ("accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
+    small = ("frame.resize=64", "frame.crop=64", "training.batch_size=4")
+    command = [sys.executable, "-m", *launch, "--main_process_port", str(free_port()), "-m", "blemish", "fit"]
+    command += [str(parts_folder), "--out", "model.safetensors", "--epochs", "2"]
+    command += [word for field in small for word in ("--set", field)]
+    environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("Wrote model.safetensors") == 1
+    summary = read_weights_metadata(tmp_path / "model.safetensors").training["summary"]
+    assert summary["processes"] == 2
+    assert [line["epoch"] for line in log_lines(tmp_path / "model.log.jsonl")] == [1, 2]
