@@ -79,11 +79,7 @@ def room(cpus: int, gpus: float) -> int:
 
 
 def _address(on: str) -> str | None:
-    """What Ray is to join; None starts it here.
-
-    Raises:
-        ConfigError: malformed.
-    """
+    """What Ray is to join; None starts it here."""
     if on == "ray":
         address = os.environ.get("RAY_ADDRESS", "").strip()
         return None if address in ("", "local") else address
@@ -98,11 +94,7 @@ def _address(on: str) -> str | None:
 
 
 def _check_answer(address: str) -> None:
-    """Ray itself would wait for minutes.
-
-    Raises:
-        ConfigError: nobody listens there.
-    """
+    """Refuse a place where nobody listens; Ray itself would wait for minutes."""
     try:
         parts = urlsplit(address if "://" in address else f"ray://{address}")
         place = (parts.hostname, parts.port)

@@ -47,7 +47,7 @@ class Detector:
         metadata: the model file's description as plain JSON values.
         batch_size: images scored at once where nothing else is said.
         consecutive: whether a batch must be `batch_size` consecutive images, because it changes the scores.
-        loaders: threads that load files; None is one per core.
+        loaders: threads that load files, one per core.
         warning: a sentence that every measurement with this detector must carry, or "".
     """
 
@@ -59,7 +59,7 @@ class Detector:
         self.metadata: dict[str, Any] = metadata.model_dump(mode="json")
         self.batch_size = BATCH_SIZE
         self.consecutive = False
-        self.loaders: int | None = None
+        self.loaders = os.cpu_count() or 1
         self.warning = ""
 
     @classmethod
@@ -79,7 +79,8 @@ class Detector:
             path: a .safetensors file that `fit` wrote, or an .onnx or .xml file that `export` wrote.
             engine: "torch", "onnxruntime" or "openvino"; None takes the usual one for this kind of file.
             threads: CPU threads of the engine; None leaves that to the engine.
-            device: "auto", "cpu", "cuda" (torch, onnxruntime), "tensorrt" (onnxruntime) or "gpu" (openvino).
+            device: "cpu", "cuda" (torch, onnxruntime), "tensorrt" (onnxruntime) or "gpu" (openvino); "auto"
+                is the CPU, or for torch a CUDA GPU if there is one.
             false_alarm_rate: in (0, 1); None keeps the model's own.
             batchnorm_at_test: "eval", "instance" or "batch": score a GAN with other BatchNorm statistics than
                 it was calibrated with, to show what they do to the numbers ("batch" leaks the label into
@@ -103,7 +104,9 @@ class Detector:
         opened, metadata = open_engine(path, engine=engine, threads=threads, device=device)
         detector = cls(opened, metadata)
         if batchnorm_at_test and batchnorm_at_test != metadata.config.get("batchnorm_at_test"):
-            if not opened.set_batchnorm(batchnorm_at_test):  # type: ignore[attr-defined]
+            from blemish.models.gan.layers import set_batchnorm_at_test
+
+            if not set_batchnorm_at_test(opened.model, batchnorm_at_test):  # type: ignore[attr-defined, arg-type]
                 raise ConfigError(
                     f"{metadata.method} has no BatchNorm whose statistics could be chosen; "
                     "leave out --batchnorm-at-test."
@@ -124,15 +127,12 @@ class Detector:
 
     @property
     def can_explain(self) -> bool:
-        """Whether results can carry a reconstruction and a Grad-CAM map; tried on a black image.
-
-        They never can where the frame has tiles.
-        """
-        size = self.frame.size
+        """Whether results can carry a reconstruction and a Grad-CAM map; never where the frame has tiles."""
         if self.frame.tile:
             return False
+        black = np.zeros((1, self.frame.size, self.frame.size, 3), np.uint8)
         with self._lock:
-            return self.engine.explain(np.zeros((1, size, size, 3), np.uint8)) is not None
+            return self.engine.explain(black) is not None
 
     def predict(self, image: str | Path | np.ndarray) -> Result:
         """Judge one image.
@@ -194,13 +194,12 @@ class Detector:
                 return scored
             return [(*one, *seen) for one, *seen in zip(scored, *pictures, strict=True)]
 
-        loaders = self.loaders or os.cpu_count() or 1
         items = stream(
             paths,
             partial(load_frame, frame=self.frame),
             score,
             1 if self.frame.tile else batch_size,  # one large picture fills batches by itself
-            threads=min(TILED_THREADS, loaders) if self.frame.tile else loaders,
+            threads=min(TILED_THREADS, self.loaders) if self.frame.tile else self.loaders,
             consecutive=consecutive or self.consecutive,
         )
         with closing(items):
@@ -220,16 +219,7 @@ class Detector:
         attention: np.ndarray | None = None,
     ) -> Result:
         try:
-            p_value, is_anomalous = self.calibration.judge(score)
+            verdict = self.calibration.judge(score)
         except ImageError as error:
             return Result(path, error=f"{path or 'The image'} has no score: {error}.")
-        return Result(
-            path=path,
-            score=score,
-            p_value=p_value,
-            is_anomalous=is_anomalous,
-            anomaly_map=anomaly_map,
-            image=framed,
-            reconstruction=reconstruction,
-            attention=attention,
-        )
+        return Result(path, score, *verdict, anomaly_map, framed, reconstruction, attention)

@@ -60,11 +60,7 @@ class Metadata(BaseModel):
 
 
 def write_model(path: Path, tensors: "dict[str, Tensor]", metadata: Metadata) -> None:
-    """Write a .safetensors model file; an older file of that name stays until the new one is whole.
-
-    Raises:
-        BlemishError: the file cannot be written.
-    """
+    """Write a .safetensors model file, as `write_tensors` does."""
     write_tensors(path, tensors, {KEY: metadata.model_dump_json()})
 
 
@@ -82,7 +78,7 @@ def write_tensors(path: Path, tensors: "dict[str, Tensor]", description: dict[st
 
 
 def read_weights_metadata(path: Path) -> Metadata:
-    """The description in a .safetensors file, as `blemish.inference.engines.read_metadata` gives it."""
+    """`blemish.inference.engines.read_metadata` of a .safetensors file."""
     from safetensors import SafetensorError, safe_open
 
     check_path(path)
@@ -94,8 +90,7 @@ def read_weights_metadata(path: Path) -> Metadata:
 
 
 def read_pair_metadata(path: Path) -> Metadata:
-    """Read and check the description in the .xml file of an OpenVINO pair, as plain XML."""
-    check_path(path)
+    """`blemish.inference.engines.read_metadata` of an OpenVINO pair, whose .xml file is read as plain XML."""
     return parse_metadata(path, _openvino_text(path, KEY))
 
 

@@ -199,11 +199,7 @@ def _try_to_load(job: dict[str, Any]) -> str:
 
 
 def _room(needs: dict[str, Any], workers: int | None) -> int:
-    """How many workers to have.
-
-    Raises:
-        ConfigError: more than the cluster has room for, or it has room for none.
-    """
+    """How many workers to have: no more than there is room for."""
     fits = room(needs["num_cpus"], needs["num_gpus"])
     if not 0 < (workers or 1) <= fits:
         cpus, gpus = (int(sum(machine.get(kind, 0) for machine in machines())) for kind in ("CPU", "GPU"))

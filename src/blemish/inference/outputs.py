@@ -11,21 +11,20 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from blemish.errors import BlemishError, explained
-from blemish.files import check_output, whole_file, writing
+from blemish.errors import BlemishError
+from blemish.files import check_output, make_folder, whole_file, writing
 from blemish.images.drawing import HeatScale, panels, save_png
 from blemish.images.urls import is_url
 from blemish.inference.inputs import EXPLANATION_SUFFIX, OVERLAY_SUFFIX
+from blemish.inference.result import COLUMNS, Result
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
-    from blemish.inference.result import Result
 
-COLUMNS = ("path", "score", "p_value", "is_anomalous", "error")
 STANDARD_OUTPUT = "Standard output"
 MAP_SUFFIX = ".map.npy"
 
-Sink = Callable[["Result"], None]
+Sink = Callable[[Result], None]
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class Outputs:
     """What a prediction writes.
 
     Attributes:
-        csv: file for rows with the fields of `COLUMNS`. It takes its name once it is complete; after a
-            failure the rows so far lie in a file of that name with .part behind it.
+        csv: file for rows (`Result.to_row`). It takes its name once it is complete; after a failure the
+            rows so far lie in a file of that name with .part behind it.
         jsonl: likewise, one JSON object per line.
         parquet: likewise, a file or a URL; see `blemish.inference.parquet`.
         rows: an open text file for CSV rows, such as standard output.
@@ -123,14 +122,10 @@ def _sinks(outputs: Outputs, detector: "Detector", stack: ExitStack) -> list[tup
         from blemish.inference.parquet import parquet_rows
 
         sinks.append((outputs.parquet, stack.enter_context(parquet_rows(outputs.parquet, detector))))
-    pictures = (
-        (outputs.overlays, OVERLAY_SUFFIX, _save_overlay),
-        (outputs.explain, EXPLANATION_SUFFIX, _save_explanation),
-        (outputs.maps, MAP_SUFFIX, _save_map),
-    )
-    for folder, suffix, save in pictures:
+    folders = outputs.overlays, outputs.explain, outputs.maps
+    for folder, suffix in zip(folders, (OVERLAY_SUFFIX, EXPLANATION_SUFFIX, MAP_SUFFIX), strict=True):
         if folder is not None:
-            sinks.append((folder, _picture_sink(_Places(folder, suffix), detector.heat_scale, save)))
+            sinks.append((folder, _picture_sink(folder, suffix, detector.heat_scale)))
     return sinks
 
 
@@ -138,7 +133,7 @@ def _csv_sink(file: IO[str]) -> Sink:
     writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
     writer.writeheader()
 
-    def write(result: "Result") -> None:
+    def write(result: Result) -> None:
         row: dict[str, Any] = result.to_row()
         if row["is_anomalous"] is not None:
             row["is_anomalous"] = str(row["is_anomalous"]).lower()
@@ -152,51 +147,28 @@ def _jsonl_sink(file: IO[str]) -> Sink:
     return lambda result: print(json.dumps(result.to_row()), file=file, flush=True)
 
 
-def _picture_sink(
-    places: "_Places", scale: HeatScale, save: Callable[["Result", HeatScale, Path], None]
-) -> Sink:
-    def write(result: "Result") -> None:
-        if not result.error:
-            save(result, scale, places.place(result.path))
+def _picture_sink(folder: Path, suffix: str, scale: HeatScale) -> Sink:
+    """Files below a folder for input files: their paths as given, with a suffix that no input has."""
+    taken: set[int] = set()  # hashes: a hundred thousand paths would take 40 MB
+    make_folder(folder)
+
+    def write(result: Result) -> None:
+        if result.error:
+            return
+        given = Path(result.path)
+        parts = given.parts[1:] if given.anchor else given.parts
+        wanted = folder.joinpath(*("up" if part == ".." else part for part in parts))
+        place, number = wanted.with_name(wanted.name + suffix), 1
+        while hash(place) in taken:
+            number += 1
+            place = wanted.with_name(f"{wanted.name}-{number}{suffix}")
+        taken.add(hash(place))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if suffix == MAP_SUFFIX:
+            np.save(place, np.asarray(result.anomaly_map))
+        elif suffix == OVERLAY_SUFFIX:
+            save_png(result.overlay(scale), place)
+        else:
+            save_png(panels(result.pictures(scale)), place)
 
     return write
-
-
-def _save_overlay(result: "Result", scale: HeatScale, path: Path) -> None:
-    save_png(result.overlay(scale), path)
-
-
-def _save_explanation(result: "Result", scale: HeatScale, path: Path) -> None:
-    save_png(panels(result.pictures(scale)), path)
-
-
-def _save_map(result: "Result", scale: HeatScale, path: Path) -> None:
-    assert result.anomaly_map is not None
-    np.save(path, result.anomaly_map)
-
-
-class _Places:
-    """Files below a folder for input files: their paths as given, with a suffix that no input has."""
-
-    def __init__(self, folder: Path, suffix: str) -> None:
-        self.folder, self.suffix = folder, suffix
-        self.taken: set[int] = set()  # hashes: a hundred thousand paths would take 40 MB
-        self._make(folder)
-
-    def place(self, path: str) -> Path:
-        given = Path(path)
-        parts = given.parts[1:] if given.anchor else given.parts
-        wanted = self.folder.joinpath(*("up" if part == ".." else part for part in parts))
-        place, number = wanted.with_name(wanted.name + self.suffix), 1
-        while hash(place) in self.taken:
-            number += 1
-            place = wanted.with_name(f"{wanted.name}-{number}{self.suffix}")
-        self.taken.add(hash(place))
-        self._make(place.parent)
-        return place
-
-    def _make(self, folder: Path) -> None:
-        with explained(
-            BlemishError, lambda reason: f"The folder {folder} cannot be made: {reason}.", OSError
-        ):
-            folder.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,8 @@ import numpy as np
 
 from blemish.images.drawing import HeatScale, attention_overlay, overlay
 
+COLUMNS = ("path", "score", "p_value", "is_anomalous", "error")  # of a result as a row
+
 
 @dataclass(frozen=True)
 class Result:
@@ -46,13 +48,7 @@ class Result:
 
     def to_row(self) -> dict[str, Any]:
         """The plain, JSON-able part: path, score, p_value, is_anomalous, error."""
-        return {
-            "path": self.path,
-            "score": self.score,
-            "p_value": self.p_value,
-            "is_anomalous": self.is_anomalous,
-            "error": self.error,
-        }
+        return {name: getattr(self, name) for name in COLUMNS}
 
     def overlay(self, scale: HeatScale, mask: np.ndarray | None = None) -> np.ndarray:
         """The image with its heat map on a fixed scale, uint8 [H, W, 3] (`blemish.images.drawing.overlay`).

@@ -1,7 +1,6 @@
 """Loading, scoring and whatever the caller does with the results, all at the same time."""
 
 import atexit
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -21,17 +20,11 @@ SECONDS_TO_END = 0.5  # for a reader that may be waiting for a path which never 
 
 
 class Streamed(NamedTuple):
-    """One image on its way out.
+    """One image on its way out."""
 
-    Attributes:
-        path: as given.
-        image: uint8 [S, S, 3], or why there is none.
-        scored: what `score` gave for this image; empty where there is no image.
-    """
-
-    path: FilePath
-    image: np.ndarray | ImageError
-    scored: tuple[Any, ...] = ()
+    path: FilePath  # as given
+    image: np.ndarray | ImageError  # uint8 [S, S, 3], or why there is none
+    scored: tuple[Any, ...] = ()  # what `score` gave for this image; empty where there is no image
 
 
 class _End(NamedTuple):
@@ -46,7 +39,7 @@ def stream(
     score: Score,
     batch_size: int,
     *,
-    threads: int | None = None,
+    threads: int,
     consecutive: bool = False,
 ) -> Generator[Streamed, None, None]:
     """Load and score files while the caller works on earlier ones.
@@ -63,7 +56,7 @@ def stream(
         load: gives an image, or raises an ImageError.
         score: gives one tuple for each of at most `batch_size` images.
         batch_size: images scored at once at most.
-        threads: that load; None is one per core.
+        threads: that load.
         consecutive: a batch is always the next `batch_size` paths, without their bad images, so that the same
             paths give the same scores to the last digit; a slow file then holds up the scoring too.
 
@@ -73,8 +66,7 @@ def stream(
     Raises:
         Exception: what `paths`, `score` or `load` raised, other than an ImageError of `load`.
     """
-    threads = threads or os.cpu_count() or 1
-    belt = _Belt(load, score, batch_size, consecutive, threads, room=3 * batch_size + threads)
+    belt = _Belt(load, score, batch_size, consecutive, threads)
     belt.start(paths)
     atexit.register(belt.end)  # a daemon thread that is killed inside an engine takes the process with it
     try:
@@ -87,13 +79,11 @@ def stream(
 class _Belt:
     """What runs in the threads, and the queues between them: paths, `loaded`, `scored`, results."""
 
-    def __init__(
-        self, load: Load, score: Score, batch_size: int, consecutive: bool, threads: int, room: int
-    ) -> None:
+    def __init__(self, load: Load, score: Score, batch_size: int, consecutive: bool, threads: int) -> None:
         self.load, self.score = load, score
         self.batch_size, self.consecutive = batch_size, consecutive
         self.pool = ThreadPoolExecutor(threads, "blemish-loader")
-        self.room = Semaphore(room - 1)  # for images after the one that may come in at once
+        self.room = Semaphore(3 * batch_size + threads - 1)  # for images after the one that comes in at once
         self.loaded: SimpleQueue[tuple[int, Streamed] | _End] = SimpleQueue()
         self.scored: SimpleQueue[tuple[int, Streamed] | _End] = SimpleQueue()
         self.early: dict[int, Streamed] = {}  # loaded before its turn, where turns are kept

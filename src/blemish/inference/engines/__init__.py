@@ -3,15 +3,17 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from blemish.errors import BlemishError, ConfigError
-
-if TYPE_CHECKING:
-    from blemish.inference.engines.base import Engine
-    from blemish.inference.model_file import Metadata
+from blemish.inference.engines.base import Engine
+from blemish.inference.model_file import Metadata, check_path, read_pair_metadata, read_weights_metadata
 
 ENGINES = {".safetensors": ("torch",), ".onnx": ("onnxruntime", "openvino"), ".xml": ("openvino",)}
+DEVICES = {
+    "torch": ("auto", "cpu", "cuda"),
+    "onnxruntime": ("auto", "cpu", "cuda", "tensorrt"),
+    "openvino": ("auto", "cpu", "gpu"),
+}
 EXTRAS = {"torch": "blemish[train]", "onnxruntime": "blemish", "openvino": "blemish[openvino]"}
 
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # else importing openvino phones home
@@ -19,26 +21,19 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # e
 
 def open_engine(
     path: Path, *, engine: str | None = None, threads: int | None = None, device: str = "auto"
-) -> "tuple[Engine, Metadata]":
-    """Open a model file with an engine that runs files of its kind.
+) -> tuple[Engine, Metadata]:
+    """Open a model file with an engine that runs files of its kind, the first one in `ENGINES` for None.
 
-    Args:
-        path: a .safetensors or .onnx file, or the .xml file of an OpenVINO pair.
-        engine: "torch", "onnxruntime" or "openvino"; None takes the first one for this kind of file.
-        threads: CPU threads of the engine; None leaves that to the engine.
-        device: "cpu", "cuda" (torch, onnxruntime), "tensorrt" (onnxruntime) or "gpu" (openvino); "auto" is
-            the CPU, or for torch a CUDA GPU if there is one.
+    Arguments as in `blemish.inference.detector.Detector.load`.
 
     Raises:
         ModelFileError: missing, foreign, damaged or of a newer format.
         ConfigError: no such engine, it does not run such files, or it cannot use the threads or the device.
         BlemishError: the engine is not installed.
     """
-    from blemish.inference.model_file import check_path
-
     check_path(path)
     name = engine or ENGINES[path.suffix.lower()][0]
-    _check_choice(path, name, threads)
+    _check_choice(path, name, threads, device)
     try:
         if name == "torch":
             from blemish.inference.engines.torch import TorchEngine
@@ -59,14 +54,12 @@ def open_engine(
         ) from error
 
 
-def read_metadata(path: Path) -> "Metadata":
+def read_metadata(path: Path) -> Metadata:
     """Read and check the description in a model file of any kind.
 
     Raises:
         ModelFileError: not there, not a model file of ours, damaged, or of a newer format.
     """
-    from blemish.inference.model_file import check_path, read_pair_metadata, read_weights_metadata
-
     check_path(path)
     if path.suffix.lower() == ".onnx":
         from blemish.inference.engines.onnx import OnnxEngine
@@ -80,7 +73,7 @@ def installed(path: Path) -> list[str]:
     return [name for name in ENGINES.get(path.suffix.lower(), ()) if find_spec(name)]
 
 
-def _check_choice(path: Path, name: str, threads: int | None) -> None:
+def _check_choice(path: Path, name: str, threads: int | None, device: str) -> None:
     if name not in EXTRAS:
         raise ConfigError(f"There is no engine {name!r}; choose one of {', '.join(EXTRAS)}.")
     if name not in ENGINES[path.suffix.lower()]:
@@ -94,3 +87,6 @@ def _check_choice(path: Path, name: str, threads: int | None) -> None:
         raise ConfigError(
             f"threads is a whole number from 1 on, not {threads!r}; leave it out for the engine's own."
         )
+    if device not in DEVICES[name]:
+        known = " or ".join([", ".join(DEVICES[name][:-1]), DEVICES[name][-1]])
+        raise ConfigError(f"The engine {name} has no device {device!r}; choose --device {known}.")

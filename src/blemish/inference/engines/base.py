@@ -1,11 +1,8 @@
 """What runs a model's graph."""
 
-from collections.abc import Collection
 from typing import Protocol
 
 import numpy as np
-
-from blemish.errors import ConfigError
 
 
 class Engine(Protocol):
@@ -27,16 +24,3 @@ class Engine(Protocol):
         None where there are none: the model reconstructs nothing, or the engine has no gradients.
         """
         return None
-
-
-def check_device(name: str, device: str, known: Collection[str]) -> None:
-    """Refuse a device that the engine of this name does not know.
-
-    Raises:
-        ConfigError: it is none of `known`.
-    """
-    if device not in known:
-        *others, last = known
-        raise ConfigError(
-            f"The engine {name} has no device {device!r}; choose --device {', '.join(others)} or {last}."
-        )

@@ -8,17 +8,8 @@ import numpy as np
 import openvino
 
 from blemish.errors import ConfigError, ModelFileError
-from blemish.inference.engines.base import Engine, check_device
-from blemish.inference.model_file import (
-    KEY,
-    Metadata,
-    check_path,
-    check_weights,
-    parse_metadata,
-    read_pair_metadata,
-)
-
-DEVICES = {"auto": "CPU", "cpu": "CPU", "gpu": "GPU"}
+from blemish.inference.engines.base import Engine
+from blemish.inference.model_file import KEY, Metadata, check_weights, parse_metadata, read_pair_metadata
 
 
 @cache
@@ -48,16 +39,14 @@ class OpenVinoEngine(Engine):
     def load(
         cls, path: Path, *, threads: int | None = None, device: str = "auto"
     ) -> tuple["OpenVinoEngine", Metadata]:
-        """Open a model file and read the description inside; see `blemish.inference.engines.open_engine`.
+        """Open a model file that is there; see `blemish.inference.engines.open_engine`.
 
         Raises:
-            ModelFileError: missing, damaged, or not exported by Blemish.
-            ConfigError: the device is unknown, not there or goes without threads, or the file is an int8 one
-                for ONNX Runtime.
+            ModelFileError: damaged, or not exported by Blemish.
+            ConfigError: the device is not there or goes without threads, or the file is an int8 one for ONNX
+                Runtime.
         """
-        check_path(path)
-        check_device(cls.name, device, DEVICES)
-        core, target = the_core(), DEVICES[device]
+        core, target = the_core(), "GPU" if device == "gpu" else "CPU"
         if threads is not None and target != "CPU":
             raise ConfigError(f"--threads are of the CPU and --device is {device}; leave out one of them.")
         if target not in core.available_devices:

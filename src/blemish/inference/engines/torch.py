@@ -12,14 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from blemish.errors import ConfigError, ModelFileError
-from blemish.inference.engines.base import Engine, check_device
+from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import PROBES, Metadata, read_weights_metadata
 from blemish.models.base import AnomalyModel, TrainingFreeModel, images_to_tensor
 from blemish.models.config import ModelConfig
-from blemish.models.gan.layers import BatchNormAtTest, set_batchnorm_at_test
 from blemish.models.registry import config_class, model_class
-
-DEVICES = ("auto", "cpu", "cuda")
 
 
 class TorchEngine(Engine):
@@ -45,10 +42,9 @@ class TorchEngine(Engine):
 
         Raises:
             ModelFileError: missing, foreign, damaged, or the weights do not fit the description.
-            ConfigError: the device is unknown or not there.
+            ConfigError: the device is not there.
         """
         metadata = read_weights_metadata(path)
-        check_device(cls.name, device, DEVICES)
         if device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("PyTorch finds no CUDA GPU here; leave out --device.")
         if threads is not None:
@@ -90,14 +86,6 @@ class TorchEngine(Engine):
         model = type(self.model)(changed, cast(Any, self.model).image_size)
         model.load_state_dict(self.model.state_dict())
         return TorchEngine(model, self.device.type)
-
-    def set_batchnorm(self, at_test: str) -> int:
-        """Choose the statistics that BatchNorm uses from now on: "eval", "instance" or "batch".
-
-        Returns:
-            The number of layers that this concerns.
-        """
-        return set_batchnorm_at_test(self.model, cast(BatchNormAtTest, at_test))
 
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
