@@ -13,7 +13,7 @@ import torch
 
 from blemish.calibration import Calibration
 from blemish.datasets.elpv import elpv
-from blemish.datasets.loading import load_frames
+from blemish.datasets.loading import load_rows
 from blemish.models.base import Batch, images_to_tensor
 from blemish.models.gtrans.model import GTrans
 from blemish.models.weights import find_weights, read_weights
@@ -28,8 +28,8 @@ def learning_history(seed: int, epochs: int) -> tuple[np.ndarray, np.ndarray]:
     """Losses and scores of the spare images after each epoch, both [epochs, SPARE]."""
     config = build_config(values={"frame": {"resize": 64, "crop": 64}})
     cells = elpv("mono", train=TRAIN, good=SPARE, bad=0, seed=seed)
-    train = images_to_tensor(load_frames(cells.train, config.frame)[0])
-    spare = images_to_tensor(load_frames(cells.test, config.frame)[0])
+    train = images_to_tensor(load_rows(cells.train, config.frame).images)
+    spare = images_to_tensor(load_rows(cells.test, config.frame).images)
     torch.manual_seed(seed)
     model = GTrans(config.model, config.frame.size)
     model.load_teacher(read_weights(find_weights(config.model.backbone)))

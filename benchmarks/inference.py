@@ -26,7 +26,7 @@ from timing import Contender, alternate, gigaflops, machine, markdown, steadines
 
 from blemish.datasets import read_dataset
 from blemish.datasets.drawn import generate
-from blemish.datasets.loading import load_frames
+from blemish.datasets.loading import load_rows
 from blemish.errors import BlemishError
 from blemish.export import export_model
 from blemish.images.frame import Frame
@@ -169,7 +169,7 @@ def measure(model: Path, data: Path, folder: Path, repeats: int) -> None:
     metadata = read_metadata(model)
     samples = read_dataset(data).train[: max(BATCHES)]
     size = metadata.frame.size
-    frames = load_frames(samples, Frame(resize=size, crop=None))[0]
+    frames = load_rows(samples, Frame(resize=size, crop=None)).images
     images = np.resize(frames, (max(BATCHES), size, size, 3))
     files = export(model, data, folder)
     backbone = str(metadata.config.get("backbone"))

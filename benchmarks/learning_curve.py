@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from blemish.datasets import Dataset, read_dataset
-from blemish.datasets.loading import load_frames
+from blemish.datasets.loading import load_rows
 from blemish.evaluation.metrics import auroc, pixel_metrics
 from blemish.images.reading import mask_to_frame, read_mask
 from blemish.models.base import images_to_tensor
@@ -41,12 +41,12 @@ class TestImages:
     """The test images of a data set, decoded once."""
 
     def __init__(self, data: Dataset, config: RunConfig) -> None:
-        self.images, samples, _ = load_frames(data.test, config.frame)
-        self.defective = np.array([sample.label for sample in samples], bool)
+        self.images = load_rows(data.test, config.frame).images
+        self.defective = np.array([sample.label for sample in data.test], bool)
         empty = np.zeros((config.frame.size,) * 2, bool)
         self.masks = [
             mask_to_frame(read_mask(sample.mask), config.frame) if sample.mask else empty
-            for sample in samples
+            for sample in data.test
         ]
 
     @torch.no_grad()
@@ -100,7 +100,7 @@ def main() -> None:
     values = {"preset": arguments.preset, "model": {"backbone": arguments.backbone}}
     config = build_config(assignments=arguments.assignments, values=values)
     data = read_dataset(arguments.data)
-    images, _, _ = load_frames(data.train, config.frame)
+    images = load_rows(data.train, config.frame).images
     learn, hold_out = split_indices(len(images), config.training.validation_share, config.training.seed)
     torch.manual_seed(config.training.seed)
     model = Watched(config.model, config.frame.size)

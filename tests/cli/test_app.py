@@ -61,7 +61,6 @@ FIT = ("fit", "{parts}", "--out", "m.safetensors")
         (("predict", "{model}", "{parts}/test", "--engine", "openvino"), "The engine openvino runs"),
         (("info", "{parts}/train"), "There is no model file"),
         (("demo", "--data", "cats"), "no demo data 'cats'; choose solar-cells or parts"),
-        (("benchmark", "gtrans-1", "--seeds", "3"), "blemish benchmark is called blemish reproduce now"),
         (("reproduce",), "Name a table, such as gtrans-1"),
     ],
 )

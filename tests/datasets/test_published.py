@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blemish.datasets import published, read_dataset
+from blemish.datasets import read_dataset
 from blemish.datasets.published import ARCHIVES, CLASSES, PUBLISHED, unpack
 from blemish.errors import DatasetError
 from tests.datasets.support import refused as sentence_of
@@ -242,8 +242,6 @@ def test_a_published_set_by_name(
     assert [sample.path.name for sample in dataset.test[18:]] == [
         f"{index:05}.png" for index in (3, 13, 23, 3, 13)
     ]
-    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
-    assert published.default_root() == tmp_path / "home" / ".cache" / "blemish"
     unpack("cifar10", tmp_path).rename(tmp_path / "cifar10")
     monkeypatch.chdir(tmp_path)
     assert read_dataset("cifar10", held_out="dog").train[0].path == Path("cifar10/train/airplane/00000.png")

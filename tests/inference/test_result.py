@@ -14,7 +14,7 @@ MAP = np.random.default_rng(1).random((32, 32), dtype=np.float32) * 4
 def test_it_draws_what_it_has() -> None:
     mask, attention = MAP > 3, MAP / 4
     plain = Result("a.png", 4.0, 0.1, True, MAP, PICTURE)
-    assert (plain.overlay(SCALE) == overlay(PICTURE, MAP, 1.0, 8.0)).all()
+    assert (plain.overlay(SCALE) == overlay(PICTURE, MAP, SCALE)).all()
     assert list(plain.pictures(SCALE)) == ["input", "heat map"]
     shown = Result("a.png", 4.0, 0.1, True, MAP, PICTURE, REDRAWN, attention)
     whole = shown.pictures(SCALE, mask)

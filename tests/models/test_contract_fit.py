@@ -10,7 +10,8 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from blemish.datasets import Dataset, load_frames
+from blemish.datasets import Dataset
+from blemish.datasets.loading import load_rows
 from blemish.errors import BlemishError, ConfigError, Interrupted, ModelFileError
 from blemish.inference.detector import Detector
 from blemish.inference.engines import read_metadata
@@ -112,7 +113,7 @@ def test_a_loaded_model_scores_bit_for_bit_the_same(fitted: Fitted) -> None:
 
 
 def test_the_held_out_images_and_only_they_calibrate(fitted: Fitted, data: Dataset) -> None:
-    images = load_frames(data.train, fitted.config.frame)[0][HELD_OUT]
+    images = load_rows(data.train, fitted.config.frame).images[HELD_OUT]
     scores, maps = fitted.detector.engine(images)
     assert fitted.detector.calibration.scores.tolist() == pytest.approx(sorted(scores.tolist()), rel=1e-5)
     peaks = fitted.detector.metadata["map_peaks"]

@@ -28,8 +28,7 @@ def compare(
         str, typer.Option(metavar="NAMES", help="Methods by name, or name:preset, separated by commas.")
     ] = "gtrans,patchcore,padim,spade",
     seeds: Annotated[
-        int | None,
-        typer.Option(help="Fit each method this often. [default: 1, without defective images 2]"),
+        int | None, typer.Option(help="Fit each method this often. [default: 1, without defective images 2]")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for models and results.")] = Path(
         "comparison"

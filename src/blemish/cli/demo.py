@@ -2,15 +2,12 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from blemish.cli import options as opt
 from blemish.cli.app import app
-
-if TYPE_CHECKING:
-    from blemish.datasets import Dataset
 
 FALSE_ALARM_RATE = 0.05
 
@@ -38,11 +35,24 @@ def demo(
 ) -> None:
     """Fit, evaluate and report on real photographs."""
     from blemish.api import evaluate, fit
-    from blemish.errors import Interrupted
+    from blemish.datasets import read_folder
+    from blemish.datasets.drawn import generate
+    from blemish.errors import ConfigError, Interrupted
     from blemish.reports import write_report
     from blemish.reports.text import summary
 
-    dataset = _dataset(data, out)
+    if data == "solar-cells":
+        from blemish.datasets.elpv import CITATION, LICENCE, elpv
+
+        dataset = elpv()
+        opt.show(quiet=False)  # the licence is said even when quiet
+        log.info(f"Photographs of solar cells (elpv-dataset), licence {LICENCE}")
+        log.info(f"Please cite: {CITATION}")
+    elif data == "parts":
+        parts = out / "parts"
+        dataset = read_folder(parts if parts.exists() else generate(parts))
+    else:
+        raise ConfigError(f"There is no demo data {data!r}; choose solar-cells or parts.")
     opt.show(quiet)
     out.mkdir(parents=True, exist_ok=True)
     model, report = out / f"{data}-{method}.safetensors", out / f"{data}.html"
@@ -61,24 +71,3 @@ def demo(
     write_report(evaluation, detector, report)
     print(summary(evaluation))
     print(f"Report: {report}")
-
-
-def _dataset(data: str, out: Path) -> "Dataset":
-    """The licence of the photographs is said even when quiet."""
-    from blemish.errors import ConfigError
-
-    if data == "solar-cells":
-        from blemish.datasets.elpv import CITATION, LICENCE, elpv
-
-        dataset = elpv()
-        opt.show(quiet=False)
-        log.info(f"Photographs of solar cells (elpv-dataset), licence {LICENCE}")
-        log.info(f"Please cite: {CITATION}")
-        return dataset
-    if data == "parts":
-        from blemish.datasets import read_folder
-        from blemish.datasets.drawn import generate
-
-        parts = out / "parts"
-        return read_folder(parts if parts.exists() else generate(parts))
-    raise ConfigError(f"There is no demo data {data!r}; choose solar-cells or parts.")

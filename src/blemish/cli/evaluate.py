@@ -49,6 +49,8 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled images."""
     from blemish.api import evaluate, load
+    from blemish.reports import write_report
+    from blemish.reports.text import summary
 
     opt.show(quiet)
     detector = load(
@@ -63,12 +65,8 @@ def evaluate(
     if as_json:
         print(json.dumps(evaluation.to_dict(), indent=2))
     else:
-        from blemish.reports.text import summary
-
         print(summary(evaluation))
     if report:
-        from blemish.reports import write_report
-
         write_report(evaluation, detector, report)
         if not as_json:
             print(f"Report: {report}")

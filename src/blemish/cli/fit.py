@@ -9,7 +9,9 @@ from blemish.cli import options as opt
 from blemish.cli.app import app
 from blemish.models.registry import METHODS
 
-FIT_EXAMPLES = """\b
+
+@app.command(
+    epilog="""\b
 Examples:
   blemish fit good/ --out parts.safetensors
   blemish fit mvtec/screw --out screw.safetensors --backbone resnet34 --seed 1
@@ -19,9 +21,7 @@ Examples:
   blemish fit parts.csv --out parts.safetensors --set training.epochs=50 --set frame.crop=256
   accelerate launch --multi_gpu -m blemish fit good/ --out parts.safetensors
 """
-
-
-@app.command(epilog=FIT_EXAMPLES)
+)
 def fit(
     data: Annotated[
         str,
@@ -36,8 +36,7 @@ def fit(
     held_out: opt.HeldOut = None,
     data_root: opt.DataRoot = None,
     method: Annotated[
-        str | None,
-        typer.Option(help=f"One of {', '.join(METHODS)}. [default: gtrans]"),
+        str | None, typer.Option(help=f"One of {', '.join(METHODS)}. [default: gtrans]")
     ] = None,
     preset: Annotated[
         str | None,

@@ -47,8 +47,7 @@ def export(
     from blemish.export import export_model
 
     opt.show(quiet)
-    report = export_model(model, out, to=to, int8=int8, calibrate=calibrate)
-    print(report)
+    print(export_model(model, out, to=to, int8=int8, calibrate=calibrate))
     print(f"Wrote {out}.")
 
 
@@ -59,10 +58,7 @@ Examples:
   blemish info parts.onnx --json
 """
 )
-def info(
-    model: opt.Model,
-    as_json: opt.AsJson = False,
-) -> None:
+def info(model: opt.Model, as_json: opt.AsJson = False) -> None:
     """Show what a model file says of itself."""
     from blemish.inference.engines import read_metadata
     from blemish.inference.model_file import facts, read_probes

@@ -59,8 +59,7 @@ Backbone = Annotated[
     ),
 ]
 Weights = Annotated[
-    str | None,
-    typer.Option(metavar="FILE", help="The backbone's ImageNet weights: .safetensors or .pth."),
+    str | None, typer.Option(metavar="FILE", help="The backbone's ImageNet weights: .safetensors or .pth.")
 ]
 Epochs = Annotated[
     int | None,

@@ -37,23 +37,16 @@ def predict(
             metavar="INPUTS...", help="Images, folders, patterns, URLs, or - for a list on stdin."
         ),
     ],
-    csv_file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write rows as CSV.")] = None,
-    jsonl_file: Annotated[
-        Path | None, typer.Option("--jsonl", metavar="FILE", help="Write rows as JSON lines.")
-    ] = None,
-    parquet_file: Annotated[
-        str | None, typer.Option("--parquet", metavar="FILE", help="Write rows as Parquet; a URL too.")
-    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write rows as CSV.")] = None,
+    jsonl: Annotated[Path | None, typer.Option(metavar="FILE", help="Write rows as JSON lines.")] = None,
+    parquet: Annotated[str | None, typer.Option(metavar="FILE|URL", help="Write rows as Parquet.")] = None,
     overlays: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write heat maps over the images, one fixed scale.")
     ] = None,
     explain: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Write image, reconstruction, error map and Grad-CAM of a GAN."),
+        Path | None, typer.Option(metavar="DIR", help="Write a GAN's reconstruction, error map and Grad-CAM.")
     ] = None,
-    maps: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write each raw anomaly map, float32, as .npy.")
-    ] = None,
+    maps: Annotated[Path | None, typer.Option(metavar="DIR", help="Write raw float32 maps as .npy.")] = None,
     false_alarm_rate: opt.Rate = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images scored at once.")] = 16,
     engine: opt.EngineName = None,
@@ -76,15 +69,19 @@ def predict(
     Rows of path, score, p_value, is_anomalous and error go to standard output as CSV unless --csv,
     --jsonl or --parquet is given.
     """
+    from blemish.errors import ConfigError
     from blemish.inference.inputs import STANDARD_INPUT, expand_inputs
     from blemish.inference.outputs import Outputs, predict_to_files
     from blemish.progress import progress_bar
 
     opt.show(quiet)
-    rows = sys.stdout if csv_file is jsonl_file is parquet_file is None else None
-    outputs = Outputs(csv_file, jsonl_file, parquet_file, rows, overlays, explain, maps)
-    _check_ray(on, workers, {"--overlays": overlays, "--explain": explain, "--maps": maps})
-
+    rows = sys.stdout if csv is jsonl is parquet is None else None
+    outputs = Outputs(csv, jsonl, parquet, rows, overlays, explain, maps)
+    if workers is not None and on is None:
+        raise ConfigError("--workers goes with --on; leave it out, or give --on ray.")
+    for option, folder in (("--overlays", overlays), ("--explain", explain), ("--maps", maps)):
+        if folder is not None and on is not None:
+            raise ConfigError(f"{option} does not go with --on, which gives rows alone; leave one out.")
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="surrogateescape")  # file names need not be text
@@ -105,18 +102,6 @@ def predict(
         log.warning(detector.calibration.note)
     if counts["errors"]:
         raise typer.Exit(1)
-
-
-def _check_ray(on: str | None, workers: int | None, pictures: dict[str, Path | None]) -> None:
-    from blemish.errors import ConfigError
-
-    if on is None:
-        if workers is not None:
-            raise ConfigError("--workers goes with --on; leave it out, or give --on ray.")
-        return
-    for option, folder in pictures.items():
-        if folder is not None:
-            raise ConfigError(f"{option} does not go with --on, which gives rows alone; leave one out.")
 
 
 @contextmanager

@@ -29,9 +29,7 @@ def reproduce(
     tables: Annotated[
         list[str] | None, typer.Argument(metavar="TABLES...", help="Tables, such as gtrans-1.")
     ] = None,
-    list_: Annotated[
-        bool, typer.Option("--list", help="Show all tables, or the cells of those named, and stop.")
-    ] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Show tables, or the cells of those named.")] = False,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -56,9 +54,7 @@ def reproduce(
         typer.Option(metavar="[BACKBONE=]FILE", help="ImageNet weights: .safetensors or .pth; repeatable."),
     ] = None,
     assignments: opt.Assignments = None,
-    on: Annotated[
-        str, typer.Option(metavar="PLACE", help="local, ray, or ray://HOST:PORT of a cluster.")
-    ] = "local",
+    on: Annotated[str, typer.Option(metavar="local|ray|ray://HOST:PORT", help="Where to train.")] = "local",
     workers: Annotated[
         int | None, typer.Option(help="Trainings at once. [default: one per --cpus cores]")
     ] = None,
@@ -92,9 +88,8 @@ def reproduce(
     if not tables:
         raise ConfigError("Name a table, such as gtrans-1; --list shows all.")
 
-    from blemish.experiments.run import Place
-
     try:
+        from blemish.experiments.run import Place
         from blemish.papers.output.files import to_markdown, write_outputs
         from blemish.papers.reproduce import reproduce
     except ModuleNotFoundError as error:
@@ -122,14 +117,6 @@ def reproduce(
         log.info(f"Written: {', '.join(map(str, paths))}.")
     if any(summary.missing for summary in summaries):
         raise typer.Exit(1)
-
-
-@app.command(hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def benchmark() -> None:
-    """The old name."""
-    from blemish.errors import BlemishError
-
-    raise BlemishError("blemish benchmark is called blemish reproduce now; its options are the same.")
 
 
 def _names(text: str | None) -> list[str]:

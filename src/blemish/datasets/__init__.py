@@ -2,7 +2,6 @@
 
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.folder import read_folder, read_good_bad
-from blemish.datasets.loading import load_frames
 from blemish.datasets.one_class import leave_one_class_out, read_one_class
 from blemish.datasets.published import PUBLISHED
 from blemish.datasets.sample import GOOD, Dataset, Sample
@@ -17,7 +16,6 @@ __all__ = [
     "Source",
     "check_trainable",
     "leave_one_class_out",
-    "load_frames",
     "read_dataset",
     "read_folder",
     "read_good_bad",

@@ -22,20 +22,20 @@ def check_dataset(dataset: Dataset, source: str) -> None:
         raise DatasetError(
             f"{source} holds no images; give a folder with PNG, JPEG, BMP, TIFF or WebP files."
         )
-    for sample in dataset.train:
-        if sample.label == 1:
-            raise DatasetError(f"{sample.path} is defective but meant for training; move it to the test set.")
     check_disjoint((dataset.train, "the training set"), (dataset.test, "the test set"))
     for sample in dataset.test:
         check_mask(sample)
 
 
 def check_trainable(dataset: Dataset) -> None:
-    """Refuse a data set with fewer than two good images to learn from.
+    """Refuse a data set with fewer than two good images to learn from, or with defective ones among them.
 
     Raises:
-        DatasetError: with the number found.
+        DatasetError: with the number found, or the sample at fault.
     """
+    for sample in dataset.train:
+        if sample.label == 1:
+            raise DatasetError(f"{sample.path} is defective but meant for training; move it to the test set.")
     if len(dataset.train) < 2:
         found = "1 good image" if dataset.train else "0 good images"
         raise DatasetError(f"{dataset.name} has {found} to learn from; give at least 2, better 50 or more.")
@@ -52,8 +52,7 @@ def check_disjoint(first: tuple[list[Sample], str], second: tuple[list[Sample], 
         seen = {_digest(path): path for path in by_size[size]}
         seen.pop(None, None)
         for path in others[size]:
-            twin = seen.get(_digest(path))
-            if twin is not None:
+            if twin := seen.get(_digest(path)):
                 raise DatasetError(
                     f"{path} in {second[1]} is the same image as {twin} in {first[1]}; remove one."
                 )

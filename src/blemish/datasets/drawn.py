@@ -1,6 +1,6 @@
 """Drawn pictures of parts with masked defects, to try everything on without any data at hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -214,14 +214,5 @@ def _missing(rng: np.random.Generator, part: Part, picture: np.ndarray) -> tuple
     return coverage(distance) * part.inside, colour
 
 
-TEXTURES: dict[str, Callable[[np.random.Generator, int], Part]] = {
-    "metal": _metal,
-    "fabric": _fabric,
-    "ceramic": _ceramic,
-}
-FLAWS: dict[str, Callable[[np.random.Generator, Part, np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
-    "scratch": _scratch,
-    "stain": _stain,
-    "hole": _hole,
-    "missing": _missing,
-}
+TEXTURES = {"metal": _metal, "fabric": _fabric, "ceramic": _ceramic}
+FLAWS = {"scratch": _scratch, "stain": _stain, "hole": _hole, "missing": _missing}

@@ -35,11 +35,15 @@ def elpv(
     Raises:
         DatasetError: the package is not installed, or does not have that many cells.
     """
-    folder, rows = _cells()
-    cells = {
-        probability: [folder / path for path, p, cell_kind in rows if cell_kind == kind and p == probability]
-        for probability in (0.0, 1.0)
-    }
+    try:
+        folder = Path(str(files("elpv_dataset"))) / "data"
+    except ModuleNotFoundError as error:
+        raise DatasetError('The solar cells are not installed; run: pip install "blemish[demo]"') from error
+    cells: dict[float, list[Path]] = {0.0: [], 1.0: []}
+    for line in (folder / "labels.csv").read_text(encoding="utf-8").splitlines():
+        path, probability, cell_kind = line.split()
+        if cell_kind == kind and float(probability) in cells:
+            cells[float(probability)].append(folder / path)
     if train + good > len(cells[0.0]) or bad > len(cells[1.0]):
         raise DatasetError(
             f"The {kind} solar cells are {len(cells[0.0])} good and {len(cells[1.0])} bad ones; "
@@ -54,14 +58,3 @@ def elpv(
         test=[Sample(path, label=0) for path in sorted(cells[0.0][train : train + good])]
         + [Sample(path, label=1, defect="defect") for path in sorted(cells[1.0][:bad])],
     )
-
-
-def _cells() -> tuple[Path, list[tuple[str, float, str]]]:
-    """The package's data folder and, for each cell, its path there, defect probability and kind."""
-    try:
-        folder = Path(str(files("elpv_dataset"))) / "data"
-    except ModuleNotFoundError as error:
-        raise DatasetError('The solar cells are not installed; run: pip install "blemish[demo]"') from error
-    lines = (folder / "labels.csv").read_text(encoding="utf-8").splitlines()
-    rows = (line.split() for line in lines if line)
-    return folder, [(path, float(probability), kind) for path, probability, kind in rows]

@@ -1,20 +1,17 @@
 """Data sets that are folders of images."""
 
-from os import PathLike
 from pathlib import Path
 
 from blemish.datasets.checks import check_dataset, check_disjoint
 from blemish.datasets.sample import GOOD, Dataset, Sample
 from blemish.errors import DatasetError
-from blemish.images.finding import find_images, list_folder, path_errors
-
-FolderPath = str | PathLike[str]
+from blemish.images.finding import FilePath, find_images, list_folder, path_errors
 
 GOOD_FOLDERS = (GOOD, "0.normal")
 ABNORMAL_FOLDER = "1.abnormal"
 
 
-def read_folder(root: FolderPath) -> Dataset:
+def read_folder(root: FilePath) -> Dataset:
     """Read a folder of images; its layout is told by what it holds.
 
     With a `train` or `test` folder inside, the MVTec layout: `train/good`, `test/good`, `test/<defect>` and,
@@ -38,7 +35,7 @@ def read_folder(root: FolderPath) -> Dataset:
     return dataset
 
 
-def read_good_bad(good: FolderPath, bad: FolderPath) -> Dataset:
+def read_good_bad(good: FilePath, bad: FilePath) -> Dataset:
     """Read a folder of good and one of defective images, to measure on: both become `test`.
 
     Both are read with all their subfolders. Images directly in `bad` have the folder's name as their kind of
@@ -62,9 +59,7 @@ def read_good_bad(good: FolderPath, bad: FolderPath) -> Dataset:
                 f"{sample.path} is in a folder {sample.defect!r} but given as bad; rename that."
             )
     check_disjoint((good_samples, "the good folder"), (bad_samples, "the bad folder"))
-    dataset = Dataset(good_root.parent.name, [], good_samples + bad_samples)
-    check_dataset(dataset, str(good_folder))
-    return dataset
+    return Dataset(good_root.parent.name, [], good_samples + bad_samples)
 
 
 def _by_subfolder(folder: Path) -> list[tuple[str, Path]]:

@@ -15,7 +15,6 @@ from blemish.images.reading import MAX_PIXELS, frame_digest, image_size, load_fr
 from blemish.images.tiling import Grid
 from blemish.progress import progress_bar
 
-Skipped = list[tuple[str, str]]
 Allocate = Callable[[tuple[int, ...]], np.ndarray]
 
 
@@ -36,7 +35,7 @@ class Rows(NamedTuple):
     samples: list[Sample]
     sizes: list[tuple[int, int]]
     digests: list[str]
-    skipped: Skipped
+    skipped: list[tuple[str, str]]
 
     def of(self, samples: np.ndarray) -> np.ndarray:
         """The rows, int64 ascending, that belong to these of the K samples."""
@@ -90,7 +89,7 @@ def load_rows(
             return None
 
         kept: list[int] = []
-        skipped: Skipped = []
+        skipped: list[tuple[str, str]] = []
         for index, error in enumerate(pool.map(load, range(total))):
             if error is None:
                 kept.append(index)
@@ -115,19 +114,6 @@ def load_rows(
         [digests[index] for index in kept],
         skipped,
     )
-
-
-def load_frames(
-    samples: Sequence[Sample], frame: Frame, *, skip_unreadable: bool = False
-) -> tuple[np.ndarray, list[Sample], Skipped]:
-    """`load_rows` for a frame without tiles.
-
-    Returns:
-        The images, uint8 [K, S, S, 3]; the K samples they belong to; and for each skipped file its path and
-        one sentence.
-    """
-    rows = load_rows(samples, frame, skip_unreadable=skip_unreadable)
-    return rows.images, rows.samples, rows.skipped
 
 
 def _count_rows(sample: Sample, frame: Frame) -> int:

@@ -1,14 +1,13 @@
 """Data sets of classes, one of which is held out as the abnormal one."""
 
 import random
-from os import PathLike
 from pathlib import Path
 
 from blemish.datasets.checks import check_disjoint
 from blemish.datasets.folder import image_folders, is_folder
 from blemish.datasets.sample import GOOD, Dataset, Sample
 from blemish.errors import DatasetError
-from blemish.images.finding import find_images
+from blemish.images.finding import FilePath, find_images
 
 Classes = dict[str, list[Path]]
 
@@ -18,13 +17,8 @@ def leave_one_class_out(name: str, train: Classes, test: Classes, held_out: str)
 
     To learn from are the training images of the other classes. To measure on are, in this order, the test
     images of the other classes (good), the training images and the test images of the held-out class (its
-    name is the kind of defect). Classes are taken by name, images in the order given.
-
-    Args:
-        name: of the whole data set.
-        train: training images by class.
-        test: test images by class; the held-out class may be missing in one of the two.
-        held_out: the abnormal class.
+    name is the kind of defect). Classes are taken by name, images in the order given. The held-out class may
+    be missing in one of `train` and `test`.
 
     Raises:
         DatasetError: fewer than two classes, no such class, or another class without training or test images.
@@ -58,7 +52,7 @@ def leave_one_class_out(name: str, train: Classes, test: Classes, held_out: str)
     )
 
 
-def read_one_class(root: str | PathLike[str], held_out: str) -> Dataset:
+def read_one_class(root: FilePath, held_out: str) -> Dataset:
     """Read a folder of class folders (see `read_classes`) with one class held out.
 
     Abnormal images that are also training images, byte for byte, are refused. Normal test images are not

@@ -21,26 +21,14 @@ PUBLISHED = tuple(CLASSES)
 log = logging.getLogger(__name__)
 
 
-def default_root() -> Path:
-    """Where the published sets lie when no folder is named."""
-    return Path.home() / ".cache" / "blemish"
-
-
 def unpack(name: str, root: Path) -> Path:
-    """Make sure that a published set's images lie in `root`, as PNG files in class folders.
+    """The folder below `root` with a published set's images, as PNG files in class folders.
 
     The first call uses what torchvision left in `root`, or else the archive there, or else downloads the
     archive into it. Only the labelled images are written, to `<name>-images/<train or test>/<class>`; a
     file's name is its number in that split. The folder takes its name when it is whole; later calls find it.
 
     CIFAR10's archive holds pickles, which torchvision opens after checking their published MD5 sums.
-
-    Args:
-        name: one of `PUBLISHED`.
-        root: the folder, made if need be.
-
-    Returns:
-        The folder of images.
 
     Raises:
         DatasetError: torchvision is missing, the archive is damaged or cannot be downloaded, or the folder

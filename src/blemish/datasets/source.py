@@ -1,24 +1,20 @@
 """From whatever a user names to a data set."""
 
-from os import PathLike
 from pathlib import Path
 
 from blemish.datasets.folder import read_folder, read_good_bad
 from blemish.datasets.one_class import leave_one_class_out, read_classes, read_one_class
-from blemish.datasets.published import CLASSES, PUBLISHED, default_root, unpack
+from blemish.datasets.published import CLASSES, PUBLISHED, unpack
 from blemish.datasets.sample import Dataset
 from blemish.datasets.table import read_table
 from blemish.errors import DatasetError
-from blemish.images.finding import path_errors
+from blemish.images.finding import FilePath, path_errors
 
-Source = str | PathLike[str] | Dataset
+Source = FilePath | Dataset
 
 
 def read_dataset(
-    source: Source,
-    *,
-    held_out: str | None = None,
-    data_root: str | PathLike[str] | None = None,
+    source: Source, *, held_out: str | None = None, data_root: FilePath | None = None
 ) -> Dataset:
     """Read a data set from a folder, a .csv table or, where there is neither, a published set's name.
 
@@ -65,11 +61,11 @@ def read_dataset(
 
 def read_test_data(
     source: Source | None,
-    good: str | PathLike[str] | None,
-    bad: str | PathLike[str] | None,
+    good: FilePath | None,
+    bad: FilePath | None,
     *,
     held_out: str | None = None,
-    data_root: str | PathLike[str] | None = None,
+    data_root: FilePath | None = None,
 ) -> Dataset:
     """A data set to measure on: one that `read_dataset` reads, or a folder of good and one of bad images.
 
@@ -94,16 +90,12 @@ def read_test_data(
     return dataset
 
 
-def _published(
-    name: str,
-    held_out: str | None,
-    data_root: str | PathLike[str] | None,
-) -> Dataset:
+def _published(name: str, held_out: str | None, data_root: FilePath | None) -> Dataset:
     """A published set as it is, duplicates and all, without the checks of `read_one_class`."""
     if held_out not in CLASSES[name]:
         asked = "Say" if held_out is None else f"{name} has no class {held_out!r}; say"
         raise DatasetError(
             f"{asked} which class to hold out: --held-out with one of {', '.join(CLASSES[name])}."
         )
-    root = default_root() if data_root is None else Path(data_root)
+    root = Path.home() / ".cache" / "blemish" if data_root is None else Path(data_root)
     return leave_one_class_out(name, *read_classes(unpack(name, root)), held_out)

@@ -1,5 +1,4 @@
-"""Synthetic defects drawn onto good images. They are no user's defects: they show whether a method
-responds."""
+"""Synthetic defects drawn onto good images, no user's own: they show whether a method responds."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args

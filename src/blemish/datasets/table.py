@@ -1,19 +1,19 @@
 """Data sets that are a table of image files."""
 
 import csv
-from os import PathLike
 from pathlib import Path
 
 from blemish.datasets.checks import check_dataset
 from blemish.datasets.sample import Dataset, Sample
 from blemish.errors import DatasetError
+from blemish.images.finding import FilePath
 
 GOOD_LABELS = frozenset({"good", "0", "0.0", "ok", "normal"})
 DEFECT_LABELS = frozenset({"1", "1.0", "bad", "defect"})
 COLUMNS = ("path", "label", "mask", "split")
 
 
-def read_table(table: str | PathLike[str]) -> Dataset:
+def read_table(table: FilePath) -> Dataset:
     """Read a comma-separated table with a header row and the columns path, label, mask and split.
 
     Paths are relative to the table. A label is `good` (or 0, ok, normal) for a good image; 1, bad and defect

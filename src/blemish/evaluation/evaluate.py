@@ -3,19 +3,17 @@
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blemish.calibration import Calibration
 from blemish.datasets.checks import check_mask
 from blemish.datasets.sample import GOOD, Sample
 from blemish.errors import DatasetError
 from blemish.evaluation.metrics import auroc, image_metrics, or_none, pixel_metrics
 from blemish.images.frame import Frame
 from blemish.images.reading import frame_digest, mask_to_frame, read_mask
-from blemish.inference.result import Result
 from blemish.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -67,7 +65,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for `json.dumps`."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = dict(vars(self))
         seconds = values.pop("seconds")
         speed = {"seconds": seconds, "images_per_second": len(self.images) / seconds}
         return {"name": values.pop("name"), "speed": speed, **values}
@@ -80,11 +78,6 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
     defective images without a mask are left out of them. Masks are read first, so that a broken one is
     found before the long part. Memory grows with the maps (float32 [H, W] each, of different sizes where
     images are cut into tiles) only where there are masks.
-
-    Args:
-        detector: a calibrated detector.
-        samples: the test images, each with a label.
-        name: of the data set, for the report.
 
     Raises:
         DatasetError: there are no samples, one has no label, none can be scored, or with tiles a mask does
@@ -104,23 +97,24 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
     scores = np.array([row["score"] for row in scored.rows], np.float64)
     defective = np.array([row["label"] for row in scored.rows], bool)
     flagged = np.array([row["is_anomalous"] for row in scored.rows], bool)
-    outside = Counter(
-        sample.defect
-        for sample, mask in zip(samples, masks, strict=True)
-        if mask is not None and not mask.any()
-    )
+    seen = zip(samples, masks, strict=True)
+    outside = Counter(sample.defect for sample, mask in seen if mask is not None and not mask.any())
+    alarms, found = flagged[~defective], flagged[defective]
     calibration = detector.calibration
     return Evaluation(
         name=name,
         image=image_metrics(scores, defective),
-        pixel=pixel_metrics(scored.maps, scored.masks) if _any(masks) else None,
+        pixel=pixel_metrics(scored.maps, scored.masks) if any(mask is not None for mask in masks) else None,
         defects=_per_defect(scored.rows, scores, defective, flagged, outside),
-        false_alarms=_false_alarms(flagged[~defective], calibration),
-        detected={
-            "defective_images": int(np.sum(defective)),
-            "flagged": int(np.sum(flagged[defective])),
-            "share": _share(flagged[defective]),
+        false_alarms={
+            "good_images": len(alarms),
+            "flagged": int(np.sum(alarms)),
+            "observed": _share(alarms),
+            "interval": _wilson_interval(alarms),
+            "asked": calibration.false_alarm_rate,
+            "in_force": calibration.effective_rate,
         },
+        detected={"defective_images": len(found), "flagged": int(np.sum(found)), "share": _share(found)},
         masks_outside=dict(sorted(outside.items())),
         threshold=calibration.threshold,
         calibration_note=calibration.note,
@@ -149,7 +143,7 @@ class _Scored:
 def _score(detector: "Detector", samples: list[Sample], masks: list[np.ndarray | None]) -> _Scored:
     scored = _Scored()
     fitted = set(detector.metadata.get("data", {}).get("frames", ()))
-    with_maps = _any(masks)
+    with_maps = any(mask is not None for mask in masks)
     start = time.perf_counter()
     results = detector.predict_many([sample.path for sample in samples], consecutive=True)
     with progress_bar("Scoring", len(samples)) as advance:
@@ -158,7 +152,13 @@ def _score(detector: "Detector", samples: list[Sample], masks: list[np.ndarray |
             if result.error:
                 scored.unreadable.append({"path": str(sample.path), "error": result.error})
                 continue
-            scored.rows.append(_row(sample, result))
+            row = result.to_row() | {
+                "label": int(bool(sample.label)),
+                "defect": sample.defect if sample.label else GOOD,
+                "mask": str(sample.mask) if sample.label and sample.mask else None,
+            }
+            del row["error"]
+            scored.rows.append(row)
             scored.known += result.image is not None and frame_digest(result.image) in fitted
             anomaly_map = result.anomaly_map
             if anomaly_map is not None and with_maps and (mask is not None or not sample.label):
@@ -166,10 +166,6 @@ def _score(detector: "Detector", samples: list[Sample], masks: list[np.ndarray |
                 scored.masks.append(np.zeros(anomaly_map.shape, bool) if mask is None else mask)
     scored.seconds = time.perf_counter() - start
     return scored
-
-
-def _any(masks: list[np.ndarray | None]) -> bool:
-    return any(mask is not None for mask in masks)
 
 
 def _framed_mask(sample: Sample, frame: Frame) -> np.ndarray | None:
@@ -180,16 +176,6 @@ def _framed_mask(sample: Sample, frame: Frame) -> np.ndarray | None:
     if frame.tile:
         check_mask(sample)
     return mask_to_frame(mask, frame) if mask.any() else None
-
-
-def _row(sample: Sample, result: Result) -> dict[str, Any]:
-    row = result.to_row() | {
-        "label": int(bool(sample.label)),
-        "defect": sample.defect if sample.label else GOOD,
-        "mask": str(sample.mask) if sample.label and sample.mask else None,
-    }
-    del row["error"]
-    return row
 
 
 def _per_defect(
@@ -212,18 +198,6 @@ def _per_defect(
             "masks_outside": outside[kind],
         }
     return table
-
-
-def _false_alarms(flagged: np.ndarray, calibration: Calibration) -> dict[str, Any]:
-    """Verdicts on the good images, bool [n], beside what the calibration promises."""
-    return {
-        "good_images": len(flagged),
-        "flagged": int(np.sum(flagged)),
-        "observed": _share(flagged),
-        "interval": _wilson_interval(flagged),
-        "asked": calibration.false_alarm_rate,
-        "in_force": calibration.effective_rate,
-    }
 
 
 def _share(flags: np.ndarray) -> float | None:

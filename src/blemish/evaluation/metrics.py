@@ -69,19 +69,11 @@ def f1_max(scores: ArrayLike, labels: ArrayLike) -> float:
 
 
 def auroc_interval(scores: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
-    """95 % bootstrap percentile interval of the AUROC, resampling each class by itself.
+    """95 % bootstrap percentile interval (low, high) of the AUROC, resampling each class by itself.
 
     It says how much the AUROC would move with another test set of this size. Where the scores separate
     the classes perfectly every resample does too, and the interval is (1, 1) however small the set.
-
-    Args:
-        scores, labels: as in `roc_curve`.
-
-    Returns:
-        (low, high); both NaN when one class is absent.
-
-    Raises:
-        ValueError: as in `roc_curve`.
+    Arguments and errors as in `roc_curve`; both ends are NaN when one class is absent.
     """
     negatives, positives = map(np.sort, _split(scores, labels))  # the order of the images plays no part
     if not len(negatives) or not len(positives):

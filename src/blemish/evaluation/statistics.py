@@ -63,11 +63,8 @@ def delong(good: np.ndarray, defective: np.ndarray) -> AUROCs:
 
 def delong_p(aurocs: AUROCs, first: int, second: int) -> float | None:
     """Two-sided p-value of "both methods have the same AUROC"; None where the images are too few to tell."""
-    variance = (
-        aurocs.covariance[first, first]
-        + aurocs.covariance[second, second]
-        - 2 * aurocs.covariance[first, second]
-    )
+    covariance = aurocs.covariance
+    variance = covariance[first, first] + covariance[second, second] - 2 * covariance[first, second]
     if math.isnan(variance):
         return None
     difference = abs(float(aurocs.values[first] - aurocs.values[second]))
@@ -79,12 +76,9 @@ def delong_p(aurocs: AUROCs, first: int, second: int) -> float | None:
 def bootstrap_aurocs(
     good: np.ndarray, defective: np.ndarray, *, rounds: int = ROUNDS, seed: int = 0
 ) -> np.ndarray:
-    """AUROCs on resampled images, each class by itself; a resample is the same for all methods and seeds.
+    """AUROCs on resampled images, float64 [methods, rounds], means over the seeds; arguments as in `delong`.
 
-    Arguments as in `delong`.
-
-    Returns:
-        float64 [methods, rounds], means over the seeds.
+    Each class is drawn by itself; a resample is the same for all methods and seeds.
     """
     methods, seeds, m = good.shape
     n = defective.shape[-1]
@@ -112,7 +106,7 @@ def bootstrap_aurocs(
 def bootstrap_clustered(
     clean: np.ndarray, changed: np.ndarray, *, rounds: int = ROUNDS, seed: int = 0
 ) -> np.ndarray:
-    """AUROCs of changed against clean images on resampled originals.
+    """AUROCs of changed against clean images on resampled originals, as `bootstrap_aurocs` gives them.
 
     The changed copies of one image depend on each other and on the clean one, so that originals are drawn,
     each with all that was made of it.
@@ -120,9 +114,6 @@ def bootstrap_clustered(
     Args:
         clean: [methods, seeds, n] scores of the originals.
         changed: [methods, seeds, n, k] scores of the k changed copies of each.
-
-    Returns:
-        float64 [methods, rounds], means over the seeds.
     """
     times = resample(np.random.default_rng(seed), rounds, clean.shape[-1]).astype(np.float64)
     areas = []
@@ -186,13 +177,9 @@ def false_alarm_p(flagged: int, good: int, calibrated_on: int, rate: float) -> f
 
 
 def rank_correlation(scores: np.ndarray) -> float | None:
-    """Mean Spearman correlation between seeds that follow each other, in [-1, 1].
+    """Mean Spearman correlation between seeds that follow each other, in [-1, 1], of scores [seeds, images].
 
-    Args:
-        scores: [seeds, images].
-
-    Returns:
-        None with fewer than two seeds or three images, or where all images of a seed score alike.
+    None with fewer than two seeds or three images, or where all images of a seed score alike.
     """
     from scipy.stats import spearmanr
 

@@ -47,10 +47,17 @@ class HeatScale:
     Attributes:
         low: no colour up to here.
         high: full colour from here on.
+
+    Raises:
+        ValueError: `high` does not exceed `low`.
     """
 
     low: float
     high: float
+
+    def __post_init__(self) -> None:
+        if not self.high > self.low:
+            raise ValueError(f"the scale's high ({self.high}) must exceed its low ({self.low})")
 
     @property
     def alarm(self) -> float:
@@ -75,35 +82,31 @@ class HeatScale:
         low = min(low, alarm - max(0.05 * abs(alarm), 1e-30))
         return cls(low, low + (alarm - low) / _ALARM)
 
+    def heat(self, values: np.ndarray) -> np.ndarray:
+        """Place raw values on the scale, float [...] to float64 [...] in [0, 1].
+
+        0 up to `low`, 1 from `high` on, logarithmic between: equal steps of heat double the distance from
+        `low` (plus one unit), because defects exceed good parts by factors rather than by steps.
+        """
+        units = (np.asarray(values, dtype=np.float64) - self.low) / (_ALARM * (self.high - self.low))
+        return np.clip(np.log2(1 + np.maximum(units, 0)) / _DOUBLINGS, 0, 1)
+
     def value_at(self, heat: float) -> float:
         """The raw value whose heat is `heat`, in [0, 1]."""
         return self.low + _ALARM * (2 ** (_DOUBLINGS * heat) - 1) * (self.high - self.low)
 
 
-def heat(anomaly_map: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Place raw values on the fixed scale, float [H, W] to float64 [H, W] in [0, 1].
-
-    0 up to `low`, 1 from `high` on, logarithmic between: equal steps of heat double the distance from `low`
-    (plus one unit), because defects exceed good parts by factors rather than by steps.
-
-    Raises:
-        ValueError: `high` does not exceed `low`.
-    """
-    if not high > low:
-        raise ValueError(f"the scale's high ({high}) must exceed its low ({low})")
-    units = (np.asarray(anomaly_map, dtype=np.float64) - low) / (_ALARM * (high - low))
-    return np.clip(np.log2(1 + np.maximum(units, 0)) / _DOUBLINGS, 0, 1)
-
-
-def heat_colours(map01: np.ndarray) -> np.ndarray:
+def heat_colours(map01: np.ndarray, stops: np.ndarray = _PLASMA) -> np.ndarray:
     """Heat in [0, 1], float [...], to uint8 RGB [..., 3]: dark blue through magenta to bright yellow."""
-    return _colours(map01, _PLASMA)
+    map01 = np.clip(map01, 0, 1)
+    channels = [np.interp(map01, _STOPS, stops[:, channel]) for channel in range(3)]
+    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
 
 
 def overlay(
-    image: np.ndarray, anomaly_map: np.ndarray, low: float, high: float, mask: np.ndarray | None = None
+    image: np.ndarray, anomaly_map: np.ndarray, scale: HeatScale, mask: np.ndarray | None = None
 ) -> np.ndarray:
-    """Lay the heat over the greyed image on the scale from `low` to `high`.
+    """Lay the heat over the greyed image.
 
     Nothing is taken from this image's own range: what a colour means never changes. Values up to `low` leave
     the grey image untouched, those between `low` and the alarm tint it, and those above it dominate.
@@ -111,31 +114,8 @@ def overlay(
     Args:
         image: uint8 [H, W, 3].
         anomaly_map: float [H, W], raw values.
-        low, high: the two ends of the fixed scale, as in `HeatScale`.
-        mask: bool [H, W], outlined with a white line in a black one, or None.
-
-    Returns:
-        uint8 [H, W, 3].
-
-    Raises:
-        ValueError: the sizes differ, or `high` does not exceed `low`.
-    """
-    if image.shape != (*anomaly_map.shape, 3):
-        raise ValueError(f"an image {image.shape} cannot carry a map {anomaly_map.shape}")
-    picture = np.empty_like(image)
-    rows = max(1, _BAND // image.shape[1])
-    for start in range(0, len(image), rows):
-        band = slice(start, start + rows)
-        picture[band] = _tint(image[band], heat(anomaly_map[band], low, high), _PLASMA)
-    return picture if mask is None else draw_contour(picture, mask)
-
-
-def attention_overlay(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
-    """Lay a Grad-CAM map over the greyed image, in greens so that nobody takes it for a heat map.
-
-    Args:
-        image: uint8 [H, W, 3].
-        attention: float [H, W] in [0, 1].
+        scale: which of them get which colour.
+        mask: bool [H, W], outlined as by `draw_contour`, or None.
 
     Returns:
         uint8 [H, W, 3].
@@ -143,19 +123,30 @@ def attention_overlay(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: the sizes differ.
     """
+    if image.shape != (*anomaly_map.shape, 3):
+        raise ValueError(f"an image {image.shape} cannot carry a map {anomaly_map.shape}")
+    picture = np.empty_like(image)
+    rows = max(1, _BAND // image.shape[1])
+    for start in range(0, len(image), rows):
+        band = slice(start, start + rows)
+        picture[band] = _tint(image[band], scale.heat(anomaly_map[band]), _PLASMA)
+    return picture if mask is None else draw_contour(picture, mask)
+
+
+def attention_overlay(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
+    """Lay a Grad-CAM map, float [H, W] in [0, 1], over the greyed image, otherwise as `overlay` does.
+
+    It is in greens, so that nobody takes it for a heat map.
+    """
     if image.shape != (*attention.shape, 3):
         raise ValueError(f"an image {image.shape} cannot carry a map {attention.shape}")
     return _tint(image, attention.astype(np.float64), _VIRIDIS)
 
 
 def panels(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Pictures of one size side by side on white, each under its caption; small ones are enlarged crisply.
+    """Pictures, uint8 [H, W, 3] by caption, side by side on white, each under its caption; uint8 [H', W', 3].
 
-    Args:
-        pictures: uint8 [H, W, 3] by caption.
-
-    Returns:
-        uint8 [height, width, 3].
+    Small ones are enlarged crisply.
     """
     height, width = next(iter(pictures.values())).shape[:2]
     times = max(1, -(-_PANEL // width))
@@ -170,9 +161,10 @@ def panels(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def contour(mask: np.ndarray) -> np.ndarray:
-    """The ring of pixels just outside the mask, bool [H, W] to bool [H, W]."""
-    mask = np.asarray(mask, dtype=bool)
-    return _grow(mask) & ~mask
+    """The pixels just outside the mask, bool [H, W], that touch it, diagonally too; bool [H, W]."""
+    padded = np.pad(mask, 1)
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    return (rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]) & ~mask
 
 
 def draw_contour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -190,21 +182,8 @@ def _tint(image: np.ndarray, map01: np.ndarray, stops: np.ndarray) -> np.ndarray
     """The greyed image under the colours of a map in [0, 1], uint8 [H, W, 3]; 0 leaves it grey."""
     grey = image.astype(np.float64) @ (0.299, 0.587, 0.114)
     opacity = 0.75 * np.minimum(2 * map01, 1)[..., None]
-    blend = (1 - opacity) * grey[..., None] + opacity * _colours(map01, stops)
+    blend = (1 - opacity) * grey[..., None] + opacity * heat_colours(map01, stops)
     return np.rint(blend).astype(np.uint8)
-
-
-def _colours(map01: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    map01 = np.clip(map01, 0, 1)
-    channels = [np.interp(map01, _STOPS, stops[:, channel]) for channel in range(3)]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
-
-
-def _grow(mask: np.ndarray) -> np.ndarray:
-    """Every pixel that touches the mask, diagonally too."""
-    padded = np.pad(mask, 1)
-    rows = padded[:-2] | padded[1:-1] | padded[2:]
-    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
 
 
 def encode_jpeg(image: np.ndarray) -> bytes:

@@ -48,8 +48,7 @@ def read_image(path: FilePath) -> np.ndarray:
         ImageError: missing, unreadable, truncated, below 32 pixels on a side, above MAX_PIXELS, or with
             32-bit pixels.
     """
-    with _opened(path) as file:
-        return np.array(_read(file, str(path)).convert("RGB"))
+    return np.array(_read(path).convert("RGB"))
 
 
 def read_mask(path: FilePath) -> np.ndarray:
@@ -89,17 +88,14 @@ def to_frame(image: np.ndarray, frame: Frame) -> np.ndarray:
 
 
 def mask_to_frame(mask: np.ndarray, frame: Frame) -> np.ndarray:
-    """Take a mask, bool [H, W], through the geometry of `to_frame`, nearest pixel: bool [S, S], or bool of
-    the whole picture where the frame has tiles."""
+    """Take a mask, bool [H, W], through the geometry of `to_frame`, nearest pixel; bool of that size."""
     image = Image.fromarray(mask.astype(np.uint8))
     return np.array(_framed(image, frame, Image.Resampling.NEAREST, "The mask")) != 0
 
 
 def load_frame(path: FilePath, frame: Frame) -> np.ndarray:
     """`to_frame(read_image(path), frame)`, exactly, but grey files stay single-channel until the end."""
-    with _opened(path) as file:
-        image = _read(file, str(path))
-    return np.array(_framed(image, frame, Image.Resampling.BILINEAR, str(path)).convert("RGB"))
+    return np.array(_framed(_read(path), frame, Image.Resampling.BILINEAR, str(path)).convert("RGB"))
 
 
 class Upload(NamedTuple):
@@ -218,17 +214,17 @@ def _decode(file: BinaryIO, name: str, min_side: int = MIN_SIDE, max_pixels: int
         return image
 
 
-def _read(file: BinaryIO, name: str) -> Image.Image:
+def _read(path: FilePath) -> Image.Image:
     """The upright picture in mode L (grey) or RGB."""
-    image = _decode(file, name)
-    with _sentences(name):
-        return _as_8_bit(_upright(image), name)
+    with _opened(path) as file:
+        image = _decode(file, str(path))
+        with _sentences(str(path)):
+            return _as_8_bit(_upright(image), str(path))
 
 
 def _orientation(image: Image.Image) -> int:
     try:
-        exif = Image.Image.getexif(image)  # that of a PNG would decode it
-        return int(exif.get(ORIENTATION_TAG, 1))
+        return int(Image.Image.getexif(image).get(ORIENTATION_TAG, 1))  # that of a PNG would decode it
     except Exception:
         return 1  # damaged EXIF says nothing; the pixels may still be whole
 
@@ -251,11 +247,7 @@ def _as_8_bit(image: Image.Image, name: str) -> Image.Image:
 
 
 def _framed(
-    image: Image.Image,
-    frame: Frame,
-    resample: Image.Resampling,
-    name: str,
-    max_pixels: int = MAX_PIXELS,
+    image: Image.Image, frame: Frame, resample: Image.Resampling, name: str, max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
     width, height = resized(image.width, image.height, frame)
     if width * height > max_pixels:

@@ -11,12 +11,8 @@ from blemish.images.frame import Frame
 def tile_starts(side: int, tile: int, overlap: float) -> list[int]:
     """Where the tiles along one side of an image begin: evenly spread, the last one flush with the border.
 
-    As few as cover the side with neighbours that overlap by at least the share `overlap` of a tile.
-
-    Args:
-        side: of the image, at least `tile` pixels.
-        tile: side of a tile in pixels.
-        overlap: in [0, 0.75].
+    As few as cover the side, of at least `tile` pixels, with neighbours that overlap by at least the share
+    `overlap`, in [0, 0.75], of a tile.
     """
     step = tile - math.ceil(overlap * tile)
     steps = -(-(side - tile) // step)
@@ -64,12 +60,9 @@ class Grid:
         return picture
 
     def add(self, whole: np.ndarray, number: int, tile_map: np.ndarray) -> None:
-        """Add the weighted map of one tile to the map of the picture, which all tiles together complete.
+        """Add the weighted map of one tile, float32 [S, S], to the picture's map `whole`, in place.
 
-        Args:
-            whole: float32 [height, width], zeros before the first tile; changed in place.
-            number: of the tile.
-            tile_map: float32 [S, S].
+        That is float32 [height, width], zeros before the first tile, and complete with the last.
         """
         top, left = self.corners[number]
         weights = self._down[top][:, None] * self._across[left]

@@ -3,17 +3,16 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import PathLike
 from pathlib import PurePosixPath
 from typing import Any
 
 from blemish.errors import BlemishError, DatasetError, ImageError, explained
-from blemish.images.finding import EXTENSIONS
+from blemish.images.finding import EXTENSIONS, FilePath
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
 
-def is_url(path: str | PathLike[str]) -> bool:
+def is_url(path: FilePath) -> bool:
     """Whether this is a URL and no path; it begins with a scheme and "://"."""
     return isinstance(path, str) and _URL.match(path) is not None
 
@@ -29,8 +28,8 @@ def url_to_storage(url: str) -> tuple[Any, str]:
 
     if url.endswith("://"):
         raise ValueError("it names nothing")
-    system, path = url_to_fs(url)
-    return system, path
+    system_and_path: tuple[Any, str] = url_to_fs(url)
+    return system_and_path
 
 
 def find_urls(url: str) -> Iterator[str]:
@@ -61,9 +60,7 @@ def find_urls(url: str) -> Iterator[str]:
                 folders.append(entry["name"])
             elif path.suffix.lower() in EXTENSIONS:
                 with _storage_errors(url, DatasetError):
-                    is_file = entry["type"] == "file" or (
-                        entry.get("islink") and system.isfile(entry["name"])
-                    )
+                    is_file = entry["type"] == "file" or system.isfile(entry["name"])  # else a link
                 if is_file:
                     yield system.unstrip_protocol(entry["name"])
         waiting += reversed(folders)

@@ -58,7 +58,7 @@ class Result:
         """
         if self.image is None or self.anomaly_map is None:
             raise ValueError(f"nothing to draw: {self.error or 'the result carries no image'}")
-        return overlay(self.image, self.anomaly_map, scale.low, scale.high, mask)
+        return overlay(self.image, self.anomaly_map, scale, mask)
 
     def pictures(self, scale: HeatScale, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """What there is to see, each uint8 [H, W, 3], by caption: the input and the overlay, and with a

@@ -123,7 +123,7 @@ def framed_mask(path: str | None, frame: Frame, result: Result) -> np.ndarray | 
 def legend(scale: HeatScale) -> str:
     """The colours of the scale from low to high over mid grey, drawn as every heat map is; a data URI."""
     ramp = np.array([[scale.value_at(heat) for heat in np.linspace(0, 1, SIDE)]])
-    strip = overlay(np.full((1, SIDE, 3), 128, np.uint8), ramp, scale.low, scale.high)
+    strip = overlay(np.full((1, SIDE, 3), 128, np.uint8), ramp, scale)
     return data_uri(np.repeat(strip, 16, axis=0))
 
 

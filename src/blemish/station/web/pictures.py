@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from blemish.calibration import Calibration
-from blemish.images.drawing import HeatScale, heat, overlay
+from blemish.images.drawing import HeatScale, overlay
 from blemish.images.frame import Frame
 from blemish.images.reading import frame_upload
 from blemish.station.errors import NotFound
@@ -41,15 +41,14 @@ def anomaly_map(station: Station, inspection: Inspection) -> np.ndarray:
 
 def heat_map(station: Station, inspection: Inspection) -> np.ndarray:
     """The anomaly map on the fixed scale, uint8 [H, W]: 0 is none, 85 the alarm, 255 the most."""
-    scale = _heat_scale(station, inspection)
-    shown = heat(anomaly_map(station, inspection), scale.low, scale.high)
+    shown = _heat_scale(station, inspection).heat(anomaly_map(station, inspection))
     return np.rint(255 * shown).astype(np.uint8)
 
 
 def overlaid(station: Station, inspection: Inspection) -> np.ndarray:
     """The image under its heat map, uint8 [H, W, 3]."""
     scale = _heat_scale(station, inspection)
-    return overlay(framed(station, inspection), anomaly_map(station, inspection), scale.low, scale.high)
+    return overlay(framed(station, inspection), anomaly_map(station, inspection), scale)
 
 
 @lru_cache(REMEMBERED)

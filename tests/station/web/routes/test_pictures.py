@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blemish.images.drawing import heat
 from blemish.inference.detector import Detector
 from tests.station.support import Running, bad_part, encoded
 
@@ -30,7 +29,7 @@ def test_pictures_and_map_are_those_of_the_detector(running: Running) -> None:
     }
     np.testing.assert_array_equal(pictures["frame.png"], image)
     scale = detector.heat_scale
-    shades = 255 * heat(expected.anomaly_map, scale.low, scale.high)
+    shades = 255 * scale.heat(expected.anomaly_map)
     assert np.abs(pictures["heat.png"] - shades).max() <= 1
     difference = np.abs(pictures["overlay.png"].astype(int) - expected.overlay(scale))
     assert difference.max() <= 2
