@@ -1,7 +1,8 @@
-"""Decoding: every format and pixel type, and every way a file can be wrong."""
+"""Decoding: every format and pixel type becomes upright RGB, and every mask what is not zero."""
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,54 +13,59 @@ from blemish.errors import ImageError
 from blemish.images.reading import image_size, read_image, read_mask
 from tests.images.support import HEIGHT, WIDTH, picture, png, saved
 
+PICTURE = picture()
+COLOUR, GREY = Image.fromarray(PICTURE), PICTURE[..., :1]
+DARK = np.arange(HEIGHT * WIDTH, dtype=np.uint16).reshape(HEIGHT, WIDTH) * 2
+BIG_ENDIAN = Image.frombytes("I;16B", (WIDTH, HEIGHT), (DARK * 13).astype(">u2").tobytes())
+FEW_COLOURS = COLOUR.quantize(16)
+TWO_COLOURS = Image.fromarray((GREY[..., 0] > 127).astype(np.uint8)).convert("P")
+TWO_COLOURS.putpalette([250, 10, 20, 30, 40, 250])
+OPAQUE = np.broadcast_to(np.arange(WIDTH)[:, None] >= WIDTH // 2, (HEIGHT, WIDTH, 1))
+HALF_CLEAR = Image.fromarray(np.concatenate([PICTURE, OPAQUE.astype(np.uint8) * 255], axis=2))
+KEYED = Image.new("RGB", (WIDTH, HEIGHT), (9, 8, 7))
+KEYED.paste((90, 80, 70), (0, 0, 10, 10))
+KEPT = np.zeros((HEIGHT, WIDTH, 1), np.uint8)
+KEPT[:10, :10] = 1
+CMYK = Image.new("CMYK", (WIDTH, HEIGHT), (0, 255, 255, 0))
+SMOOTH = Image.new("RGB", (WIDTH, HEIGHT), (200, 120, 40))
+PAGES = {"save_all": True, "append_images": [Image.fromarray(picture(1))]}
+
 
 @pytest.mark.parametrize(
-    ("name", "options"),
+    ("name", "image", "options", "expected", "within"),
     [
-        ("a.png", {}),
-        ("a.bmp", {}),
-        ("a.tif", {}),
-        ("a.tiff", {"compression": "tiff_lzw"}),
-        ("a.webp", {"lossless": True}),
+        ("a.png", COLOUR, {}, PICTURE, 0),
+        ("a.bmp", COLOUR, {}, PICTURE, 0),
+        ("a.tif", COLOUR, {}, PICTURE, 0),
+        ("a.tiff", COLOUR, {"compression": "tiff_lzw"}, PICTURE, 0),
+        ("a.webp", COLOUR, {"lossless": True}, PICTURE, 0),
+        ("the_content_decides.jpg", COLOUR, {"format": "PNG"}, PICTURE, 0),
+        ("the_first_page.tif", COLOUR, PAGES, PICTURE, 0),
+        ("damaged_exif.png", COLOUR, {"exif": b"Exif\0\0not a TIFF header"}, PICTURE, 0),
+        ("smooth.jpg", SMOOTH, {"quality": 95}, (200, 120, 40), 3),
+        ("grey.png", Image.fromarray(GREY[..., 0]), {}, GREY, 0),
+        ("one_bit.png", Image.fromarray(GREY[..., 0] > 127), {}, (GREY > 127) * 255, 0),
+        ("16_bit_never_stretched.png", Image.fromarray(DARK), {}, DARK[..., None] // 256, 0),
+        ("16_bit.tif", Image.fromarray(DARK), {}, DARK[..., None] // 256, 0),
+        ("16_bit_big_endian.tif", BIG_ENDIAN, {}, DARK[..., None] * 13 // 256, 0),
+        ("palette.png", FEW_COLOURS, {}, np.array(FEW_COLOURS.convert("RGB")), 0),
+        ("a_clear_entry.png", TWO_COLOURS, {"transparency": 0}, (GREY > 127) * np.array([30, 40, 250]), 0),
+        ("alpha_over_black.png", HALF_CLEAR, {}, PICTURE * OPAQUE, 0),
+        ("alpha_over_black.tif", HALF_CLEAR, {}, PICTURE * OPAQUE, 0),
+        ("alpha_over_black.webp", HALF_CLEAR, {"lossless": True}, PICTURE * OPAQUE, 0),
+        ("half_as_bright.png", Image.new("LA", (WIDTH, HEIGHT), (200, 128)), {}, 100, 1),
+        ("a_clear_colour.png", KEYED, {"transparency": (9, 8, 7)}, KEPT * np.array([90, 80, 70]), 0),
+        ("cmyk.tif", CMYK, {}, (255, 0, 0), 0),
+        ("cmyk.jpg", CMYK, {}, (255, 0, 0), 4),
     ],
 )
-def test_lossless_formats_give_the_same_pixels(tmp_path: Path, name: str, options: dict) -> None:
-    image = read_image(saved(tmp_path / name, Image.fromarray(picture()), **options))
-    assert image.dtype == np.uint8
-    assert image.flags.writeable
-    np.testing.assert_array_equal(image, picture())
-
-
-def test_jpeg_is_close(tmp_path: Path) -> None:
-    smooth = np.full((HEIGHT, WIDTH, 3), (200, 120, 40), np.uint8)
-    image = read_image(saved(tmp_path / "a.jpg", Image.fromarray(smooth), quality=95))
-    np.testing.assert_allclose(image.astype(int), smooth, atol=3)
-
-
-def test_the_content_decides_the_format_not_the_name(tmp_path: Path) -> None:
-    path = saved(tmp_path / "a.jpg", Image.fromarray(picture()), format="PNG")
-    np.testing.assert_array_equal(read_image(path), picture())
-
-
-def test_grey_is_repeated_in_three_channels_and_one_bit_is_black_and_white(tmp_path: Path) -> None:
-    grey = picture()[..., 0]
-    for values, expected in ((grey, grey), (grey > 127, (grey > 127) * 255)):
-        image = read_image(saved(tmp_path / "a.png", Image.fromarray(values)))
-        np.testing.assert_array_equal(image, np.repeat(expected[..., None], 3, axis=2))
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.tif"])
-def test_16_bit_is_divided_by_256_and_never_stretched(tmp_path: Path, name: str) -> None:
-    dark = np.arange(HEIGHT * WIDTH, dtype=np.uint16).reshape(HEIGHT, WIDTH) * 2
-    image = read_image(saved(tmp_path / name, Image.fromarray(dark)))
-    np.testing.assert_array_equal(image[..., 0], dark // 256)
-    assert image.max() == 18
-
-
-def test_16_bit_big_endian(tmp_path: Path) -> None:
-    values = np.arange(HEIGHT * WIDTH, dtype=np.uint16).reshape(HEIGHT, WIDTH) * 27
-    image = Image.frombytes("I;16B", (WIDTH, HEIGHT), values.astype(">u2").tobytes())
-    np.testing.assert_array_equal(read_image(saved(tmp_path / "a.tif", image))[..., 2], values // 256)
+def test_whatever_is_stored_becomes_rgb(
+    tmp_path: Path, name: str, image: Image.Image, options: dict[str, Any], expected: Any, within: int
+) -> None:
+    read = read_image(saved(tmp_path / name, image, **options))
+    assert read.dtype == np.uint8 and read.flags.writeable
+    expected = np.broadcast_to(expected, (HEIGHT, WIDTH, 3)).astype(int)
+    np.testing.assert_allclose(read.astype(int), expected, rtol=0, atol=within)
 
 
 def test_16_bit_colour_keeps_the_high_bytes(tmp_path: Path) -> None:
@@ -77,132 +83,54 @@ def test_32_bit_is_refused(tmp_path: Path, dtype: type) -> None:
         read_image(path)
 
 
-def test_palette(tmp_path: Path) -> None:
-    image = Image.fromarray(picture()).quantize(16)
-    expected = np.array(image.convert("RGB"))
-    np.testing.assert_array_equal(read_image(saved(tmp_path / "a.png", image)), expected)
-
-
-def test_a_transparent_palette_entry_is_black(tmp_path: Path) -> None:
-    indices = (picture()[..., 0] > 127).astype(np.uint8)
-    image = Image.fromarray(indices).convert("P")
-    image.putpalette([250, 10, 20, 30, 40, 250])
-    read = read_image(saved(tmp_path / "a.png", image, transparency=0))
-    np.testing.assert_array_equal(read[indices == 0], 0)
-    np.testing.assert_array_equal(read[indices == 1], np.broadcast_to((30, 40, 250), (indices.sum(), 3)))
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.webp"])
-def test_alpha_is_shown_over_black(tmp_path: Path, name: str) -> None:
-    alpha = np.zeros((HEIGHT, WIDTH, 1), np.uint8)
-    alpha[:, WIDTH // 2 :] = 255
-    image = Image.fromarray(np.concatenate([picture(), alpha], axis=2))
-    options = {"lossless": True} if name.endswith("webp") else {}
-    read = read_image(saved(tmp_path / name, image, **options))
-    np.testing.assert_array_equal(read, np.where(alpha == 255, picture(), 0))
-
-
-def test_half_transparent_is_half_as_bright(tmp_path: Path) -> None:
-    image = Image.new("LA", (WIDTH, HEIGHT), (200, 128))
-    np.testing.assert_allclose(read_image(saved(tmp_path / "a.png", image)), 100, atol=1)
-
-
-def test_a_transparent_colour_key_is_black(tmp_path: Path) -> None:
-    image = Image.new("RGB", (WIDTH, HEIGHT), (9, 8, 7))
-    image.paste((90, 80, 70), (0, 0, 10, 10))
-    read = read_image(saved(tmp_path / "a.png", image, transparency=(9, 8, 7)))
-    assert read[0, 0].tolist() == [90, 80, 70]
-    assert not read[10:, 10:].any()
-
-
-def test_cmyk(tmp_path: Path) -> None:
-    image = Image.new("CMYK", (WIDTH, HEIGHT), (0, 255, 255, 0))
-    read = read_image(saved(tmp_path / "a.tif", image))
-    np.testing.assert_array_equal(read, np.broadcast_to((255, 0, 0), (HEIGHT, WIDTH, 3)))
-    jpeg = read_image(saved(tmp_path / "a.jpg", image))
-    np.testing.assert_allclose(jpeg.astype(int), read, atol=4)
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.webp"])
 def test_exif_orientation_is_applied(tmp_path: Path, name: str, orientation: int) -> None:
-    upright = picture()
     stored = {
-        1: upright,
-        2: upright[:, ::-1],
-        3: upright[::-1, ::-1],
-        4: upright[::-1],
-        5: upright.transpose(1, 0, 2),
-        6: np.rot90(upright),
-        7: upright[::-1, ::-1].transpose(1, 0, 2),
-        8: np.rot90(upright, -1),
+        1: PICTURE,
+        2: PICTURE[:, ::-1],
+        3: PICTURE[::-1, ::-1],
+        4: PICTURE[::-1],
+        5: PICTURE.transpose(1, 0, 2),
+        6: np.rot90(PICTURE),
+        7: PICTURE[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(PICTURE, -1),
     }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"lossless": True} if name.endswith("webp") else {}
-    image = Image.fromarray(np.ascontiguousarray(stored))
-    path = saved(tmp_path / name, image, exif=exif, **options)
-    np.testing.assert_array_equal(read_image(path), upright)
+    path = saved(tmp_path / name, Image.fromarray(np.ascontiguousarray(stored)), exif=exif, **options)
+    np.testing.assert_array_equal(read_image(path), PICTURE)
     assert image_size(path) == (WIDTH, HEIGHT)
 
 
-@pytest.mark.parametrize("key", ["Raw profile type exif", "XML:com.adobe.xmp"])
-def test_the_size_of_a_png_turned_by_its_text(tmp_path: Path, key: str) -> None:
+@pytest.mark.parametrize("kind", ["jpeg", "raw profile", "xmp"])
+def test_whoever_tells_the_orientation_the_size_is_the_upright_images(tmp_path: Path, kind: str) -> None:
     exif, notes = Image.Exif(), PngInfo()
     exif[0x0112] = 6
-    if key == "Raw profile type exif":
-        notes.add_text(key, "\nexif\n 34\n" + exif.tobytes().hex())
-    else:
-        notes.add_itxt(key, '<rdf:Description tiff:Orientation="6"/>')
-    Image.fromarray(picture()).save(tmp_path / "a.png", pnginfo=notes)
-    height, width, _ = read_image(tmp_path / "a.png").shape
-    assert (height, width) == (WIDTH, HEIGHT)
-    assert image_size(tmp_path / "a.png") == (width, height)
-
-
-def test_jpeg_orientation_is_applied(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
+    notes.add_text("Raw profile type exif", "\nexif\n 34\n" + exif.tobytes().hex())
+    if kind == "xmp":
+        notes = PngInfo()
+        notes.add_itxt("XML:com.adobe.xmp", '<rdf:Description tiff:Orientation="6"/>')
     stored = np.zeros((WIDTH, HEIGHT, 3), np.uint8)
     stored[: WIDTH // 2] = 255
-    path = saved(tmp_path / "a.jpg", Image.fromarray(stored), exif=exif)
+    options = {"exif": exif} if kind == "jpeg" else {"format": "PNG", "pnginfo": notes}
+    path = saved(tmp_path / "a.jpg", Image.fromarray(stored), **options)
     read = read_image(path)
-    assert read.shape == (HEIGHT, WIDTH, 3)
-    assert read[:, -8:].min() > 250
-    assert read[:, :8].max() < 5
-    assert image_size(path) == (WIDTH, HEIGHT)
+    assert read.shape == (HEIGHT, WIDTH, 3) and image_size(path) == (WIDTH, HEIGHT)
+    assert read[:, -8:].min() > 250 and read[:, :8].max() < 5
 
 
-def test_damaged_exif_does_not_matter(tmp_path: Path) -> None:
-    path = saved(tmp_path / "a.png", Image.fromarray(picture()), exif=b"Exif\0\0not a TIFF header")
-    np.testing.assert_array_equal(read_image(path), picture())
+PATTERN = GREY[..., 0] > 200
 
 
-def test_the_first_page_is_read(tmp_path: Path) -> None:
-    first, second = Image.fromarray(picture(0)), Image.fromarray(picture(1))
-    path = saved(tmp_path / "a.tif", first, save_all=True, append_images=[second])
-    np.testing.assert_array_equal(read_image(path), picture(0))
-
-
-PATTERN = picture()[..., 0] > 200
-
-
-@pytest.mark.parametrize("value", [1, 255])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_mask_pixels_that_are_not_zero_are_defective(tmp_path: Path, value: int, dtype: type) -> None:
-    mask = read_mask(saved(tmp_path / "a.png", Image.fromarray(PATTERN.astype(dtype) * dtype(value))))
-    assert mask.dtype == bool
-    np.testing.assert_array_equal(mask, PATTERN)
-
-
-@pytest.mark.parametrize("mode", ["1", "P", "RGB", "RGBA"])
-def test_masks_of_other_modes_and_small_ones(tmp_path: Path, mode: str) -> None:
-    for pattern in (PATTERN, PATTERN[:5, :3]):
-        path = saved(tmp_path / "a.png", Image.fromarray(pattern).convert(mode))
-        np.testing.assert_array_equal(read_mask(path), pattern)
-
-
-def test_a_jpeg_mask_is_refused(tmp_path: Path) -> None:
-    path = saved(tmp_path / "a.jpg", Image.new("L", (60, 40)))
+def test_mask_pixels_that_are_not_zero_are_defective(tmp_path: Path) -> None:
+    values = [dtype(value) for dtype in (np.uint8, np.uint16) for value in (1, 255)]
+    masks = [Image.fromarray(PATTERN * value) for value in values]
+    for mask in masks + [Image.fromarray(PATTERN).convert(mode) for mode in ("1", "P", "RGB", "RGBA")]:
+        read = read_mask(saved(tmp_path / "a.png", mask))
+        assert read.dtype == bool
+        np.testing.assert_array_equal(read, PATTERN)
+    assert read_mask(saved(tmp_path / "small.png", masks[0].crop((0, 0, 5, 3)))).shape == (3, 5)
     with pytest.raises(ImageError, match=r"a\.jpg is a JPEG.*save the mask as PNG"):
-        read_mask(path)
+        read_mask(saved(tmp_path / "a.jpg", masks[1]))
