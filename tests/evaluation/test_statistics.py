@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from blemish.calibration import Calibration
-from blemish.evaluation.metrics import auroc, auroc_interval
+from blemish.evaluation.metrics import auroc
 from blemish.evaluation.statistics import (
     bootstrap_aurocs,
     bootstrap_clustered,
@@ -16,7 +16,6 @@ from blemish.evaluation.statistics import (
     delong_p,
     false_alarm_p,
     holm,
-    percentile_interval,
     rank_correlation,
     resample,
 )
@@ -98,12 +97,6 @@ class TestBootstrap:
                 d = np.repeat(defective[method, one], of_defective[turn])
                 areas.append(auroc(np.concatenate([g, d]), np.repeat([0, 1], [len(g), len(d)])))
             assert found[method, turn] == pytest.approx(np.mean(areas))
-
-    def test_the_interval_is_that_of_the_metrics(self) -> None:
-        good, defective = map(np.sort, scores(2, methods=1))
-        joined = np.concatenate([good[0, 0], defective[0, 0]])
-        expected = auroc_interval(joined, np.repeat([0, 1], [25, 40]))
-        assert percentile_interval(bootstrap_aurocs(good, defective)[0]) == list(expected)
 
     def test_large_sets_are_taken_in_blocks(self) -> None:
         good, defective = scores(2, methods=1, good=100_000, defective=100_000)  # two resamples at a time
