@@ -1,19 +1,18 @@
 """A fitted model judging images."""
 
-import os
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import blemish
 from blemish.errors import ConfigError, ImageError
 from blemish.images.reading import read_image, to_frame
 from blemish.inference.detector import Detector
-from tests.support import textures
+from tests.support import BACKBONE, textures
 
 
 def test_one_file_many_files_arrays_and_the_engine_agree(detector: Detector, files: list[Path]) -> None:
@@ -30,46 +29,40 @@ def test_one_file_many_files_arrays_and_the_engine_agree(detector: Detector, fil
         np.testing.assert_allclose(result.anomaly_map, anomaly_map, rtol=1e-4, atol=1e-12)
 
 
-def test_a_result_carries_the_verdict_and_the_framed_picture(detector: Detector, files: list[Path]) -> None:
+def test_a_result_carries_the_verdict_at_the_rate_in_force_and_the_framed_picture(
+    detector: Detector, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     result = detector.predict(str(files[0]))
     assert result.score is not None and result.anomaly_map is not None and result.image is not None
-    assert result.p_value == detector.calibration.p_value(result.score)
-    assert result.is_anomalous == detector.calibration.is_anomalous(result.score)
+    assert (result.p_value, result.is_anomalous) == detector.calibration.judge(result.score)
     assert result.score == result.anomaly_map.max()
     assert np.array_equal(result.image, read_image(files[0]))
     wide = detector.predict(np.tile(read_image(files[0]), (2, 3, 1)))
     assert wide.path == "" and wide.image is not None and wide.image.shape == (64, 64, 3)
+    monkeypatch.setattr(detector, "calibration", detector.calibration.with_rate(0.999))
+    changed = detector.predict(files[0])
+    assert (changed.score, changed.p_value, changed.is_anomalous) == (result.score, result.p_value, True)
 
 
-def test_bad_files_in_between_keep_their_place(detector: Detector, files: list[Path], tmp_path: Path) -> None:
-    broken, missing = tmp_path / "broken.png", tmp_path / "missing.png"
-    broken.write_bytes(b"no image")
-    given = [broken, files[0], missing, files[1], files[2], broken]
-    results = list(detector.predict_many(given, batch_size=2))
-    assert [result.path for result in results] == [str(path) for path in given]
-    assert [bool(result.error) for result in results] == [True, False, True, False, False, True]
-    assert "missing.png does not exist" in results[2].error
-    assert results[0].score is None and results[0].anomaly_map is None
-    assert results[3].score == pytest.approx(detector.predict(files[1]).score, rel=1e-4)
-
-
-def test_one_bad_image_raises(detector: Detector, tmp_path: Path) -> None:
+def test_what_cannot_be_judged_is_refused(detector: Detector, files: list[Path], tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="does not exist"):
         detector.predict(tmp_path / "none.png")
-    for wrong in (
-        np.zeros((64, 64), np.uint8),
-        np.zeros((64, 64, 3), np.float32),
-        np.zeros((8, 8, 3), np.uint8),
-    ):
+    for shape, dtype in (((64, 64), np.uint8), ((64, 64, 3), np.float32), ((8, 8, 3), np.uint8)):
         with pytest.raises(ImageError, match="image array"):
-            detector.predict(wrong)
-
-
-@pytest.mark.parametrize("batch_size", [0, -1])
-def test_batches_are_of_one_image_at_least(detector: Detector, files: list[Path], batch_size: int) -> None:
+            detector.predict(np.zeros(shape, dtype))
     assert list(detector.predict_many([])) == []
-    with pytest.raises(ConfigError, match=f"at least 1, not {batch_size}; leave it out"):
-        next(detector.predict_many(files, batch_size=batch_size))
+    for batch_size in (0, -1):
+        with pytest.raises(ConfigError, match=f"at least 1, not {batch_size}; leave it out"):
+            next(detector.predict_many(files, batch_size=batch_size))
+
+
+def test_a_score_that_is_none_is_an_error(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.full(len(images), np.nan, np.float32), np.zeros(images.shape[:3], np.float32)
+
+    monkeypatch.setattr(detector, "engine", nothing)
+    result = detector.predict(textures(1)[0])
+    assert result.score is None and result.error == "The image has no score: the model gave nan."
 
 
 def test_the_engine_is_called_once_at_a_time(
@@ -86,55 +79,37 @@ def test_the_engine_is_called_once_at_a_time(
             busy.release()
 
     monkeypatch.setattr(detector, "engine", single)
-    both = zip(
-        detector.predict_many(files, batch_size=1), detector.predict_many(files, batch_size=1), strict=True
-    )
-    for one, other in both:
+    runs = (detector.predict_many(files, batch_size=1) for _ in range(2))
+    for one, other in zip(*runs, strict=True):
         assert one.score == other.score == detector.predict(one.path).score
 
 
-def test_files_are_taken_as_they_are_needed(detector: Detector, files: list[Path]) -> None:
-    taken = 0
-
-    def endless() -> Iterator[Path]:
-        nonlocal taken
-        while True:
-            taken += 1
-            yield files[taken % len(files)]
-
-    results = detector.predict_many(endless(), batch_size=4)
-    assert taken == 0
-    for number in range(1, 30):
-        assert next(results).path == str(files[number % len(files)])
-        assert taken <= number + 3 * 4 + (os.cpu_count() or 1)
-    results.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("blemish-")]
+SIDE, TILE = 192, 64
 
 
-def test_a_model_that_fails_is_an_error_and_no_result(
-    detector: Detector, files: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(images: np.ndarray) -> None:
-        raise RuntimeError("out of memory")
-
-    monkeypatch.setattr(detector, "engine", fails)
-    with pytest.raises(RuntimeError, match="out of memory"):
-        list(detector.predict_many(files))
-
-
-def test_another_false_alarm_rate_changes_the_verdict_and_not_the_score(
-    detector: Detector, files: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = detector.predict(files[0])
-    monkeypatch.setattr(detector, "calibration", detector.calibration.with_rate(0.999))
-    changed = detector.predict(files[0])
-    assert changed.score == original.score and changed.p_value == original.p_value
-    assert changed.is_anomalous is True
+def part(number: int, *, defective: bool) -> Image.Image:
+    """Soft waves, and a patch of bright and dark pixels in turn that vanishes when the image is shrunk."""
+    rng = np.random.default_rng(number)
+    image = 128 + 30 * np.sin((np.mgrid[:SIDE, :SIDE].sum(axis=0) + rng.integers(60)) / 20)
+    image += rng.normal(0, 3, (SIDE, SIDE))
+    if defective:
+        y, x = np.mgrid[100:116, 140:156]
+        image[100:116, 140:156] += 60 * (-1.0) ** (y + x)
+    return Image.fromarray(image.clip(0, 255).astype(np.uint8))
 
 
-def test_grey_files_are_judged_like_their_rgb_twins(detector: Detector, tmp_path: Path) -> None:
-    grey = Image.fromarray(textures(1)[0]).convert("L")
-    grey.save(tmp_path / "grey.png")
-    grey.convert("RGB").save(tmp_path / "rgb.png")
-    one, other = detector.predict_many([tmp_path / "grey.png", tmp_path / "rgb.png"])
-    assert one.score == pytest.approx(other.score, rel=1e-5)
+def test_a_defect_lost_at_the_scale_of_the_image_is_found_in_its_tile(tmp_path: Path) -> None:
+    for kind, numbers in (("train/good", range(6)), ("test/good", range(6, 9)), ("test/fine", range(9, 12))):
+        (tmp_path / kind).mkdir(parents=True)
+        for number in numbers:
+            part(number, defective=kind == "test/fine").save(tmp_path / kind / f"{number}.png")
+    model = {"method": "patchcore", "backbone": BACKBONE, "weights": "random"}
+    whole = blemish.fit(tmp_path, assignments=[f"frame.resize={TILE}", "frame.crop=none"], **model)
+    tiled = blemish.fit(tmp_path, tile=TILE, **model)
+    assert blemish.evaluate(tiled, tmp_path).image["auroc"] == 1
+    assert blemish.evaluate(whole, tmp_path).image["auroc"] < 1
+    for path in (tmp_path / "test/fine").iterdir():
+        anomaly_map = tiled.predict(path).anomaly_map
+        assert anomaly_map is not None and anomaly_map.shape == (SIDE, SIDE)
+        row, column = np.unravel_index(anomaly_map.argmax(), anomaly_map.shape)
+        assert abs(row - 108) < 24 and abs(column - 148) < 24

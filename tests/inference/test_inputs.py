@@ -22,25 +22,23 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_files_folders_and_patterns(here: Path) -> None:
+def test_files_folders_patterns_and_a_list_on_standard_input(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert list(expand_inputs(["a.png", "sub"])) == ["a.png", "sub/x.png"]
     assert list(expand_inputs(["."])) == ["a.jpg", "a.png", "sub/x.png"], "overlays are no inputs"
     assert list(expand_inputs(["*.jpg", str(here / "**" / "x.png")])) == ["a.jpg", str(here / "sub/x.png")]
+    monkeypatch.setattr("sys.stdin", io.StringIO("a.png\n\n  sub/x.png \n"))
+    assert list(expand_inputs(["-"])) == ["a.png", "sub/x.png"]
 
 
 def test_urls(here: Path) -> None:
     pytest.importorskip("fsspec", reason="the extra blemish[ray] is not installed")
-    assert list(expand_inputs([here.as_uri(), f"{here.as_uri()}/a.png"])) == [
-        *(f"file://{here}/{name}" for name in ("a.jpg", "a.png", "sub/x.png", "a.png")),
-    ]
+    urls = [f"file://{here}/{name}" for name in ("a.jpg", "a.png", "sub/x.png", "a.png")]
+    assert list(expand_inputs([here.as_uri(), f"{here.as_uri()}/a.png"])) == urls
     (here / "bare").mkdir()
     with pytest.raises(DatasetError, match="holds no images"):
         list(expand_inputs([(here / "bare").as_uri()]))
-
-
-def test_a_list_on_standard_input(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("a.png\n\n  sub/x.png \n"))
-    assert list(expand_inputs(["-"])) == ["a.png", "sub/x.png"]
 
 
 @pytest.mark.parametrize(

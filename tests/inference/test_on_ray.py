@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from blemish.errors import BlemishError, ConfigError
+from blemish.errors import BlemishError
 from blemish.inference.detector import Detector
 from blemish.inference.inputs import expand_inputs
 from tests.inference.support import Row, same_scores
@@ -53,41 +53,23 @@ def rows_on_ray(detector: DetectorOnRay, paths: list[str]) -> list[Row]:
     return [result.to_row() for result in detector.predict_many(paths, batch_size=16)]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_rows_are_those_of_a_plain_prediction_for_any_number_of_workers(
-    ray_here: None,
-    exported: Path,
-    paths: list[str],
-    expected: list[Row],
-    workers: int,
-    monkeypatch: pytest.MonkeyPatch,
+def test_rows_of_files_and_urls_are_those_of_a_plain_prediction(
+    ray_here: None, exported: Path, folder: Path, paths: list[str], expected: list[Row]
 ) -> None:
-    monkeypatch.setattr(on_ray, "IMAGES", 32)
-    rows = rows_on_ray(DetectorOnRay(exported, workers=workers), paths)
-    assert [row["path"] for row in rows] == paths and len(paths) == 60
-    assert [row["error"] for row in rows] == [row["error"] for row in expected]
-    assert sum(bool(row["error"]) for row in rows) == 2
-    assert same_scores(rows, expected)
-    assert rows_on_ray(DetectorOnRay(exported), []) == []
-
-
-def test_urls_are_read_by_the_workers(
-    ray_here: None, exported: Path, folder: Path, expected: list[Row]
-) -> None:
-    rows = rows_on_ray(DetectorOnRay(exported), list(expand_inputs([folder.as_uri()])))
-    by_name = {row["path"]: row["score"] for row in expected}
-    assert len(rows) == 60
-    for row in rows:
-        score = by_name[row["path"].removeprefix("file://")]
-        assert row["score"] == (score and pytest.approx(score, rel=1e-5))
+    detector = DetectorOnRay(exported, workers=1)
+    assert rows_on_ray(detector, []) == []
+    urls = list(expand_inputs([folder.as_uri()]))
+    rows = rows_on_ray(detector, paths + urls)
+    assert [row["path"] for row in rows] == paths + urls and len(paths) == len(urls) == 60
+    assert [row["error"] for row in rows[:60]] == [row["error"] for row in expected]
+    assert sum(bool(row["error"]) for row in rows[:60]) == 2
+    assert same_scores(rows[:60], expected)
+    by_name = {row["path"]: row for row in expected}
+    assert same_scores(rows[60:], [by_name[url.removeprefix("file://")] for url in urls])
 
 
 def test_a_killed_worker_loses_no_row(
-    ray_here: None,
-    exported: Path,
-    paths: list[str],
-    expected: list[Row],
-    monkeypatch: pytest.MonkeyPatch,
+    ray_here: None, exported: Path, paths: list[str], expected: list[Row], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(on_ray, "IMAGES", 32)
     results = DetectorOnRay(exported, workers=2).predict_many(paths * 20, batch_size=16)
@@ -112,9 +94,8 @@ def test_images_whose_worker_always_dies_end_the_run(
 
     detector = DetectorOnRay(exported, workers=1)
     threading.Thread(target=kill_three_times, daemon=True).start()
-    with pytest.raises(BlemishError, match=r"^Workers died 3 times on the same 256 images; ") as failure:
+    with pytest.raises(BlemishError, match=r"^Workers died 3 times on the same 256 images; [^\n]*$"):
         rows_on_ray(detector, paths * 15)
-    assert len(str(failure.value).splitlines()) == 1
 
 
 def workers_in_a_block() -> list[int]:
@@ -125,11 +106,8 @@ def workers_in_a_block() -> list[int]:
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 title = (process / "cmdline").read_bytes()
-                if (
-                    title.startswith(b"ray::MapWorker")
-                    and b".submit" in title
-                    and _is_ours(int(process.name))
-                ):
+                scores = title.startswith(b"ray::MapWorker") and b".submit" in title
+                if scores and _is_ours(int(process.name)):
                     found.append(int(process.name))
     return found
 
@@ -143,12 +121,12 @@ def _is_ours(pid: int) -> bool:
     return False
 
 
-def test_what_a_worker_cannot_load_is_one_sentence(ray_here: None, exported: Path) -> None:
+def test_what_cannot_be_had_is_one_sentence(ray_here: None, exported: Path) -> None:
     with pytest.raises(BlemishError, match=r"^The engine torch runs \.safetensors files, not model\.onnx;"):
         DetectorOnRay(exported, engine="torch")
-    with pytest.raises(ConfigError, match=r"^The cluster has 2 cores and \d GPUs, room for 1 such workers"):
+    with pytest.raises(BlemishError, match=r"^The cluster has 2 cores and \d GPUs, room for 1 such workers"):
         DetectorOnRay(exported, workers=2, threads=2)
-    with pytest.raises(ConfigError, match="must be between 0 and 1"):
+    with pytest.raises(BlemishError, match="must be between 0 and 1"):
         DetectorOnRay(exported, false_alarm_rate=0.0)
 
 

@@ -24,21 +24,13 @@ def test_it_draws_what_it_has() -> None:
     assert (whole["Grad-CAM (own scale)"] == attention_overlay(PICTURE, attention)).all()
 
 
-def test_an_error_has_nothing_to_draw() -> None:
+def test_an_error_has_nothing_to_draw_and_what_contradicts_itself_is_refused() -> None:
     unreadable = Result("a.png", error="unreadable")
-    assert unreadable.to_row() == {
-        "path": "a.png",
-        "score": None,
-        "p_value": None,
-        "is_anomalous": None,
-        "error": "unreadable",
-    }
+    nothing = dict.fromkeys(("score", "p_value", "is_anomalous"))
+    assert unreadable.to_row() == {"path": "a.png", **nothing, "error": "unreadable"}
     for draw in (unreadable.overlay, unreadable.pictures):
         with pytest.raises(ValueError, match="unreadable"):
             draw(SCALE)
-
-
-def test_what_contradicts_itself_is_refused() -> None:
     for wrong in ({}, {"score": 1.0, "error": "gone"}):
         with pytest.raises(ValueError, match="either a score or an error"):
             Result("a.png", **wrong)

@@ -21,24 +21,21 @@ def pair(exported: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy.xml"
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_it_takes_the_threads_and_calculates_in_float32(exported: Path, count: int) -> None:
-    engine, _ = open_engine(exported.with_suffix(".xml"), threads=count)
-    compiled = engine.model  # type: ignore[attr-defined]
-    assert compiled.get_property("INFERENCE_NUM_THREADS") == count
-    assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
-    assert str(compiled.get_property("PERFORMANCE_HINT")).endswith("LATENCY")
+def test_it_takes_the_threads_and_calculates_in_float32(exported: Path) -> None:
+    for count in (1, 2):
+        engine, _ = open_engine(exported.with_suffix(".xml"), threads=count)
+        compiled = engine.model  # type: ignore[attr-defined]
+        assert compiled.get_property("INFERENCE_NUM_THREADS") == count
+        assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
+        assert str(compiled.get_property("PERFORMANCE_HINT")).endswith("LATENCY")
 
 
-def test_a_device_that_cannot_be_used_is_refused(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_cannot_be_used_is_refused(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino.Core, "available_devices", ["CPU"])
-    for options, words in (
-        ({"device": "gpu", "threads": 2}, "--threads are of the CPU and --device is gpu; leave out one"),
-        ({"device": "gpu"}, "finds no GPU"),
-        ({"device": "cuda"}, "openvino has no device 'cuda'; choose --device auto, cpu"),
-    ):
-        with pytest.raises(ConfigError, match=words):
-            open_engine(exported.with_suffix(".xml"), **options)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="finds no GPU"):
+        open_engine(exported.with_suffix(".xml"), device="gpu")
+    with pytest.raises(ConfigError, match="--threads are of the CPU and --device is gpu; leave out one"):
+        open_engine(exported.with_suffix(".xml"), device="gpu", threads=2)
 
 
 def test_an_onnx_file_is_read_without_another_engine(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,27 +44,15 @@ def test_an_onnx_file_is_read_without_another_engine(exported: Path, monkeypatch
     assert open_engine(exported, engine="openvino")[1] == expected
 
 
-def test_the_description_of_a_pair_is_read_as_text(pair: Path, exported: Path) -> None:
-    assert read_metadata(pair) == read_metadata(exported)
-    pair.with_suffix(".bin").write_bytes(b"")
-    assert read_metadata(pair) == read_metadata(exported)
-
-
-def test_a_new_description_leaves_the_weights_fitting(pair: Path) -> None:
-    from blemish.export.openvino import describe_pair
-
-    changed = read_metadata(pair).model_copy(update={"preset": "another"})
-    describe_pair(pair, changed)
-    assert open_engine(pair)[1] == changed
-    assert pair.read_text().count("<blemish_weights ") == 1
-
-
-def test_weights_of_another_fit_are_refused(pair: Path) -> None:
+def test_weights_of_another_fit_are_refused_and_the_description_is_read_without_them(
+    pair: Path, exported: Path
+) -> None:
     weights = pair.with_suffix(".bin")
     content = weights.read_bytes()
     middle = len(content) // 2
     for other in (content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :], content[:1000]):
         weights.write_bytes(other)
+        assert read_metadata(pair) == read_metadata(exported)
         with pytest.raises(ModelFileError, match=r"copy\.xml does not fit its \.bin file; export the model"):
             open_engine(pair)
     weights.unlink()
@@ -90,19 +75,20 @@ def test_a_spoilt_description_is_refused(pair: Path) -> None:
                 read(pair)
 
 
+CTRL_C = """
+import signal, sys, threading, blemish
+held = [blemish.load(sys.argv[1], engine="openvino")]
+list(held[0].predict_many([sys.argv[2]]))
+other = threading.Thread(target=held.clear)
+other.start(), other.join()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
+try: signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt: print("stopped")
+"""
+
+
 @pytest.mark.slow
 def test_ctrl_c_is_survived_after_a_detector_is_gone(exported: Path, files: list[Path]) -> None:
-    code = (
-        "import signal, threading, blemish\n"
-        f"detector = blemish.load({str(exported)!r}, engine='openvino')\n"
-        f"list(detector.predict_many([{str(files[0])!r}]))\n"
-        "held = [detector]\n"
-        "del detector\n"
-        "other = threading.Thread(target=held.clear)\n"
-        "other.start(), other.join()\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell ignores it
-        "try: signal.raise_signal(signal.SIGINT)\n"
-        "except KeyboardInterrupt: print('stopped')"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-c", CTRL_C, exported, files[0]]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stdout) == (0, "stopped\n"), result.stderr

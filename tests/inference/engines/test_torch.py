@@ -20,18 +20,16 @@ def file(fitted: tuple[Detector, Path]) -> Iterator[Path]:
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_it_takes_the_threads(file: Path, count: int) -> None:
-    open_engine(file, threads=count)
-    assert torch.get_num_threads() == count
-
-
-def test_cuda_is_refused_where_there_is_none(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_takes_the_threads_and_refuses_cuda_where_there_is_none(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for count in (1, 2):
+        engine, _ = open_engine(file, threads=count)
+        assert torch.get_num_threads() == count
+    assert isinstance(engine, TorchEngine) and engine.device.type == "cpu"
     with pytest.raises(ConfigError, match="no CUDA GPU"):
         open_engine(file, device="cuda")
-    engine, _ = open_engine(file)
-    assert isinstance(engine, TorchEngine) and engine.device.type == "cpu"
 
 
 def test_it_scores_without_tensorfloat_and_leaves_the_setting_alone(
