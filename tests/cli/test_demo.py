@@ -19,11 +19,7 @@ def test_solar_cells(blemish: Command, tmp_path: Path, monkeypatch: pytest.Monke
     licence, citation = done.err.splitlines()
     assert "CC BY-NC-SA 4.0" in licence and "Buerhop-Lutz" in citation
     assert "Image AUROC" in done.out and "of 4 defective images" in done.out
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "solar-cells-gtrans.log.jsonl",
-        "solar-cells-gtrans.safetensors",
-        "solar-cells.html",
-    ]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".jsonl", ".safetensors", ".html"}
 
 
 def test_generated_parts_have_masks(

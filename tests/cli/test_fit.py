@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from blemish.images.frame import Frame
+from blemish.inference.engines import read_metadata
 from tests.cli.support import Command
 from tests.support import log_lines
 
@@ -15,17 +17,18 @@ def test_it_leaves_the_model_and_its_log(model: Path) -> None:
 
 @pytest.mark.parametrize("quiet", [[], ["-q"]])
 def test_what_it_says(
-    blemish: Command, quiet: list[str], parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    blemish: Command, quiet: list[str], parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", "1")  # left over from something else
     monkeypatch.chdir(tmp_path)
-    options = ["--method", "patchcore", "--set", "frame.resize=64", "--set", "frame.crop=64"]
-    done = blemish("fit", parts, "--out", "m.safetensors", *options, *quiet)
+    options = ["--method", "patchcore", "--tile", "64", "--overlap", "0.5"]
+    done = blemish("fit", parts_folder, "--out", "m.safetensors", *options, *quiet)
     assert done.code == 0, done.err
     assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
+    assert read_metadata(Path("m.safetensors")).frame == Frame(tile=64, overlap=0.5)
     if quiet:
         assert done.out + done.err == ""
     else:
         assert done.out.startswith("Wrote m.safetensors: ") and done.out.endswith(" s of fitting.\n")
         assert "Fitting patchcore, preset standard.\n" in done.err
-        assert "2 calibration images cannot support a false-alarm rate of 1 %" in done.err
+        assert "1 calibration image cannot support a false-alarm rate of 1 %" in done.err

@@ -12,9 +12,9 @@ from tests.cli.support import Command
 
 
 def test_it_prints_csv_rows_and_names_bad_files(
-    blemish: Command, model: Path, parts: Path, tmp_path: Path
+    blemish: Command, model: Path, parts_folder: Path, tmp_path: Path
 ) -> None:
-    good, broken = parts / "test" / "good" / "000.png", tmp_path / "broken.png"
+    good, broken = parts_folder / "test" / "good" / "000.png", tmp_path / "broken.png"
     broken.write_bytes(good.read_bytes()[:500])
     done = blemish("predict", model, broken, good)
     assert done.code == 1
@@ -26,27 +26,17 @@ def test_it_prints_csv_rows_and_names_bad_files(
     assert "cannot support a false-alarm rate of 1 %" in done.err
 
 
-def test_it_writes_rows_overlays_and_maps(
-    blemish: Command, model: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_it_writes_rows_and_pictures(
+    blemish: Command, gan: Path, parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    listing = "\n".join(str(path) for path in sorted((parts / "test" / "hole").iterdir()))
-    options = ("--jsonl", "rows.jsonl", "--overlays", "seen", "--maps", "maps", "--quiet")
-    assert blemish("predict", model, "-", *options, stdin=listing) == (0, "", "")
+    listing = "\n".join(str(path) for path in sorted((parts_folder / "test" / "hole").iterdir()))
+    options = ("--jsonl", "rows.jsonl", "--overlays", "seen", "--maps", "seen", "--explain", "seen", "-q")
+    assert blemish("predict", gan, "-", *options, stdin=listing) == (0, "", "")
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
-    assert [set(row) for row in rows] == [{"path", "score", "p_value", "is_anomalous", "error"}] * 3
-    overlays, maps = (
-        sorted(tmp_path.glob(f"{folder}/**/*.{kind}")) for folder, kind in (("seen", "png"), ("maps", "npy"))
-    )
-    assert len(overlays) == len(maps) == 3
-    assert Image.open(overlays[0]).size == (64, 64)
-    loaded = np.load(maps[0])
-    assert loaded.shape == (64, 64) and loaded.dtype == np.float32
-    assert loaded.max() == pytest.approx(rows[0]["score"])
-
-
-def test_a_gan_explains_itself(blemish: Command, gan: Path, parts: Path, tmp_path: Path) -> None:
-    picture = parts / "test" / "hole" / "000.png"
-    done = blemish("predict", gan, picture, "--explain", tmp_path, "--quiet")
-    assert done.code == 0, done.err
-    assert [path.name for path in tmp_path.rglob("*.png")] == ["000.png.explain.png"]
+    assert [set(row) for row in rows] == [{"path", "score", "p_value", "is_anomalous", "error"}] * 2
+    kinds = ("heat.png", "explain.png", "map.npy")
+    (overlay, _), explained, (first, _) = (sorted(tmp_path.rglob(f"*.{kind}")) for kind in kinds)
+    assert Image.open(overlay).size == (32, 32) and len(explained) == 2
+    anomaly_map = np.load(first)
+    assert anomaly_map.shape == (32, 32) and anomaly_map.dtype == np.float32
