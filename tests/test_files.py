@@ -31,23 +31,20 @@ def test_a_file_takes_its_name_when_it_is_complete_and_on_the_disk(
 
 
 @pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError(28, "No space left"), BlemishError("no")])
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(28, "No space left"), BlemishError("no")])
 def test_a_failure_keeps_the_old_file_and_what_was_asked_for(
-    tmp_path: Path, keep: bool, failure: Any
+    tmp_path: Path, keep: bool, failure: BaseException
 ) -> None:
     path, unfinished = tmp_path / "rows", tmp_path / "rows.part"
     path.write_text("old")
-    with pytest.raises(type(failure) if isinstance(failure, Exception) else failure):  # noqa: SIM117
-        with whole_file(path, keep_unfinished=keep) as file:
-            file.write("new")
-            raise failure
+    with pytest.raises(type(failure)), whole_file(path, keep_unfinished=keep) as file:
+        file.write("new")
+        raise failure
     assert path.read_text() == "old"
-    assert unfinished.exists() == keep
-    if keep:
-        assert unfinished.read_text() == "new"
-        with whole_file(path, keep_unfinished=True) as file:
-            file.write("newer")
-        assert path.read_text() == "newer" and not unfinished.exists()
+    assert unfinished.exists() == keep and (not keep or unfinished.read_text() == "new")
+    with whole_file(path, keep_unfinished=keep) as file:
+        file.write("newer")
+    assert path.read_text() == "newer" and not unfinished.exists()
 
 
 def test_what_the_disk_says_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,9 +56,9 @@ def test_what_the_disk_says_names_the_file(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(BlemishError, match=sentence), whole_file(tmp_path / "rows"):
         pass
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(BlemishError, match=r"rows cannot be written \(No such file or directory\)"):  # noqa: SIM117
-        with whole_file(tmp_path / "gone" / "rows"):
-            pass
+    gone = tmp_path / "gone" / "rows"
+    with pytest.raises(BlemishError, match=r"cannot be written \(No such file or dir"), whole_file(gone):
+        pass
     with pytest.raises(BrokenPipeError), writing("Standard output"):
         raise BrokenPipeError
 
@@ -77,32 +74,22 @@ def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
     assert heard == ["rows"] and pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_device_is_told_and_stays() -> None:
-    with pytest.raises(BlemishError, match=r"^/dev/full cannot be written \(No space left on device\)"):  # noqa: SIM117
-        with whole_file(Path("/dev/full")) as file:
-            file.write("rows")
-    assert Path("/dev/full").is_char_device()
-
-
 def test_outputs_are_refused_before_anything_slow_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check_output(tmp_path / "rows")
-    for path, words in (
-        (tmp_path, "is a folder; name a file"),
-        (tmp_path / "no" / "rows", "there is no folder .*no"),
-    ):
-        with pytest.raises(BlemishError, match=words):
-            check_output(path)
+    with pytest.raises(BlemishError, match="is a folder; name a file"):
+        check_output(tmp_path)
+    with pytest.raises(BlemishError, match=r"there is no folder .*no"):
+        check_output(tmp_path / "no" / "rows")
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(BlemishError, match="rows cannot be written; choose another place"):
         check_output(tmp_path / "rows")
 
 
 def test_a_folder_is_made_that_can_be_written_to(tmp_path: Path) -> None:
-    make_folder(tmp_path / "a" / "b")
-    make_folder(tmp_path / "a" / "b")
+    for _ in range(2):
+        make_folder(tmp_path / "a" / "b")
     assert list((tmp_path / "a" / "b").iterdir()) == []
     (tmp_path / "file").touch()
     with pytest.raises(BlemishError, match=r"Nothing can be written to .*file \(.*\); choose another folder"):

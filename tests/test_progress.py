@@ -23,18 +23,17 @@ with progress_bar("Fitting", 2) as advance:
 """
 
 
+MINE = "logging.basicConfig({}format='mine: %(message)s')"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("terminal", "setup", "told"),
     [
         (True, "", ["A remark.", "A caution."]),
         (False, "", ["A caution."]),
-        (True, "logging.basicConfig(format='mine: %(message)s')", ["mine: A caution."]),
-        (
-            True,
-            "logging.basicConfig(level=20, format='mine: %(message)s')",
-            ["mine: A remark.", "mine: A caution."],
-        ),
+        (True, MINE.format(""), ["mine: A caution."]),
+        (True, MINE.format("level=20, "), ["mine: A remark.", "mine: A caution."]),
         (True, "logging.getLogger('blemish').setLevel(logging.ERROR)", []),
         (True, "from blemish.cli.options import show; show(quiet=True)", []),
         (False, "from blemish.cli.options import show; show(quiet=False)", ["A remark.", "A caution."]),
@@ -42,9 +41,8 @@ with progress_bar("Fitting", 2) as advance:
 )
 def test_what_a_script_sees(terminal: bool, setup: str, told: list[str]) -> None:
     script = SCRIPT.format(terminal=terminal, setup=setup)
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
-    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == ""
     assert [line for line in done.stderr.splitlines() if line.endswith(".")] == told
 

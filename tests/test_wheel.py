@@ -20,20 +20,13 @@ def test_the_wheel_holds_all_it_needs(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(installed)
         in_wheel = {name for name in archive.namelist() if name.startswith("blemish/")}
-    sources = (ROOT / "src").rglob("*")
+    sources = (path for path in (ROOT / "src").rglob("*") if path.is_file())
     assert in_wheel == {
-        str(path.relative_to(ROOT / "src"))
-        for path in sources
-        if path.is_file() and "__pycache__" not in path.parts
+        str(path.relative_to(ROOT / "src")) for path in sources if "__pycache__" not in path.parts
     }
+    code = "import blemish.cli as cli; print(cli.__file__); cli.main()"
     listed = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import blemish.cli as cli; print(cli.__file__); cli.main()",
-            "reproduce",
-            "--list",
-        ],
+        [sys.executable, "-c", code, "reproduce", "--list"],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": str(installed)},
