@@ -77,7 +77,7 @@ class RunConfig(BaseModel):
             self.model.check_image_size(self.frame.size)
         except ValueError as error:
             field = "frame.tile" if self.frame.tile else "frame.resize"
-            raise ValueError(f"{error}; set {field}") from None
+            raise ValueError(f"{self.method} {error}; set {field}") from None
         return self
 
     def with_seed(self, seed: int) -> Self:

@@ -19,22 +19,14 @@ from blemish.models.gan.layers import CBAM, BatchNorm2d
 MLP_RATIO = 4
 
 
-class WindowBlock(SwinTransformerBlock):
-    """Attention inside windows of a map, shifted by half a window or not.
+def window_block(config: AnoTransConfig, channels: int, side: int, shift: int) -> SwinTransformerBlock:
+    """Attention inside windows of a map, shifted unless a window is as large as the map.
 
-    A window as large as the map is not shifted. timm spells the attention out unless told otherwise; for
-    windows of four tokens that is as fast as PyTorch's fused function.
+    timm spells the attention out unless told otherwise; for windows of four tokens that is as fast as
+    PyTorch's fused function.
     """
-
-    def __init__(self, config: AnoTransConfig, channels: int, side: int, *, shifted: bool) -> None:
-        super().__init__(
-            channels,
-            (side, side),
-            num_heads=config.heads,
-            window_size=config.window,
-            shift_size=config.window // 2 if shifted else 0,
-            mlp_ratio=MLP_RATIO,
-        )
+    heads, window = config.heads, config.window
+    return SwinTransformerBlock(channels, (side, side), heads, None, window, shift, mlp_ratio=MLP_RATIO)
 
 
 class GlobalBlock(nn.Module):
@@ -54,14 +46,12 @@ class AttentionBlock(nn.Module):
 
     def __init__(self, config: AnoTransConfig, channels: int, side: int) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(
-            *(
-                WindowBlock(config, channels, side, shifted=shifted)
-                if config.attention == "window"
-                else GlobalBlock(config, channels)
-                for shifted in (False, True)
+        self.blocks = nn.Sequential()
+        for shift in (0, config.window // 2):
+            windows = config.attention == "window"
+            self.blocks.append(
+                window_block(config, channels, side, shift) if windows else GlobalBlock(config, channels)
             )
-        )
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -77,10 +67,7 @@ def unfold_pixels(tokens: Tensor, factor: int) -> Tensor:
 
 
 class Expand(nn.Module):
-    """The opposite of merging: a map twice as large with half the channels.
-
-    timm has no such layer, because its Swin models only go down.
-    """
+    """The opposite of merging: a map twice as large with half the channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -125,13 +112,8 @@ class Embedding(nn.Module):
     def __init__(self, config: AnoTransConfig, side: int) -> None:
         super().__init__()
         self.input_norm = BatchNorm2d(3) if config.input_norm else nn.Identity()
-        self.patches = PatchEmbed(
-            side * config.patch,
-            config.patch,
-            embed_dim=config.channels,
-            norm_layer=nn.LayerNorm,
-            output_fmt="NHWC",
-        )
+        size, norm = side * config.patch, nn.LayerNorm
+        self.patches = PatchEmbed(size, config.patch, 3, config.channels, norm, output_fmt="NHWC")
         self.positions = nn.Parameter(torch.empty(1, side, side, config.channels))
         nn.init.trunc_normal_(self.positions, std=0.02)
 

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from blemish.models.memory_bank.config import PatchCoreConfig
 from blemish.models.memory_bank.coreset import choose_coreset
-from blemish.models.memory_bank.features import MemoryBank, positions_first
-from blemish.models.memory_bank.search import nearest_rows
+from blemish.models.memory_bank.features import MemoryBank, nearest_rows, positions_first
 
 
 class PatchCore(MemoryBank):
