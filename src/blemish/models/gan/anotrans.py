@@ -13,8 +13,7 @@ from torch.nn import functional
 
 from blemish.models.gan.base import LatentGAN
 from blemish.models.gan.config import LEVELS, AnoTransConfig
-from blemish.models.gan.discriminator import Discriminator
-from blemish.models.gan.layers import CBAM, BatchNorm2d
+from blemish.models.gan.layers import CBAM, BatchNorm2d, Discriminator
 
 MLP_RATIO = 4
 
@@ -91,21 +90,6 @@ class CBAMSkip(nn.Module):
         return self.cbam(tokens.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
-def create_skip(config: AnoTransConfig, channels: int, side: int) -> nn.Module:
-    """The skip connection of a level.
-
-    The skip attention connection is an attention block as in the encoder with its own weights. Figure 2a
-    draws no second residual; the authors' code has it, and so has this.
-    """
-    match config.skip:
-        case "sac":
-            return AttentionBlock(config, channels, side)
-        case "cbam":
-            return CBAMSkip(channels)
-        case "identity":
-            return nn.Identity()
-
-
 class Embedding(nn.Module):
     """Images to tokens: BatchNorm, patches, learned positions."""
 
@@ -125,13 +109,23 @@ class Embedding(nn.Module):
 class EncoderLevel(nn.Module):
     """Attention, the skip connection tapped behind it, merging.
 
-    The paper's text and figures tap the block's output; the authors' code taps its input.
+    The paper's text and figures tap the block's output; the authors' code taps its input. The skip attention
+    connection is an attention block as in the encoder with its own weights. Figure 2a draws no second
+    residual; the authors' code has it, and so has this.
     """
+
+    skip: nn.Module
 
     def __init__(self, config: AnoTransConfig, channels: int, side: int) -> None:
         super().__init__()
         self.block = AttentionBlock(config, channels, side)
-        self.skip = create_skip(config, channels, side)
+        match config.skip:
+            case "sac":
+                self.skip = AttentionBlock(config, channels, side)
+            case "cbam":
+                self.skip = CBAMSkip(channels)
+            case "identity":
+                self.skip = nn.Identity()
         self.merge = PatchMerging(channels)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,8 +5,7 @@ from torch import Tensor, nn
 
 from blemish.models.gan.base import LatentGAN
 from blemish.models.gan.config import SAGANConfig
-from blemish.models.gan.discriminator import Discriminator
-from blemish.models.gan.layers import CBAM, BatchNorm2d
+from blemish.models.gan.layers import CBAM, BatchNorm2d, Discriminator
 
 WIDTHS = (64, 128, 256, 512, 512)
 

@@ -18,7 +18,6 @@ class PatchFeatures(FrozenBackbone):
     """A frozen ImageNet network whose levels are put side by side at the first level's size.
 
     Args:
-        backbone, layers: see `TrainingFreeConfig`.
         pooled: average each level over 3 x 3 positions first (PatchCore section 3.1: locally aware features).
 
     Attributes:
@@ -92,13 +91,9 @@ def nearest_rows(queries: Tensor, candidates: Tensor) -> Tensor:
 
 
 def nearest_of_blocks(blocks: Iterable[tuple[Tensor, Tensor | int]]) -> Tensor:
-    """The row of each query's least distance.
+    """The row of each query's least distance, int64 [..., Q].
 
-    Args:
-        blocks: distances [..., Q, R], and the number of each block's first row, a number or [..., 1].
-
-    Returns:
-        Row numbers, int64 [..., Q].
+    Blocks are distances [..., Q, R] and the number of the block's first row, one for all or [..., 1].
     """
     best: Tensor | None = None
     nearest = torch.empty(0)
