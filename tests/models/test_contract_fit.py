@@ -10,8 +10,9 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from blemish.datasets import Dataset, load_frames
-from blemish.errors import BlemishError, ConfigError, Interrupted, ModelFileError
+from blemish.datasets import Dataset
+from blemish.datasets.loading import load_rows
+from blemish.errors import ConfigError, Interrupted, ModelFileError
 from blemish.inference.detector import Detector
 from blemish.inference.engines import read_metadata
 from blemish.inference.model_file import PROBES, write_model
@@ -28,8 +29,6 @@ COUNT, SHARE = 10, 0.3
 HELD_OUT = split_indices(COUNT, SHARE, seed=0)[1]
 PRESETS = [(method, preset) for method in METHODS for preset in config_class(method).presets]
 TAUGHT = [method for method in METHODS if "backbone" in config_class(method).model_fields]
-
-every_method = pytest.mark.parametrize("method", METHODS)
 
 
 def small_run(method: str, preset: str | None = None, *, seed: int = 0, **fields: Any) -> RunConfig:
@@ -112,7 +111,7 @@ def test_a_loaded_model_scores_bit_for_bit_the_same(fitted: Fitted) -> None:
 
 
 def test_the_held_out_images_and_only_they_calibrate(fitted: Fitted, data: Dataset) -> None:
-    images = load_frames(data.train, fitted.config.frame)[0][HELD_OUT]
+    images = load_rows(data.train, fitted.config.frame).images[HELD_OUT]
     scores, maps = fitted.detector.engine(images)
     assert fitted.detector.calibration.scores.tolist() == pytest.approx(sorted(scores.tolist()), rel=1e-5)
     peaks = fitted.detector.metadata["map_peaks"]
@@ -199,20 +198,8 @@ def test_a_file_that_lies_about_its_shapes_is_refused_before_it_is_read(
             Detector.load(tmp_path / "model.safetensors")
 
 
-@every_method
+@pytest.mark.parametrize("method", METHODS)
 def test_two_images_are_enough(method: str, data: Dataset, teacher: Path, tmp_path: Path) -> None:
     few = Dataset("few", data.train[:2])
     detector = fitted_in(tmp_path, small_run(method), few, teacher).detector
     assert detector.predict(textures(1, seed=4)[0]).score > 0
-
-
-@pytest.mark.parametrize("method", sorted(set(METHODS) - set(TAUGHT)))
-@pytest.mark.parametrize("weights", ["random", "resnet34.safetensors"])
-def test_weights_without_a_backbone_are_refused(
-    method: str, weights: str, data: Dataset, tmp_path: Path
-) -> None:
-    with pytest.raises(BlemishError, match=f"^{method} has no pre-trained backbone; leave out --weights"):
-        fit(data, small_run(method), tmp_path / "model.safetensors", weights=weights)
-    with pytest.raises(ConfigError, match=r"no configuration field 'model\.backbone'"):
-        small_run(method, backbone="resnet34")
-    assert not list(tmp_path.iterdir())
