@@ -13,7 +13,6 @@ choose nothing.
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +22,11 @@ from blemish.datasets import Dataset, read_dataset
 from blemish.datasets.loading import load_rows
 from blemish.evaluation.metrics import auroc, pixel_metrics
 from blemish.images.reading import mask_to_frame, read_mask
-from blemish.models.base import images_to_tensor
 from blemish.models.gtrans.model import GTrans
 from blemish.models.weights import find_weights, read_weights
-from blemish.training.batches import IN_ORDER, count_batches, split_indices
+from blemish.training.batches import count_batches, in_order, split_indices
 from blemish.training.config import RunConfig, build_config
 from blemish.training.loop import train
-
-
-def in_order(images: np.ndarray) -> Iterator[torch.Tensor]:
-    """All images, uint8 [B, 3, S, S]."""
-    for start in range(0, len(images), IN_ORDER):
-        yield images_to_tensor(images[start : start + IN_ORDER])
 
 
 class TestImages:
@@ -53,7 +45,8 @@ class TestImages:
     def measure(self, model: GTrans) -> str:
         """Image AUROC, pixel AUROC and AUPRO in percent, as cells of a table."""
         model.eval()
-        parts = [model(images) for images in in_order(self.images)]
+        rows = np.arange(len(self.images))
+        parts = [model(images) for images in in_order(self.images, rows, torch.device("cpu"))]
         model.train()
         scores = torch.cat([score for score, _ in parts]).numpy()
         maps = torch.cat([anomaly_map for _, anomaly_map in parts]).numpy()
@@ -81,7 +74,8 @@ class Watched(GTrans):
         if not left and epochs % self.every == 0:
             minutes, before = self.minutes(), time.process_time()
             self.eval()
-            self.after_training(in_order(self.learned))
+            rows = np.arange(len(self.learned))
+            self.after_training(in_order(self.learned, rows, torch.device("cpu")))
             print(f"| {epochs} | {minutes:.1f} | {self.test.measure(self)} |", flush=True)
             self.looking += time.process_time() - before
         return ""

@@ -40,7 +40,7 @@ from torch import Tensor
 
 from blemish.models.base import Batch, images_to_tensor
 from blemish.models.gtrans import model as gtrans
-from blemish.models.gtrans.loss import distance
+from blemish.models.gtrans.anomaly_map import distance
 from blemish.models.gtrans.model import GTrans
 from blemish.training.batches import Batches
 from blemish.training.config import TrainingConfig, build_config

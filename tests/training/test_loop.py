@@ -1,10 +1,9 @@
 """The training loop."""
 
-import json
-from contextlib import suppress
+import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
-from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -12,78 +11,66 @@ import torch
 from torch import Tensor
 
 from blemish.errors import BlemishError
-from blemish.models.base import Batch, TrainedModel
+from blemish.models.base import Batch
 from blemish.models.gtrans.model import GTrans
-from blemish.training import feature_cache
-from blemish.training.batches import epoch_order
+from blemish.training import cache
+from blemish.training.batches import batch_rows
 from blemish.training.config import TrainingConfig
-from blemish.training.loop import TrainingSummary, train
-from tests.support import SIZE, same_tensors, small_config, textures, tiny_training
-from tests.training.support import Scripted, TinyModel
+from blemish.training.loop import learning_rate
+from tests.support import SIZE, log_lines, same_tensors, small_config, textures, tiny_training
+from tests.training.support import Scripted, TinyModel, train
 
 IMAGES = textures(11)
-LEARN, HOLD_OUT = np.arange(9), np.arange(9, 11)
-
-
-class Run:
-    """A training in a folder, its summary, and what it left: weights, and the log's lines about epochs."""
-
-    def __init__(
-        self,
-        folder: Path,
-        config: TrainingConfig,
-        model: TrainedModel | None = None,
-        images: np.ndarray = IMAGES,
-        rows: tuple[np.ndarray, np.ndarray] = (LEARN, HOLD_OUT),
-    ) -> None:
-        model = model or TinyModel()
-        files: Any = {"checkpoint": folder / "c", "log": folder / "log.jsonl"}
-        self.summary: TrainingSummary = train(model, images, *rows, config, fingerprint="f", **files)
-        self.weights = model.state_dict()
-        lines = [json.loads(line) for line in files["log"].read_text().splitlines()]
-        self.log = [line for line in lines if "epoch" in line]
-
-
-def small_gtrans() -> GTrans:
-    torch.manual_seed(0)
-    config = small_config().model
-    return GTrans(config, SIZE)  # type: ignore[arg-type]
 
 
 def test_the_loss_falls_and_the_log_is_complete(tmp_path: Path) -> None:
-    run = Run(tmp_path, tiny_training(epochs=4), small_gtrans())
-    log, summary = run.log, run.summary
+    torch.manual_seed(0)
+    summary = train(tmp_path, GTrans(small_config().model, SIZE))  # type: ignore[arg-type]
+    log = log_lines(tmp_path / "log.jsonl")
     assert [line["epoch"] for line in log] == [1, 2, 3, 4]
-    assert [line["step"] for line in log] == [3, 6, 9, 12]  # 9 images in batches of 4
+    assert [line["step"] for line in log] == [3, 6, 9, 12]  # 9 images in batches of 4, 4 and 1
     assert log[-1]["losses"]["student"] < 0.8 * log[0]["losses"]["student"]
     assert summary.validation_loss == min(line["validation_loss"] for line in log)
-    assert all(line["seconds"] >= 0 for line in log)
     assert (summary.epochs, summary.processes, summary.precision) == (4, 1, "fp32")
-    assert summary.peak_memory_mb > 50
+    assert summary.peak_memory_mb > 50 and summary.seconds >= 0
 
 
 def test_the_learning_rate_falls_by_a_tenth_in_all(tmp_path: Path, rates: list[float]) -> None:
-    log = Run(tmp_path, tiny_training(epochs=4, learning_rate=1e-3, lr_decay=0.9)).log
+    train(tmp_path, TinyModel(plain=True), learning_rate=1e-3, lr_decay=0.9)
     assert len(rates) == 12
     assert rates[0] == 1e-3
     assert rates[6] == pytest.approx(1e-3 * 0.9**0.5)  # eq. 20 at half of the steps
     assert rates[11] == pytest.approx(1e-3 * 0.9 ** (11 / 12))
-    assert [line["learning_rate"] for line in log] == rates[2::3]
+    assert [line["learning_rate"] for line in log_lines(tmp_path / "log.jsonl")] == rates[2::3]
+
+
+def test_one_cycle_is_pytorchs() -> None:
+    config = TrainingConfig(learning_rate=0.01, schedule="one-cycle")
+    total, expected = 2000, []
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])
+    reference = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.01, total_steps=total + 1, pct_start=0.15)
+    for _ in range(total):
+        expected.append(reference.get_last_lr()[0])
+        optimiser.step()
+        reference.step()
+    rates = [learning_rate(config, step / total) for step in range(total)]
+    assert max(rates) == pytest.approx(0.01, rel=1e-4)
+    assert np.abs(np.subtract(rates, expected)).max() < 3e-5
 
 
 def test_the_first_step_is_adam_on_the_mean_loss_of_the_first_batch(tmp_path: Path) -> None:
-    run = Run(tmp_path, tiny_training(epochs=1, batch_size=9, weight_decay=1e-4))
-    model = TinyModel().train()
-    batch = Batch(torch.from_numpy(IMAGES[epoch_order(LEARN, 0, 0)]).permute(0, 3, 1, 2), ())
-    batch = batch._replace(frozen=model.frozen_features(batch.images))
+    fields: dict[str, Any] = {"epochs": 1, "batch_size": 9, "weight_decay": 1e-4, "seed": 2**32 - 1}
+    model, trained = TinyModel(plain=True).train(), TinyModel(plain=True)
+    train(tmp_path, trained, **fields)
+    order = batch_rows(np.arange(9), tiny_training(**fields), 0, 1)
+    images = torch.from_numpy(IMAGES[order]).permute(0, 3, 1, 2)
     optimiser = torch.optim.Adam(model.student.parameters(), 0.01, betas=(0.9, 0.999), weight_decay=1e-4)
-    torch.manual_seed(0)
-    loss = model.validation_loss(batch).mean()
+    loss = model.validation_loss(Batch(images, model.frozen_features(images))).mean()
     loss.backward()
     optimiser.step()
-    assert run.log[0]["losses"]["student"] == pytest.approx(loss.item(), rel=1e-5)
+    assert log_lines(tmp_path / "log.jsonl")[0]["losses"]["student"] == pytest.approx(loss.item(), rel=1e-5)
     for name, value in model.state_dict().items():
-        torch.testing.assert_close(run.weights[name], value, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(trained.state_dict()[name], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("select", "kept"), [("last", 4), ("best", 2)])
@@ -92,22 +79,20 @@ def test_the_model_ends_with_the_weights_of_the_epoch_that_select_says(
 ) -> None:
     losses = [3.0, 1.0, 2.0, 1.0]
     model = Scripted(losses)
-    run = Run(tmp_path, tiny_training(epochs=4, select=select), model)
-    assert (run.summary.epochs, run.summary.kept_epoch) == (4, kept)
-    assert run.summary.validation_loss == losses[kept - 1]
-    assert [line["validation_loss"] for line in run.log] == losses
-    assert [same_tensors(run.weights, one) for one in model.validated] == [n == kept for n in (1, 2, 3, 4)]
+    summary, weights = train(tmp_path, model, select=select), model.state_dict()
+    assert (summary.epochs, summary.kept_epoch, summary.validation_loss) == (4, kept, losses[kept - 1])
+    assert [line["validation_loss"] for line in log_lines(tmp_path / "log.jsonl")] == losses
+    assert [same_tensors(weights, one) for one in model.validated] == [n == kept for n in (1, 2, 3, 4)]
     assert not model.training
 
 
 def test_validation_counts_each_held_out_image_once(tmp_path: Path) -> None:
     model = TinyModel()
-    hold_out = np.arange(4, 11)  # 7 images in batches of 4 and 3
-    log = Run(tmp_path, tiny_training(epochs=1), model, rows=(np.arange(4), hold_out)).log
-    images = torch.from_numpy(IMAGES[hold_out]).permute(0, 3, 1, 2)
+    summary = train(tmp_path, model, learn=4, epochs=1)  # 7 images in batches of 4 and 3
+    images = torch.from_numpy(IMAGES[4:]).permute(0, 3, 1, 2)
     with torch.no_grad():
         expected = model.validation_loss(Batch(images, model.frozen_features(images))).mean().item()
-    assert log[0]["validation_loss"] == pytest.approx(expected, rel=1e-5)
+    assert summary.validation_loss == pytest.approx(expected, rel=1e-5)
 
 
 def test_teacher_features_in_memory_in_a_file_and_recomputed_train_the_same(
@@ -120,51 +105,33 @@ def test_teacher_features_in_memory_in_a_file_and_recomputed_train_the_same(
             calls.append(len(images))
             return super().frozen_features(images)
 
-    cached = Run(tmp_path, tiny_training(), Counting())
-    assert sum(calls) == 11 + 2  # every image once, and two to learn the size
-    calls.clear()
-    files = sorted(tmp_path.iterdir())
-    monkeypatch.setattr(feature_cache, "SPARE_DISK", 0.0)
-    from_file = Run(tmp_path, tiny_training(cache_gigabytes=0), Counting())
-    assert sum(calls) == 11 + 2
-    assert sorted(tmp_path.iterdir()) == files  # the file has no name
-    assert same_tensors(cached.weights, from_file.weights)
-    assert from_file.log == [line | {"seconds": ANY} for line in cached.log]
-    calls.clear()
-    monkeypatch.setattr(feature_cache, "SPARE_DISK", 1.0)
-    computed = Run(tmp_path, tiny_training(cache_gigabytes=0), Counting())
-    assert sum(calls) == 3 * 11 + 2
-    for name, value in computed.weights.items():
-        torch.testing.assert_close(cached.weights[name], value, rtol=1e-5, atol=1e-6)
-    for line, cached_line in zip(computed.log, cached.log, strict=True):
+    def run(gigabytes: float, spare: float) -> tuple[int, dict[str, Tensor], list[dict[str, Any]]]:
+        """How many features were computed, the weights and the log."""
+        calls.clear()
+        monkeypatch.setattr(cache, "SPARE_DISK", spare)
+        model = Counting()
+        train(tmp_path, model, epochs=3, cache_gigabytes=gigabytes)
+        assert len(list(tmp_path.iterdir())) == 3, "the file of features has no name"
+        return sum(calls), model.state_dict(), log_lines(tmp_path / "log.jsonl")
+
+    cached, from_file, computed = run(4, 1.0), run(0, 0.0), run(0, 1.0)
+    assert cached[0] == from_file[0] == 11 + 2  # every image once, and two to learn the size
+    assert computed[0] == 3 * 11 + 2
+    assert same_tensors(cached[1], from_file[1]) and cached[2] == from_file[2]
+    for name, value in computed[1].items():
+        torch.testing.assert_close(cached[1][name], value, rtol=1e-5, atol=1e-6)
+    for line, cached_line in zip(computed[2], cached[2], strict=True):
         assert line["losses"] == pytest.approx(cached_line["losses"])
 
 
-def test_memory_mapped_images_train_bit_for_bit_the_same(tmp_path: Path) -> None:
-    mapped = np.memmap(tmp_path / "images", np.uint8, "w+", shape=IMAGES.shape)
-    mapped[:] = IMAGES
-    in_memory, from_file = (Run(tmp_path, tiny_training(), images=images) for images in (IMAGES, mapped))
-    assert same_tensors(in_memory.weights, from_file.weights)
-
-
-def test_a_loss_that_is_no_number_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BlemishError, match=r"collapsed in epoch 2: the loss of validation is nan; lower"):
-        Run(tmp_path, tiny_training(), Scripted([1.0, float("nan")]))
-
-    class Diverging(TinyModel):
-        def validation_loss(self, batch: Batch) -> Tensor:
-            return super().validation_loss(batch) * float("inf")
-
-    with pytest.raises(BlemishError, match="epoch 1: the loss student is inf; lower"):
-        Run(tmp_path, tiny_training(), Diverging())
-
-
 def test_runs_of_different_precision_in_one_process_both_get_theirs(tmp_path: Path) -> None:
-    fp32, bf16, again = (Run(tmp_path, tiny_training(precision=one)) for one in ("fp32", "bf16", "fp32"))
-    assert [run.summary.precision for run in (fp32, bf16, again)] == ["fp32", "bf16", "fp32"]
-    assert same_tensors(fp32.weights, again.weights)
-    assert not same_tensors(fp32.weights, bf16.weights)
-    assert all(value.dtype != torch.bfloat16 for value in bf16.weights.values())
+    runs = []
+    for precision in ("fp32", "bf16", "fp32"):
+        model = TinyModel()
+        assert train(tmp_path, model, precision=precision).precision == precision
+        runs.append(model.state_dict())
+    assert same_tensors(runs[0], runs[2]) and not same_tensors(runs[0], runs[1])
+    assert all(value.dtype != torch.bfloat16 for value in runs[1].values())
 
 
 def test_determinism_is_asked_for_while_training(tmp_path: Path) -> None:
@@ -175,17 +142,8 @@ def test_determinism_is_asked_for_while_training(tmp_path: Path) -> None:
             asked.append(torch.are_deterministic_algorithms_enabled())
             return super().validation_loss(batch)
 
-    Run(tmp_path, tiny_training(epochs=1, deterministic=True), Asking())
+    train(tmp_path, Asking(), epochs=1, deterministic=True)
     assert asked and all(asked) and not torch.are_deterministic_algorithms_enabled()
-
-
-def test_an_epochs_last_batch_may_hold_one_image(tmp_path: Path) -> None:
-    run = Run(tmp_path, tiny_training(epochs=1), small_gtrans())  # 9 images: 4, 4 and 1
-    assert np.isfinite(run.summary.validation_loss) and run.log[0]["step"] == 3
-
-
-def test_the_largest_seed_trains(tmp_path: Path) -> None:
-    assert len(Run(tmp_path, tiny_training(seed=2**32 - 1)).log) == 3
 
 
 class OnePixel(TinyModel):
@@ -203,22 +161,22 @@ class OnePixel(TinyModel):
         return super().validation_loss(batch)
 
 
-def test_maps_of_one_pixel_join_a_last_batch_of_one_image(tmp_path: Path) -> None:
-    model = OnePixel()
-    log = Run(tmp_path, tiny_training(), model).log
-    assert model.sizes == [4, 5] * 3
-    assert [line["step"] for line in log] == [2, 4, 6]
-
-
-def test_one_image_with_maps_of_one_pixel_is_told_and_leaves_no_log(tmp_path: Path) -> None:
+def test_maps_of_one_pixel_join_a_last_batch_of_one_image_unless_it_is_the_only_one(tmp_path: Path) -> None:
     with pytest.raises(BlemishError, match="give more images or a larger frame"):
-        Run(tmp_path, tiny_training(), OnePixel(), IMAGES[:2], (np.arange(1), np.arange(1, 2)))
+        train(tmp_path, OnePixel(), count=2, learn=1)
     assert not list(tmp_path.iterdir())
+    model = OnePixel()
+    train(tmp_path, model)
+    assert model.sizes == [4, 5] * 4
+    assert [line["step"] for line in log_lines(tmp_path / "log.jsonl")] == [2, 4, 6, 8]
 
 
-@pytest.mark.parametrize("losses", [[1.0, 2.0, 3.0], [1.0, float("nan")]])
+COLLAPSE = pytest.raises(BlemishError, match="collapsed in epoch 2: the loss of validation is nan; ")
+
+
+@pytest.mark.parametrize(("losses", "end"), [([1.0, 2.0, 3.0], nullcontext()), ([1.0, math.nan], COLLAPSE)])
 def test_a_tracker_gets_the_losses_and_is_finished_however_a_run_ends(
-    losses: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    losses: list[float], end: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("tensorboard")
     tracking = pytest.importorskip("accelerate.tracking")
@@ -226,7 +184,7 @@ def test_a_tracker_gets_the_losses_and_is_finished_however_a_run_ends(
     monkeypatch.setattr(
         tracking.TensorBoardTracker, "finish", lambda self: (finished.append(self.run_name), finish(self))
     )
-    with suppress(BlemishError):
-        Run(tmp_path, tiny_training(tracker="tensorboard"), Scripted(losses))
-    assert finished == ["blemish/c"]  # named as the checkpoint
-    assert list((tmp_path / "blemish" / "c").rglob("events.out.tfevents.*"))
+    with end:
+        train(tmp_path, Scripted(losses), epochs=3, tracker="tensorboard")
+    assert finished == ["blemish/run"]  # named as the checkpoint
+    assert list((tmp_path / "blemish" / "run").rglob("events.out.tfevents.*"))

@@ -1,8 +1,6 @@
 """Fitting without training."""
 
-import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +9,9 @@ from torch import Tensor
 
 from blemish.errors import Interrupted
 from blemish.models.base import TrainingFreeModel
-from blemish.models.memory_bank.spade import SPADE
-from blemish.training.config import TrainingConfig, build_config
-from blemish.training.fit import fit
-from blemish.training.one_pass import BATCH_SIZE, learn_in_one_pass
-from tests.support import BACKBONE, texture_dataset, textures
+from blemish.training.config import TrainingConfig
+from blemish.training.one_pass import learn_in_one_pass
+from tests.support import textures
 
 
 class Attentive(TrainingFreeModel):
@@ -28,29 +24,21 @@ class Attentive(TrainingFreeModel):
 
 
 def test_a_model_is_shown_its_rows_in_order_as_often_as_it_asks() -> None:
-    images, rows = textures(BATCH_SIZE + 8), np.arange(3, BATCH_SIZE + 8)
+    images, rows = textures(24), np.arange(3, 24)
     model = Attentive().train()
     summary = learn_in_one_pass(model, images, rows, TrainingConfig(seed=4, deterministic=True))
     shown = torch.cat(model.shown).permute(0, 2, 3, 1).numpy()
-    assert np.array_equal(shown, images[rows]) and len(model.shown[0]) == BATCH_SIZE
+    assert np.array_equal(shown, images[rows]) and [len(batch) for batch in model.shown] == [16, 5]
     assert torch.equal(torch.cat(model.again), torch.cat(model.shown))
     assert (model.count, model.seed, model.asked) == (len(rows), 4, (False, True))
     assert summary.keys() == {"seconds", "peak_memory_mb", "precision"}
     assert not torch.are_deterministic_algorithms_enabled()
 
 
-def test_ctrl_c_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(self: SPADE, batches: Callable[[], Iterator[Tensor]], count: int, seed: int) -> None:
-        next(batches())
-        signal.raise_signal(signal.SIGINT)
+def test_ctrl_c_is_a_sentence() -> None:
+    class Stopped(TrainingFreeModel):
+        def learn(self, *_: object) -> None:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(SPADE, "learn", interrupted)
-    data = texture_dataset(tmp_path / "images", 4)
-    config = build_config(values={"method": "spade", "model": {"backbone": BACKBONE}})
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
-    try:
-        with pytest.raises(Interrupted, match="nothing was written"):
-            fit(data, config, tmp_path / "model.safetensors", weights="random")
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert [path.name for path in tmp_path.iterdir()] == ["images"]
+    with pytest.raises(Interrupted, match="nothing was written"):
+        learn_in_one_pass(Stopped(), textures(2), np.arange(2), TrainingConfig())

@@ -22,11 +22,13 @@ class FeatureExtractor(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, network: nn.Module, channels: list[int], mean: Tensor, std: Tensor) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__()
         self.network = network
-        self.channels = channels
+        self.channels: list[int] = network.feature_info.channels()
         self.channels_first = getattr(network, "output_fmt", "NCHW") == "NCHW"
+        of_training = network.pretrained_cfg
+        mean, std = torch.tensor([of_training["mean"], of_training["std"]], dtype=torch.float32)
         self.register_buffer("scale", (1 / (255 * std)).reshape(1, 3, 1, 1))
         self.register_buffer("shift", (-mean / std).reshape(1, 3, 1, 1))
 
@@ -91,13 +93,7 @@ def create_backbone(name: str, layers: tuple[int, ...]) -> FeatureExtractor:
         raise ConfigError(f"Backbone {name!r} gives no feature maps; choose a convolutional one.") from error
     if hasattr(network, "_stage_out_idx"):  # timm's EfficientNets would run and keep the stages behind
         network.blocks = network.blocks[: max(network._stage_out_idx)]
-    config = network.pretrained_cfg
-    return FeatureExtractor(
-        network,
-        network.feature_info.channels(),
-        torch.tensor(config["mean"], dtype=torch.float32),
-        torch.tensor(config["std"], dtype=torch.float32),
-    )
+    return FeatureExtractor(network)
 
 
 def _create(model: str, **options: Any) -> Any:
@@ -109,10 +105,9 @@ def _create(model: str, **options: Any) -> Any:
 
 
 class FrozenBackbone(nn.Module):
-    """A backbone that never changes.
+    """A backbone that never changes; its weights are random until a teacher's or a model file's fill them.
 
     It stays in eval mode whatever mode its parent is in, so that its BatchNorm statistics stay ImageNet's.
-    Its weights are random until a teacher's or a model file's fill them.
     """
 
     def __init__(self, name: str, layers: tuple[int, ...]) -> None:

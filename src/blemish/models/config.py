@@ -35,5 +35,5 @@ class ModelConfig(BaseModel):
         """Refuse frames that the network cannot take.
 
         Raises:
-            ValueError: with the sizes that it takes.
+            ValueError: with the sizes that it takes, as the end of a sentence that begins with the method.
         """

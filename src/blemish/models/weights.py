@@ -59,23 +59,24 @@ def find_weights(backbone: str, file: str | Path | None = None) -> WeightsSource
     """
     model = ALIASES.get(backbone, backbone)
     if file is not None:
-        path = Path(file)
+        path, mend = Path(file), f"give a .safetensors or .pth file of {model}."
         if not path.is_file():
-            raise WeightsError(
-                f"There is no weights file {path}; give a .safetensors or .pth file of {model}."
-            )
+            raise WeightsError(f"There is no weights file {path}; {mend}")
         if path.suffix.lower() not in (".safetensors", ".pth", ".pt", ".bin"):
-            raise WeightsError(f"{path} is not a weights file; give a .safetensors or .pth file of {model}.")
+            raise WeightsError(f"{path} is not a weights file; {mend}")
         return WeightsSource(model, path, path.name)
     package = _LITE_PACKAGES.get(model.removesuffix(".in1k"))
     if package and (spec := importlib.util.find_spec(package)) and spec.origin:
         found = sorted(Path(spec.origin).parent.glob("models/*.pth"))
         if found:
             return WeightsSource(model, found[0], f"{package} ({found[0].name})", in_order=True)
-    if "." not in model:
-        model = _with_default_tag(model)
-    elif backbone not in ALIASES:
+    if backbone not in ALIASES:
         check_backbone(model)
+        if "." not in model:
+            import timm
+
+            config = timm.get_pretrained_cfg(model)
+            model = f"{model}.{config.tag}" if config and config.tag else model
     if cached := _cached(model):
         return WeightsSource(model, cached, f"hub cache, timm/{model}")
     if _hub_reachable():
@@ -116,7 +117,14 @@ def read_weights(source: WeightsSource) -> "dict[str, Tensor]":
             state = state[wrapper]
     if not isinstance(state, dict) or not all(hasattr(value, "shape") for value in state.values()):
         raise WeightsError(f"{path} holds no state dict of tensors; give a state dict of {source.model}.")
-    return _rename_in_order(state, source.model) if source.in_order else state
+    if not source.in_order:
+        return state
+    import timm
+
+    names = timm.create_model(source.model).state_dict()
+    counters = "num_batches_tracked"
+    tensors = [value for key, value in state.items() if not key.endswith(counters)]
+    return dict(zip((name for name in names if not name.endswith(counters)), tensors, strict=True))
 
 
 def check_backbone(name: str) -> None:
@@ -135,23 +143,6 @@ def check_backbone(name: str) -> None:
     near = timm.list_models(f"*{name.split('.')[0][:6]}*")[:5]
     hint = f"; did you mean {', '.join(near)}?" if near else "; see timm.list_models()."
     raise ConfigError(f"timm has no backbone {name!r}{hint}")
-
-
-def _rename_in_order(state: "dict[str, Tensor]", model: str) -> "dict[str, Tensor]":
-    """Give tensors that come in timm's order timm's names."""
-    import timm
-
-    names = [n for n in timm.create_model(model).state_dict() if not n.endswith("num_batches_tracked")]
-    tensors = [value for key, value in state.items() if not key.endswith("num_batches_tracked")]
-    return dict(zip(names, tensors, strict=True))
-
-
-def _with_default_tag(model: str) -> str:
-    import timm
-
-    check_backbone(model)
-    config = timm.get_pretrained_cfg(model)
-    return f"{model}.{config.tag}" if config and config.tag else model
 
 
 def _cached(model: str) -> Path | None:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from blemish.errors import CheckpointError
 from blemish.inference.model_file import write_tensors
 
+Optimisers = dict[str, torch.optim.Adam]
+
 
 @dataclass(config=ConfigDict(extra="forbid"))
 class Position:
@@ -37,7 +39,7 @@ class Position:
 
 
 class Selection:
-    """The weights that training ends with: those of the "best" epoch, or of the "last" one."""
+    """The weights that training ends with; those of the "last" epoch the model has itself."""
 
     def __init__(self, model: nn.Module, select: str) -> None:
         self.model, self.select = model, select
@@ -49,14 +51,9 @@ class Selection:
             position.kept_loss, position.kept_epoch = validation_loss, epoch
             self.weights = self._snapshot()
 
-    def restore(self) -> None:
-        """Give the model the weights that were kept."""
-        if self.weights:
-            self.model.load_state_dict(self.weights)
-
     def _snapshot(self) -> dict[str, Tensor]:
         if self.select == "last":
-            return {}  # the model itself has them
+            return {}
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
 
@@ -64,12 +61,7 @@ class Checkpoint:
     """The file from which a run goes on; `step` is where the run stood when it was saved last."""
 
     def __init__(
-        self,
-        path: Path,
-        fingerprint: str,
-        model: nn.Module,
-        selection: Selection,
-        optimisers: dict[str, torch.optim.Adam],
+        self, path: Path, fingerprint: str, model: nn.Module, selection: Selection, optimisers: Optimisers
     ) -> None:
         self.path, self.fingerprint, self.step = path, fingerprint, 0
         self.model, self.selection, self.optimisers = model, selection, optimisers

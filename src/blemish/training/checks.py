@@ -13,12 +13,20 @@ from blemish.training.config import RunConfig
 ONE_PASS = {"validation_share", "seed", "deterministic", "cache_gigabytes"}
 
 
-def check_one_pass(config: RunConfig, resume: bool) -> None:
-    """Refuse what only makes sense where something is trained.
+def check_run(config: RunConfig, *, weights: bool, resume: bool) -> None:
+    """Refuse what the method cannot use, and a tracker that is not there (Accelerate would say no word).
 
     Raises:
-        ConfigError: the method fits in one pass, and `resume` or a field of the training is given.
+        ConfigError: weights are given to a method without a backbone, or `resume` or a field of the training
+            to one that fits in one pass; or the tracker is not installed.
     """
+    if weights and not hasattr(config.model, "backbone"):
+        raise ConfigError(f"{config.method} has no pre-trained backbone; leave out --weights.")
+    tracker = config.training.tracker
+    if tracker != "none" and importlib.util.find_spec(tracker) is None:
+        raise ConfigError(
+            f'{tracker} is not installed; pip install "blemish[trackers]" or set another tracker.'
+        )
     if not isinstance(config.model, TrainingFreeConfig):
         return
     once = f"{config.method} fits in one pass"
@@ -42,24 +50,8 @@ def process_rank() -> int:
     return int(os.environ.get("RANK", "0")) if process_count() > 1 else 0
 
 
-def check_tracker(tracker: str) -> None:
-    """Refuse a tracker that is not installed; Accelerate would leave it out without a word.
-
-    Raises:
-        ConfigError: with the extra that brings it.
-    """
-    if tracker != "none" and importlib.util.find_spec(tracker) is None:
-        raise ConfigError(
-            f'{tracker} is not installed; pip install "blemish[trackers]" or set another tracker.'
-        )
-
-
 def check_concerned(given: Iterable[str], methods: dict[str, type[ModelConfig]]) -> None:
-    """Refuse a field that no method has.
-
-    Args:
-        given: "section.field" or "section.field=value" texts.
-        methods: classes of configurations by name.
+    """Refuse a "section.field" or "section.field=value" that concerns none of the methods.
 
     Raises:
         ConfigError: with the first such field.
@@ -71,12 +63,7 @@ def check_concerned(given: Iterable[str], methods: dict[str, type[ModelConfig]])
 
 
 def applies(assignment: str, method: type[ModelConfig]) -> bool:
-    """Whether a method has the field of the model, or trains if the assignment is about training.
-
-    Args:
-        assignment: "section.field" or "section.field=value".
-        method: the class of its configuration.
-    """
+    """Whether a "section.field=value" concerns a method: its model has the field, or it is trained."""
     section, _, field = assignment.partition("=")[0].strip().partition(".")
     if section == "model":
         return field.partition(".")[0] in method.model_fields

@@ -20,8 +20,6 @@ class TrainingConfig(BaseModel):
     """How a model is trained; a method's presets hold its own values.
 
     Attributes:
-        epochs: passes over the images.
-        batch_size, learning_rate, weight_decay, adam_betas: of Adam.
         schedule: how the learning rate goes: "exponential" is learning_rate * lr_decay^(step / total steps)
             (GTrans eq. 20); "one-cycle" rises to learning_rate and then falls to nothing.
         lr_decay: of the exponential schedule; 1 keeps the rate.
@@ -60,11 +58,7 @@ class RunConfig(BaseModel):
     """Everything `fit` can be told; the sections of a run.toml. `build_config` makes it.
 
     Attributes:
-        method: a name from the registry of models.
         preset: the method's named set of values that this configuration started from.
-        frame: how an image becomes the network's input.
-        model: the method's own config.
-        training: how it is trained.
         false_alarm_rate: the share of good images that may be called anomalous.
     """
 
@@ -83,7 +77,7 @@ class RunConfig(BaseModel):
             self.model.check_image_size(self.frame.size)
         except ValueError as error:
             field = "frame.tile" if self.frame.tile else "frame.resize"
-            raise ValueError(f"{error}; set {field}") from None
+            raise ValueError(f"{self.method} {error}; set {field}") from None
         return self
 
     def with_seed(self, seed: int) -> Self:

@@ -13,17 +13,17 @@ import numpy as np
 
 from blemish.calibration import Calibration
 from blemish.datasets import Source, check_trainable, read_dataset
-from blemish.errors import BlemishError, ConfigError
+from blemish.errors import BlemishError
+from blemish.files import check_output
 from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import PROBES, Metadata, write_model
 from blemish.inference.scoring import calibrate
 from blemish.models.registry import model_class
 from blemish.models.weights import RANDOM, WeightsSource, find_weights, read_weights
 from blemish.progress import LOGGER, progress_bar
-from blemish.training.checks import ONE_PASS, check_one_pass, check_tracker, process_rank
+from blemish.training.checks import ONE_PASS, check_run, process_rank
 from blemish.training.config import RunConfig
 from blemish.training.read_images import GoodImages, read_images
-from blemish.training.run_files import RunFiles
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
@@ -36,6 +36,34 @@ PROBE_COUNT = 8  # held-out images, or tiles, that go into the model file
 REMARKED = 500  # rows at most of each part that a model makes its remark on
 
 log = logging.getLogger(__name__)
+
+
+class RunFiles:
+    """The model file and, beside it, the checkpoint and the log of a training.
+
+    The log of an unfinished training has .part behind its name: an older one stays as long as its model.
+    """
+
+    def __init__(self, model: Path) -> None:
+        self.model = model
+        self.checkpoint = model.with_suffix(".checkpoint")
+        self.log = model.with_suffix(".log.jsonl")
+        self.unfinished_log = self.log.with_name(self.log.name + ".part")
+
+    def check(self, *, resume: bool) -> None:
+        """Refuse a file that cannot be written, and a checkpoint beside it that does not go with `resume`."""
+        if self.model.suffix != ".safetensors":
+            raise BlemishError(f"The model file {self.model} must end in .safetensors.")
+        check_output(self.model)
+        if self.checkpoint.exists() and not resume:
+            raise BlemishError(
+                f"{self.checkpoint} holds an unfinished run: add --resume to go on with it, "
+                "or delete it to start afresh."
+            )
+        if resume and not self.checkpoint.is_file():
+            raise BlemishError(
+                f"There is no checkpoint {self.checkpoint} to resume from; leave out --resume."
+            )
 
 
 def fit(
@@ -68,21 +96,20 @@ def fit(
     if process_rank():  # one voice among several processes
         LOGGER.setLevel(logging.ERROR)
     files = RunFiles(out)
-    check_one_pass(config, resume)
+    check_run(config, weights=bool(weights), resume=resume)
     files.check(resume=resume)
-    check_tracker(config.training.tracker)
     dataset = read_dataset(data, held_out=held_out, data_root=data_root)
     check_trainable(dataset)
-    source = _find_teacher(config, weights)
+    backbone = getattr(config.model, "backbone", None)
+    source = find_weights(backbone, weights) if backbone and weights != RANDOM else None
     log.info(f"Fitting {config.method}, preset {config.preset}.")
-    rows = read_images(dataset, config, out.parent, skip_unreadable=skip_unreadable)
+    images = read_images(dataset, config, out.parent, skip_unreadable=skip_unreadable)
 
     from blemish.inference.detector import Detector
     from blemish.inference.engines.torch import TorchEngine
 
-    images = GoodImages(rows, config)
     model, teacher = _build(config, source)
-    training = _learn(model, images, config, files, teacher, resume=resume)
+    training = _learn(model, images, config, files, teacher, resume)
     engine = TorchEngine(model)
     calibration, peaks = _calibrate(engine, images, config)
     metadata = Metadata(
@@ -96,25 +123,17 @@ def fit(
         training=training,
         data={
             "name": dataset.name,
-            "images": len(rows.samples),
+            "images": len(images.rows.samples),
             "held_out": len(images.held_out),
             "sha256": images.digest,
-            "frames": rows.digests,
+            "frames": images.rows.digests,
         }
-        | ({"tiles": len(rows.images)} if config.frame.tile else {}),
+        | ({"tiles": len(images.rows.images)} if config.frame.tile else {}),
         versions={"python": platform.python_version()}
         | {package: version(package) for package in ("blemish", "torch", "timm", "numpy")},
     )
     _write(model, images, metadata, files)
     return Detector(engine, metadata)
-
-
-def _find_teacher(config: RunConfig, weights: str | Path | None) -> WeightsSource | None:
-    """The backbone's ImageNet weights; None for an untrained one or none at all."""
-    backbone = getattr(config.model, "backbone", None)
-    if weights and not backbone:
-        raise ConfigError(f"{config.method} has no pre-trained backbone; leave out --weights.")
-    return find_weights(backbone, weights) if backbone and weights != RANDOM else None
 
 
 def _build(config: RunConfig, source: WeightsSource | None) -> "tuple[AnomalyModel, str]":
@@ -134,13 +153,7 @@ def _build(config: RunConfig, source: WeightsSource | None) -> "tuple[AnomalyMod
 
 
 def _learn(
-    model: "AnomalyModel",
-    images: GoodImages,
-    config: RunConfig,
-    files: RunFiles,
-    teacher: str,
-    *,
-    resume: bool,
+    model: "AnomalyModel", images: GoodImages, config: RunConfig, files: RunFiles, teacher: str, resume: bool
 ) -> dict[str, Any]:
     """Train the model, or let it look at the images once; what the model file says of that."""
     from blemish.models.base import TrainedModel, TrainingFreeModel
@@ -191,5 +204,10 @@ def _write(model: "AnomalyModel", images: GoodImages, metadata: Metadata, files:
     if PartialState().is_main_process:
         probes = torch.from_numpy(np.array(images.some(images.held_out_rows, PROBE_COUNT)))
         write_model(files.model, model.state_dict() | {PROBES: probes}, metadata)
-        files.tidy(trained=isinstance(model, TrainedModel))
+        if isinstance(model, TrainedModel):
+            files.unfinished_log.replace(files.log)
+        else:
+            files.log.unlink(missing_ok=True)  # of the model that was replaced
+        for leftover in (files.checkpoint, files.checkpoint.with_name(files.checkpoint.name + ".part")):
+            leftover.unlink(missing_ok=True)
     PartialState().wait_for_everyone()

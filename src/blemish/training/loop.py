@@ -4,38 +4,42 @@ Everything random is a function of the seed and the epoch, so a run that goes on
 the same weights as one that was never interrupted.
 """
 
+import math
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 
-from blemish.errors import Interrupted
+from blemish.errors import BlemishError, Interrupted
 from blemish.models.base import Batch, TrainedModel
 from blemish.progress import progress_bar
-from blemish.training.batches import Batches, batch_rows, count_batches, lone_image_named
-from blemish.training.checkpoint import Checkpoint, Position, Selection
+from blemish.training.batches import Batches, batch_rows, count_batches, in_order
+from blemish.training.checkpoint import Checkpoint, Optimisers, Position, Selection
 from blemish.training.collapse import CollapseWatch
 from blemish.training.config import TrainingConfig
-from blemish.training.interruption import Interruption
 from blemish.training.log import TrainingLog
-from blemish.training.machine import deterministic_kernels, peak_memory_mb
-from blemish.training.processes import agree, average_gradients, start_accelerator
-from blemish.training.schedule import learning_rate
+from blemish.training.machine import (
+    Interruption,
+    agree,
+    average_gradients,
+    deterministic_kernels,
+    peak_memory_mb,
+    start_accelerator,
+)
+
+WARM_UP = 0.15  # share of the steps in which the one-cycle rate rises
+FIRST = 0.04  # share of the peak that it rises from
 
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """What training did: for the model file and the user.
-
-    The weights kept are those after `kept_epoch` epochs, with which the held-out images have
-    `validation_loss`.
-    """
+    """What training did; the weights kept are those after `kept_epoch` epochs, with `validation_loss`."""
 
     epochs: float
     kept_epoch: float
@@ -77,14 +81,8 @@ def train(
     """
     accelerator = start_accelerator(config, checkpoint.stem, log.parent)
     model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    adam = partial(
-        torch.optim.Adam,
-        lr=config.learning_rate,
-        betas=config.adam_betas,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-    optimisers = {group: adam(parameters) for group, parameters in model.parameter_groups().items()}
+    options: Any = {"betas": config.adam_betas, "weight_decay": config.weight_decay, "fused": True}
+    optimisers = {group: torch.optim.Adam(own, **options) for group, own in model.parameter_groups().items()}
     selection = Selection(model, config.select)
     saved = Checkpoint(checkpoint, fingerprint, model, selection, optimisers)
     position = saved.load() if resume else Position()
@@ -137,9 +135,10 @@ def train(
             validation_loss = validate(model, batches, validation_rows, config.batch_size)
             selection.offer(position, validation_loss, round(position.step / steps_per_epoch, 2))
 
-    selection.restore()
+    if selection.weights:
+        model.load_state_dict(selection.weights)
     model.eval()
-    model.after_training(batches.in_order(train_rows))
+    model.after_training(in_order(images, train_rows, accelerator.device))
     seconds = time.monotonic() - started
     return TrainingSummary(
         epochs=max(config.epochs, position.kept_epoch),
@@ -154,18 +153,22 @@ def train(
 
 
 def train_batch(
-    model: TrainedModel,
-    batch: Batch,
-    optimisers: dict[str, torch.optim.Adam],
-    rate: float,
-    accelerator: Accelerator,
+    model: TrainedModel, batch: Batch, optimisers: Optimisers, rate: float, accelerator: Accelerator
 ) -> dict[str, float]:
     """Make all optimisation steps of a batch; the mean of each loss and of its parts."""
     values: dict[str, list[float]] = {}
     steps = model.training_steps(batch)
     while True:
-        with accelerator.autocast(), lone_image_named():  # anew for each step: it keeps weights it has cast
-            step = next(steps, None)
+        try:
+            with accelerator.autocast():  # anew for each step: it keeps weights it has cast
+                step = next(steps, None)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):  # as BatchNorm complains
+                raise
+            raise BlemishError(
+                "One image is too little to learn from where the network's last map is a single pixel; "
+                "give more images or a larger frame (frame.resize and frame.crop)."
+            ) from error
         if step is None:
             return {name: sum(found) / len(found) for name, found in values.items()}
         optimiser = optimisers[step.group]
@@ -178,6 +181,21 @@ def train_batch(
         optimiser.step()
         for name, value in {step.group: step.loss, **step.parts}.items():
             values.setdefault(name, []).append(value.item())
+
+
+def learning_rate(config: TrainingConfig, done: float) -> float:
+    """The rate of the step before which the share `done` in [0, 1) of all steps has been made.
+
+    "exponential" is eq. 20 of GTrans. "one-cycle" (Smith and Topin, arXiv 1708.07120) rises along a cosine to
+    `config.learning_rate` and falls along another one to nothing.
+    """
+    if config.schedule == "exponential":
+        return config.learning_rate * config.lr_decay**done
+    if done < WARM_UP:
+        start, end, share = FIRST, 1.0, done / WARM_UP
+    else:
+        start, end, share = 1.0, 0.0, (done - WARM_UP) / (1 - WARM_UP)
+    return config.learning_rate * (start + (end - start) * (0.5 - 0.5 * math.cos(math.pi * share)))
 
 
 @torch.no_grad()

@@ -1,13 +1,44 @@
-"""What training finds out about, and asks of, the machine."""
+"""What training asks of the machine: device and precision, processes, Ctrl-C, memory."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from types import FrameType
+from typing import TYPE_CHECKING, Literal
 
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import set_seed
+from torch import nn
+
+if TYPE_CHECKING:
+    from blemish.training.config import TrainingConfig
+
+
+def start_accelerator(config: "TrainingConfig", run: str, folder: Path) -> Accelerator:
+    """Accelerate's hold on device, precision, processes and tracker; everything random is seeded.
+
+    The tracker calls it `run` and has its files in `folder`.
+    """
+    AcceleratorState._reset_state()  # else a second run in this process could not choose its own precision
+    accelerator = Accelerator(
+        cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
+        mixed_precision=choose_precision(config.precision),
+        log_with=None if config.tracker == "none" else config.tracker,
+        project_dir=folder,
+    )
+    set_seed(config.seed)
+    if config.tracker != "none":
+        accelerator.init_trackers(
+            f"blemish/{run}" if config.tracker == "tensorboard" else "blemish",  # tensorboard's is a folder
+            config=config.model_dump() | {"adam_betas": str(config.adam_betas)},  # trackers take plain values
+            init_kwargs={"mlflow": {"run_name": run}, "wandb": {"name": run}},
+        )
+    return accelerator
 
 
 def choose_precision(precision: str) -> Literal["no", "bf16"]:
@@ -32,17 +63,59 @@ def deterministic_kernels(wanted: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
-def peak_memory_mb() -> float | None:
-    """Of this process so far; None on systems that do not tell.
+def average_gradients(accelerator: Accelerator, parameters: list[nn.Parameter]) -> None:
+    """Give all processes the mean of their gradients.
 
-    Linux's `getrusage` starts a new process at the peak of the one that started it, /proc does not.
+    A distributed wrapper would do so for one loss that reaches every parameter; the steps of a GAN reach
+    different ones each.
     """
-    with suppress(OSError, IndexError, ValueError):
+    if accelerator.num_processes == 1:
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    mean = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
+    parts = mean.split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view(gradient.shape))
+
+
+def agree(accelerator: Accelerator, losses: dict[str, float], stop: bool) -> tuple[dict[str, float], bool]:
+    """The mean losses of all processes, and whether any of them was asked to stop."""
+    if accelerator.num_processes == 1:
+        return losses, stop
+    values = torch.tensor([*losses.values(), float(stop)], device=accelerator.device)
+    *means, stops = accelerator.reduce(values, "mean").tolist()
+    return dict(zip(losses, means, strict=True)), stops > 0
+
+
+class Interruption:
+    """Turns Ctrl-C into a wish that a loop grants between two steps; a second one stops at once."""
+
+    asked = False
+
+    def __enter__(self) -> "Interruption":
+        self._previous = signal.getsignal(signal.SIGINT)
+        with suppress(ValueError):  # not the main thread: the caller handles interrupts
+            signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __exit__(self, *exception: object) -> None:
+        if signal.getsignal(signal.SIGINT) == self._ask:
+            signal.signal(signal.SIGINT, self._previous)
+
+
+def peak_memory_mb() -> float | None:
+    """Of this process so far; None on systems that do not tell."""
+    with suppress(OSError, IndexError, ValueError):  # getrusage starts at the peak of the parent process
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return round(int(status.partition("VmHWM:")[2].split()[0]) / 1024, 1)
-    try:
+    with suppress(ImportError):
         import resource
-    except ImportError:
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
+    return None

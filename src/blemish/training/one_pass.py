@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from blemish.errors import Interrupted
-from blemish.models.base import TrainingFreeModel, images_to_tensor
+from blemish.models.base import TrainingFreeModel
 from blemish.progress import progress_bar
+from blemish.training.batches import in_order
 from blemish.training.config import TrainingConfig
 from blemish.training.machine import deterministic_kernels, peak_memory_mb
-
-BATCH_SIZE = 16
 
 
 def learn_in_one_pass(
@@ -23,8 +22,7 @@ def learn_in_one_pass(
     """Show `model` the good images once, in float32; it ends with what it remembers of them.
 
     Args:
-        model: with its teacher's weights loaded.
-        images: uint8 [N, S, S, 3], all good; may be a memory map.
+        model, images: see `blemish.training.loop.train`.
         rows: of `images`, those to learn from.
         config: `seed` and `deterministic` are used.
 
@@ -41,9 +39,8 @@ def learn_in_one_pass(
         with deterministic_kernels(config.deterministic), progress_bar("Fitting", len(rows)) as advance:
 
             def batches() -> Iterator[Tensor]:
-                for start in range(0, len(rows), BATCH_SIZE):
-                    batch = rows[start : start + BATCH_SIZE]
-                    yield images_to_tensor(images[batch]).to(device)
+                for batch in in_order(images, rows, device):
+                    yield batch
                     advance(len(batch))
                 advance(0, note="putting it together")
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import logging
-import math
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -14,12 +12,11 @@ import numpy as np
 from blemish.datasets import Dataset
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import Rows, load_rows
-from blemish.errors import BlemishError, explained
 from blemish.images.frame import MIN_SIDE, visible_share
 from blemish.images.reading import image_size
 from blemish.models.config import ModelConfig
+from blemish.training.cache import room_for_images
 from blemish.training.config import RunConfig
-from blemish.training.temporary_array import nameless_array
 
 MOSTLY_VISIBLE = 0.7  # the paper's 224 of 256 pixels leave 77 % of a square image
 
@@ -55,7 +52,7 @@ class GoodImages:
         return self.rows.images[rows[:: -(-len(rows) // most)]]
 
 
-def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unreadable: bool) -> Rows:
+def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unreadable: bool) -> GoodImages:
     """Decode the images to learn from; what memory does not hold lies in a nameless file of `folder`.
 
     Raises:
@@ -65,7 +62,7 @@ def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unrea
         dataset.train,
         config.frame,
         skip_unreadable=skip_unreadable,
-        allocate=partial(_image_store, budget=config.training.cache_gigabytes, folder=folder),
+        allocate=partial(room_for_images, gigabytes=config.training.cache_gigabytes, folder=folder),
     )
     for _, reason in rows.skipped:
         log.warning(f"Skipped: {reason}")
@@ -74,7 +71,7 @@ def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unrea
     check_trainable(Dataset(dataset.name, train=rows.samples))
     for remark in _remarks(rows.samples[0].path, config):
         log.warning(remark)
-    return rows
+    return GoodImages(rows, config)
 
 
 def _remarks(path: Path, config: RunConfig) -> Iterator[str]:
@@ -100,27 +97,8 @@ def _remarks(path: Path, config: RunConfig) -> Iterator[str]:
 
 
 def _largest_size(model: ModelConfig, limit: int) -> int | None:
-    """The largest frame up to `limit` pixels that a model takes."""
     for size in range(limit, MIN_SIDE - 1, -1):
         with suppress(ValueError):
             model.check_image_size(size)
             return size
     return None
-
-
-def _image_store(shape: tuple[int, ...], budget: float, folder: Path) -> np.ndarray:
-    """An array for decoded images, uint8; in a nameless file when they do not fit the budget of gigabytes."""
-    needed = math.prod(shape)
-    if needed <= budget * 1e9:
-        return np.empty(shape, np.uint8)
-
-    def sentence(why: str) -> str:
-        return (
-            f"The decoded images need {needed / 1e9:.1f} GB in {folder}, {why}; "
-            "make room, or raise training.cache_gigabytes if there is memory for them."
-        )
-
-    if needed > (free := shutil.disk_usage(folder).free):
-        raise BlemishError(sentence(f"which has {free / 1e9:.1f} GB free"))
-    with explained(BlemishError, sentence, OSError):
-        return nameless_array(shape, folder)

@@ -14,7 +14,7 @@ from blemish.models.gan.base import to_unit_range
 from blemish.models.gan.config import AnoTransConfig
 from blemish.training import loop
 from blemish.training.config import TrainingConfig
-from tests.models.support import FIELDS, SIZE, build
+from tests.models.support import FIELDS, SIZE, build, scrambled
 from tests.support import textures
 
 METHODS = ("anotrans", "ganomaly", "sagan", "skip_ganomaly")
@@ -32,14 +32,6 @@ def small(**fields: Any) -> AnoTransConfig:
 def small_generator(size: int = 32, **fields: Any) -> Any:
     """AnoTrans's, and its every weight can be seen in what it gives."""
     return scrambled(Generator(small(**fields), size))
-
-
-def scrambled(module: nn.Module) -> Any:
-    """With random weights everywhere, so that no influence is too small to be seen and none is symmetric."""
-    torch.manual_seed(0)
-    for parameter in module.parameters():
-        nn.init.normal_(parameter, std=0.3)
-    return module.eval()
 
 
 def seen(method: str, **fields: Any) -> Any:
@@ -66,16 +58,11 @@ def unit_images(count: int, size: int = SIZE) -> Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-def batch_of(images: Tensor) -> Batch:
-    """They, as a training step takes them."""
-    return Batch(images, ())
-
-
 def take_steps(model: Any, images: Tensor) -> list[Step]:
     """All steps of one batch, each made with Adam before the next is asked for."""
     adams = {name: torch.optim.Adam(group, 1e-3) for name, group in model.parameter_groups().items()}
     steps = []
-    for step in model.training_steps(batch_of(images)):
+    for step in model.training_steps(Batch(images, ())):
         parameters = model.parameter_groups()[step.group]
         adams[step.group].zero_grad()
         step.loss.backward(inputs=parameters)

@@ -7,15 +7,9 @@ import torch
 from timm.models.swin_transformer import PatchMerging
 from torch import Tensor, nn
 
-from blemish.models.gan.anotrans import (
-    AttentionBlock,
-    CBAMSkip,
-    Expand,
-    Head,
-    WindowBlock,
-    create_skip,
-)
-from tests.models.gan.support import CHANNELS, scrambled, small, small_generator
+from blemish.models.gan.anotrans import AttentionBlock, EncoderLevel, Expand, Head, window_block
+from tests.models.gan.support import CHANNELS, small, small_generator
+from tests.models.support import scrambled
 
 
 def changed_by(module: nn.Module, side: int, row: int, column: int, channels: int = CHANNELS) -> Tensor:
@@ -33,27 +27,19 @@ def square(side: int, rows: slice, columns: slice) -> Tensor:
     return expected
 
 
-def test_an_unshifted_block_attends_inside_its_window_only() -> None:
-    block = scrambled(WindowBlock(small(), CHANNELS, 8, shifted=False))
-    for row, column in ((0, 0), (3, 2), (7, 7), (4, 5)):
-        top, left = row // 2 * 2, column // 2 * 2
-        expected = square(8, slice(top, top + 2), slice(left, left + 2))
-        assert torch.equal(changed_by(block, 8, row, column), expected)
-
-
-def test_a_shifted_block_attends_across_the_old_windows_and_never_around_the_border() -> None:
-    block = scrambled(WindowBlock(small(), CHANNELS, 8, shifted=True))
+@pytest.mark.parametrize("shift", [0, 1])
+def test_a_block_attends_inside_its_windows_shifted_or_not_and_never_around_the_border(shift: int) -> None:
+    block = scrambled(window_block(small(), CHANNELS, 8, shift))
 
     def window(position: int) -> slice:
-        """Windows of two that begin at 1; what is left over at either end stands alone."""
-        start = (position + 1) // 2 * 2 - 1
+        """Of two tokens; what is left over at either end of shifted ones stands alone."""
+        start = (position + shift) // 2 * 2 - shift
         return slice(max(start, 0), min(start + 2, 8))
 
     for row in range(8):
         for column in range(8):
             expected = square(8, window(row), window(column))
             assert torch.equal(changed_by(block, 8, row, column), expected), (row, column)
-    assert changed_by(block, 8, 0, 0).sum() == 1
 
 
 def test_one_attention_block_sees_four_by_four_tokens() -> None:
@@ -103,7 +89,7 @@ def literal_window_block(block: Any, tokens: Tensor) -> Tensor:
 
 
 def test_a_block_is_eq_1_and_2() -> None:
-    block = scrambled(WindowBlock(small(), CHANNELS, 4, shifted=False))
+    block = scrambled(window_block(small(), CHANNELS, 4, 0))
     images = torch.randn(3, 4, 4, CHANNELS)
     with torch.no_grad():
         for image, output in zip(images, block(images), strict=True):
@@ -126,21 +112,6 @@ def test_merging_then_expanding_restores_the_tokens_shape_and_stays_in_place() -
     assert torch.equal(changed_by(scrambled(there_and_back), 8, 3, 6), expected)
 
 
-@pytest.mark.parametrize("patch", [2, 4, 6])
-def test_the_head_gives_each_token_its_own_square_of_pixels(patch: int) -> None:
-    head = scrambled(Head(small(patch=patch)))
-    factor = patch // 2
-    images = nn.Sequential(head, Permute())  # pixels as tokens, [B, S, S, 3]
-    changed = changed_by(images, 6, 2, 3, CHANNELS // 2)
-    own = square(6 * factor, slice(2 * factor, 3 * factor), slice(3 * factor, 4 * factor))
-    assert torch.equal(changed, own)
-
-
-class Permute(nn.Module):
-    def forward(self, images: Tensor) -> Tensor:
-        return images.permute(0, 2, 3, 1)
-
-
 def test_the_head_puts_a_known_image_together() -> None:
     """Patch 4: each token holds its 2 x 2 pixels row by row, each with three colours."""
     head = Head(small(patch=4, channels=24)).eval()
@@ -159,37 +130,30 @@ def test_the_head_puts_a_known_image_together() -> None:
         torch.testing.assert_close(head(tokens), image)
 
 
-def test_the_skip_is_tapped_behind_the_block_and_before_merging() -> None:
+def test_skips_are_tapped_behind_the_block_and_meet_the_decoder_level_of_their_own_resolution() -> None:
     generator = small_generator(skip="identity")
-    tokens = torch.randn(1, 16, 16, CHANNELS)
-    with torch.no_grad():
-        level = generator.encoder[0]
-        merged, skipped = level(tokens)
-        assert torch.equal(skipped, level.block(tokens))
-        assert torch.equal(merged, level.merge(level.block(tokens)))
-
-
-def test_skips_meet_the_decoder_level_of_their_own_resolution() -> None:
-    generator = small_generator(skip="identity")
-    skipped: list[Tensor] = []
+    tapped: list[Tensor] = []
+    merged: list[Tensor] = []
     fused: list[Tensor] = []
-    for encoder_level in generator.encoder:
-        encoder_level.register_forward_hook(lambda _, args, output: skipped.append(output[1]))
-    for decoder_level in generator.decoder:
-        decoder_level.fuse.register_forward_hook(lambda _, args, output: fused.append(args[0]))
+    for level in generator.encoder:
+        level.block.register_forward_hook(lambda _, args, output: tapped.append(output))
+        level.merge.register_forward_hook(lambda _, args, output: merged.append(args[0]))
+    for level in generator.decoder:
+        level.fuse.register_forward_hook(lambda _, args, output: fused.append(args[0]))
     with torch.no_grad():
         generator(torch.randn(1, 3, 32, 32))
-    for skip, pair in zip(reversed(skipped), fused, strict=True):
+    assert all(torch.equal(one, other) for one, other in zip(tapped, merged, strict=True))
+    for skip, pair in zip(reversed(tapped), fused, strict=True):
         assert torch.equal(pair[..., pair.shape[-1] // 2 :], skip)
 
 
 def test_each_kind_of_skip_connection() -> None:
     tokens = torch.randn(2, 8, 8, CHANNELS)
-    sac, cbam, identity = (create_skip(small(skip=kind), CHANNELS, 8) for kind in ("sac", "cbam", "identity"))
-    assert isinstance(sac, AttentionBlock) and isinstance(cbam, CBAMSkip)
-    assert all(skip(tokens).shape == tokens.shape for skip in (sac, cbam))
+    kinds = ("sac", "cbam", "identity")
+    sac, cbam, identity = (EncoderLevel(small(skip=kind), CHANNELS, 8).skip for kind in kinds)
+    assert isinstance(sac, AttentionBlock) and sac(tokens).shape == tokens.shape
     assert identity(tokens) is tokens
-    expected = cbam.cbam(tokens.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    expected = cbam.cbam(tokens.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # type: ignore[union-attr, operator]
     torch.testing.assert_close(cbam(tokens), expected)
 
 

@@ -6,28 +6,9 @@ import torch
 from blemish.models.gan.base import to_unit_range
 from blemish.models.gan.ganomaly import FeatureDiscriminator, Generator
 from tests.models.gan.support import fakes_and_codes, make_images, seen, unit_images, values
-from tests.support import count_parameters
 
 
-@pytest.mark.parametrize(
-    ("network", "size", "parameters"),
-    [
-        (Generator, 32, 3_206_528),
-        (Generator, 64, 10_729_856),
-        (Generator, 128, 38_359_424),
-        (FeatureDiscriminator, 32, 663_296),
-        (FeatureDiscriminator, 64, 2_765_568),
-        (FeatureDiscriminator, 128, 11_164_416),
-    ],
-)
-def test_a_network_has_its_authors_number_of_parameters(
-    network: type[Generator | FeatureDiscriminator], size: int, parameters: int
-) -> None:
-    with torch.device("meta"):
-        assert count_parameters(network(size)) == parameters
-
-
-@pytest.mark.parametrize("size", [16, 32, 64])
+@pytest.mark.parametrize("size", [16, 64])
 def test_a_reconstruction_and_two_latent_vectors_of_which_the_second_is_the_reconstructions(
     size: int,
 ) -> None:

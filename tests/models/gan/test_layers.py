@@ -1,15 +1,21 @@
-"""BatchNorm with a choice of its statistics at test time, and CBAM."""
+"""BatchNorm with a choice of its statistics at test time, CBAM, the pyramid and the discriminator."""
 
 import copy
-from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from blemish.models.gan.layers import CBAM, BatchNorm2d, BatchNormAtTest, set_batchnorm_at_test
-from tests.models.gan.support import every_method, scrambled
-from tests.models.support import build
+from blemish.models.gan.layers import (
+    CBAM,
+    BatchNorm2d,
+    BatchNormAtTest,
+    Discriminator,
+    pyramid,
+    set_batchnorm_at_test,
+)
+from tests.models.gan.support import every_method
+from tests.models.support import build, scrambled
 from tests.support import same_tensors
 
 
@@ -33,40 +39,20 @@ def test_by_default_it_is_torchs_in_both_modes() -> None:
 
 
 @pytest.mark.parametrize("at_test", ["instance", "batch"])
-def test_in_train_mode_the_choice_changes_nothing(at_test: BatchNormAtTest) -> None:
+def test_the_choice_is_train_mode_of_each_image_alone_or_of_the_batch(at_test: BatchNormAtTest) -> None:
     ours, reference, features = make()
     set_batchnorm_at_test(ours, at_test)
-    assert torch.equal(ours.train()(features), reference.train()(features))
+    before = copy.deepcopy(ours.state_dict())
+    result = ours.eval()(features)
+    parts = features.split(1) if at_test == "instance" else [features]
+    torch.testing.assert_close(result, torch.cat([reference.train()(part) for part in parts]))
+    assert torch.allclose(result[:1], ours(features[:1])) is (at_test == "instance"), "neighbours matter"
+    assert same_tensors(ours.state_dict(), before)
+
+    ours, reference, features = make()
+    set_batchnorm_at_test(ours, at_test)
+    assert torch.equal(ours.train()(features), reference.train()(features)), "it is for tests only"
     assert same_tensors(ours.state_dict(), reference.state_dict())
-
-
-def test_instance_is_train_mode_at_batch_size_one() -> None:
-    ours, reference, features = make()
-    set_batchnorm_at_test(ours, "instance")
-    before = copy.deepcopy(ours.state_dict())
-    result = ours.eval()(features)
-    for index in range(len(features)):
-        alone = features[index : index + 1]
-        torch.testing.assert_close(result[index : index + 1], reference.train()(alone))
-        torch.testing.assert_close(result[index : index + 1], ours(alone))
-    assert same_tensors(ours.state_dict(), before)
-
-
-def test_batch_is_train_mode_so_that_neighbours_matter() -> None:
-    ours, reference, features = make()
-    set_batchnorm_at_test(ours, "batch")
-    before = copy.deepcopy(ours.state_dict())
-    result = ours.eval()(features)
-    torch.testing.assert_close(result, reference.train()(features))
-    assert not torch.allclose(result[:1], ours(features[:1]))
-    assert same_tensors(ours.state_dict(), before)
-
-
-def test_the_choice_reaches_every_batchnorm_of_a_network_and_can_be_taken_back() -> None:
-    network = nn.Sequential(BatchNorm2d(2), nn.Sequential(nn.ReLU(), nn.Sequential(BatchNorm2d(2))))
-    for at_test in reversed(get_args(BatchNormAtTest)):
-        assert set_batchnorm_at_test(network, at_test) == 2
-        assert [m.at_test for m in network.modules() if isinstance(m, BatchNorm2d)] == [at_test] * 2
 
 
 @every_method
@@ -74,6 +60,8 @@ def test_every_batchnorm_of_a_model_has_the_choice(method: str) -> None:
     model = build(method, batchnorm_at_test="instance")
     norms = [one for one in model.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
     assert norms and all(isinstance(one, BatchNorm2d) and one.at_test == "instance" for one in norms)
+    assert set_batchnorm_at_test(model, "batch") == len(norms)
+    assert {one.at_test for one in norms} == {"batch"}
 
 
 def test_cbam_weighs_channels_and_then_positions() -> None:
@@ -90,3 +78,24 @@ def test_cbam_weighs_channels_and_then_positions() -> None:
             convolution, norm = cbam.spatial
             logit = norm(convolution(maps[None]))[0]
             torch.testing.assert_close(output, by_channel * logit.sigmoid())
+
+
+@pytest.mark.parametrize(
+    ("size", "widths", "remaining"),
+    [(32, [64, 128, 256], 4), (64, [64, 128, 256, 512], 4), (96, [64, 128, 256, 512, 1024], 3)],
+)
+def test_the_pyramid_says_what_it_ends_in(size: int, widths: list[int], remaining: int) -> None:
+    layers, channels, left = pyramid(size)
+    assert [layer.out_channels for layer in layers if isinstance(layer, nn.Conv2d)] == widths
+    assert (channels, left) == (widths[-1], remaining)
+    assert layers(torch.zeros(2, 3, size, size)).shape == (2, channels, remaining, remaining)
+
+
+@pytest.mark.parametrize("size", [32, 96])
+def test_a_discriminator_gives_one_logit_and_one_feature_per_image(size: int) -> None:
+    torch.manual_seed(0)
+    discriminator = Discriminator(size)
+    logit, feature = discriminator(torch.rand(3, 3, size, size) * 2 - 1)
+    assert (logit.shape, feature.shape) == ((3,), (3, 100))
+    middle = discriminator.classifier.weight[0, :, 1, 1]  # of the last kernel, which is all that meets it
+    torch.testing.assert_close(logit, feature @ middle)

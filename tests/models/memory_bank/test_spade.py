@@ -9,8 +9,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from blemish.models.memory_bank.features import positions_first
-from tests.models.memory_bank.support import built, images, learned, literal_map
-from tests.support import SIZE
+from tests.models.memory_bank.support import images, learned, literal_map
 
 
 def features_of(model: Any, given: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -39,14 +38,6 @@ def test_scores_and_maps(neighbours: int) -> None:
         np.testing.assert_allclose(anomaly_map, expected, rtol=5e-3)  # float16 gallery
 
 
-def test_a_known_image_has_nothing_to_show() -> None:
-    model = learned("spade", 10, neighbours=3)
-    with torch.inference_mode():
-        _, known = model(images(10))
-        _, new = model(images(10, seed=5))
-    assert known.max() < 1e-3 * new.min()
-
-
 def test_all_images_are_remembered_in_their_order() -> None:
     model = learned("spade", 10, batch_size=3)
     gallery, pooled = features_of(model, images(10))
@@ -62,9 +53,3 @@ def test_the_gallery_is_bounded_and_drawn_from_all_images() -> None:
     expected = np.sort(np.random.default_rng(0).permutation(10)[:4])
     assert apart.argmin(axis=1).tolist() == expected.tolist()
     assert apart.min(axis=1).max() < 1e-3
-
-
-@pytest.mark.parametrize("shape", [[0, 16, 4], [5, 16, 4], [4, 0, 4], [4, SIZE**2 + 1, 4]])
-def test_a_file_with_an_impossible_gallery_is_refused(shape: list[int]) -> None:
-    with pytest.raises(ValueError, match="a gallery of"):
-        built("spade", gallery=4).resize_state({"gallery": shape})

@@ -13,28 +13,19 @@ from torch.nn import functional
 
 from blemish.models.gan.base import LatentGAN
 from blemish.models.gan.config import LEVELS, AnoTransConfig
-from blemish.models.gan.discriminator import Discriminator
-from blemish.models.gan.layers import CBAM, BatchNorm2d
+from blemish.models.gan.layers import CBAM, BatchNorm2d, Discriminator
 
 MLP_RATIO = 4
 
 
-class WindowBlock(SwinTransformerBlock):
-    """Attention inside windows of a map, shifted by half a window or not.
+def window_block(config: AnoTransConfig, channels: int, side: int, shift: int) -> SwinTransformerBlock:
+    """Attention inside windows of a map, shifted unless a window is as large as the map.
 
-    A window as large as the map is not shifted. timm spells the attention out unless told otherwise; for
-    windows of four tokens that is as fast as PyTorch's fused function.
+    timm spells the attention out unless told otherwise; for windows of four tokens that is as fast as
+    PyTorch's fused function.
     """
-
-    def __init__(self, config: AnoTransConfig, channels: int, side: int, *, shifted: bool) -> None:
-        super().__init__(
-            channels,
-            (side, side),
-            num_heads=config.heads,
-            window_size=config.window,
-            shift_size=config.window // 2 if shifted else 0,
-            mlp_ratio=MLP_RATIO,
-        )
+    heads, window = config.heads, config.window
+    return SwinTransformerBlock(channels, (side, side), heads, None, window, shift, mlp_ratio=MLP_RATIO)
 
 
 class GlobalBlock(nn.Module):
@@ -54,14 +45,12 @@ class AttentionBlock(nn.Module):
 
     def __init__(self, config: AnoTransConfig, channels: int, side: int) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(
-            *(
-                WindowBlock(config, channels, side, shifted=shifted)
-                if config.attention == "window"
-                else GlobalBlock(config, channels)
-                for shifted in (False, True)
+        self.blocks = nn.Sequential()
+        for shift in (0, config.window // 2):
+            windows = config.attention == "window"
+            self.blocks.append(
+                window_block(config, channels, side, shift) if windows else GlobalBlock(config, channels)
             )
-        )
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -77,10 +66,7 @@ def unfold_pixels(tokens: Tensor, factor: int) -> Tensor:
 
 
 class Expand(nn.Module):
-    """The opposite of merging: a map twice as large with half the channels.
-
-    timm has no such layer, because its Swin models only go down.
-    """
+    """The opposite of merging: a map twice as large with half the channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -104,34 +90,14 @@ class CBAMSkip(nn.Module):
         return self.cbam(tokens.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
-def create_skip(config: AnoTransConfig, channels: int, side: int) -> nn.Module:
-    """The skip connection of a level.
-
-    The skip attention connection is an attention block as in the encoder with its own weights. Figure 2a
-    draws no second residual; the authors' code has it, and so has this.
-    """
-    match config.skip:
-        case "sac":
-            return AttentionBlock(config, channels, side)
-        case "cbam":
-            return CBAMSkip(channels)
-        case "identity":
-            return nn.Identity()
-
-
 class Embedding(nn.Module):
     """Images to tokens: BatchNorm, patches, learned positions."""
 
     def __init__(self, config: AnoTransConfig, side: int) -> None:
         super().__init__()
         self.input_norm = BatchNorm2d(3) if config.input_norm else nn.Identity()
-        self.patches = PatchEmbed(
-            side * config.patch,
-            config.patch,
-            embed_dim=config.channels,
-            norm_layer=nn.LayerNorm,
-            output_fmt="NHWC",
-        )
+        size, norm = side * config.patch, nn.LayerNorm
+        self.patches = PatchEmbed(size, config.patch, 3, config.channels, norm, output_fmt="NHWC")
         self.positions = nn.Parameter(torch.empty(1, side, side, config.channels))
         nn.init.trunc_normal_(self.positions, std=0.02)
 
@@ -143,13 +109,23 @@ class Embedding(nn.Module):
 class EncoderLevel(nn.Module):
     """Attention, the skip connection tapped behind it, merging.
 
-    The paper's text and figures tap the block's output; the authors' code taps its input.
+    The paper's text and figures tap the block's output; the authors' code taps its input. The skip attention
+    connection is an attention block as in the encoder with its own weights. Figure 2a draws no second
+    residual; the authors' code has it, and so has this.
     """
+
+    skip: nn.Module
 
     def __init__(self, config: AnoTransConfig, channels: int, side: int) -> None:
         super().__init__()
         self.block = AttentionBlock(config, channels, side)
-        self.skip = create_skip(config, channels, side)
+        match config.skip:
+            case "sac":
+                self.skip = AttentionBlock(config, channels, side)
+            case "cbam":
+                self.skip = CBAMSkip(channels)
+            case "identity":
+                self.skip = nn.Identity()
         self.merge = PatchMerging(channels)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:

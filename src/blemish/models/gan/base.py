@@ -89,13 +89,8 @@ class GAN(TrainedModel):
             + self.config.contextual_weight * contextual
             + self.config.latent_weight * latent
         )
-        parts = {
-            "adversarial": adversarial,
-            "contextual": contextual,
-            "latent": latent,
-            "spread": _spread(images, redrawn.images),
-        }
-        yield Step("generator", loss, parts)
+        parts = {"adversarial": adversarial, "contextual": contextual, "latent": latent}
+        yield Step("generator", loss, parts | {"spread": _spread(images, redrawn.images)})
 
     def after_batch(self, losses: dict[str, float]) -> str:
         """See `TrainedModel.after_batch`; restarts the discriminator where the config says so."""
@@ -182,11 +177,8 @@ class LatentGAN(GAN):
 def grad_cam(features: Tensor, gradient: Tensor, size: int) -> Tensor:
     """Grad-CAM (Selvaraju et al., ICCV 2017), each map stretched to [0, 1].
 
-    Channels weighted by their mean gradient, positive part, enlarged.
-
     Args:
-        features: float [B, C, h, w], one layer's output.
-        gradient: of each image's score by its features, same shape.
+        features, gradient: float [B, C, h, w], one layer's output, and each image's score by it.
         size: S, side of the images in pixels.
 
     Returns:

@@ -47,6 +47,11 @@ class GANConfig(ModelConfig):
 
     presets: ClassVar[dict[str, Preset]] = {"paper": {"frame": PAPER_FRAME, "training": PAPER_TRAINING}}
 
+    def check_image_size(self, size: int) -> None:
+        """A power of two from 32 on, unless the method says otherwise."""
+        if size < 32 or size & (size - 1):
+            raise ValueError(f"takes images of 32, 64, 128, ... pixels, not {size}")
+
 
 class LatentGANConfig(GANConfig):
     """What AnoTrans, Skip-GANomaly and SAGAN have and GANomaly has not.
@@ -99,7 +104,7 @@ class AnoTransConfig(LatentGANConfig):
         if not self._fits(size):
             sizes = ", ".join(str(other) for other in range(32, 257) if self._fits(other))
             raise ValueError(
-                f"anotrans with patch {self.patch} and window {self.window} takes images of "
+                f"with patch {self.patch} and window {self.window} takes images of "
                 f"{sizes or 'more than 256'} pixels, not {size}"
             )
 
@@ -123,17 +128,9 @@ class GANomalyConfig(GANConfig):
         "paper": {"frame": PAPER_FRAME, "training": PAPER_TRAINING | {"epochs": 15}}
     }
 
-    def check_image_size(self, size: int) -> None:
-        """A power of two from 32 on."""
-        _check_power_of_two("ganomaly", size)
-
 
 class SkipGANomalyConfig(LatentGANConfig):
     """Skip-GANomaly (Akcay et al., IJCNN 2019)."""
-
-    def check_image_size(self, size: int) -> None:
-        """A power of two from 32 on."""
-        _check_power_of_two("skip_ganomaly", size)
 
 
 class SAGANConfig(LatentGANConfig):
@@ -148,9 +145,4 @@ class SAGANConfig(LatentGANConfig):
     def check_image_size(self, size: int) -> None:
         """A multiple of 16: the encoder halves four times."""
         if size % 16:
-            raise ValueError(f"sagan takes images of a multiple of 16 pixels, not {size}")
-
-
-def _check_power_of_two(method: str, size: int) -> None:
-    if size < 32 or size & (size - 1):
-        raise ValueError(f"{method} takes images of 32, 64, 128, ... pixels, not {size}")
+            raise ValueError(f"takes images of a multiple of 16 pixels, not {size}")

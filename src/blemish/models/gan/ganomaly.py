@@ -5,8 +5,7 @@ from torch import Tensor, nn
 
 from blemish.models.gan.base import GAN, Redrawn, cross_entropy, latent_error
 from blemish.models.gan.config import GANomalyConfig
-from blemish.models.gan.discriminator import pyramid
-from blemish.models.gan.layers import BatchNorm2d
+from blemish.models.gan.layers import BatchNorm2d, pyramid
 
 LATENT_SIZE = 100
 
@@ -75,10 +74,7 @@ class FeatureDiscriminator(nn.Module):
         self.classifier = nn.Conv2d(channels, 1, remaining, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images float [B, 3, S, S] in [-1, 1] to the logit of being real [B] and features [B, C, 4, 4].
-
-        The authors' last layer, a sigmoid, is left to `binary_cross_entropy_with_logits`.
-        """
+        """Images float [B, 3, S, S] in [-1, 1] to the logit of being real [B] and features [B, C, 4, 4]."""
         features = self.pyramid(images)
         return self.classifier(features).flatten(), features
 

@@ -1,16 +1,11 @@
 """SAGAN: Skip-GANomaly with attention on the U-Net's skips (Skip-Attention-GAN, 2021)."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from blemish.models.gan.base import LatentGAN
 from blemish.models.gan.config import SAGANConfig
-from blemish.models.gan.discriminator import Discriminator
-from blemish.models.gan.layers import CBAM, BatchNorm2d
-
-Pool = Literal["softpool", "max"]
+from blemish.models.gan.layers import CBAM, BatchNorm2d, Discriminator
 
 WIDTHS = (64, 128, 256, 512, 512)
 
@@ -39,14 +34,11 @@ class DoubleConv(nn.Sequential):
 class AttentionUNet(nn.Module):
     """A U-Net of depthwise-separable convolutions whose skips, and deepest level, pass through CBAM.
 
-    The next level down is made of the features without attention. Works at any size divisible by 16.
-
-    Args:
-        pool: between the levels; "softpool" as in SAGAN's code, "max" as in the copy of it that comes
-            with AnoTrans's.
+    The next level down is made of the features without attention. Works at any size divisible by 16. Between
+    the levels lies "softpool", as in SAGAN's code, or "max", as in the copy of it that comes with AnoTrans's.
     """
 
-    def __init__(self, pool: Pool = "softpool") -> None:
+    def __init__(self, pool: str) -> None:
         super().__init__()
         self.pool = SoftPool() if pool == "softpool" else nn.MaxPool2d(2)
         self.levels = nn.ModuleList(

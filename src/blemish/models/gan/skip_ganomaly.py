@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from blemish.models.gan.base import LatentGAN
 from blemish.models.gan.config import SkipGANomalyConfig
-from blemish.models.gan.discriminator import Discriminator
-from blemish.models.gan.layers import BatchNorm2d
+from blemish.models.gan.layers import BatchNorm2d, Discriminator
 
 
 class UNet(nn.Module):

@@ -18,6 +18,7 @@ PAPER_TRAINING = {  # section 4
     "validation_share": 0.2,
     "select": "best",
 }
+IMPROVED = {"tfm": "encoder", "alpha": "fixed", "combine": "geometric", "damage": 0.5, "standardise": True}
 SMALL_BATCHES = {"batch_size": 8, "learning_rate": 2e-3, "schedule": "one-cycle"}
 
 
@@ -56,21 +57,13 @@ class GTransConfig(ModelConfig):
 
     presets: ClassVar[dict[str, Preset]] = {
         "improved": {
-            "model": {
-                "tfm": "encoder",
-                "alpha": "fixed",
-                "combine": "geometric",
-                "damage": 0.5,
-                "standardise": True,
-            },
+            "model": IMPROVED,
             "training": PAPER_TRAINING | SMALL_BATCHES | {"epochs": 20},
         },
         "paper": {"training": PAPER_TRAINING},
         "paper-fast": {"training": PAPER_TRAINING | SMALL_BATCHES | {"epochs": 40}},
     }
-    scoring_only: ClassVar[frozenset[str]] = frozenset(
-        ("alpha", "alpha_lambda", "combine", "sigma", "centre")
-    )
+    scoring_only: ClassVar = frozenset({"alpha", "alpha_lambda", "combine", "sigma", "centre"})
 
     backbone: str = "efficientnet_lite0"
     layers: Layers = (1, 2, 3)

@@ -13,10 +13,9 @@ from torch.nn import functional
 
 from blemish.models.backbones import FrozenBackbone, create_backbone
 from blemish.models.base import Batch, Step, TrainedModel
-from blemish.models.gtrans.anomaly_map import AnomalyMap, Standardise
+from blemish.models.gtrans.anomaly_map import AnomalyMap, Standardise, loss, rough_distance
 from blemish.models.gtrans.config import GTransConfig
 from blemish.models.gtrans.damage import damage
-from blemish.models.gtrans.loss import loss, rough_distance
 
 
 class AGN(FrozenBackbone):
@@ -31,11 +30,6 @@ class Tokenizer(nn.Module):
     """From one level's features, of either network, to a few visual tokens (section 3.1.2, eqs. 1-3).
 
     The paper does not say whether AGN and Trans share a tokenizer; they do here, as in the authors' code.
-
-    Args:
-        channels: c, channels of the level.
-        tokens: g, number of tokens.
-        token_dim: d, width of a token.
     """
 
     def __init__(self, channels: int, tokens: int, token_dim: int) -> None:
@@ -125,10 +119,6 @@ class Mapper(nn.Module):
     Eq. 12 prints the query from F_G and keys and values from E_out. That would leave the decoder without
     gradient and contradict the sentence before it, so the query comes from F_T and keys and values from
     this level's group of D_out, as in the authors' code.
-
-    Args:
-        channels: c, channels of the level.
-        token_dim: d, width of a token.
     """
 
     def __init__(self, channels: int, token_dim: int) -> None:
@@ -160,12 +150,8 @@ class GTrans(TrainedModel):
             self.tokenizers = nn.ModuleList(Tokenizer(c, config.tokens, config.token_dim) for c in channels)
             self.mappers = nn.ModuleList(Mapper(c, config.token_dim) for c in channels)
         if config.tfm in ("encoder", "encoder-decoder"):
-            self.tfm = TFM(
-                config.tokens * len(channels),
-                config.token_dim,
-                config.tfm_depth,
-                decoder=config.tfm == "encoder-decoder",
-            )
+            decoder = config.tfm == "encoder-decoder"
+            self.tfm = TFM(config.tokens * len(channels), config.token_dim, config.tfm_depth, decoder=decoder)
         self.anomaly_map = AnomalyMap(config, image_size)
 
     def tokens(self, features: list[Tensor]) -> Tensor:

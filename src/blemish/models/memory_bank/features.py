@@ -1,6 +1,6 @@
-"""Patch features of a frozen backbone, and what becomes of their distances."""
+"""Patch features of a frozen backbone, their nearest neighbours, and what becomes of the distances."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,12 +11,13 @@ from blemish.models.base import TrainingFreeModel
 from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.models.smoothing import smooth
 
+BLOCK = 1024  # candidates that all queries are compared with at once
+
 
 class PatchFeatures(FrozenBackbone):
     """A frozen ImageNet network whose levels are put side by side at the first level's size.
 
     Args:
-        backbone, layers: see `TrainingFreeConfig`.
         pooled: average each level over 3 x 3 positions first (PatchCore section 3.1: locally aware features).
 
     Attributes:
@@ -78,3 +79,29 @@ def side_by_side(levels: Sequence[Tensor]) -> Tensor:
 def positions_first(features: Tensor) -> Tensor:
     """[B, C, h, w] to [B, h w, C]."""
     return features.flatten(2).transpose(1, 2)
+
+
+def nearest_rows(queries: Tensor, candidates: Tensor) -> Tensor:
+    """For each query [Q, C] the row of `candidates` [M, C] at the least Euclidean distance, int64 [Q]."""
+    return nearest_of_blocks(
+        # squared distances without the query's own square, which is the same for all
+        (torch.addmm(block.square().sum(dim=1), queries, block.T, alpha=-2), number * BLOCK)
+        for number, block in enumerate(candidates.split(BLOCK))
+    )
+
+
+def nearest_of_blocks(blocks: Iterable[tuple[Tensor, Tensor | int]]) -> Tensor:
+    """The row of each query's least distance, int64 [..., Q].
+
+    Blocks are distances [..., Q, R] and the number of the block's first row, one for all or [..., 1].
+    """
+    best: Tensor | None = None
+    nearest = torch.empty(0)
+    for distances, first in blocks:
+        least, row = distances.min(dim=-1)
+        if best is None:
+            best, nearest = least, row + first
+        else:
+            nearest = torch.where(least < best, row + first, nearest)
+            best = torch.minimum(best, least)
+    return nearest

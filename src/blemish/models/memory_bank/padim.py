@@ -75,11 +75,9 @@ class PaDiM(MemoryBank):
         self.mean = self.mean.new_empty(positions, self.channels)
         self.whitening = self.whitening.new_empty(positions, self.channels, self.channels)
 
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> Any:
+    def load_state_dict(self, *state: Any, **options: Any) -> Any:
         """As PyTorch's; RuntimeError also where there are no such channels."""
-        outcome = super().load_state_dict(state_dict, strict=strict, assign=assign)
+        outcome = super().load_state_dict(*state, **options)
         if not ((self.drawn >= 0) & (self.drawn < self.features.channels)).all():
             raise RuntimeError("channels that the backbone does not have")
         return outcome

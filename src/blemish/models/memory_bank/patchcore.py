@@ -8,8 +8,7 @@ from torch import Tensor
 
 from blemish.models.memory_bank.config import PatchCoreConfig
 from blemish.models.memory_bank.coreset import choose_coreset
-from blemish.models.memory_bank.features import MemoryBank, positions_first
-from blemish.models.memory_bank.search import nearest_rows
+from blemish.models.memory_bank.features import MemoryBank, nearest_rows, positions_first
 
 
 class PatchCore(MemoryBank):
@@ -31,11 +30,8 @@ class PatchCore(MemoryBank):
         """See `TrainingFreeModel.learn`. Remembers a coreset of the patches (section 3.2)."""
         candidates = self._candidates(batches(), count, seed)
         wanted = max(round(self.config.coreset * len(candidates)), self.config.neighbours)
-        rows = choose_coreset(
-            candidates,
-            min(wanted, self.config.memory, len(candidates)),
-            torch.Generator().manual_seed(seed),
-        )
+        wanted = min(wanted, self.config.memory, len(candidates))
+        rows = choose_coreset(candidates, wanted, torch.Generator().manual_seed(seed))
         self.memory = candidates[rows.to(candidates.device)]
 
     def _candidates(self, batches: Iterator[Tensor], count: int, seed: int) -> Tensor:
@@ -74,17 +70,10 @@ class PatchCore(MemoryBank):
         return self._score(patches, nearest, distances), self.to_map(distances, *features.shape[2:])
 
     def _score(self, patches: Tensor, nearest: Tensor, distances: Tensor) -> Tensor:
-        """Eqs. 6 and 7: the largest patch distance s*, times a weight from 1 - 1/b to 1.
+        """Eqs. 6 and 7, [B, P, C] and twice [B, P] to [B]: the largest patch distance s*, times a weight.
 
         The weight is 1 - exp(s*) / sum of exp(d), where d are the distances of that patch to the b
         remembered patches nearest to its nearest one, itself among them; the farther those, the more.
-
-        Args:
-            patches: float32 [B, P, C].
-            nearest, distances: int64 and float32 [B, P].
-
-        Returns:
-            float32 [B].
         """
         largest, position = distances.max(dim=1, keepdim=True)
         neighbours = min(self.config.neighbours, len(self.memory))

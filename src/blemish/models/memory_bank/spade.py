@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from blemish.models.memory_bank.config import SPADEConfig
-from blemish.models.memory_bank.features import MemoryBank, positions_first, side_by_side
-from blemish.models.memory_bank.search import nearest_of_blocks
+from blemish.models.memory_bank.features import MemoryBank, nearest_of_blocks, positions_first, side_by_side
 
 
 class SPADE(MemoryBank):
@@ -45,7 +44,7 @@ class SPADE(MemoryBank):
             if not filled:
                 self.pooled = features.new_empty(int(kept.sum()), levels[-1].shape[1])
                 self.gallery = self.gallery.new_empty(int(kept.sum()), *features.shape[1:])
-            self.pooled[filled : filled + len(wanted)] = pool(levels)
+            self.pooled[filled : filled + len(wanted)] = levels[-1].mean(dim=(2, 3))
             self.gallery[filled : filled + len(wanted)] = features
             filled += len(wanted)
 
@@ -68,7 +67,7 @@ class SPADE(MemoryBank):
         """
         levels = self.features.levels(images)
         features = side_by_side(levels)
-        score, alike = self._nearest_images(pool(levels))
+        score, alike = self._nearest_images(levels[-1].mean(dim=(2, 3)))
         distances = self._nearest_positions(positions_first(features), alike)
         return score, self.to_map(distances, *features.shape[2:])
 
@@ -93,8 +92,3 @@ class SPADE(MemoryBank):
 
         found = self.gallery.flatten(0, 1)[nearest_of_blocks(blocks())].float()
         return (features - found).square().sum(dim=2)
-
-
-def pool(levels: list[Tensor]) -> Tensor:
-    """Levels [B, c_l, h_l, w_l] to the mean of the last one over its positions, [B, c]."""
-    return levels[-1].mean(dim=(2, 3))
