@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
@@ -16,7 +15,7 @@ from blemish.files import whole_file
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import SUFFIXES
 from blemish.station.errors import Conflict, NotFound, Unavailable
-from blemish.station.records import CalibrationRecord, ModelRecord
+from blemish.station.records import CalibrationRecord
 from blemish.station.schemas import ModelState
 from blemish.station.settings import Settings
 from blemish.station.storage.store import Store
@@ -148,14 +147,7 @@ class Models:
         calibrated = self._store.calibration(fingerprint) or self._store.add_calibration(
             fingerprint, own.scores.tolist(), rate, "the model file"
         )
-        self._store.add_model(
-            ModelRecord(
-                fingerprint=fingerprint,
-                name=path.name,
-                description=detector.metadata,
-                first_used=datetime.now(UTC),
-            )
-        )
+        self._store.add_model(fingerprint, path.name, detector.metadata)
         return LoadedModel(path.name, fingerprint, detector, calibrated)
 
     def _state(self, name: str) -> ModelState:

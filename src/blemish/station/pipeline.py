@@ -19,8 +19,7 @@ from blemish.station.models import LoadedModel, Models
 from blemish.station.queued_image import QueuedImage
 from blemish.station.records import MAX_NAME, Inspection, Source
 from blemish.station.settings import Settings
-from blemish.station.storage.files import Files, digest_of
-from blemish.station.storage.maps import encode_map
+from blemish.station.storage.files import Files, digest_of, encode_map
 from blemish.station.storage.store import Store
 
 WRITTEN_AT_ONCE = 64

@@ -127,7 +127,10 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
             {variables[name]: text for name, text in os.environ.items() if name in variables},
             lambda field: PREFIX + field.upper(),
         ),
-        ({field: value for field, value in options.items() if value is not None}, _option),
+        (
+            {field: value for field, value in options.items() if value is not None},
+            lambda field: "MODEL" if field == "model" else f"--{field.replace('_', '-')}",
+        ),
     )
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -154,10 +157,6 @@ def remarks(settings: Settings) -> list[str]:
             "give tls_certificate and tls_key, or put a proxy with TLS before the station."
         )
     return found
-
-
-def _option(field: str) -> str:
-    return "MODEL" if field == "model" else f"--{field.replace('_', '-')}"
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

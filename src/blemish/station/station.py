@@ -76,14 +76,8 @@ class Station:
         if self.watched is not None:
             self.watched.start()
         active = self.models.active
-        logger.info(
-            "station started",
-            extra={
-                "model": active.name,
-                "fingerprint": active.fingerprint,
-                "store": self.store.database.name,
-            },
-        )
+        told = {"model": active.name, "fingerprint": active.fingerprint, "store": self.store.database.name}
+        logger.info("station started", extra=told)
 
     def stop(self) -> None:
         """Finish what was accepted, and let go of everything."""

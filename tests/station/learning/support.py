@@ -10,6 +10,7 @@ import numpy as np
 from blemish.calibration import Calibration
 from blemish.station.errors import Conflict
 from blemish.station.records import CalibrationRecord, Inspection, NewInspection, Source, Verdict
+from blemish.station.schemas import Feedback
 from blemish.station.storage.files import Files, digest_of
 from blemish.station.storage.store import Store
 
@@ -78,7 +79,7 @@ class ScoredStation:
         return numbers
 
     def judge(self, number: int, said: Verdict | None, note: str = "") -> Inspection:
-        return self.store.set_feedback(number, feedback=said, note=note)
+        return self.store.set_feedback(number, Feedback(feedback=said, note=note))
 
     def _new(self, score: float | None, image: bytes | None, fields: dict[str, Any]) -> NewInspection:
         self.count += 1

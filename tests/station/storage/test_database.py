@@ -12,6 +12,7 @@ import pytest
 
 from blemish.station.errors import Unavailable
 from blemish.station.records import Filter
+from blemish.station.schemas import Feedback
 from blemish.station.storage.store import Store
 from tests.station.storage.support import (
     add,
@@ -50,7 +51,7 @@ def all_fail(store: Store, expected: str) -> None:
         lambda: add(store, "never"),
         lambda: store.get(1),
         lambda: store.count(Filter()),
-        lambda: store.set_feedback(1, feedback=None, note=""),
+        lambda: store.set_feedback(1, Feedback(feedback=None)),
     ]
     for ask in asked:
         with pytest.raises(Unavailable, match=expected) as error:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blemish.errors import ImageError
-from blemish.station.storage.maps import decode_map, encode_map
+from blemish.station.storage.files import decode_map, encode_map
 
 
 @pytest.mark.parametrize("span", [(0, 1), (-3e-7, 5e-7), (1e20, 3e25), (2, 2)])

@@ -9,6 +9,7 @@ import pytest
 
 from blemish.station.errors import Unavailable
 from blemish.station.records import Filter, Inspection, Verdict
+from blemish.station.schemas import Feedback
 from blemish.station.storage import retention
 from blemish.station.storage.files import Files
 from blemish.station.storage.retention import Retention
@@ -47,7 +48,7 @@ def needed(store: Store) -> set[str]:
 
 def test_by_age(store: Store, files: Files) -> None:
     keep(store, files, [40, 29, 31, 35, 1])
-    store.set_feedback(4, feedback=Verdict.GOOD, note="")
+    store.set_feedback(4, Feedback(feedback=Verdict.GOOD))
     old = Retention(store, files, 30, None)
     assert old.run_once(NOON) == 2
     assert left(store) == [2, 4, 5] and stored(files) == needed(store)
@@ -58,7 +59,7 @@ def test_by_age(store: Store, files: Files) -> None:
 
 def test_by_size(store: Store, files: Files) -> None:
     keep(store, files, [5, 9, 7, 6, 8])
-    store.set_feedback(2, feedback=Verdict.DEFECT, note="")  # the oldest
+    store.set_feedback(2, Feedback(feedback=Verdict.DEFECT))  # the oldest
     much = Retention(store, files, None, 3.5 * EACH / 1e9)
     assert much.run_once(NOON) == 2
     assert left(store) == [1, 2, 4] and much.over == ""  # 5 and 3 were next in age
@@ -68,19 +69,19 @@ def test_by_size(store: Store, files: Files) -> None:
 def test_judged_images_alone_can_be_too_much(store: Store, files: Files) -> None:
     keep(store, files, [3, 2, 1])
     for number in (1, 2):
-        store.set_feedback(number, feedback=Verdict.GOOD, note="")
+        store.set_feedback(number, Feedback(feedback=Verdict.GOOD))
     much = Retention(store, files, None, 1.5 * EACH / 1e9)
     assert much.run_once(NOON) == 1
     assert left(store) == [1, 2]
     assert "judged images alone" in much.over and much.over.endswith(".")
-    store.set_feedback(1, feedback=None, note="")
+    store.set_feedback(1, Feedback(feedback=None))
     assert much.run_once(NOON) == 1 and much.over == ""
 
 
 def test_shared_files_stay_as_long_as_one_needs_them(store: Store, files: Files) -> None:
     first, second = keep(store, files, [40, 30])
     (again,) = store.add([new(image=first.image, map=first.map, image_bytes=IMAGE, map_bytes=MAP)])
-    store.set_feedback(again.id, feedback=Verdict.GOOD, note="")
+    store.set_feedback(again.id, Feedback(feedback=Verdict.GOOD))
     much = Retention(store, files, None, 1.2 * EACH / 1e9)
     assert much.run_once(NOON) == 2  # the first frees nothing
     assert left(store) == [again.id] and stored(files) == {first.image, first.map}
@@ -102,7 +103,7 @@ def test_a_judgement_in_the_last_moment_saves(
 
     def then_judged(*arguments: Any) -> list[Inspection]:
         found = real(*arguments)
-        store.set_feedback(1, feedback=Verdict.GOOD, note="")
+        store.set_feedback(1, Feedback(feedback=Verdict.GOOD))
         return found
 
     monkeypatch.setattr(store, "expired", then_judged)

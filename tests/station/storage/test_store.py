@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from blemish.station.errors import NotFound
-from blemish.station.records import Filter, ModelRecord, NewInspection, Source, Verdict
+from blemish.station.records import Filter, NewInspection, Source, Verdict
+from blemish.station.schemas import Feedback
 from blemish.station.storage.store import Store
 from tests.station.storage.support import MODEL, NOON, failed, new, numbers
 
@@ -69,7 +70,7 @@ def test_numbers_are_never_given_again(store: Store) -> None:
 def test_numbers_that_no_inspection_has(store: Store) -> None:
     store.add([new(), new()])
     for number in (0, 3):
-        for ask in (store.get, lambda number: store.set_feedback(number, note="")):
+        for ask in (store.get, lambda number: store.set_feedback(number, Feedback(note=""))):
             with pytest.raises(NotFound, match=f"no inspection {number}"):
                 ask(number)
     assert numbers(store.get_many([2, 3, 1])) == [2, 1]
@@ -93,8 +94,8 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[St
     store.add([new(number) for number in range(1, 101)])
     store.add([failed(101, name="Bad_1.PNG", source=Source.WATCH, model=None)])
     store.add([new(102, name="100% ÄRGER.png", model="ab" * 32, source=Source.PAGE, score=0.95)])
-    store.set_feedback(10, feedback=Verdict.GOOD, note="sauber")
-    store.set_feedback(95, feedback=Verdict.DEFECT, note="Kratzer_links")
+    store.set_feedback(10, Feedback(feedback=Verdict.GOOD, note="sauber"))
+    store.set_feedback(95, Feedback(feedback=Verdict.DEFECT, note="Kratzer_links"))
     yield store
     store.close()
     if request.param == "postgresql":
@@ -189,23 +190,19 @@ def test_deleting_names_the_files_that_nobody_needs_any_more(store: Store) -> No
 
 def test_the_judged_are_not_deleted(store: Store) -> None:
     store.add([new(1), new(2)])
-    store.set_feedback(1, feedback=Verdict.GOOD, note="")
+    store.set_feedback(1, Feedback(feedback=Verdict.GOOD))
     assert set(store.delete([1, 2])) == {new(2).image, new(2).map}
     assert numbers(store.select(Filter(), limit=5)) == [1]
 
 
 def test_models_and_calibrations(store: Store) -> None:
-    record = ModelRecord(
-        fingerprint=MODEL,
-        name="parts.onnx",
-        description={"method": "gtrans", "a": [1, None]},
-        first_used=NOON,
-    )
     with pytest.raises(NotFound, match="5f5f5f"):
         store.model(MODEL)
-    store.add_model(record)
-    store.add_model(record.model_copy(update={"name": "other.onnx"}))
-    assert store.model(MODEL) == record
+    description = {"method": "gtrans", "a": [1, None]}
+    store.add_model(MODEL, "parts.onnx", description)
+    store.add_model(MODEL, "other.onnx", {})
+    kept = store.model(MODEL)
+    assert (kept.name, kept.description) == ("parts.onnx", description)
     assert store.calibration(MODEL) is None
     scores = [0.1, 1e-9, 1 / 3]
     first = store.add_calibration(MODEL, scores, 0.01, "the model file")

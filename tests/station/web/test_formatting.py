@@ -2,7 +2,7 @@
 
 import pytest
 
-from blemish.station.web.formatting import chance, score, several
+from blemish.station.web.pages import chance, score, several
 
 
 def test_chances() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from blemish.station.web import authentication
+from blemish.station.web import middleware
 from tests.station.support import TOKEN
 from tests.station.web.support import guarded, settings
 
@@ -20,12 +20,12 @@ def client(base: str = "http://localhost", **options: Any) -> TestClient:
 
 @pytest.fixture
 def locked(monkeypatch: pytest.MonkeyPatch) -> TestClient:
-    monkeypatch.setattr(authentication, "WRONG_TOKEN_SECONDS", 0.05)
+    monkeypatch.setattr(middleware, "WRONG_TOKEN_SECONDS", 0.05)
     return client("http://station.example:8000", token=TOKEN, host="0.0.0.0")
 
 
 def logged_in(client: TestClient, **options: Any) -> None:
-    cookie = authentication.login_cookie(settings(token=TOKEN, **options))
+    cookie = middleware.login_cookie(settings(token=TOKEN, **options))
     client.cookies.set(cookie["key"], cookie["value"])
 
 
@@ -163,15 +163,15 @@ def test_a_browser_is_sent_to_the_login_and_back(locked: TestClient) -> None:
 
 
 def test_the_cookie_logs_in_and_does_not_tell_the_token(locked: TestClient) -> None:
-    cookie = authentication.login_cookie(settings(token=TOKEN))
+    cookie = middleware.login_cookie(settings(token=TOKEN))
     assert cookie["httponly"] and cookie["samesite"] == "strict" and not cookie["secure"]
-    assert authentication.login_cookie(settings(token=TOKEN), "https://station.example")[
+    assert middleware.login_cookie(settings(token=TOKEN), "https://station.example")[
         "secure"
     ]  # through a proxy
     assert TOKEN not in cookie["value"] and len(cookie["value"]) == 64
     logged_in(locked)
     assert locked.get("/", headers=PAGE).json() is True
-    other = authentication.login_cookie(settings(token=TOKEN + "-changed"))
+    other = middleware.login_cookie(settings(token=TOKEN + "-changed"))
     locked.cookies.clear()
     locked.cookies.set(other["key"], other["value"])
     assert locked.get("/v1/inspections").status_code == 401

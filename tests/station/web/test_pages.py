@@ -10,6 +10,7 @@ import pytest
 
 from blemish.station.learning import drift, threshold
 from blemish.station.records import Verdict
+from blemish.station.schemas import Feedback
 from tests.station.support import Running, running_station
 from tests.station.web.support import cards_of, page_of
 
@@ -61,7 +62,7 @@ def test_empty_pages_say_what_to_do(empty: httpx2.Client) -> None:
 
 
 def test_what_others_wrote_is_escaped(visitor: httpx2.Client, visited: Running) -> None:
-    visited.station.store.set_feedback(13, feedback=Verdict.DEFECT, note="</textarea><b>note</b>")
+    visited.station.store.set_feedback(13, Feedback(feedback=Verdict.DEFECT, note="</textarea><b>note</b>"))
     for address in ("/", "/inspections", "/inspections/13", "/inspections?text=%22%3E%3Cb%3E"):
         text = page_of(visitor, address)
         assert "<script>alert" not in text and "<b>" not in text

@@ -10,7 +10,6 @@ from collections import Counter
 import numpy as np
 
 from blemish.station.errors import Conflict, NotFound
-from blemish.station.learning.feedback import verdicts
 from blemish.station.models import LoadedModel
 from blemish.station.records import CalibrationRecord, Filter, Verdict
 from blemish.station.schemas import Evidence, Preview
@@ -89,7 +88,7 @@ def recalibrate(station: Station, *, keep: bool, expected: int | None = None) ->
         Conflict: no image was confirmed as good, or the model or its calibration was changed meanwhile.
     """
     active = _active(station, expected)
-    said = verdicts(station.store)
+    said = station.store.verdicts()
     good = {
         inspection.image: inspection.score
         for inspection in station.store.judged(Filter(model=active.fingerprint, failed=False))

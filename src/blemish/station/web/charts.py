@@ -9,7 +9,7 @@ from blemish.calibration import Calibration
 from blemish.reports.charts import QUARTERS, Axis, Bars, Chart, mirrored_histogram
 from blemish.reports.numbers import short_number
 from blemish.station.records import Point, Verdict
-from blemish.station.web.formatting import full_moment, moment
+from blemish.station.web.pages import full_moment, moment
 
 SIZE: dict[str, Any] = {"width": 960, "height": 380, "left": 64, "right": 20, "bottom": 44}
 MOST_POINTS = 2000  # drawn

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from blemish.station.web.authentication import is_token
+from blemish.station.web.middleware import is_token
 from blemish.station.web.routes.login import local_path
 from tests.station.support import TOKEN, running_station
 from tests.station.web.support import page_of, settings

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from blemish.station.web.authentication import cookie_name, is_token, login_cookie
 from blemish.station.web.deps import Authorised, StationDep
+from blemish.station.web.middleware import cookie_name, is_token, login_cookie
 from blemish.station.web.pages import fragment
 
 router = APIRouter(include_in_schema=False)

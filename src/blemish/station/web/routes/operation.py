@@ -1,10 +1,11 @@
-"""How the station is, for people and monitors."""
+"""What an operator sees to: how the station is, and which model gives the verdicts."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from blemish.station.errors import StationError
-from blemish.station.schemas import Health
-from blemish.station.web.deps import Authorised, StationDep, problems
+from blemish.station.schemas import Health, ModelState
+from blemish.station.web.deps import Authorised, ModelName, StationDep, problems
+from blemish.station.web.pages import page
 
 router = APIRouter(tags=["operation"])
 
@@ -30,3 +31,21 @@ def ready(station: StationDep, authorised: Authorised, response: Response) -> He
 def metrics(station: StationDep) -> Response:
     """Figures for Prometheus."""
     return Response(station.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+@router.get("/v1/models", responses=problems())
+def list_models(station: StationDep) -> list[ModelState]:
+    """The models to choose from."""
+    return station.models.states()
+
+
+@router.post("/v1/models/{name}/use", responses=problems(404, 409, 503))
+def use_model(station: StationDep, name: ModelName) -> ModelState:
+    """Load a model, for the verdicts from the next image on; those in hand are finished with the old one."""
+    return station.models.use(name)
+
+
+@router.get("/models", include_in_schema=False)
+def models_page(request: Request, station: StationDep) -> Response:
+    """The models to choose from."""
+    return page(request, "models.html.j2", models=station.models.states())
