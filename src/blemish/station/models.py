@@ -27,15 +27,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in memory, with the calibration in force.
+    """A model in memory, with the calibration in force."""
 
-    Attributes:
-        name: of its file.
-        fingerprint: `fingerprint_of` that file.
-    """
-
-    name: str
-    fingerprint: str
+    name: str  # of its file
+    fingerprint: str  # of that file, by `fingerprint_of`
     detector: Detector
     calibrated: CalibrationRecord
 
@@ -92,7 +87,6 @@ class Models:
 
         Args:
             of: the active model, as it was when the rest was decided.
-            scores, rate, origin: see `CalibrationRecord`.
 
         Raises:
             Conflict: another model or another calibration is in force by now.

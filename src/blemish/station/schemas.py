@@ -29,9 +29,6 @@ class Problem(BaseModel):
     detail: str = Field(description="What is wrong and what to do, in one sentence.")
 
 
-# inspections
-
-
 class PageQuery(Filter):
     """The filters of a list, and which part of it."""
 
@@ -86,9 +83,6 @@ class Feedback(BaseModel):
 
     feedback: Verdict | None = Field(None, description="Null takes it back.")
     note: Text = Field("", max_length=MAX_NOTE)
-
-
-# models and their thresholds
 
 
 class ModelState(BaseModel):
@@ -193,9 +187,6 @@ class Drift(BaseModel):
     alarms: float | None = Field(None, description="Share of alarms, with the calibration in force.")
     message: str = Field("", description="What to look at, in a sentence; empty when all is well.")
     unsure: str = Field("", description="Why it cannot be told, in a sentence, else empty.")
-
-
-# health
 
 
 class Status(StrEnum):

@@ -77,11 +77,7 @@ class WatchedFolder(Background):
         self.message = ""
 
     def start(self) -> None:
-        """Begin to look.
-
-        Raises:
-            BlemishError: `move_to` cannot be made.
-        """
+        """Begin to look; BlemishError where `move_to` cannot be made."""
         if self._move_to is not None:
             make_folder(self._move_to)
         super().start()

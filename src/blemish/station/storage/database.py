@@ -38,13 +38,13 @@ class Database:
     is lost. So every transaction looks before and after its commit whether the file is still the one opened.
 
     Args:
-        url: sqlite:///FILE or postgresql://...; a missing SQLite file is made.
+        url: sqlite:///FILE, made if need be, or postgresql://...; older tables are brought up to date.
 
     Attributes:
         name: the URL without password and options.
 
     Raises:
-        BlemishError: it cannot be opened, or holds something else.
+        BlemishError: it cannot be opened, comes from a newer version, or holds something else.
     """
 
     def __init__(self, url: str) -> None:

@@ -21,7 +21,6 @@ class Retention(Background):
     """Deletes by age and by size each minute, and sweeps at once and each day. What a person judged stays.
 
     Args:
-        store, files: of the station.
         keep_days: inspections received before so many days are deleted; None keeps them.
         keep_gb: the oldest ones are deleted beyond so many gigabytes (10^9 bytes); None keeps them.
 

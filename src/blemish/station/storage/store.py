@@ -31,16 +31,10 @@ R = TypeVar("R", bound=Record)
 
 
 class Store:
-    """Everything that a station knows, for any number of threads.
+    """Everything that a station knows, in a `Database`, for any number of threads.
 
     What a method has written is on the disk when it returns. Each raises `errors.Unavailable` while the
     database cannot be used; as soon as it can, the next call works.
-
-    Args:
-        url: of the `database`, which is made, or brought to the present tables, if need be.
-
-    Raises:
-        BlemishError: the database cannot be opened, comes from a newer version, or holds something else.
     """
 
     def __init__(self, url: str) -> None:
@@ -225,16 +219,13 @@ def _add(connection: Connection, new: NewInspection) -> Inspection:
     return Inspection.model_validate(row._asdict())
 
 
-def _feedback(wanted: str) -> ColumnElement[bool]:
-    if wanted in ("any", "none"):
-        return _columns.feedback.is_not(None) if wanted == "any" else _columns.feedback.is_(None)
-    return _columns.feedback == wanted
-
-
 CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {  # by the fields of a filter
     "anomalous": lambda value: _columns.is_anomalous == value,
     "failed": lambda value: _columns.score.is_(None) if value else _columns.score.is_not(None),
-    "feedback": _feedback,
+    "feedback": lambda value: {
+        "any": _columns.feedback.is_not(None),
+        "none": _columns.feedback.is_(None),
+    }.get(value, _columns.feedback == value),
     "source": lambda value: _columns.source == value,
     "model": lambda value: (
         _columns.model == value if len(value) == FINGERPRINT else _columns.model.startswith(value)

@@ -53,12 +53,7 @@ def thinned(scores: np.ndarray) -> list[int]:
 
 
 def distribution_chart(points: Sequence[Point], verdicts: Calibration) -> str:
-    """Two histograms of scores: the calibration's upwards, the points' downwards, the threshold across.
-
-    Args:
-        points: at least one.
-        verdicts: the calibration in force.
-    """
+    """Two histograms of scores: the calibration's upwards, those of at least one point downwards."""
     recent = np.array([point.score for point in points])
     return mirrored_histogram(
         Chart("Histogram of scores: calibration above the line, past inspections below", **SIZE),

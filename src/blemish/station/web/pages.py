@@ -104,12 +104,7 @@ def zone() -> str:
 
 
 def chance(p_value: float, images: int | None) -> str:
-    """A p-value in words.
-
-    Args:
-        p_value: in (0, 1].
-        images: scores in the calibration that gave it; None when that is not known.
-    """
+    """A p-value, in (0, 1], in words; `images` were in the calibration that gave it, None if unknown."""
     if images and p_value <= 1 / (images + 1):
         return (
             f"None of the {images} good calibration images looks this unusual: "
