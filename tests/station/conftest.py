@@ -1,4 +1,4 @@
-"""Shared by the tests of the station: a model, empty databases, a watched folder."""
+"""Shared by the tests of the station: a model, and empty databases."""
 
 import itertools
 import os
@@ -6,19 +6,18 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from blemish.station import watched_folder
-from blemish.station.watched_folder import WatchedFolder
-from tests.station.support import Inspector, Watch, until, write_grey_model
+from blemish.station.station import Station
+from tests.station.support import Scoring, grey_onnx, until
 
-UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
 SECONDS_TO_START = 30
+NUMBERS = itertools.count()
 
 
 class PostgreSQL:
@@ -27,30 +26,21 @@ class PostgreSQL:
     def __init__(self, programs: Path, folder: Path) -> None:
         self.folder = folder
         self._programs = programs
-        self._user = UNPRIVILEGED if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
-        if self._user:
-            shutil.chown(folder, self._user)
+        self._how: dict[str, Any] = {"cwd": folder}
+        if os.geteuid() == 0:  # it refuses to run as root
+            shutil.chown(folder, "nobody")
+            self._how["user"] = "nobody"
         options = ("--username=blemish", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8")
-        subprocess.run(
-            [programs / "initdb", "--pgdata", folder / "data", *options],
-            check=True,
-            capture_output=True,
-            user=self._user,
-            cwd=folder,
-        )
+        command = [programs / "initdb", "--pgdata", folder / "data", *options]
+        subprocess.run(command, check=True, capture_output=True, **self._how)
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         command = [self._programs / "postgres", "-D", self.folder / "data", "-k", self.folder, "-F"]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, "-c", "listen_addresses="],
-                stdout=log,
-                stderr=log,
-                user=self._user,
-                cwd=self.folder,
-            )
+            command += ["-c", "listen_addresses="]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._how)
         until(lambda: self._psql("SELECT 1").returncode == 0, SECONDS_TO_START)
 
     def stop(self) -> None:
@@ -60,14 +50,11 @@ class PostgreSQL:
             self._process.wait(SECONDS_TO_START)
             self._process = None
 
-    def make(self, name: str) -> str:
+    def make(self) -> str:
         """Make an empty database; its URL."""
+        name = f"blemish_{next(NUMBERS)}"
         self._psql(f"CREATE DATABASE {name}").check_returncode()
         return f"postgresql://blemish@/{name}?host={self.folder}"
-
-    def drop(self, name: str) -> None:
-        """Delete a database, whoever is connected."""
-        self._psql(f"DROP DATABASE {name} WITH (FORCE)").check_returncode()
 
     def _psql(self, command: str) -> subprocess.CompletedProcess[bytes]:
         arguments = ["-h", self.folder, "-U", "blemish", "-d", "postgres", "-c", command]
@@ -77,13 +64,18 @@ class PostgreSQL:
 @pytest.fixture(scope="session")
 def grey_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The grey model's file; tests only read it."""
-    return write_grey_model(tmp_path_factory.mktemp("model") / "grey.onnx")
+    path = tmp_path_factory.mktemp("model") / "grey.onnx"
+    path.write_bytes(grey_onnx())
+    return path
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """A running server; tests that stop it start it again."""
-    programs = _programs()
+    initdb = shutil.which("initdb")
+    found = [Path(initdb).resolve().parent] if initdb else []
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    programs = next((folder for folder in found if (folder / "postgres").exists()), None)
     if programs is None:
         pytest.skip("PostgreSQL is not installed")
     with tempfile.TemporaryDirectory(prefix="pg-") as folder:  # a socket's path must be short
@@ -95,62 +87,22 @@ def postgresql() -> Iterator[PostgreSQL]:
             server.stop()
 
 
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def postgresql_url(postgresql: PostgreSQL) -> Iterator[str]:
-    """The URL of an empty PostgreSQL database."""
-    name = f"blemish_{next(_numbers)}"
-    yield postgresql.make(name)
-    postgresql.drop(name)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, once of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'station.sqlite'}"
-    url: str = request.getfixturevalue("postgresql_url")
+    url: str = request.getfixturevalue("postgresql").make()
     return url
 
 
 @pytest.fixture
-def inspector() -> Inspector:
-    return Inspector()
+def scoring(monkeypatch: pytest.MonkeyPatch) -> Scoring:
+    """Lets something happen before a station's model scores."""
 
+    def happens(station: Station, first: Callable[[list[np.ndarray]], object]) -> None:
+        detector = station.models.active.detector
+        score = detector.score_framed
+        monkeypatch.setattr(detector, "score_framed", lambda images: (first(images), score(images))[1])
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """To watch."""
-    path = tmp_path / "in"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def watch(folder: Path, inspector: Inspector, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
-    """Starts to watch the folder, impatiently; all are stopped in the end."""
-    for name, seconds in (("SECONDS", 0.02), ("AGAIN", 0.1), ("PATIENCE", 0.2)):
-        monkeypatch.setattr(watched_folder, name, seconds)
-    started: list[WatchedFolder] = []
-
-    def start(**fields: Any) -> WatchedFolder:
-        values = {"watch": folder, "move_to": None, "settle": 0.05, "max_upload": 1000}
-        values |= {"batch_size": 2, "queue_size": 64, **fields}
-        one = WatchedFolder(SimpleNamespace(**values), inspector, inspector)  # type: ignore[arg-type]
-        started.append(one)
-        one.start()
-        return one
-
-    yield start
-    for one in started:
-        one.stop()
-
-
-def _programs() -> Path | None:
-    """The folder with initdb and postgres."""
-    initdb = shutil.which("initdb")
-    found = [Path(initdb).resolve().parent] if initdb else []
-    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((folder for folder in found if (folder / "postgres").exists()), None)
+    return happens

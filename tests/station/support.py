@@ -11,38 +11,29 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import numpy as np
-import onnx
 import uvicorn
 from onnx import TensorProto, helper
 from onnx.parser import parse_model
 from PIL import Image
 
-from blemish.errors import BlemishError
 from blemish.images.frame import Frame
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import KEY, Metadata
 from blemish.models.registry import config_class
-from blemish.station.errors import Unusable
-from blemish.station.records import Inspection, NewInspection, Source
 from blemish.station.settings import Settings
 from blemish.station.station import Station
-from blemish.station.storage.files import digest_of
-from blemish.station.watched_folder import WatchedFolder
 from blemish.station.web.app import create_app
 
-Watch = Callable[..., WatchedFolder]  # the fixture `watch`
+Scoring = Callable[[Station, Callable[[list[np.ndarray]], object]], None]  # the fixture `scoring`
 SIZE = 64
-CALIBRATION = 199
 TOKEN = "correct-horse-battery-staple"
 
 
@@ -62,16 +53,9 @@ def bad_part(seed: int, size: int = SIZE) -> np.ndarray:
 
 
 def encoded(image: np.ndarray, kind: str = "PNG") -> bytes:
-    """The image as a file."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, kind)
     return file.getvalue()
-
-
-def write_grey_model(path: Path, weight: float = 1.0) -> Path:
-    """An .onnx model: its map is the blurred distance from middle grey, times `weight`; score is the peak."""
-    path.write_bytes(_grey_model(weight))
-    return path
 
 
 GREY = """
@@ -92,31 +76,34 @@ grey (uint8[batch, 3, 64, 64] images) => (float[batch] score, float[batch, 64, 6
 
 
 @cache
-def _grey_model(weight: float) -> bytes:
-    model = parse_model(GREY)
-    model.graph.initializer.append(helper.make_tensor("weight", TensorProto.FLOAT, [], [weight / 127.5]))
-    _describe(model, [1.0, 2.0])
-    with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
-        onnx.save(model, file.name)
-        detector = Detector.load(file.name)
-    parts = [good_part(seed) for seed in range(10_000, 10_000 + CALIBRATION)]
-    _describe(model, [score for score, _ in detector.score_framed(parts)])
-    return model.SerializeToString()
+def grey_onnx(weight: float = 1.0, scores: tuple[float, ...] = (), rate: float = 0.02) -> bytes:
+    """An .onnx model: its map is the blurred distance from middle grey, times `weight`; score is the peak.
 
-
-def _describe(model: onnx.ModelProto, scores: list[float]) -> None:
+    Args:
+        scores, rate: of its calibration; without scores it is calibrated with 199 good parts.
+    """
+    if not scores:
+        with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+            file.write(grey_onnx(weight, (1.0, 2.0)))
+            file.flush()
+            detector = Detector.load(file.name)
+        parts = [good_part(seed) for seed in range(10_000, 10_199)]
+        scores = tuple(score for score, _ in detector.score_framed(parts))
     metadata = Metadata(
         method="patchcore",
         config=config_class("patchcore")().model_dump(mode="json"),
         frame=Frame(resize=SIZE, crop=SIZE),
-        calibration={"scores": scores, "false_alarm_rate": 0.02},
+        calibration={"scores": scores, "false_alarm_rate": rate},
         map_peaks=scores,
         teacher="",
         training={},
         data={"name": "grey parts"},
     )
-    del model.metadata_props[:]
+    model = parse_model(GREY)
+    model.graph.initializer.append(helper.make_tensor("weight", TensorProto.FLOAT, [], [weight / 127.5]))
     helper.set_model_props(model, {KEY: metadata.model_dump_json()})
+    content: bytes = model.SerializeToString()
+    return content
 
 
 @dataclass
@@ -139,8 +126,7 @@ class Running:
 def running_station(root: Path, **settings: Any) -> Iterator[Running]:
     """A station with the grey model, in a thread of this process; settings as in `Settings`."""
     model = root / "grey.onnx"
-    if not model.exists():
-        write_grey_model(model)
+    model.write_bytes(grey_onnx())
     values = {"model": model, "folder": root / "station", "min_free_gb": 0} | settings
     station = Station(Settings(**values))
     station.start()
@@ -167,11 +153,6 @@ def served(app: Any) -> Iterator[str]:
         thread.join()
 
 
-def command(*arguments: str | Path) -> list[str]:
-    """`blemish serve` as a user types it."""
-    return [sys.executable, "-m", "blemish", "serve", *map(str, arguments)]
-
-
 @dataclass
 class Process:
     """A station's process, what it said of where it is, and the file it writes its log to."""
@@ -179,10 +160,6 @@ class Process:
     process: subprocess.Popen[bytes]
     url: str
     log: Path
-
-    @property
-    def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
 
     def stop(self, number: int = signal.SIGTERM) -> list[dict[str, Any]]:
         """Ask it to end, see that it does so well, and give its log."""
@@ -199,7 +176,7 @@ def station_process(*arguments: str | Path, **environment: str) -> Iterator[Proc
     with tempfile.NamedTemporaryFile() as file:
         log = Path(file.name)
         process = subprocess.Popen(
-            command("--port", "0", "--min-free-gb", "0", *arguments),
+            [sys.executable, "-m", "blemish", "serve", "--port", "0", "--min-free-gb", "0", *arguments],
             stderr=file,
             env=os.environ | environment,
         )
@@ -225,73 +202,10 @@ def until(holds: Callable[[], Any], seconds: float = 10) -> None:
         time.sleep(0.005)
 
 
-def put(path: Path, content: bytes = b"image end", age: float = 0) -> Path:
+def put(path: Path, content: bytes, age: float = 0) -> Path:
     """Write a file as whole as a rename makes it, last written `age` seconds ago."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_bytes(content)
     os.utime(part, ns=(0, time.time_ns() - round(age * 1e9)))
     return part.rename(path)
-
-
-class Inspector:
-    """Stands in for pipeline and store: content that begins with "image" and ends with "end" is an image.
-
-    Attributes:
-        taken: name, content and `keep_failed` of everything submitted.
-        records: inspections by key, the durable ones.
-        refuse: raised at once by submit, or None.
-        fail: raised by the future of images that hold this text.
-        slow: seconds to inspect one image.
-    """
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[str, bytes, bool]] = []
-        self.records: dict[str, Inspection] = {}
-        self.refuse: BlemishError | None = None
-        self.fail: dict[bytes, BlemishError] = {}
-        self.slow = 0.0
-        self.unfinished = 0
-        self.most = 0
-        self.lock = threading.Lock()
-
-    @property
-    def names(self) -> list[str]:
-        return [name for name, *_ in self.taken]
-
-    def with_key(self, key: str) -> Inspection | None:
-        return self.records.get(key)
-
-    def add(self, new: list[NewInspection]) -> list[Inspection]:
-        return [self._record(**one.model_dump()) for one in new]
-
-    def submit(
-        self, data: bytes, *, source: Source, name: str, key: str, keep_failed: bool = False
-    ) -> "Future[Inspection]":
-        if self.refuse is not None:
-            raise self.refuse
-        assert source == Source.WATCH
-        self.taken.append((name, data, keep_failed))
-        future: Future[Inspection] = Future()
-        with self.lock:
-            self.unfinished += 1
-            self.most = max(self.most, self.unfinished)
-        work = threading.Timer(self.slow, self._inspect, (future, data, name, key, keep_failed))
-        work.start() if self.slow else work.function(*work.args)
-        return future
-
-    def _inspect(self, future: Any, data: bytes, name: str, key: str, keep_failed: bool) -> None:
-        with self.lock:
-            self.unfinished -= 1
-        for part, error in self.fail.items():
-            if part in data:
-                return future.set_exception(error)
-        whole = data.startswith(b"image") and data.endswith(b"end")
-        error_text = "" if whole else f"{name} is truncated or damaged."
-        if not whole and not keep_failed:
-            return future.set_exception(Unusable(error_text))
-        future.set_result(self._record(key=key, name=name, image=digest_of(data), error=error_text))
-
-    def _record(self, **fields: Any) -> Inspection:
-        values = {"id": len(self.records) + 1, "received": datetime.now(UTC), "source": Source.WATCH}
-        return self.records.setdefault(fields["key"], Inspection(**values | {"image_bytes": 0} | fields))

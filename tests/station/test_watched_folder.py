@@ -1,177 +1,299 @@
 """The watched folder: every image exactly once, whatever happens to it, to the folder or to the station."""
 
+import errno
 import os
+import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from blemish.errors import BlemishError
 from blemish.station import watched_folder
-from blemish.station.errors import Busy, Unavailable
-from tests.station.support import Inspector, Watch, put, until
+from blemish.station.pipeline import Pipeline
+from blemish.station.records import Filter, Inspection, Source
+from blemish.station.settings import Settings
+from blemish.station.station import Station
+from tests.station.support import Scoring, encoded, put, until
+
+Watch = Callable[..., Station]
+
+
+def flat(level: int = 0) -> bytes:
+    return encoded(np.full((64, 64, 3), level, np.uint8), "BMP")
+
+
+def records(station: Station) -> list[Inspection]:
+    return station.store.select(Filter(), limit=100)[::-1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def watch(folder: Path, grey_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    """Starts stations that look into the folder impatiently; all are stopped in the end."""
+    for name, seconds in (("SECONDS", 0.02), ("AGAIN", 0.1), ("PATIENCE", 0.2)):
+        monkeypatch.setattr(watched_folder, name, seconds)
+    started: list[Station] = []
+
+    def start(**more: Any) -> Station:
+        values: dict[str, Any] = {"model": grey_model, "folder": folder.parent / "station", "watch": folder}
+        values |= {"settle": 0.05, "max_upload": 20_000, "min_free_gb": 0, "threads": 1}
+        station = Station(Settings(**values | more))
+        started.append(station)
+        station.start()
+        return station
+
+    yield start
+    for station in started:
+        station.stop()
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that are handed over."""
+    names: list[str] = []
+    submit = Pipeline.submit
+
+    def noting(pipeline: Pipeline, data: bytes, **given: Any) -> Any:
+        names.append(given["name"])
+        return submit(pipeline, data, **given)
+
+    monkeypatch.setattr(Pipeline, "submit", noting)
+    return names
 
 
 def test_images_are_taken_oldest_first_and_once_and_all_else_is_passed_over(
-    folder: Path, tmp_path: Path, watch: Watch, inspector: Inspector
+    folder: Path, tmp_path: Path, watch: Watch, taken: list[str]
 ) -> None:
-    put(folder / "new.png", age=10)
-    put(folder / "2026-03-31" / "shift 2" / "old.JPG", age=30)
-    put(folder / "2026-03-30" / "middle.tif", age=20)
+    put(folder / "new.png", flat(1), age=10)
+    put(folder / "2026-03-31" / "shift 2" / "old.JPG", flat(2), age=30)
+    put(folder / "2026-03-30" / "middle.tif", flat(3), age=20)
     for name in (".hidden.png", ".hidden/a.png", "notes.txt", "a.png.part", "b.png.tmp", "done/c.png"):
-        put(folder / name)
-    outside = put(tmp_path / "outside" / "d.png")
+        put(folder / name, flat())
+    outside = put(tmp_path / "outside" / "d.png", flat())
     (folder / "link.png").symlink_to(outside)
     (folder / "linked").symlink_to(outside.parent)
     (folder / "folder.png").mkdir()
     watch(move_to=folder / "done")
     until(lambda: (folder / "done" / "new.png").exists())
     time.sleep(0.2)
-    assert inspector.names == ["2026-03-31/shift 2/old.JPG", "2026-03-30/middle.tif", "new.png"]
+    assert taken == ["2026-03-31/shift 2/old.JPG", "2026-03-30/middle.tif", "new.png"]
     assert not (folder / "2026-03-30" / "middle.tif").exists()
-    assert (folder / "done" / "2026-03-31" / "shift 2" / "old.JPG").read_bytes() == b"image end"
+    assert (folder / "done" / "2026-03-31" / "shift 2" / "old.JPG").read_bytes() == flat(2)
 
 
 def test_what_stays_is_inspected_once_even_over_a_restart(
-    folder: Path, watch: Watch, inspector: Inspector
+    folder: Path, watch: Watch, taken: list[str]
 ) -> None:
     for number in range(20):
-        put(folder / f"{number}.png", b"image %d end" % number)
+        put(folder / f"{number}.png", flat(number))
+    put(folder / "bad.png", b"garbage")
+    put(folder / "huge.png", bytes(22_000))
+    put(folder / os.fsdecode(b"caf\xe9.png"), flat(30))
+    put(folder / ("d" * 200) / ("f" * 200 + ".png"), flat(31))
     first = watch()
-    until(lambda: len(inspector.records) == 20)
-    time.sleep(0.1)
+    until(lambda: len(records(first)) == 24)
     first.stop()
+    assert len(taken) == 24  # the bad one twice, the huge one never
+    assert {"caf\ufffd.png", "d" * 50 + "/" + "f" * 200 + ".png"} < set(taken)
     second = watch()
-    put(folder / "late.png")
-    until(lambda: "late.png" in inspector.names)
-    time.sleep(0.1)
-    assert len(inspector.taken) == len(inspector.records) == 21
-    assert second.waiting == 0 and second.message == ""
+    put(folder / "late.png", flat(40))
+    until(lambda: "late.png" in taken)
+    time.sleep(0.3)
+    assert len(taken) == len(records(second)) == 25 and second.watched.message == ""
 
 
-def test_a_file_written_again_under_its_name_is_another_image(
-    folder: Path, watch: Watch, inspector: Inspector
-) -> None:
-    one = watch()
+def test_another_image_under_a_name_is_another_image(folder: Path, watch: Watch) -> None:
+    station = watch()
     for number in range(3):
-        put(folder / "latest.bmp", b"image %d end" % number)
-        until(lambda number=number: len(inspector.records) == number + 1)
-    one.stop()
-    assert [data for _, data, _ in inspector.taken] == [b"image 0 end", b"image 1 end", b"image 2 end"]
+        put(folder / "latest.bmp", flat(number))
+        until(lambda number=number: len(records(station)) == number + 1)
+    other = put(folder / "b.part", flat(5))
+    os.utime(other, ns=(0, (folder / "latest.bmp").stat().st_mtime_ns))
+    other.rename(folder / "latest.bmp")
+    until(lambda: len(records(station)) == 4)
     os.utime(folder / "latest.bmp")  # touched: sent again, as far as anybody can tell
-    watch()
-    until(lambda: len(inspector.records) == 4)
+    until(lambda: len(records(station)) == 5)
 
 
-def test_a_file_is_left_alone_while_it_grows(folder: Path, watch: Watch, inspector: Inspector) -> None:
-    watch(settle=0.3)
+def test_a_file_is_left_alone_while_it_grows(folder: Path, watch: Watch, taken: list[str]) -> None:
+    station = watch(settle=0.3)
     with (folder / "slow.png").open("wb") as file:
-        for piece in (b"image", b"1", b"2", b"3", b"4", b" end"):
-            file.write(piece)
+        for at in range(0, len(flat()), 3000):
+            file.write(flat()[at : at + 3000])
             file.flush()
             time.sleep(0.1)
-    until(lambda: inspector.records)
-    assert inspector.taken == [("slow.png", b"image1234 end", False)]
+    until(lambda: records(station))
+    assert taken == ["slow.png"] and records(station)[0].error == ""
 
 
 def test_a_camera_that_pauses_within_a_file_gives_no_bad_image(
-    folder: Path, watch: Watch, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+    folder: Path, watch: Watch, taken: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watched_folder, "PATIENCE", 30)
-    one = watch()
-    for content, name in ((b"image ha", "burst.png"), (b"", "empty.png")):
+    station = watch()
+    for content, name in ((flat()[:50], "burst.png"), (b"", "empty.png")):
         (folder / name).write_bytes(content)
-    until(lambda: len(inspector.taken) == 2)
+    until(lambda: len(taken) == 2)
     time.sleep(0.1)
-    assert inspector.records == {} and one.message == "" and one.waiting == 2
+    assert records(station) == [] and station.watched.message == ""
     for name in ("burst.png", "empty.png"):
-        (folder / name).write_bytes(b"image half end")
-    until(lambda: len(inspector.records) == 2)
-    assert all(record.error == "" for record in inspector.records.values())
+        (folder / name).write_bytes(flat())
+    until(lambda: len(records(station)) == 2)
+    assert all(record.error == "" for record in records(station))
 
 
 def test_bad_files_are_recorded_once_and_put_aside(
-    folder: Path, tmp_path: Path, watch: Watch, inspector: Inspector
+    folder: Path, tmp_path: Path, watch: Watch, taken: list[str]
 ) -> None:
     put(folder / "line 1" / "bad.png", b"garbage")
     put(folder / "empty.png", b"")
-    put(folder / "huge.png", b"image" + bytes(2000) + b"end")
-    one = watch(move_to=tmp_path / "done")
+    put(folder / "huge.png", bytes(22_008))
+    station = watch(move_to=tmp_path / "done")
     failed = tmp_path / "done" / "failed"
     until(lambda: {p.name for p in failed.rglob("*.png")} == {"bad.png", "empty.png", "huge.png"})
     assert (failed / "line 1" / "bad.png").read_bytes() == b"garbage"
-    errors = {record.name: record.error for record in inspector.records.values()}
-    assert len(errors) == 3 and all(errors.values())
+    errors = {record.name: record.error for record in records(station)}
+    assert len(errors) == len(records(station)) == 3 and all(errors.values())
     assert errors["huge.png"] == (
-        "huge.png has 2008 bytes, more than the 1000 that are taken; save it smaller, or raise max_upload."
+        "huge.png has 22008 bytes, more than the 20000 that are taken; save it smaller, or raise max_upload."
     )
-    assert "huge.png" not in inspector.names
-    assert [keep for name, _, keep in inspector.taken if name == "empty.png"] == [False, True]
-    until(lambda: one.waiting == 0)
-    assert one.message == ""
+    assert station.watched.message == ""
 
 
-def test_bad_files_that_stay_are_not_tried_for_ever(folder: Path, watch: Watch, inspector: Inspector) -> None:
-    put(folder / "bad.png", b"garbage")
-    put(folder / "huge.png", bytes(2000))
-    one = watch()
-    until(lambda: len(inspector.records) == 2)
-    time.sleep(0.2)
-    one.stop()
-    watch()
-    time.sleep(0.3)
-    assert len(inspector.taken) == 2 and len(inspector.records) == 2
-
-
-def test_nothing_is_lost_while_the_station_cannot(folder: Path, watch: Watch, inspector: Inspector) -> None:
-    inspector.refuse = Unavailable("The database is locked; wait.")
+def test_nothing_is_lost_while_the_station_cannot(folder: Path, watch: Watch, scoring: Scoring) -> None:
+    station = watch(queue_size=2)
+    pipeline, problem, free = station.pipeline, station.pipeline.problem, threading.Event()
+    pipeline.problem = lambda: "The database is locked; wait."
     for number in range(5):
-        put(folder / f"{number}.png", b"image %d end" % number)
-    one = watch()
-    until(lambda: one.message)
-    assert one.message == f"New images in {folder} wait: The database is locked; wait."
-    inspector.refuse = Busy("64 images are waiting already; try again in a moment.")
+        put(folder / f"{number}.png", flat(number))
+    until(lambda: station.watched.message)
+    assert station.watched.message == f"New images in {folder} wait: The database is locked; wait."
+    scoring(station, lambda images: free.wait(30))
+    pipeline.problem = problem
+    others = [pipeline.submit(flat(level), source=Source.API, name="") for level in (100, 101)]
     time.sleep(0.2)
-    assert inspector.taken == []
-    inspector.refuse = None
-    until(lambda: len(inspector.records) == 5 and one.message == "")
-    assert len(inspector.taken) == 5
+    assert pipeline.unfinished == 2  # as many as it takes
+    free.set()
+    until(lambda: len(records(station)) == 7 and station.watched.message == "")
+    assert all(other.result().error == "" for other in others)
 
 
 def test_an_image_that_the_model_chokes_on_does_not_hold_up_the_others(
-    folder: Path, watch: Watch, inspector: Inspector
+    folder: Path, watch: Watch, scoring: Scoring
 ) -> None:
-    inspector.fail[b"poison"] = Unavailable("poison.png has no score.")
-    put(folder / "poison.png", b"image poison end", age=10)
-    put(folder / "good.png")
-    one = watch()
-    until(lambda: one.message and len(inspector.records) == 1)
-    assert one.message == f"{folder / 'poison.png'} waits: poison.png has no score."
-    inspector.fail.clear()
-    until(lambda: len(inspector.records) == 2 and one.message == "")
+    station, poisonous = watch(batch_size=1), [66]
+
+    def choke(images: list[np.ndarray]) -> None:
+        if images[0].max() in poisonous:
+            raise ValueError("poison")
+
+    scoring(station, choke)
+    put(folder / "poison.png", flat(66), age=10)
+    put(folder / "good.png", flat())
+    until(lambda: station.watched.message and len(records(station)) == 1)
+    assert station.watched.message.startswith(f"{folder / 'poison.png'} waits: grey.onnx could not score")
+    poisonous.clear()
+    until(lambda: len(records(station)) == 2 and station.watched.message == "")
 
 
-def test_only_a_few_are_in_flight(folder: Path, watch: Watch, inspector: Inspector) -> None:
-    inspector.slow = 0.02
+@pytest.mark.parametrize(("sizes", "most"), [({"batch_size": 3}, 6), ({"queue_size": 8}, 4)])
+def test_only_a_few_are_in_flight_and_the_rest_is_left_to_the_api(
+    folder: Path, watch: Watch, taken: list[str], scoring: Scoring, sizes: dict[str, int], most: int
+) -> None:
+    station, flying = watch(**sizes), []
+
+    def slowly(images: list[np.ndarray]) -> None:
+        flying.append(station.pipeline.unfinished)
+        time.sleep(0.02)
+
+    scoring(station, slowly)
     for number in range(30):
-        put(folder / f"{number}.png", b"image %d end" % number)
-    one = watch(batch_size=3)
-    until(lambda: len(inspector.records) >= 10)
-    one.stop()
-    assert len(inspector.records) == len(inspector.taken) < 30  # what was handed over was finished
-    assert inspector.most == 6
-    watch(batch_size=16, queue_size=8)
-    inspector.most = 0
-    until(lambda: len(inspector.records) == 30)
-    assert inspector.most <= 4  # the API has its share
+        put(folder / f"{number}.png", flat(number))
+    until(lambda: len(records(station)) >= 10)
+    station.stop()
+    assert len(records(station)) == len(taken) < 30  # what was handed over was finished
+    assert max(flying) == most
 
 
-def test_another_image_of_the_same_name_time_and_size_is_another_image(
-    folder: Path, watch: Watch, inspector: Inspector
+def test_files_that_cannot_be_read_are_named_and_taken_later(
+    folder: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = put(folder / "a.png", b"image 1 end", age=5)
-    watch()
-    until(lambda: len(inspector.records) == 1)
-    second = put(folder / "b.part", b"image 2 end")
-    os.utime(second, ns=(0, first.stat().st_mtime_ns))
-    second.rename(first)
-    until(lambda: len(inspector.records) == 2)
+    real, locked = watched_folder.read_file, [True]
+
+    def read(file: Path, *rest: Any) -> bytes | None:
+        if file.name == "gone.png":
+            file.unlink(missing_ok=True)
+        if file.name == "locked.png" and locked:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(file, *rest)
+
+    monkeypatch.setattr(watched_folder, "read_file", read)
+    for name in ("gone.png", "locked.png", "whole.png"):
+        put(folder / name, flat())
+    with caplog.at_level("INFO"):
+        station = watch()
+        until(lambda: station.watched.message and len(records(station)) == 1)
+        time.sleep(0.3)
+    expected = f"{folder / 'locked.png'} cannot be read (Permission denied); check its permissions."
+    assert station.watched.message == expected
+    told = [vars(record) for record in caplog.records]
+    assert [extra["file"] for extra in told if "file" in extra] == [str(folder / "gone.png")]
+    assert [extra["problem"] for extra in told if "problem" in extra] == [expected]
+    locked.clear()
+    until(lambda: len(records(station)) == 2 and station.watched.message == "")
+
+
+def test_a_folder_that_goes_or_is_unmounted_is_told_and_comes_back(
+    folder: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = [True]
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == folder and bool(mounted))
+    put(folder / "before.png", flat())
+    station = watch()
+    until(lambda: records(station))
+    away = folder.rename(folder.with_name("away"))
+    until(lambda: station.watched.message)
+    assert station.watched.message.startswith(
+        f"{folder} cannot be watched (No such file or directory); mount it, or"
+    )
+    away.rename(folder)
+    put(folder / "after.png", flat())
+    until(lambda: len(records(station)) == 2 and station.watched.message == "")
+    mounted.clear()
+    until(lambda: station.watched.message)
+    assert "cannot be watched (nothing is mounted there); mount it" in station.watched.message
+    put(folder / "local.png", flat())
+    time.sleep(0.2)
+    assert len(records(station)) == 2  # it is not taken for the folder
+    mounted.append(True)
+    until(lambda: len(records(station)) == 3 and station.watched.message == "")
+
+
+def test_a_place_to_move_to_that_fails_is_named_and_used_when_it_is_back(
+    folder: Path, tmp_path: Path, watch: Watch, taken: list[str]
+) -> None:
+    done = tmp_path / "done"
+    station = watch(move_to=done)
+    done.rmdir()
+    put(folder / "a.png", flat())
+    until(lambda: station.watched.message)
+    assert station.watched.message == (
+        f"{folder / 'a.png'} was inspected but cannot be moved to {done} (there is no folder {done}); "
+        "make room, or check the permissions."
+    )
+    done.mkdir()
+    until(lambda: (done / "a.png").exists() and station.watched.message == "")
+    assert taken == ["a.png"]
+    station.stop()
+    (tmp_path / "file").touch()
+    with pytest.raises(BlemishError, match="Nothing can be written to"):
+        watch(move_to=tmp_path / "file" / "done")

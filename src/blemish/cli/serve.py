@@ -1,17 +1,13 @@
 """blemish serve"""
 
 import inspect
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
 from blemish.cli.app import app
 from blemish.errors import BlemishError
-
-if TYPE_CHECKING:
-    from blemish.station.settings import Settings
 
 EPILOG = """\b
 Examples:
@@ -27,6 +23,9 @@ option is stronger than the environment, and that than the file.
 \b
 Exit codes: 0 stopped by Ctrl-C or SIGTERM after all that was accepted was finished, 2 stopped by what the
 message names."""
+FILE = typer.Option(metavar="FILE.toml", help="Settings, by the names of these options.")
+Config = Annotated[Path | None, FILE]
+Check = Annotated[bool, typer.Option("--check", help="See whether it can start, and stop.")]
 METAVARS: dict[Any, str] = {Path: "PATH", int: "N", float: "NUMBER"}
 
 
@@ -43,11 +42,21 @@ def serve(ctx: typer.Context) -> None:
             raise
         raise BlemishError('The station needs more packages: pip install "blemish[serve]".') from error
 
-    def command(config: Path | None, check: bool, **options: str | None) -> None:
+    def command(*, config: Config = None, check: Check = False, **options: Any) -> None:
         run(load_settings(config, **options), check=check)
 
+    parameters = list(inspect.signature(command).parameters.values())[:2]
+    for name, field in Settings.model_fields.items():  # an option for each; they check the values themselves
+        given: Any = typer.Argument(metavar=name.upper(), help=field.description)
+        if not field.is_required():
+            kind: Any = next(iter(get_args(field.annotation)), field.annotation)  # of `Path | None` too
+            kind = getattr(kind, "__origin__", kind)  # without its constraints
+            default = "" if field.default is None else f" [default: {field.default}]"
+            given = typer.Option(metavar=METAVARS.get(kind, "TEXT"), help=f"{field.description}{default}")
+        parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
+        parameters.append(parameter.replace(annotation=Annotated[str | None, given]))
     command.__doc__ = serve.__doc__
-    command.__signature__ = inspect.Signature(list(parameters(Settings)))  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     parser = typer.Typer(
         add_completion=False,
         rich_markup_mode=None,
@@ -56,20 +65,3 @@ def serve(ctx: typer.Context) -> None:
     )
     parser.command(epilog=EPILOG)(command)
     parser(ctx.args, prog_name=ctx.command_path)
-
-
-def parameters(settings: "type[Settings]") -> Iterator[inspect.Parameter]:
-    """What the command takes: an option for each setting; the settings themselves check the values."""
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    config = typer.Option(metavar="FILE.toml", help="Settings, by the names of these options.")
-    yield inspect.Parameter("config", keyword, default=None, annotation=Annotated[Path | None, config])
-    check = typer.Option("--check", help="See whether it can start, and stop.")
-    yield inspect.Parameter("check", keyword, default=False, annotation=Annotated[bool, check])
-    for name, field in settings.model_fields.items():
-        given: Any = typer.Argument(metavar=name.upper(), help=field.description)
-        if not field.is_required():
-            kind: Any = next(iter(get_args(field.annotation)), field.annotation)  # of `Path | None` too
-            kind = getattr(kind, "__origin__", kind)  # without its constraints
-            default = "" if field.default is None else f" [default: {field.default}]"
-            given = typer.Option(metavar=METAVARS.get(kind, "TEXT"), help=f"{field.description}{default}")
-        yield inspect.Parameter(name, keyword, default=None, annotation=Annotated[str | None, given])

@@ -2,6 +2,9 @@
 
 from blemish.errors import BlemishError
 
+MEND = "mend that, and the station goes on by itself."
+REPLACED = "is not the one that was opened; put that one back, or start the station again to use this one."
+
 
 class StationError(BlemishError):
     """A request cannot be served.

@@ -42,7 +42,12 @@ class Monitor(Background):
         messages = {}
         for name, check in self._checks.items():
             self._looking = (name, time.monotonic())
-            messages[name] = _message(check)
+            try:
+                messages[name] = check() or ""
+            except BlemishError as error:
+                messages[name] = str(error)
+            except Exception as error:  # a check must never end the watch
+                messages[name] = f"An unexpected error: {error!r}."
         self._looking = ("", math.inf)
         self._messages = messages
 
@@ -56,13 +61,11 @@ class Monitor(Background):
         name, since = self._looking
         if (seconds := time.monotonic() - since) >= HANGING:
             messages[name] = f"The {name} has not answered for {seconds:.0f} s; see to it."
-        parts = [
-            Part(name=name, status=self._status(name, text), message=text) for name, text in messages.items()
-        ]
+        parts = []
+        for name, message in messages.items():
+            trouble = Status.DOWN if name in self._needed else Status.DEGRADED
+            parts.append(Part(name=name, status=trouble if message else Status.OK, message=message))
         return Health(status=max((part.status for part in parts), key=list(Status).index), parts=parts)
-
-    def _status(self, name: str, message: str) -> Status:
-        return Status.OK if not message else Status.DOWN if name in self._needed else Status.DEGRADED
 
     def _work(self) -> float:
         before = self.health()
@@ -73,12 +76,3 @@ class Monitor(Background):
             messages = {part.name: part.message for part in after.parts if part.message}
             logger.log(level, "health changed", extra={"status": after.status.value, "parts": messages})
         return SECONDS
-
-
-def _message(check: Check) -> str:
-    try:
-        return check() or ""
-    except BlemishError as error:
-        return str(error)
-    except Exception as error:  # a check must never end the watch
-        return f"An unexpected error: {error!r}."

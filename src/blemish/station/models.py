@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
@@ -16,7 +15,7 @@ from blemish.files import whole_file
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import SUFFIXES
 from blemish.station.errors import Conflict, NotFound, Unavailable
-from blemish.station.records import CalibrationRecord, ModelRecord
+from blemish.station.records import CalibrationRecord
 from blemish.station.schemas import ModelState
 from blemish.station.settings import Settings
 from blemish.station.storage.store import Store
@@ -28,15 +27,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in memory, with the calibration in force.
+    """A model in memory, with the calibration in force."""
 
-    Attributes:
-        name: of its file.
-        fingerprint: `fingerprint_of` that file.
-    """
-
-    name: str
-    fingerprint: str
+    name: str  # of its file
+    fingerprint: str  # of that file, by `fingerprint_of`
     detector: Detector
     calibrated: CalibrationRecord
 
@@ -93,7 +87,6 @@ class Models:
 
         Args:
             of: the active model, as it was when the rest was decided.
-            scores, rate, origin: see `CalibrationRecord`.
 
         Raises:
             Conflict: another model or another calibration is in force by now.
@@ -148,14 +141,7 @@ class Models:
         calibrated = self._store.calibration(fingerprint) or self._store.add_calibration(
             fingerprint, own.scores.tolist(), rate, "the model file"
         )
-        self._store.add_model(
-            ModelRecord(
-                fingerprint=fingerprint,
-                name=path.name,
-                description=detector.metadata,
-                first_used=datetime.now(UTC),
-            )
-        )
+        self._store.add_model(fingerprint, path.name, detector.metadata)
         return LoadedModel(path.name, fingerprint, detector, calibrated)
 
     def _state(self, name: str) -> ModelState:

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from queue import Empty, Queue
 from threading import Condition, Thread
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +18,9 @@ from blemish.images.reading import frame_upload
 from blemish.station.errors import Busy, Conflict, Unavailable, Unusable
 from blemish.station.metrics import Metrics
 from blemish.station.models import LoadedModel, Models
-from blemish.station.queued_image import QueuedImage
-from blemish.station.records import MAX_NAME, Inspection, Source
+from blemish.station.records import MAX_NAME, Inspection, NewInspection, Source
 from blemish.station.settings import Settings
-from blemish.station.storage.files import Files, digest_of
-from blemish.station.storage.maps import encode_map
+from blemish.station.storage.files import Files, digest_of, encode_map
 from blemish.station.storage.store import Store
 
 WRITTEN_AT_ONCE = 64
@@ -30,11 +30,33 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
+class _Image:
+    """An image on its way."""
+
+    data: bytes
+    record: NewInspection  # what is known of it so far
+    keep_failed: bool
+    future: "Future[Inspection]" = field(default_factory=Future)
+    started: float = field(default_factory=time.monotonic)
+    decoded: float = 0.0  # when, as `started`
+    model: LoadedModel | None = None  # it is framed for, and is therefore scored with
+    framed: np.ndarray | None = None
+    files: dict[str, bytes] = field(default_factory=dict)  # to keep, by digest
+
+    @property
+    def title(self) -> str:
+        return self.record.name or "The image"
+
+    def tell(self, **fields: Any) -> None:
+        known = self.record.model_dump() | {"milliseconds": 1000 * (time.monotonic() - self.started)}
+        self.record = NewInspection.model_validate(known | fields)
+
+
+@dataclass(eq=False)
 class Pipeline:
     """Takes images from any thread; the futures it gives are done once the inspection is on the disk.
 
     Attributes:
-        settings, store, files, models, metrics: of the station.
         problem: why nothing can be accepted now, in a sentence, or "".
         trouble: why the model could not score the latest images, in a sentence, or "".
     """
@@ -48,18 +70,15 @@ class Pipeline:
     trouble: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        self._unfinished: set[QueuedImage] = set()
+        self._unfinished: set[_Image] = set()
         self._changed = Condition()
         self._stopping = False
         self._decoding = 0
-        self._decoded: Queue[QueuedImage | None] = Queue()
-        self._finished: Queue[QueuedImage | None] = Queue()
+        self._decoded: Queue[_Image | None] = Queue()
+        self._finished: Queue[_Image | None] = Queue()
         self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
         self._encoder = ThreadPoolExecutor(1, "encode")  # of its own: what is scored waits for no decoding
-        self._threads = [
-            Thread(target=work, name=name, daemon=True)
-            for name, work in (("score", self._score), ("write", self._write))
-        ]
+        self._threads = [Thread(target=work, daemon=True) for work in (self._score, self._write)]
 
     def start(self) -> None:
         """Begin to work."""
@@ -88,8 +107,7 @@ class Pipeline:
         """A sentence while an image takes longer than a request may, else ""."""
         with self._changed:
             oldest = min(self._unfinished, key=lambda image: image.started, default=None)
-        seconds = 0.0 if oldest is None else time.monotonic() - oldest.started
-        if oldest is None or seconds < self.settings.timeout:
+        if oldest is None or (seconds := time.monotonic() - oldest.started) < self.settings.timeout:
             return ""
         return f"{oldest.title} has been in work for {seconds:.0f} s; the machine or the file is at fault."
 
@@ -109,7 +127,6 @@ class Pipeline:
 
         Args:
             data: an image file's content.
-            source, name: how it came, and what the sender calls it.
             key: the same key gives the same inspection, however often it is sent.
             keep_failed: record an image that cannot be used, with its error, instead of refusing it.
 
@@ -121,7 +138,10 @@ class Pipeline:
         Raises:
             Busy, Unavailable: as `check`.
         """
-        image = QueuedImage(data, source, name[:MAX_NAME], key, keep_failed)
+        record = NewInspection(
+            received=datetime.now(UTC), source=source, name=name[:MAX_NAME], key=key, image_bytes=len(data)
+        )
+        image = _Image(data, record, keep_failed)
         with self._changed:
             self.check()
             self._unfinished.add(image)
@@ -129,16 +149,19 @@ class Pipeline:
         self._decoders.submit(self._decode, image)
         return image.future
 
-    def _decode(self, image: QueuedImage) -> None:
+    def _decode(self, image: _Image) -> None:
         try:
-            image.digest = digest_of(image.data)
-            earlier = self.store.with_key(image.key) if image.key else None
-            if earlier is not None:
-                self._answer(image, earlier)
-                return
+            digest = digest_of(image.data)
+            image.files[digest] = image.data
             image.model = self.models.active
+            image.tell(image=digest, model=image.model.fingerprint)
+            earlier = self.store.with_key(image.record.key) if image.record.key else None
+            if earlier is not None:
+                return self._answer(image, earlier)
             frame, most = image.model.detector.frame, self.settings.max_pixels
-            image.upload = frame_upload(image.data, image.title, frame, most)
+            upload = frame_upload(image.data, image.title, frame, most)
+            image.tell(image_type=upload.media_type, width=upload.width, height=upload.height)
+            image.framed = upload.framed
             image.decoded = time.monotonic()
             self._decoded.put(image)
         except ImageError as error:
@@ -157,13 +180,13 @@ class Pipeline:
                 self._score_batch(model, [image for image in waiting if image.model is model])
                 waiting = [image for image in waiting if image.model is not model]
 
-    def _seconds_to_wait(self, first: QueuedImage) -> float:
+    def _seconds_to_wait(self, first: _Image) -> float:
         """For others to join a batch: only while any are being decoded, and not for ever."""
         return min(POLL, first.decoded + self.settings.max_wait - time.monotonic()) if self._decoding else 0
 
-    def _score_batch(self, model: LoadedModel, images: list[QueuedImage]) -> None:
+    def _score_batch(self, model: LoadedModel, images: list[_Image]) -> None:
         try:
-            framed = [image.upload.framed for image in images if image.upload is not None]
+            framed = [image.framed for image in images if image.framed is not None]
             scored = list(zip(images, model.detector.score_framed(framed), strict=True))
         except Exception as error:  # whatever an engine raises: the next batch may work
             logger.error("scoring failed", extra={"error": repr(error), "images": len(images)})
@@ -177,14 +200,14 @@ class Pipeline:
         for image, (score, anomaly_map) in scored:
             self._encoder.submit(self._judge, image, model, score, anomaly_map)
 
-    def _judge(self, image: QueuedImage, model: LoadedModel, score: float, anomaly_map: np.ndarray) -> None:
+    def _judge(self, image: _Image, model: LoadedModel, score: float, anomaly_map: np.ndarray) -> None:
         try:
             calibration = model.calibration
             p_value, is_anomalous = calibration.judge(score)
             map_file, map_low, map_high = encode_map(anomaly_map)
             map_digest = digest_of(map_file)
             image.files[map_digest] = map_file
-            image.finish(
+            image.tell(
                 map=map_digest,
                 map_bytes=len(map_file),
                 map_low=map_low,
@@ -206,12 +229,12 @@ class Pipeline:
         while images := _next(self._finished, WRITTEN_AT_ONCE, lambda first: 0):
             self._keep(images)
 
-    def _keep(self, images: list[QueuedImage]) -> None:
+    def _keep(self, images: list[_Image]) -> None:
         """Files first, then records: what is recorded has its files, whatever happens in between."""
         try:
             with self.files.busy:
                 self.files.add({digest: file for image in images for digest, file in image.files.items()})
-                kept = self.store.add([image.record for image in images if image.record is not None])
+                kept = self.store.add([image.record for image in images])
         except Exception as error:
             self.metrics.failures.labels("store").inc()
             for image in images:
@@ -220,42 +243,42 @@ class Pipeline:
         for image, inspection in zip(images, kept, strict=True):
             self._answer(image, inspection)
 
-    def _answer(self, image: QueuedImage, inspection: Inspection) -> None:
+    def _answer(self, image: _Image, inspection: Inspection) -> None:
         """The inspection is durable: say so, unless its key stands for another image."""
-        if inspection.image is not None and inspection.image != image.digest:
+        if inspection.image is not None and inspection.image != image.record.image:
             self._fail(image, Conflict("This key came with another image before; give each image its own."))
             return
-        if inspection.received == image.received:  # else it was there before
+        if inspection.received == image.record.received:  # else it was there before
             self.metrics.inspected(inspection, time.monotonic() - image.started)
         self._done(image)
         image.future.set_result(inspection)
 
-    def _refuse(self, image: QueuedImage, reason: str, sentence: str) -> None:
+    def _refuse(self, image: _Image, reason: str, sentence: str) -> None:
         """An image that cannot be inspected: record that, where the sender wants it."""
         self.metrics.failures.labels(reason).inc()
         if image.keep_failed:
-            image.finish(error=sentence)
+            image.tell(error=sentence)
             self._finished.put(image)
         else:
             self._fail(image, Unusable(sentence))
 
-    def _fail(self, image: QueuedImage, error: Exception) -> None:
+    def _fail(self, image: _Image, error: Exception) -> None:
         if not isinstance(error, BlemishError):
-            logger.error("inspection failed", extra={"error": repr(error), "image": image.name})
+            logger.error("inspection failed", extra={"error": repr(error), "image": image.record.name})
             error = Unavailable("The inspection failed for a reason that the log has; try again.")
         self._done(image)
         image.future.set_exception(error)
 
-    def _done(self, image: QueuedImage) -> None:
-        image.release()
+    def _done(self, image: _Image) -> None:
+        image.data, image.framed, image.files = b"", None, {}  # whoever holds the future need not hold these
         with self._changed:
             self._unfinished.remove(image)
             self._changed.notify_all()
 
 
 def _next(
-    queue: "Queue[QueuedImage | None]", most: int, seconds_to_wait: Callable[[QueuedImage], float]
-) -> list[QueuedImage]:
+    queue: "Queue[_Image | None]", most: int, seconds_to_wait: Callable[[_Image], float]
+) -> list[_Image]:
     """The next images of a queue: at least one, and those that come in time; none at the end."""
     first = queue.get()
     if first is None:

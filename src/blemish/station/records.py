@@ -13,26 +13,27 @@ from blemish.calibration import Calibration
 MAX_NAME = 255  # characters
 MAX_NOTE = 2000
 LARGEST_NUMBER = 2**63 - 1  # that a database takes
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def _cleaned(text: Any) -> Any:
     """A text as every database takes it: NUL and halves of surrogate pairs become U+FFFD."""
     if not isinstance(text, str):
         return text
-    whole = text.replace("\0", REPLACEMENT).encode("utf-16-le", "surrogatepass")
-    return whole.decode("utf-16-le", "replace")
+    return text.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _in_utc(time: datetime) -> datetime:
     try:
-        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    except OverflowError:
+        return time.astimezone(UTC)
+    except (OverflowError, ValueError, OSError):
         raise ValueError("there is no such time in UTC") from None
 
 
 Text = Annotated[str, BeforeValidator(_cleaned)]
-Time = Annotated[datetime, AfterValidator(_in_utc)]  # one without a zone is taken for UTC
+LocalTime = Annotated[datetime, AfterValidator(_in_utc)]  # one without a zone is of the station's
+Time = Annotated[
+    datetime, AfterValidator(lambda time: _in_utc(time if time.tzinfo else time.replace(tzinfo=UTC)))
+]
 Number = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 Score = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -67,41 +68,33 @@ class NewInspection(Record):
     received: Time
     source: Source
     name: Text = Field(description="What the sender calls the image; for showing only.", max_length=MAX_NAME)
-    key: Text | None = Field(
-        default=None, description="Sending this again gives the same inspection.", max_length=255
-    )
-    image: str | None = Field(
-        default=None, description="SHA-256 of the image file, as 64 hexadecimal digits."
-    )
+    key: Text | None = Field(None, description="Sending it again gives the same inspection.", max_length=255)
+    image: str | None = Field(None, description="SHA-256 of the image file, as 64 hexadecimal digits.")
     image_bytes: int
-    image_type: str = Field(default="application/octet-stream", description="Media type, told by content.")
-    width: int = Field(default=0, description="Pixels of the upright image.")
+    image_type: str = Field("application/octet-stream", description="Media type, told by content.")
+    width: int = Field(0, description="Pixels of the upright image.")
     height: int = 0
-    map: str | None = Field(default=None, description="SHA-256 of the anomaly map's file.")
+    map: str | None = Field(None, description="SHA-256 of the anomaly map's file.")
     map_bytes: int = 0
-    map_low: float | None = Field(default=None, description="Smallest value of the anomaly map, raw scale.")
-    map_high: float | None = Field(default=None, description="Largest value of the anomaly map, raw scale.")
-    score: float | None = Field(default=None, description="Higher is more anomalous; the model's raw scale.")
-    p_value: float | None = Field(
-        default=None, description="Share of good images expected to score so high, (0, 1]."
-    )
+    map_low: float | None = Field(None, description="Smallest value of the anomaly map, raw scale.")
+    map_high: float | None = Field(None, description="Largest value of the anomaly map, raw scale.")
+    score: float | None = Field(None, description="Higher is more anomalous; the model's raw scale.")
+    p_value: float | None = Field(None, description="Share of good images expected to score so high, (0, 1].")
     is_anomalous: bool | None = None
-    threshold: float | None = Field(default=None, description="Scores strictly above it were anomalous.")
-    false_alarm_rate: float | None = Field(default=None, description="The rate in force, in (0, 1).")
-    model: str | None = Field(default=None, description="Fingerprint of the model file: SHA-256.")
-    calibration: int | None = Field(
-        default=None, description="Number of the calibration that gave the verdict."
-    )
-    milliseconds: float | None = Field(default=None, description="From receipt to score.")
-    error: str = Field(default="", description="Why the image could not be scored, else empty.")
+    threshold: float | None = Field(None, description="Scores strictly above it were anomalous.")
+    false_alarm_rate: float | None = Field(None, description="The rate in force, in (0, 1).")
+    model: str | None = Field(None, description="Fingerprint of the model file: SHA-256.")
+    calibration: int | None = Field(None, description="Number of the calibration that gave the verdict.")
+    milliseconds: float | None = Field(None, description="From receipt to score.")
+    error: str = Field("", description="Why the image could not be scored, else empty.")
 
 
 class Inspection(NewInspection):
     """One image, its verdict, and what a person said of it."""
 
     id: int
-    feedback: Verdict | None = Field(default=None, description="What a person saw.")
-    note: str = Field(default="", max_length=MAX_NOTE)
+    feedback: Verdict | None = Field(None, description="What a person saw.")
+    note: str = Field("", max_length=MAX_NOTE)
     feedback_at: Time | None = None
 
 

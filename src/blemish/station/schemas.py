@@ -1,26 +1,26 @@
 """What the station's API takes and gives, beside the records themselves."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from blemish.station.records import MAX_NOTE, CalibrationRecord, Filter, Inspection, Number, Text, Verdict
+from blemish.station.records import (
+    MAX_NOTE,
+    CalibrationRecord,
+    Filter,
+    Inspection,
+    LocalTime,
+    Number,
+    Text,
+    Verdict,
+)
 
 MIN_RATE = 1e-6  # of false alarms; below it no calibration is large enough
 VERDICTS = {"good": {"anomalous": False}, "anomalous": {"anomalous": True}, "failed": {"failed": True}}
 
-
-def _from_local(time: datetime) -> datetime:
-    try:
-        return time.astimezone(UTC)
-    except (OverflowError, ValueError, OSError):
-        raise ValueError("there is no such time in UTC") from None
-
-
 Rate = Annotated[float, Field(ge=MIN_RATE, lt=1, allow_inf_nan=False)]
-LocalTime = Annotated[datetime, AfterValidator(_from_local)]  # one without a zone is of the station's
 
 
 class Problem(BaseModel):
@@ -29,15 +29,12 @@ class Problem(BaseModel):
     detail: str = Field(description="What is wrong and what to do, in one sentence.")
 
 
-# inspections
-
-
 class PageQuery(Filter):
     """The filters of a list, and which part of it."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    before: Number | None = Field(default=None, description="Only older than this number.")
-    after: Number | None = Field(default=None, description="Only newer than this number.")
+    before: Number | None = Field(None, description="Only older than this number.")
+    after: Number | None = Field(None, description="Only newer than this number.")
 
 
 class GalleryQuery(PageQuery):
@@ -78,19 +75,14 @@ class InspectionPage(BaseModel):
     """Some inspections, newest first."""
 
     inspections: list[Inspection]
-    next: int | None = Field(
-        description="Give it as `before` for older ones; null where there are none, or with `after`."
-    )
+    next: int | None = Field(description="Give it as `before` for older ones; null where there are none.")
 
 
 class Feedback(BaseModel):
     """What a person saw. What is left out stays as it is."""
 
-    feedback: Verdict | None = Field(default=None, description="Null takes it back.")
-    note: Text = Field(default="", max_length=MAX_NOTE)
-
-
-# models and their thresholds
+    feedback: Verdict | None = Field(None, description="Null takes it back.")
+    note: Text = Field("", max_length=MAX_NOTE)
 
 
 class ModelState(BaseModel):
@@ -107,8 +99,7 @@ class Change(BaseModel):
     """What changes the threshold."""
 
     calibration: Number | None = Field(
-        default=None,
-        description="The one to change: where another is in force, nothing happens (409).",
+        None, description="The one to change: where another is in force, nothing happens (409)."
     )
 
 
@@ -190,22 +181,12 @@ class Drift(BaseModel):
 
     count: int = Field(description="Recent inspections looked at, but for confirmed defects.")
     rate: float = Field(description="The false-alarm rate in force.")
-    ks: float | None = Field(
-        default=None, description="Largest distance of the two distributions, 0..1, or null."
-    )
-    p: float | None = Field(
-        default=None, description="Chance of at least this distance although nothing changed."
-    )
-    shift: float | None = Field(
-        default=None,
-        description="By how much the median rose, in ranges (5th to 95th percentile) of the calibration.",
-    )
-    alarms: float | None = Field(default=None, description="Share of alarms, with the calibration in force.")
-    message: str = Field(default="", description="What to look at, in a sentence; empty when all is well.")
-    unsure: str = Field(default="", description="Why it cannot be told, in a sentence, else empty.")
-
-
-# health
+    ks: float | None = Field(None, description="Largest distance of the two distributions, 0..1, or null.")
+    p: float | None = Field(None, description="Chance of at least this distance although nothing changed.")
+    shift: float | None = Field(None, description="Rise of the median, in 5 % to 95 % ranges of calibration.")
+    alarms: float | None = Field(None, description="Share of alarms, with the calibration in force.")
+    message: str = Field("", description="What to look at, in a sentence; empty when all is well.")
+    unsure: str = Field("", description="Why it cannot be told, in a sentence, else empty.")
 
 
 class Status(StrEnum):

@@ -5,7 +5,6 @@ import os
 import ssl
 import stat
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -96,9 +95,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _usable(self) -> Self:
         if not self.loopback and self.token is None:
-            raise _wrong(
-                "host", f"{self.host} can be reached from other machines; give a token too ({MAKE_TOKEN})"
-            )
+            raise _wrong("host", f"{self.host} can be reached by others; give a token too ({MAKE_TOKEN})")
         _check_tls(self.tls_certificate, self.tls_key)
         if self.move_to is not None:
             if self.watch is None:
@@ -120,26 +117,31 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
     Raises:
         ConfigError: the file cannot be read, a field is unknown, or a value cannot be used.
     """
-    variables = {PREFIX + field.upper(): field for field in Settings.model_fields}
-    sources: tuple[tuple[dict[str, Any], Callable[[str], str]], ...] = (  # the weakest first
-        (_read_toml(config) if config else {}, lambda field: f"{field} in {config}"),
-        (
-            {variables[name]: text for name, text in os.environ.items() if name in variables},
-            lambda field: PREFIX + field.upper(),
-        ),
-        ({field: value for field, value in options.items() if value is not None}, _option),
-    )
+    names = {field: PREFIX + field.upper() for field in Settings.model_fields}
+    environment = {field: os.environ[name] for field, name in names.items() if name in os.environ}
+    options = {field: value for field, value in options.items() if value is not None}
     values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    for given, called in sources:
+    for given in (_read_toml(config) if config else {}, environment, options):  # the weakest first
         if not given.keys().isdisjoint(TOKEN_FIELDS):  # the strongest that names either gives the token
             values = {field: value for field, value in values.items() if field not in TOKEN_FIELDS}
         values |= given
-        origins |= {field: called(field) for field in given}
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_sentence(error, origins, config)) from None
+        first = error.errors(include_url=False, include_input=False)[0]
+    field = first.get("ctx", {}).get("field") or str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        where = config or "The options"
+        raise ConfigError(f"{where}: there is no setting {field!r}; the docs (Station) list all.")
+    if first["type"] == "missing":
+        raise ConfigError(f"No {field} is given; say `blemish serve parts.onnx`, or set {names[field]}.")
+    place = f"{field} in {config}"
+    if field in options:
+        place = "MODEL" if field == "model" else f"--{field.replace('_', '-')}"
+    elif field in environment:
+        place = names[field]
+    message = first["msg"].removesuffix(".")
+    raise ConfigError(f"{place}: {message[0].lower()}{message[1:]}.")
 
 
 def remarks(settings: Settings) -> list[str]:
@@ -156,10 +158,6 @@ def remarks(settings: Settings) -> list[str]:
     return found
 
 
-def _option(field: str) -> str:
-    return "MODEL" if field == "model" else f"--{field.replace('_', '-')}"
-
-
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
@@ -167,17 +165,6 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise ConfigError(f"The file {file} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"The file {file} is not valid TOML: {error}.") from None
-
-
-def _sentence(error: ValidationError, origins: dict[str, str], config: Path | None) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = first.get("ctx", {}).get("field") or str(first["loc"][0])
-    if first["type"] == "extra_forbidden":
-        return f"{config or 'The options'}: there is no setting {field!r}; the docs (Station) list all."
-    if first["type"] == "missing":
-        return f"No {field} is given; say `blemish serve parts.onnx`, or set {PREFIX}{field.upper()}."
-    message = first["msg"].removesuffix(".")
-    return f"{origins.get(field, field)}: {message[0].lower()}{message[1:]}."
 
 
 def _wrong(field: str, why: str) -> PydanticCustomError:
@@ -190,9 +177,8 @@ def _read_token(file: Path) -> str:
     except UnicodeDecodeError:
         raise _wrong("token_file", f"{file} holds no text; write the token into it") from None
     except OSError as error:
-        raise _wrong(
-            "token_file", f"{file} cannot be read ({error.strerror}); mend that or give another"
-        ) from None
+        sentence = f"{file} cannot be read ({error.strerror}); mend that or give another"
+        raise _wrong("token_file", sentence) from None
     _check_token("token_file", token)
     return token
 

@@ -22,8 +22,6 @@ class Station:
     """Everything `blemish serve` runs, but for the web server.
 
     Attributes:
-        settings, store, files, models, metrics, pipeline, retention, monitor: see their modules.
-        watched: the watched folder, or None.
         drawing: held while a past image is decoded for showing; as many at once as there are cores.
         close: lets go of the folder and the database, of a station that was not started.
 
@@ -65,25 +63,15 @@ class Station:
         gauge("disk_free_bytes", "Free space where images are kept.", self.files.free_bytes)
 
     def start(self) -> None:
-        """Begin to work.
-
-        Raises:
-            BlemishError: the folder to move images to cannot be made.
-        """
+        """Begin to work; BlemishError where the folder to move images to cannot be made."""
         self.monitor.start()
         self.pipeline.start()
         self.retention.start()
         if self.watched is not None:
             self.watched.start()
         active = self.models.active
-        logger.info(
-            "station started",
-            extra={
-                "model": active.name,
-                "fingerprint": active.fingerprint,
-                "store": self.store.database.name,
-            },
-        )
+        told = {"model": active.name, "fingerprint": active.fingerprint, "store": self.store.database.name}
+        logger.info("station started", extra=told)
 
     def stop(self) -> None:
         """Finish what was accepted, and let go of everything."""

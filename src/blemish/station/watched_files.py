@@ -30,15 +30,12 @@ def stamp_of(found: os.stat_result) -> Stamp:
 
 
 def find_files(root: Path, pass_over: Path | None, unlisted: list[OSError]) -> Iterator[tuple[str, Stamp]]:
-    """The images below a folder by extension; hidden files and folders and links are passed over.
+    """Paths below a folder and stamps of its images, by extension; without what is hidden, and links.
 
     Args:
         root: an absolute path.
         pass_over: a folder below it that is not looked into, or None.
         unlisted: takes what is said of folders that cannot be listed.
-
-    Yields:
-        Path below `root`, and stamp.
     """
     start = len(str(root / "_")) - 1
     for folder, folders, names in os.walk(root, onerror=unlisted.append):
@@ -70,14 +67,10 @@ def read_file(file: Path, stamp: Stamp, max_bytes: int) -> bytes | None:
 
 
 def move_file(file: Path, target: Path) -> Path:
-    """Move a file; it is in one of the two places whole, whenever the power fails.
+    """Move a file, and give the path it has now; it is in one place whole, whenever the power fails.
 
     Args:
-        file: an existing file.
         target: its new path; folders are made. A name that is taken gets a suffix: a.png, a-1.png, a-2.png.
-
-    Returns:
-        The path it has now.
 
     Raises:
         OSError: it cannot be moved, and is where it was.

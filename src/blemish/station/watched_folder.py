@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from errno import ENODEV
 from hashlib import sha256
+from typing import Any
 
 from blemish.errors import BlemishError
 from blemish.files import make_folder
@@ -75,17 +76,8 @@ class WatchedFolder(Background):
         self._told: dict[str, str] = {}
         self.message = ""
 
-    @property
-    def waiting(self) -> int:
-        """Files seen and not finished with."""
-        return len(self._seen)
-
     def start(self) -> None:
-        """Begin to look.
-
-        Raises:
-            BlemishError: `move_to` cannot be made.
-        """
+        """Begin to look; BlemishError where `move_to` cannot be made."""
         if self._move_to is not None:
             make_folder(self._move_to)
         super().start()
@@ -122,9 +114,9 @@ class WatchedFolder(Background):
                 seen[name] = known if known and same else _File(name, stamp, now + self._settle)
             self._seen, self._finished = seen, finished
         for error in unlisted:
+            mend = "mount it, or check the path and its permissions"
             problems[error.filename] = (
-                f"{_printable(error.filename)} cannot be watched ({error.strerror}); mount it, or check the "
-                "path and its permissions."
+                f"{_printable(error.filename)} cannot be watched ({error.strerror}); {mend}."
             )
         due = [file for file in seen.values() if file.due <= now]
         return sorted(due, key=lambda file: (file.stamp.modified, file.name))
@@ -168,12 +160,10 @@ class WatchedFolder(Background):
             self._flying.append((file, self._submit(file, data, key)))
 
     def _submit(self, file: _File, data: bytes, key: str) -> "Future[Inspection]":
-        name = _printable(file.name)
+        given: dict[str, Any] = {"name": _printable(file.name), "key": key, "keep_failed": file.doubtful}
         while True:
             try:
-                return self._pipeline.submit(
-                    data, source=Source.WATCH, name=name, key=key, keep_failed=file.doubtful
-                )
+                return self._pipeline.submit(data, source=Source.WATCH, **given)
             except Busy:
                 if self.stopping.wait(FULL):
                     raise
@@ -194,8 +184,8 @@ class WatchedFolder(Background):
     def _finish(self, file: _File, inspection: Inspection) -> None:
         """The inspection is durable: move the file, or remember it."""
         if inspection.error and file.kept is None:
-            extra = {"file": self._shown(file), "error": inspection.error}
-            logger.warning("watched file is bad", extra=extra)
+            told = {"file": self._shown(file), "error": inspection.error}
+            logger.warning("watched file is bad", extra=told)
         file.kept = inspection
         if self._move_to is None:
             self._finished[file.name] = file.stamp
@@ -210,10 +200,8 @@ class WatchedFolder(Background):
                 move_file(path, target)
         except OSError as error:
             if os.path.lexists(path):
-                file.try_again(
-                    f"{self._shown(file)} was inspected but cannot be moved to {target.parent} "
-                    f"({error.strerror}); make room, or check the permissions."
-                )
+                what = f"{self._shown(file)} was inspected but cannot be moved to {target.parent}"
+                file.try_again(f"{what} ({error.strerror}); make room, or check the permissions.")
                 return
         del self._seen[file.name]  # if it was overwritten, it is new
 

@@ -1,17 +1,34 @@
-"""A station whose scores are given."""
+"""Stations whose scores are given."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.station.learning.support import ScoredStation
+from blemish.station.settings import Settings
+from blemish.station.station import Station
+from tests.station.support import grey_onnx
 
 
 @pytest.fixture
-def station(tmp_path: Path) -> Iterator[ScoredStation]:
+def calibrated(tmp_path: Path) -> Iterator[Callable[..., Station]]:
+    """Makes stations whose model came with these scores and this rate."""
+    made: list[Station] = []
+
+    def make(scores: np.ndarray | list[float], rate: float) -> Station:
+        folder = tmp_path / f"station {len(made)}"
+        folder.mkdir()
+        (folder / "grey.onnx").write_bytes(grey_onnx(scores=tuple(map(float, scores)), rate=rate))
+        made.append(Station(Settings(model=folder / "grey.onnx", folder=folder)))
+        return made[-1]
+
+    yield make
+    for station in made:
+        station.close()
+
+
+@pytest.fixture
+def station(calibrated: Callable[..., Station]) -> Station:
     """Its calibration has the scores 1 to 99, so that a rate of 5 % means a threshold of 95."""
-    one = ScoredStation(tmp_path, np.arange(1, 100), 0.05)
-    yield one
-    one.close()
+    return calibrated(range(1, 100), 0.05)

@@ -14,7 +14,8 @@ from blemish.datasets import read_dataset
 from blemish.station.errors import Unavailable
 from blemish.station.learning import dataset
 from blemish.station.records import Verdict
-from tests.station.learning.support import BEGIN, ScoredStation
+from blemish.station.station import Station
+from tests.station.learning.support import inspect, judge
 from tests.station.support import encoded, good_part
 
 GOOD, DEFECT = Verdict.GOOD, Verdict.DEFECT
@@ -24,29 +25,23 @@ def picture(seed: int, kind: str = "PNG") -> bytes:
     return encoded(good_part(seed), kind)
 
 
-def unpack(station: ScoredStation, folder: Path) -> dict[str, bytes]:
-    """Everything in the archive, by name; also unpacked into the folder."""
-    file = folder / "dataset.zip"
-    file.write_bytes(b"".join(dataset.stream(station)))
-    with zipfile.ZipFile(file) as archive:
-        assert archive.testzip() is None
-        archive.extractall(folder / "data")
-        return {name: archive.read(name) for name in archive.namelist()}
+def unpacked(station: Station) -> tuple[dict[str, bytes], list[dict[str, str]], zipfile.ZipFile]:
+    """The files in the archive by name, the rows of its table, and itself."""
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(dataset.stream(station))))
+    assert archive.testzip() is None
+    files = {name: archive.read(name) for name in archive.namelist()}
+    return files, list(csv.DictReader(io.StringIO(files.pop("labels.csv").decode(), newline=""))), archive
 
 
-def labels(content: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
-
-
-def test_it_holds_the_files_as_they_came(station: ScoredStation, tmp_path: Path) -> None:
-    (png,) = station.inspect(10, said=GOOD, image=picture(0))
-    (jpeg,) = station.inspect(11, said=GOOD, image=picture(1, "JPEG"), image_type="image/jpeg")
-    (bad,) = station.inspect(200, image=picture(2))
-    station.judge(bad, DEFECT, 'a "scratch",\nlong; Kratzer äö')
-    station.inspect(12, image=picture(3))
-    found = unpack(station, tmp_path)
-    table = labels(found.pop("labels.csv"))
-    assert found == {
+def test_it_holds_the_files_as_they_came_and_is_read_as_a_dataset(station: Station, tmp_path: Path) -> None:
+    never_set = datetime(1970, 1, 2, tzinfo=UTC)
+    (png,) = inspect(station, 10, said=GOOD, image=picture(0), received=never_set)
+    (jpeg,) = inspect(station, 11, said=GOOD, image=picture(1, "JPEG"), image_type="image/jpeg")
+    (bad,) = inspect(station, 200, image=picture(2))
+    judge(station, bad, DEFECT, 'a "scratch",\nlong; Kratzer äö')
+    inspect(station, 12, image=picture(3))
+    files, table, archive = unpacked(station)
+    assert files == {
         f"train/good/{png:08}.png": picture(0),
         f"train/good/{jpeg:08}.jpg": picture(1, "JPEG"),
         f"test/defect/{bad:08}.png": picture(2),
@@ -59,66 +54,47 @@ def test_it_holds_the_files_as_they_came(station: ScoredStation, tmp_path: Path)
         "feedback": "defect",
         "note": 'a "scratch",\nlong; Kratzer äö',
         "score": "200.0",
-        "model": "a" * 64,
+        "model": station.models.active.fingerprint,
     }
-    (entry,) = [
-        info for info in zipfile.ZipFile(tmp_path / "dataset.zip").infolist() if info.filename.endswith("jpg")
-    ]
-    assert entry.compress_type == zipfile.ZIP_STORED
-    assert entry.date_time[:3] == (BEGIN.year, BEGIN.month, BEGIN.day)
+    entry = archive.getinfo(f"train/good/{jpeg:08}.jpg")
+    assert entry.compress_type == zipfile.ZIP_STORED and entry.date_time[:3] == (2026, 3, 31)
+    archive.extractall(tmp_path / "data")
+    data = read_dataset(tmp_path / "data")
+    assert [sample.label for sample in data.train] == [0, 0]
+    assert [(sample.label, sample.defect) for sample in data.test] == [(1, "defect")]
 
 
-def test_the_same_file_counts_once_and_contradictions_and_losses_are_listed(
-    station: ScoredStation, tmp_path: Path
-) -> None:
-    station.inspect(10, 10, said=GOOD, image=picture(0))
-    station.inspect(11, image=picture(0))
-    (first,) = station.inspect(12, said=GOOD, image=picture(1))
-    (second,) = station.inspect(12, said=DEFECT, image=picture(1))
-    (lost,) = station.inspect(13, said=GOOD, image=picture(2))
+def test_the_same_file_counts_once_and_contradictions_and_losses_are_listed(station: Station) -> None:
+    inspect(station, 10, 10, said=GOOD, image=picture(0))
+    inspect(station, 11, image=picture(0))
+    (first,) = inspect(station, 12, said=GOOD, image=picture(1))
+    (second,) = inspect(station, 12, said=DEFECT, image=picture(1))
+    (lost,) = inspect(station, 13, said=GOOD, image=picture(2))
     station.files.remove([str(station.store.get(lost).image)])
-    (damaged,) = station.inspect(None, said=DEFECT, image=b"garbage")
-    (large,) = station.inspect(None, said=DEFECT)
-    station.store.get(large)
-    found = unpack(station, tmp_path)
-    assert [name for name in found if name.endswith(".png")] == ["train/good/00000002.png"]
-    table = {row["id"]: row["file"] for row in labels(found["labels.csv"])}
-    assert table == {
-        "1": "train/good/00000002.png",
-        "2": "train/good/00000002.png",
-        **{str(number): "" for number in (first, second, lost, damaged, large)},
+    (damaged,) = inspect(station, None, said=DEFECT, image=b"garbage")
+    files, table, _ = unpacked(station)
+    assert [name for name in files if name.endswith(".png")] == ["train/good/00000002.png"]
+    once = dict.fromkeys(("1", "2"), "train/good/00000002.png")
+    assert {row["id"]: row["file"] for row in table} == once | {
+        str(number): "" for number in (first, second, lost, damaged)
     }
-    assert found["missing.txt"].decode() == (
-        f"{large}: it is no image that can be read\n"
+    assert files["missing.txt"].decode() == (
         f"{damaged}: it is no image that can be read\n"
         f"{lost}: its file is gone\n"
         f"{second}: the same file was called good and a defect\n"
     )
 
 
-def test_a_clock_that_was_never_set_spoils_no_archive(station: ScoredStation, tmp_path: Path) -> None:
-    station.inspect(10, said=GOOD, image=picture(0), received=datetime(1970, 1, 1, tzinfo=UTC))
-    assert "train/good/00000001.png" in unpack(station, tmp_path)
-
-
-def test_a_note_is_no_formula(station: ScoredStation, tmp_path: Path) -> None:
+def test_a_note_is_no_formula(station: Station) -> None:
     for note in ("=1+1", "- scratch", "1 = 1"):
-        (number,) = station.inspect(10, image=picture(0))
-        station.judge(number, GOOD, note)
-    notes = [row["note"] for row in labels(unpack(station, tmp_path)["labels.csv"])]
-    assert notes == ["1 = 1", "'- scratch", "'=1+1"]
+        judge(station, *inspect(station, 10, image=picture(0)), GOOD, note)
+    assert [row["note"] for row in unpacked(station)[1]] == ["1 = 1", "'- scratch", "'=1+1"]
 
 
-def test_with_nothing_judged_there_is_only_an_empty_table(station: ScoredStation, tmp_path: Path) -> None:
-    station.inspect(10, image=picture(0))
-    found = unpack(station, tmp_path)
-    assert list(found) == ["labels.csv"] and labels(found["labels.csv"]) == []
-
-
-def test_memory_does_not_grow_with_the_archive(station: ScoredStation) -> None:
+def test_memory_does_not_grow_with_the_archive(station: Station) -> None:
     rng = np.random.default_rng(0)
     for _ in range(40):
-        station.inspect(10, said=GOOD, image=rng.bytes(500_000))
+        inspect(station, 10, said=GOOD, image=rng.bytes(500_000))
     pieces = dataset.stream(station)
     next(pieces)
     tracemalloc.start()
@@ -128,41 +104,23 @@ def test_memory_does_not_grow_with_the_archive(station: ScoredStation) -> None:
     assert total > 19_000_000 and peak < 4_000_000
 
 
-def test_what_is_judged_meanwhile_waits_for_the_next_time(station: ScoredStation) -> None:
-    station.inspect(10, said=GOOD, image=picture(0))
-    (late,) = station.inspect(11, image=picture(1))
+def test_what_is_judged_meanwhile_waits_for_the_next_time(station: Station) -> None:
+    (late,) = inspect(station, 11, image=picture(1))
     pieces = dataset.stream(station)
-    station.judge(late, GOOD)
+    judge(station, late, GOOD)
     archive = zipfile.ZipFile(io.BytesIO(b"".join(pieces)))
-    assert [name for name in archive.namelist() if name.endswith(".png")] == ["train/good/00000001.png"]
-    assert len(labels(archive.read("labels.csv"))) == 1
+    assert archive.namelist() == ["labels.csv"] and archive.read("labels.csv").count(b"\n") == 1
 
 
-def test_whoever_stops_early_leaves_nothing_open(station: ScoredStation) -> None:
-    station.inspect(10, 11, said=GOOD, image=picture(0))
+def test_whoever_stops_early_leaves_nothing_open(station: Station) -> None:
+    inspect(station, 10, 11, said=GOOD, image=picture(0))
     for taken in range(1, len(list(dataset.stream(station)))):  # also in the middle of an entry
         pieces = dataset.stream(station)
-        for _ in range(taken):
-            assert next(pieces)
+        assert all(next(pieces) for _ in range(taken))
         pieces.close()
 
 
-def test_a_database_that_is_gone_is_said_before_anything_is_sent(
-    station: ScoredStation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def gone(*args: object, **kwargs: object) -> None:
-        raise Unavailable("The database is gone; bring it back.")
-
-    monkeypatch.setattr(station.store, "select", gone)
+def test_a_database_that_is_gone_is_said_before_anything_is_sent(station: Station) -> None:
+    (station.settings.folder / "station.sqlite").unlink()
     with pytest.raises(Unavailable, match="gone"):
         dataset.stream(station)
-
-
-def test_it_is_read_as_a_dataset(station: ScoredStation, tmp_path: Path) -> None:
-    for seed in range(6):
-        station.inspect(10, said=GOOD, image=picture(seed))
-    station.inspect(100, 101, said=DEFECT, image=picture(50))
-    unpack(station, tmp_path)
-    data = read_dataset(tmp_path / "data")
-    assert [sample.label for sample in data.train] == [0] * 6
-    assert [(sample.label, sample.defect) for sample in data.test] == [(1, "defect")]

@@ -1,7 +1,7 @@
 """The false-alarm rate: what another one would do, and what confirmed images may and may not teach."""
 
 import itertools
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,23 +10,25 @@ from blemish.errors import ConfigError
 from blemish.station.errors import Conflict, NotFound
 from blemish.station.learning import threshold
 from blemish.station.records import Verdict
-from tests.station.learning.support import MODEL, ScoredStation
+from blemish.station.station import Station
+from tests.station.learning.support import inspect, judge
 
 GOOD, DEFECT = Verdict.GOOD, Verdict.DEFECT
 
 
-def test_preview_by_hand(station: ScoredStation) -> None:
-    station.inspect(200.0, model="b" * 64)  # of another model
-    station.inspect(None)
-    station.inspect(200.0)  # older than the last eight
-    low = station.inspect(10, 89, 91)
-    (lesser,) = station.inspect(93, said=GOOD)
-    (missed,) = station.inspect(50, said=DEFECT)
-    (found,) = station.inspect(94.5, said=DEFECT)
-    station.inspect(96, said=GOOD)
-    (high,) = station.inspect(150)
-    preview = threshold.preview(station, 0.1, last=8)
-    assert preview.model_dump() == {
+def test_preview_by_hand(station: Station) -> None:
+    empty = threshold.preview(station, 0.1)
+    assert (empty.inspections, empty.alarms_then, empty.changed) == (0, 0, [])
+    inspect(station, 200.0, model="b" * 64)  # of another model
+    inspect(station, None)
+    inspect(station, 200.0)  # older than the last eight
+    low = inspect(station, 10, 89, 91)
+    (lesser,) = inspect(station, 93, said=GOOD)
+    inspect(station, 50, said=DEFECT)
+    (found,) = inspect(station, 94.5, said=DEFECT)
+    (least,) = inspect(station, 96, said=GOOD)
+    inspect(station, 150)
+    assert threshold.preview(station, 0.1, last=8).model_dump() == {
         "false_alarm_rate": 0.1,
         "effective_rate": 0.1,
         "threshold": 90,
@@ -43,96 +45,80 @@ def test_preview_by_hand(station: ScoredStation) -> None:
         "changed": [low[2], lesser, found],
     }
     stricter = threshold.preview(station, 0.001, last=8)
-    assert (stricter.effective_rate, stricter.threshold) == (0.01, 99)
+    assert (stricter.effective_rate, stricter.threshold, stricter.changed) == (0.01, 99, [least])
     assert (stricter.newly_alarmed, stricter.no_longer, stricter.missed_then) == (0, 1, 2)
     assert "99 calibration images cannot support" in stricter.note
-    assert missed not in stricter.changed and high not in stricter.changed
+    numbers = inspect(station, *np.linspace(94.9, 90.1, 40))
+    many = threshold.preview(station, 0.1, last=40)
+    assert many.newly_alarmed == 40 and many.changed == numbers[::-1][:12]
 
 
-def test_preview_says_at_most_twelve_nearest_first(station: ScoredStation) -> None:
-    numbers = station.inspect(*np.linspace(94.9, 90.1, 40))
-    preview = threshold.preview(station, 0.1)
-    assert preview.newly_alarmed == 40
-    assert preview.changed == numbers[::-1][:12]
-
-
-def test_preview_of_nothing_and_of_no_rate(station: ScoredStation) -> None:
-    preview = threshold.preview(station, 0.1)
-    assert (preview.inspections, preview.alarms_then, preview.changed) == (0, 0, [])
-    with pytest.raises(ConfigError, match="between 0 and 1"):
-        threshold.preview(station, 1.0)
-
-
-def test_a_new_rate_is_a_new_record_and_the_past_stays(station: ScoredStation) -> None:
-    (number,) = station.inspect(93)
-    before = station.store.get(number)
+def test_a_new_rate_is_a_new_record_and_the_past_stays(station: Station) -> None:
+    (number,) = inspect(station, 93)
+    before, model = station.store.get(number), station.models.active.fingerprint
     record = threshold.set_rate(station, 0.1)
-    assert station.models.active.calibrated == record == station.store.calibration(MODEL)
+    assert station.models.active.calibrated == record == station.store.calibration(model)
     assert record.origin == "the model file; rate set to 10 %"
     assert record.scores == list(range(1, 100))
     assert station.store.get(number) == before and before.is_anomalous is False
     assert threshold.set_rate(station, 0.025).origin == "the model file; rate set to 2.5 %"
     assert threshold.set_rate(station, 0.025) == station.models.active.calibrated
-    assert [old.false_alarm_rate for old in station.store.calibrations(MODEL)] == [0.025, 0.1, 0.05]
-    with pytest.raises(ConfigError, match="between 0 and 1"):
-        threshold.set_rate(station, 0)
-    assert len(station.store.calibrations(MODEL)) == 3
+    for refused in (threshold.set_rate, threshold.preview):
+        with pytest.raises(ConfigError, match="between 0 and 1"):
+            refused(station, 1.0)
+    assert [old.false_alarm_rate for old in station.store.calibrations(model)] == [0.025, 0.1, 0.05]
 
 
-def test_confirmed_good_images_join_or_replace_the_scores(station: ScoredStation) -> None:
+def test_confirmed_good_images_join_or_replace_the_scores(station: Station) -> None:
     with pytest.raises(Conflict, match=r"inspected with grey\.onnx was confirmed as good"):
         threshold.recalibrate(station, keep=True)
-    station.inspect(20.5, 120.5, said=GOOD)
-    station.inspect(130, said=DEFECT)
-    station.inspect(40)
-    station.inspect(None, said=GOOD)
-    station.inspect(140, said=GOOD, model="b" * 64)
+    inspect(station, 20.5, 120.5, said=GOOD)
+    inspect(station, 130, said=DEFECT)
+    inspect(station, 40)
+    inspect(station, None, said=GOOD)
+    inspect(station, 140, said=GOOD, model="b" * 64)
     joined = threshold.recalibrate(station, keep=True)
     assert sorted(joined.scores) == sorted([*range(1, 100), 20.5, 120.5])
     assert joined.origin == "the model file and 2 confirmed good images"
-    assert joined.false_alarm_rate == 0.05
-    assert station.models.active.calibrated == joined
+    assert joined.false_alarm_rate == 0.05 and station.models.active.calibrated == joined
     alone = threshold.recalibrate(station, keep=False)
-    assert sorted(alone.scores) == [20.5, 120.5]
-    assert alone.origin == "2 confirmed good images"
-    station.inspect(30.5, said=GOOD)
+    assert (sorted(alone.scores), alone.origin) == ([20.5, 120.5], "2 confirmed good images")
+    inspect(station, 30.5, said=GOOD)
     again = threshold.recalibrate(station, keep=True)  # the model's own are no longer in force
     assert sorted(again.scores) == [20.5, 30.5, 120.5]
 
 
-def test_nothing_counts_twice_and_what_is_taken_back_is_forgotten(station: ScoredStation) -> None:
-    numbers = station.inspect(20.5, 120.5, said=GOOD)
+def test_nothing_counts_twice_and_what_is_taken_back_is_forgotten(station: Station) -> None:
+    numbers = inspect(station, 20.5, 120.5, said=GOOD)
     threshold.recalibrate(station, keep=True)
     threshold.set_rate(station, 0.1)
     assert len(threshold.recalibrate(station, keep=True).scores) == 101
-    station.inspect(33.5, said=GOOD, image=b"the same file")
-    station.inspect(33.5, said=GOOD, image=b"the same file")
+    inspect(station, 33.5, 33.5, said=GOOD, image=b"the same file")
     assert len(threshold.recalibrate(station, keep=True).scores) == 102
-    station.inspect(33.5, said=DEFECT, image=b"the same file")
-    station.judge(numbers[1], DEFECT)
+    inspect(station, 33.5, said=DEFECT, image=b"the same file")
+    judge(station, numbers[1], DEFECT)
     record = threshold.recalibrate(station, keep=True)
     assert sorted(record.scores) == sorted([*range(1, 100), 20.5])
     assert (record.origin, record.false_alarm_rate) == ("the model file and 1 confirmed good image", 0.1)
 
 
-def test_a_change_meanwhile_is_a_conflict(station: ScoredStation) -> None:
-    station.inspect(10, said=GOOD)
+def test_a_change_meanwhile_is_a_conflict(station: Station) -> None:
+    inspect(station, 10, said=GOOD)
     first = station.models.active.calibrated.id
-    second = threshold.set_rate(station, 0.2, expected=first).id
+    second = threshold.set_rate(station, 0.2, expected=first)
     for change in (
         lambda: threshold.set_rate(station, 0.3, expected=first),
         lambda: threshold.recalibrate(station, keep=True, expected=first),
     ):
         with pytest.raises(Conflict, match="changed meanwhile; look at what holds now"):
             change()
-    assert station.store.calibration(MODEL).id == second == station.models.active.calibrated.id
+    assert station.store.calibration(second.model) == second == station.models.active.calibrated
 
 
-def test_the_way_back_to_an_earlier_calibration(station: ScoredStation) -> None:
+def test_the_way_back_to_an_earlier_calibration(station: Station) -> None:
     own = station.models.active.calibrated
-    station.inspect(10, said=GOOD)
-    alone = threshold.recalibrate(station, keep=False)
-    assert len(alone.scores) == 1
+    inspect(station, 10, said=GOOD)
+    threshold.recalibrate(station, keep=False)
     again = threshold.use_again(station, own.id)
     assert (again.scores, again.false_alarm_rate) == (own.scores, own.false_alarm_rate)
     assert again.origin == f"the model file; as No. {own.id}" and station.models.active.calibrated == again
@@ -142,44 +128,29 @@ def test_the_way_back_to_an_earlier_calibration(station: ScoredStation) -> None:
         threshold.use_again(station, 99)
 
 
-def test_evidence_counts(station: ScoredStation) -> None:
-    none = threshold.evidence(station)
-    assert none.model_dump() == {
-        "confirmed_good": 0,
-        "confirmed_defect": 0,
-        "alarms_among_good": 0,
-        "alarms_among_all": 0,
-        "warning": "",
+def test_evidence_counts_and_warns_of_who_judged_alarms(station: Station) -> None:
+    assert set(threshold.evidence(station).model_dump().values()) == {0, ""}
+    inspect(station, *range(1, 91))
+    inspect(station, 98, 99.5, 100, 101, 20, said=GOOD)
+    inspect(station, 200, 10, said=DEFECT)
+    inspect(station, 300, said=GOOD, model="b" * 64)
+    assert threshold.evidence(station).model_dump() == {
+        "confirmed_good": 5,
+        "confirmed_defect": 2,
+        "alarms_among_good": 0.8,
+        "alarms_among_all": 4 / 95,
+        "warning": "4 of 5 images confirmed as good are alarms, but of all inspections only 4.2 %: they were "
+        "picked by verdict, and a threshold from them would be too high, so that defects pass. Judge a "
+        "random sample first.",
     }
-    station.inspect(*range(1, 91))
-    station.inspect(98, 99.5, 100, 101, 20, said=GOOD)
-    station.inspect(200, 10, said=DEFECT)
-    station.inspect(300, said=GOOD, model="b" * 64)
-    found = threshold.evidence(station)
-    assert (found.confirmed_good, found.confirmed_defect) == (5, 2)
-    assert (found.alarms_among_good, found.alarms_among_all) == (0.8, 4 / 95)
-    assert found.warning == (
-        "4 of 5 images confirmed as good are alarms, but of all inspections only 4.2 %: they were picked by "
-        "verdict, and a threshold from them would be too high, so that defects pass. Judge a random sample "
-        "first."
-    )
 
 
-def test_who_judges_alarms_only_is_warned_and_a_random_judge_hardly_ever(tmp_path: Path) -> None:
+def test_who_judges_at_random_is_not_warned(calibrated: Callable[..., Station]) -> None:
     rng = np.random.default_rng(0)
-    warned = {"random": 0, "alarms": 0}
-    for trial in range(3):
-        for way in warned:
-            station = ScoredStation(tmp_path / f"{way}{trial}", rng.gamma(3, size=199), 0.05)
-            numbers = np.array(station.inspect(*rng.gamma(3, size=300)))
-            points = {point.id: point for point in station.store.points(threshold.Filter(), 1000)}
-            alarms = [number for number in numbers if points[number].is_anomalous]
-            judged = alarms[:5] if way == "alarms" else rng.choice(numbers, 40, replace=False)
-            for number in judged:
-                station.judge(int(number), GOOD)
-            warned[way] += bool(threshold.evidence(station).warning)
-            station.close()
-    assert warned == {"random": 0, "alarms": 3}
+    station = calibrated(rng.gamma(3, size=199), 0.05)
+    for number in rng.choice(inspect(station, *rng.gamma(3, size=300)), 40, replace=False):
+        judge(station, int(number), GOOD)
+    assert threshold.evidence(station).warning == ""
 
 
 def test_the_chance_is_the_hypergeometric_one() -> None:
@@ -193,14 +164,12 @@ def test_the_chance_is_the_hypergeometric_one() -> None:
     assert threshold.chance_of_as_many(0, 0, 0, 0) == 1
 
 
-def test_a_sample_is_a_choice_of_the_latest_unjudged(station: ScoredStation) -> None:
-    station.inspect(*[5.0] * 30)  # too long ago
-    numbers = station.inspect(*range(1, 1011))
-    for number in numbers[:10]:
-        station.judge(number, GOOD)
-    station.inspect(7, model="b" * 64)
-    station.inspect(None)
+def test_a_sample_is_a_choice_of_the_latest_unjudged(station: Station) -> None:
+    inspect(station, *[5.0] * 30)  # too long ago
+    numbers = inspect(station, *range(1, 1001))
+    inspect(station, *range(10), said=GOOD)
+    inspect(station, 7, model="b" * 64)
+    inspect(station, None)
     drawn = [threshold.sample(station, 100) for _ in range(3)]
     assert all(len(set(some)) == 100 for some in drawn) and drawn[0] != drawn[1]
-    assert set().union(*drawn) <= set(numbers[10:])
-    assert sorted(threshold.sample(station, 5000)) == numbers[10:]
+    assert sorted(threshold.sample(station, 5000)) == numbers

@@ -1,14 +1,10 @@
-"""Inspections as the pipeline makes them, and disks that are full, small or taken away."""
+"""Inspections as the pipeline makes them, and files that are kept."""
 
 import resource
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from blemish.station.records import Filter, Inspection, NewInspection, Source
 from blemish.station.storage.files import Files, digest_of
@@ -21,39 +17,23 @@ MODEL = "5f" * 32
 def new(number: int = 0, **fields: Any) -> NewInspection:
     """An inspection whose score, 0.00 to 0.99, is anomalous above 0.9."""
     score = number % 100 / 100
-    values: dict[str, Any] = {
+    values: dict[str, Any] = {"source": Source.API, "name": f"part {number}.png", "image_type": "image/png"}
+    values |= {
         "received": NOON + timedelta(seconds=number),
-        "source": Source.API,
-        "name": f"part {number}.png",
-        "image": f"{number:064x}",
-        "image_bytes": 1000,
-        "image_type": "image/png",
+        "milliseconds": 12.5,
         "width": 640,
         "height": 480,
-        "map": f"f{number:063x}",
-        "map_bytes": 10,
+    }
+    values |= {"image": f"{number:064x}", "image_bytes": 1000, "map": f"f{number:063x}", "map_bytes": 10}
+    values |= {
         "map_low": -0.1,
         "map_high": 1 / 3,
         "score": score,
         "p_value": 0.25,
         "is_anomalous": score > 0.9,
-        "threshold": 0.9,
-        "false_alarm_rate": 0.01,
-        "model": MODEL,
-        "calibration": 7,
-        "milliseconds": 12.5,
     }
+    values |= {"threshold": 0.9, "false_alarm_rate": 0.01, "model": MODEL, "calibration": 7}
     return NewInspection.model_validate(values | fields)
-
-
-def failed(number: int = 0, **fields: Any) -> NewInspection:
-    """An image that is none."""
-    empty = dict.fromkeys(("map", "map_low", "map_high", "score", "p_value", "is_anomalous", "threshold"))
-    return new(number, **empty, map_bytes=0, error="It is no image.", **fields)
-
-
-def numbers(found: list[Inspection]) -> list[int]:
-    return [inspection.id for inspection in found]
 
 
 def add(store: Store, name: str) -> Inspection:
@@ -80,16 +60,3 @@ def limited_file_size(most: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
-    """A disk mounted on the folder; skips the test where that is not allowed."""
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)

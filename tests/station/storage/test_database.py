@@ -7,18 +7,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from blemish.errors import BlemishError
 from blemish.station.errors import Unavailable
 from blemish.station.records import Filter
+from blemish.station.schemas import Feedback
+from blemish.station.storage import database
 from blemish.station.storage.store import Store
-from tests.station.storage.support import (
-    add,
-    limited_file_size,
-    names,
-    new,
-)
+from tests.station.storage.support import add, limited_file_size, names, new
 
 
 @pytest.fixture
@@ -30,17 +29,15 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(file: Path) -> Iterator[Store]:
-    opened = filled(file, "first")
+    opened = Store(f"sqlite:///{file}")
+    add(opened, "first")
     yield opened
     opened.close()
 
 
-def filled(file: Path, *given: str) -> Store:
-    """A store in a file, to which inspections of these names are added."""
-    opened = Store(f"sqlite:///{file}")
-    for name in given:
-        add(opened, name)
-    return opened
+def shown(store: Store, *statements: str) -> list[Any]:
+    with store.database.transaction() as connection:
+        return [connection.exec_driver_sql(statement).scalar() for statement in statements]
 
 
 def all_fail(store: Store, expected: str) -> None:
@@ -50,45 +47,36 @@ def all_fail(store: Store, expected: str) -> None:
         lambda: add(store, "never"),
         lambda: store.get(1),
         lambda: store.count(Filter()),
-        lambda: store.set_feedback(1, feedback=None, note=""),
+        lambda: store.set_feedback(1, Feedback(feedback=None)),
     ]
     for ask in asked:
         with pytest.raises(Unavailable, match=expected) as error:
             ask()
-        assert "station.sqlite" in str(error.value) and str(error.value).endswith(".")
+        assert store.database.name.rpartition("/")[2] in str(error.value) and str(error.value).endswith(".")
 
 
 def test_commits_are_made_to_last(store: Store) -> None:
-    with store.database.transaction() as connection:
-        found = [
-            connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")
-        ]
-    assert found == ["wal", 2]  # FULL
+    assert shown(store, "PRAGMA journal_mode", "PRAGMA synchronous") == ["wal", 2]  # FULL
 
 
-def test_a_file_that_was_moved_is_missed_and_welcomed_back(store: Store, file: Path) -> None:
-    elsewhere = file.with_name("elsewhere")
+@pytest.mark.parametrize(
+    ("replaced", "expected"), [(False, "is gone; put it back"), (True, "is not the one that was opened")]
+)
+def test_a_file_that_was_moved_is_missed_and_welcomed_back(
+    store: Store, file: Path, replaced: bool, expected: str
+) -> None:
+    elsewhere, other = file.with_name("elsewhere"), file.with_name("other")
+    Store(f"sqlite:///{other}").close()
     file.rename(elsewhere)
-    all_fail(store, "is gone; put it back")
-    assert not file.exists()
-    elsewhere.rename(file)
+    if replaced:
+        shutil.copy(other, file)
+    all_fail(store, expected)
+    assert file.exists() == replaced and (not replaced or file.read_bytes() == other.read_bytes())
+    elsewhere.replace(file)
     store.database.check()
-    assert names(store) == ["first"]
     add(store, "second")
     store.close()
-    assert names(filled(file)) == ["first", "second"]
-
-
-def test_another_file_in_its_place_is_not_written_to(store: Store, file: Path) -> None:
-    elsewhere, other = file.with_name("elsewhere"), file.with_name("other")
-    filled(other, "a", "b").close()
-    file.rename(elsewhere)
-    shutil.copy(other, file)
-    all_fail(store, "is not the one that was opened")
-    assert file.read_bytes() == other.read_bytes()
-    elsewhere.replace(file)
-    add(store, "second")
-    assert names(store) == ["first", "second"]
+    assert names(Store(f"sqlite:///{file}")) == ["first", "second"]
 
 
 def test_a_file_overwritten_with_garbage_is_told(store: Store, file: Path) -> None:
@@ -113,20 +101,16 @@ def test_nothing_is_acknowledged_when_the_file_goes_in_the_middle(store: Store, 
 
 
 def test_what_is_acknowledged_while_files_come_and_go_is_there(store: Store, file: Path) -> None:
-    elsewhere = file.with_name("elsewhere")
+    elsewhere, stop = file.with_name("elsewhere"), threading.Event()
     acknowledged: list[str] = []
-    refused = 0
-    stop = threading.Event()
+    refused: list[Unavailable] = []
 
     def keep_adding() -> None:
-        nonlocal refused
-        for number in itertools.count():
-            if stop.is_set():
-                return
+        for number in itertools.takewhile(lambda _: not stop.is_set(), itertools.count()):
             try:
                 acknowledged.append(add(store, str(number)).name)
-            except Unavailable:
-                refused += 1
+            except Unavailable as error:
+                refused.append(error)
 
     thread = threading.Thread(target=keep_adding)
     thread.start()
@@ -152,3 +136,53 @@ def test_a_write_that_fails_keeps_nothing(store: Store) -> None:
     store.database.check()
     add(store, "second")
     assert store.count(Filter()) == kept + 1
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:///", "keeps nothing"),
+        ("sqlite:///:memory:", "keeps nothing"),
+        ("sqlite:////no/such/folder/station.sqlite", r"cannot be written \(No such file or directory\)"),
+        ("mysql://user:secret@host/name", "of kind mysql"),
+        ("postgresql://user:secret@host:port/name", "URL cannot be read"),
+        ("nonsense", "URL cannot be read"),
+        (
+            "postgres://user:secret@127.0.0.1:9/name?application_name=secret",
+            r"postgresql\+psycopg://user:\*\*\*@127.0.0.1:9/name cannot be used",
+        ),
+    ],
+)
+def test_databases_that_cannot_be_used(url: str, expected: str) -> None:
+    with pytest.raises(BlemishError, match=expected) as error:
+        Store(url)
+    assert "secret" not in str(error.value) and str(error.value).endswith(".")
+
+
+def test_a_postgresql_server_that_went_away_and_came_back(postgresql: Any) -> None:
+    store = Store(postgresql.make())
+    add(store, "first")
+    postgresql.stop()
+    try:
+        all_fail(store, "cannot be used")
+    finally:
+        postgresql.start()
+    store.database.check()
+    add(store, "second")
+    assert names(store) == ["first", "second"]
+    store.close()
+
+
+def test_a_locked_table_of_postgresql(postgresql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "PATIENCE", 1.0)
+    psycopg = pytest.importorskip("psycopg")
+    url = postgresql.make()
+    store = Store(url)
+    assert shown(store, "SHOW lock_timeout", "SHOW synchronous_commit") == ["1s", "on"]
+    with psycopg.connect(url) as other:
+        other.execute("LOCK TABLE inspections")
+        with pytest.raises(Unavailable, match="lock timeout"):
+            add(store, "never")
+    add(store, "second")
+    assert names(store) == ["second"]
+    store.close()

@@ -8,47 +8,49 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from blemish.errors import BlemishError
+from blemish.errors import BlemishError, ImageError
 from blemish.station.errors import NotFound, Unavailable
-from blemish.station.storage.files import Files, digest_of
+from blemish.station.storage.files import Files, decode_map, digest_of, encode_map
 from tests.station.storage.support import add_files, limited_file_size
+
+KILLED = """
+import sys
+from itertools import count
+from pathlib import Path
+from blemish.station.storage.files import Files, digest_of
+files = Files(Path(sys.argv[1]))
+for number in count(int(sys.argv[2])):
+    contents = [b"%d %d " % (number, part) * 20_000 for part in range(4)]
+    named = {digest_of(content): content for content in contents}
+    files.add(named)
+    print(*named, sep=chr(10), flush=True)
+"""
 
 
 def kept(folder: Path) -> dict[str, bytes]:
     """Every file in the folder but the lock, by its path."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != ".lock"
-    }
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
-def test_what_goes_in_comes_out_under_its_digest(files: Files) -> None:
+def test_what_goes_in_comes_out_under_its_digest_until_it_is_removed(files: Files) -> None:
     contents = [b"one", b"two" * 100_000, b"", b"one"]
     digests = add_files(files, *contents)
     assert [files.read(name) for name in digests] == contents
     assert kept(files.folder) == {f"{name[:2]}/{name}": files.read(name) for name in digests}
-    assert digests[0] in files.stored(digests[0][:2])
     assert add_files(files) == []
-
-
-def test_a_damaged_file_is_written_again(files: Files) -> None:
-    (name,) = add_files(files, b"content")
-    (files.folder / name[:2] / name).write_bytes(b"cont")
-    add_files(files, b"content")
-    assert files.read(name) == b"content"
-
-
-def test_removing(files: Files) -> None:
-    one, two = add_files(files, b"one", b"two")
+    one, two, *_ = digests
+    (files.folder / two[:2] / two).write_bytes(b"damaged")
+    add_files(files, contents[1])
+    assert files.read(two) == contents[1]
+    (files.folder / two[:2] / "Thumbs.db").touch()
     files.remove([one, digest_of(b"never there")])
+    assert files.stored(one[:2]) == set() and files.stored(two[:2]) == {two}
     with pytest.raises(NotFound, match="gone"):
         files.read(one)
-    assert files.read(two) == b"two" and files.stored(one[:2]) == set()
-    (files.folder / two[:2] / "Thumbs.db").touch()
-    assert files.stored(two[:2]) == {two}
 
 
 def test_everything_is_synced_before_it_is_acknowledged(
@@ -70,30 +72,11 @@ def test_everything_is_synced_before_it_is_acknowledged(
     assert synced == [one[:2]]  # whoever wrote it may have been killed before this
 
 
-def test_a_folder_belongs_to_one_station(files: Files) -> None:
-    with pytest.raises(BlemishError, match="Another station uses the folder") as error:
-        Files(files.folder)
-    assert str(files.folder) in str(error.value)
-    add_files(files, b"goes on")
-
-
 @pytest.mark.slow
 def test_a_kill_leaves_nothing_half_written_and_no_lock(tmp_path: Path) -> None:
-    code = """
-import sys
-from itertools import count
-from pathlib import Path
-from blemish.station.storage.files import Files, digest_of
-files = Files(Path(sys.argv[1]))
-for number in count(int(sys.argv[2])):
-    contents = [b"%d %d " % (number, part) * 20_000 for part in range(4)]
-    named = {digest_of(content): content for content in contents}
-    files.add(named)
-    print(*named, sep=chr(10), flush=True)
-"""
     acknowledged: set[str] = set()
     for turn in range(4):
-        command = [sys.executable, "-c", code, str(tmp_path), str(1000 * turn)]
+        command = [sys.executable, "-c", KILLED, str(tmp_path), str(1000 * turn)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         acknowledged.add(process.stdout.readline().strip())
@@ -103,10 +86,8 @@ for number in count(int(sys.argv[2])):
         process.stdout.close()
         process.wait()
     files = Files(tmp_path)
-    assert acknowledged
-    assert all(digest_of(files.read(name)) == name for name in acknowledged)
-    found = kept(tmp_path)
-    assert all(digest_of(content) == Path(path).name for path, content in found.items())
+    assert acknowledged and all(digest_of(files.read(name)) == name for name in acknowledged)
+    assert all(digest_of(content) == Path(path).name for path, content in kept(tmp_path).items())
     assert list((tmp_path / "unfinished").iterdir()) == []
     files.close()
 
@@ -130,13 +111,27 @@ def test_another_folder_in_its_place_is_not_taken(files: Files, tmp_path: Path) 
     files.check(0)
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+def test_a_folder_of_another_one_that_cannot_be_made_and_a_full_disk_are_told(
+    files: Files, tmp_path: Path
+) -> None:
+    with pytest.raises(BlemishError, match=f"Another station uses the folder {files.folder}; stop it"):
+        Files(files.folder)
+    add_files(files, b"goes on")
+    (tmp_path / "file").touch()
     with pytest.raises(BlemishError, match=r"file/station cannot be used \(Not a directory\)"):
         Files(tmp_path / "file" / "station")
-
-
-def test_a_disk_with_little_room_is_told(files: Files) -> None:
-    files.check(0)
     with pytest.raises(Unavailable, match=r"Only .* GB are free .*; make room, or lower --min-free-gb"):
         files.check(10**18)
+
+
+@pytest.mark.parametrize("span", [(0, 1), (-3e-7, 5e-7), (1e20, 3e25), (2, 2)])
+def test_maps_come_back_nearly_as_they_were(span: tuple[float, float]) -> None:
+    raw = np.random.default_rng(0).uniform(*span, (31, 47)).astype(np.float32)
+    back = decode_map(*encode_map(raw))
+    np.testing.assert_allclose(back, raw, atol=np.ptp(raw.astype(np.float64)) / 60_000, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_maps_with_what_is_no_number_are_refused(value: float) -> None:
+    with pytest.raises(ImageError, match="no finite numbers"):
+        encode_map(np.array([[0, value]], np.float32))

@@ -61,13 +61,12 @@ def test_an_older_database_takes_the_steps_that_it_lacks(
     shutil.copytree(Path(migrations.__file__).parent, scripts)
     (scripts / "versions" / "0003_next.py").write_text(NEXT_STEP)
     monkeypatch.setattr(migrations, "SCRIPTS", scripts)
-    for _ in range(2):
-        database = Database(database_url)
-        with database.transaction() as connection:
-            assert MigrationContext.configure(connection).get_current_revision() == "0003"
-            names = [index["name"] for index in inspect(connection).get_indexes("models")]
-        assert names == ["ix_of_the_next_step"]
-        database.close()
+    database = Database(database_url)
+    with database.transaction() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == "0003"
+        (index,) = inspect(connection).get_indexes("models")
+    assert index["name"] == "ix_of_the_next_step"
+    database.close()
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,20 @@ import pytest
 from pydantic import ValidationError
 
 from blemish.station.errors import NotFound
-from blemish.station.records import Filter, ModelRecord, NewInspection, Source, Verdict
+from blemish.station.records import Filter, Inspection, NewInspection, Source, Verdict
+from blemish.station.schemas import Feedback
 from blemish.station.storage.store import Store
-from tests.station.storage.support import MODEL, NOON, failed, new, numbers
+from tests.station.storage.support import MODEL, NOON, new
+
+
+def failed(number: int, **fields: Any) -> NewInspection:
+    """An image that is none."""
+    empty = dict.fromkeys(("map", "map_low", "map_high", "score", "p_value", "is_anomalous", "threshold"))
+    return new(number, **empty, map_bytes=0, error="It is no image.", **fields)
+
+
+def numbers(found: list[Inspection]) -> list[int]:
+    return [inspection.id for inspection in found]
 
 
 def test_what_goes_in_comes_out(store: Store) -> None:
@@ -21,9 +32,8 @@ def test_what_goes_in_comes_out(store: Store) -> None:
     assert [NewInspection.model_validate(one.model_dump(include=fields)) for one in kept] == given
     assert numbers(kept) == [1, 2, 3]
     assert [store.get(number) for number in (1, 2, 3)] == kept
-    assert store.select(Filter(), limit=9) == kept[::-1]
+    assert store.select(Filter(), limit=9) == kept[::-1] and numbers(store.get_many([2, 9, 1])) == [2, 1]
     assert store.with_key("first") == kept[0] and store.with_key("second") is None
-    assert all(one.received.utcoffset() == timedelta(0) for one in kept)
 
 
 def test_times_of_other_zones_are_kept_as_utc(store: Store) -> None:
@@ -32,8 +42,6 @@ def test_times_of_other_zones_are_kept_as_utc(store: Store) -> None:
     assert kept.received == NOON and kept.received.utcoffset() == timedelta(0)
     assert store.count(Filter(since=NOON.astimezone(there))) == 1
     assert store.count(Filter(until=NOON.astimezone(there))) == 0
-    with pytest.raises(ValidationError, match="no such time"):
-        Filter(since=datetime.min.replace(tzinfo=timezone(timedelta(hours=14))))
 
 
 def test_a_key_counts_once(store: Store) -> None:
@@ -62,17 +70,10 @@ def test_numbers_are_never_given_again(store: Store) -> None:
     store.add([new(1), new(2), new(3)])
     store.delete([2, 3])
     assert store.add([new(4)])[0].id == 4
-    with pytest.raises(NotFound, match="no inspection 3"):
-        store.get(3)
-
-
-def test_numbers_that_no_inspection_has(store: Store) -> None:
-    store.add([new(), new()])
     for number in (0, 3):
-        for ask in (store.get, lambda number: store.set_feedback(number, note="")):
+        for ask in (store.get, lambda number: store.set_feedback(number, Feedback(note=""))):
             with pytest.raises(NotFound, match=f"no inspection {number}"):
                 ask(number)
-    assert numbers(store.get_many([2, 3, 1])) == [2, 1]
 
 
 def test_any_text_can_be_kept(store: Store) -> None:
@@ -88,17 +89,15 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[St
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('filled') / 'station.sqlite'}"
     else:
-        url = request.getfixturevalue("postgresql").make("filled")
+        url = request.getfixturevalue("postgresql").make()
     store = Store(url)
     store.add([new(number) for number in range(1, 101)])
     store.add([failed(101, name="Bad_1.PNG", source=Source.WATCH, model=None)])
     store.add([new(102, name="100% ÄRGER.png", model="ab" * 32, source=Source.PAGE, score=0.95)])
-    store.set_feedback(10, feedback=Verdict.GOOD, note="sauber")
-    store.set_feedback(95, feedback=Verdict.DEFECT, note="Kratzer_links")
+    store.set_feedback(10, Feedback(feedback=Verdict.GOOD, note="sauber"))
+    store.set_feedback(95, Feedback(feedback=Verdict.DEFECT, note="Kratzer_links"))
     yield store
     store.close()
-    if request.param == "postgresql":
-        request.getfixturevalue("postgresql").drop("filled")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,6 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[St
         ({"text": "PART 7.p"}, [7]),
         ({"text": "%"}, [102]),
         ({"text": "_"}, [101, 95]),
-        ({"text": "bad_1.png"}, [101]),
         ({"text": "ärger"}, [102]),
         ({"text": "SAUBER"}, [10]),
         ({"text": "\\"}, []),
@@ -135,77 +133,56 @@ def test_filters(filled: Store, fields: dict[str, Any], expected: list[int]) -> 
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("field", "value"),
     [
-        {"model": "%b"},
-        {"model": "a" * 65},
-        {"image": "ab"},
-        {"text": "%" * 256},
-        {"feedback": "perhaps"},
-        {"min_score": float("nan")},
+        ("model", "%b"),
+        ("model", "a" * 65),
+        ("image", "ab"),
+        ("text", "%" * 256),
+        ("feedback", "perhaps"),
+        ("min_score", float("nan")),
+        ("since", datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))),
     ],
 )
-def test_filters_that_cannot_be(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match=next(iter(fields))):
-        Filter(**fields)
+def test_filters_that_cannot_be(field: str, value: Any) -> None:
+    with pytest.raises(ValidationError, match=field):
+        Filter(**{field: value})
 
 
-def test_points(filled: Store) -> None:
+def test_what_is_known_of_many(filled: Store) -> None:
     points = filled.points(Filter(), 3)
     assert [point.id for point in points] == [99, 100, 102]
     assert (points[0].score, points[0].is_anomalous, points[0].feedback) == (0.99, True, None)
     (judged,) = filled.points(Filter(feedback="defect"), 3)
     assert judged.feedback is Verdict.DEFECT and judged.received == NOON + timedelta(seconds=95)
-
-
-def test_tally(filled: Store) -> None:
-    judged = {(True, Verdict.DEFECT): 1, (False, Verdict.GOOD): 1}
-    assert filled.tally(MODEL) == judged | {(True, None): 8, (False, None): 90}
-    assert not filled.tally("00" * 32)
-
-
-def test_expired(filled: Store) -> None:
+    tally = {(True, Verdict.DEFECT): 1, (False, Verdict.GOOD): 1, (True, None): 8, (False, None): 90}
+    assert filled.tally(MODEL) == tally and not filled.tally("00" * 32)
     assert numbers(filled.expired(None, 11)) == [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]
     assert numbers(filled.expired(NOON + timedelta(seconds=3), 10)) == [1, 2]
-    assert filled.expired(NOON, 10) == []
-
-
-def test_digests(filled: Store) -> None:
     assert f"{1:064x}" in filled.digests("00") and f"f{1:063x}" in filled.digests("f0")
-    assert filled.digests("ab") == set()
-    assert filled.digests(f"{7:064x}") == {f"{7:064x}"}
+    assert filled.digests("ab") == set() and filled.digests(f"{7:064x}") == {f"{7:064x}"}
 
 
 def test_deleting_names_the_files_that_nobody_needs_any_more(store: Store) -> None:
     shared, other = "aa" * 32, "bb" * 32
-    store.add([new(1, image=shared), new(2, image=shared, map=other), new(3, image=other), failed(4)])
-    assert store.stored_bytes() == 3 * 1000 + 2 * 10 + 10
+    store.add([new(1, image=shared), new(2, image=shared, map=other), new(3, image=other), failed(4), new(5)])
+    store.set_feedback(5, Feedback(feedback=Verdict.GOOD))
+    assert store.stored_bytes() == 4 * 1000 + 3 * 10 + 10
     assert store.delete([1]) == [f"f{1:063x}"]
     assert store.delete([2, 4]) == sorted([shared, f"{4:064x}"])
-    assert store.stored_bytes() == 1000 + 10
-    assert store.delete([3, 99]) == sorted([other, f"f{3:063x}"])
-    assert store.delete([]) == [] and store.stored_bytes() == 0
-
-
-def test_the_judged_are_not_deleted(store: Store) -> None:
-    store.add([new(1), new(2)])
-    store.set_feedback(1, feedback=Verdict.GOOD, note="")
-    assert set(store.delete([1, 2])) == {new(2).image, new(2).map}
-    assert numbers(store.select(Filter(), limit=5)) == [1]
+    assert store.stored_bytes() == 2 * 1000 + 2 * 10
+    assert store.delete([3, 5, 99]) == sorted([other, f"f{3:063x}"])  # the judged stay
+    assert store.delete([]) == [] and numbers(store.select(Filter(), limit=5)) == [5]
 
 
 def test_models_and_calibrations(store: Store) -> None:
-    record = ModelRecord(
-        fingerprint=MODEL,
-        name="parts.onnx",
-        description={"method": "gtrans", "a": [1, None]},
-        first_used=NOON,
-    )
     with pytest.raises(NotFound, match="5f5f5f"):
         store.model(MODEL)
-    store.add_model(record)
-    store.add_model(record.model_copy(update={"name": "other.onnx"}))
-    assert store.model(MODEL) == record
+    description = {"method": "gtrans", "a": [1, None]}
+    store.add_model(MODEL, "parts.onnx", description)
+    store.add_model(MODEL, "other.onnx", {})
+    kept = store.model(MODEL)
+    assert (kept.name, kept.description) == ("parts.onnx", description)
     assert store.calibration(MODEL) is None
     scores = [0.1, 1e-9, 1 / 3]
     first = store.add_calibration(MODEL, scores, 0.01, "the model file")

@@ -9,15 +9,15 @@ import pytest
 
 from blemish.station.records import NewInspection, Source
 from tests.browser import CHROMIUM
-from tests.station.support import Running, bad_part, good_part, running_station, write_grey_model
+from tests.station.support import Running, bad_part, good_part, grey_onnx, running_station
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-EXPECTED = (  # by tests that break something
+EXPECTED = (
     "ERR_INTERNET_DISCONNECTED",
     "status of 503",
     "status of 409",
     "status of 401",
-)
+)  # by tests that break
 NASTY = '<script>alert("x")</script>\'&.png'
 
 
@@ -56,7 +56,7 @@ def browsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A station with two models that has seen twelve parts, four of them bad."""
     folder = tmp_path_factory.mktemp("station")
     (folder / "models").mkdir()
-    write_grey_model(folder / "models" / "other.onnx", weight=2.0)
+    (folder / "models" / "other.onnx").write_bytes(grey_onnx(2.0))
     with running_station(folder, models=folder / "models", queue_size=4) as it:
         for number in range(12):
             image = bad_part(number) if number % 3 == 1 else good_part(number)

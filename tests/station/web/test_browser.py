@@ -9,15 +9,18 @@ from tests.browser import needs_browser
 from tests.station.support import Running, bad_part, encoded, good_part
 
 sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
 
 pytestmark = [needs_browser, pytest.mark.slow]
 
 WIDTHS = (390, 820, 1280)
 PAGES = ("/", "/inspections", "/inspections/5", "/history", "/threshold", "/models")
+TOUCHED = "button:visible, .button:visible, nav a:visible, select:visible, summary:visible"
 
 
-def files(*parts: tuple[str, bytes]) -> list[dict]:
-    return [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in parts]
+def choose(page: "sync_api.Page", *parts: tuple[str, bytes]) -> None:
+    files = [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in parts]
+    page.set_input_files("#files", files)
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -27,54 +30,50 @@ def test_pages_fit_and_can_be_touched(page: "sync_api.Page", address: str) -> No
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        small = page.locator(
-            "button:visible, .button:visible, nav a:visible, select:visible, summary:visible"
-        )
-        for box in filter(None, (element.bounding_box() for element in small.all())):
+        for box in filter(None, (element.bounding_box() for element in page.locator(TOUCHED).all())):
             assert box["height"] >= 43.5 and box["width"] >= 43.5, (width, box)
 
 
-def test_live_shows_what_arrives_by_the_api(page: "sync_api.Page", browsed: Running) -> None:
+def test_live_shows_what_arrives_and_what_was_judged_elsewhere(
+    page: "sync_api.Page", browsed: Running
+) -> None:
+    number = browsed.inspect(bad_part(102), name="judged elsewhere.png")["id"]
     page.goto("/")
-    expect = sync_api.expect
+    latest, card = page.locator("#latest"), page.locator(f"#inspection-{number}")
     before = page.locator("#strip > li").count()
+    expect(card).not_to_contain_text("judged a defect")
+    httpx2.put(f"{browsed.url}/v1/inspections/{number}/feedback", json={"feedback": "defect"})
+    expect(card).to_contain_text("judged a defect")
+    expect(latest).to_contain_text("judged a defect")
     number = browsed.inspect(bad_part(100), name="arrived.png")["id"]
     expect(page.locator("#strip > li").first).to_have_id(f"inspection-{number}")
-    expect(page.locator("#latest")).to_contain_text("arrived.png")
+    expect(latest).to_contain_text("arrived.png")
     expect(page.locator("#latest .verdict")).to_have_text("Anomalous")
     expect(page.locator("#announcer")).to_contain_text("arrived.png")
     assert page.locator("#strip > li").count() == before + 1
     page.get_by_role("button", name="Pause").click()
     browsed.inspect(good_part(101), name="unseen.png")
     page.wait_for_timeout(1500)
-    expect(page.locator("#latest")).to_contain_text("arrived.png")
+    expect(latest).to_contain_text("arrived.png")
     page.get_by_role("button", name="Go on").click()
-    expect(page.locator("#latest")).to_contain_text("unseen.png")
-
-
-def test_live_shows_what_was_judged_elsewhere(page: "sync_api.Page", browsed: Running) -> None:
-    number = browsed.inspect(bad_part(102), name="judged elsewhere.png")["id"]
-    page.goto("/")
-    card = page.locator(f"#inspection-{number}")
-    sync_api.expect(card).not_to_contain_text("judged a defect")
-    httpx2.put(f"{browsed.url}/v1/inspections/{number}/feedback", json={"feedback": "defect"})
-    sync_api.expect(card).to_contain_text("judged a defect")
-    sync_api.expect(page.locator("#latest")).to_contain_text("judged a defect")
+    expect(latest).to_contain_text("unseen.png")
 
 
 def test_upload_by_the_button(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/")
     chosen = [(f"upload {number}.png", encoded(good_part(200 + number))) for number in range(8)]
-    page.set_input_files("#files", files(*chosen, ("no picture.png", b"nothing of the kind")))
-    sync_api.expect(page.locator("#upload-words")).to_have_text("8 of 9 pictures inspected.")
-    sync_api.expect(page.locator("#upload-errors li")).to_have_count(1)
-    sync_api.expect(page.locator("#upload-errors")).to_contain_text("no picture.png is not a PNG")
-    sync_api.expect(page.locator("#latest")).to_contain_text("upload")
+    choose(page, *chosen, ("no picture.png", b"nothing of the kind"))
+    expect(page.locator("#upload-words")).to_have_text("8 of 9 pictures inspected.")
+    expect(page.locator("#upload-errors li")).to_have_count(1)
+    expect(page.locator("#upload-errors")).to_contain_text("no picture.png is not a PNG")
+    expect(page.locator("#latest")).to_contain_text("upload")
     found = httpx2.get(f"{browsed.url}/v1/inspections", params={"source": "page"}).json()["inspections"]
     assert sorted(one["name"] for one in found) == sorted(name for name, _ in chosen)
 
 
-def test_a_busy_station_is_asked_again(page: "sync_api.Page") -> None:
+def test_a_lost_connection_and_a_busy_station_are_told_and_an_upload_goes_on(
+    page: "sync_api.Page", browsed: Running
+) -> None:
     answers = iter([503, 503])
 
     def busy(route: "sync_api.Route") -> None:
@@ -85,21 +84,20 @@ def test_a_busy_station_is_asked_again(page: "sync_api.Page") -> None:
             route.fulfill(status=status, json={"detail": "Wait."}, headers={"Retry-After": "1"})
 
     page.goto("/")
-    page.route("**/v1/inspections", busy)
-    page.set_input_files("#files", files(("patient.png", encoded(good_part(300)))))
-    sync_api.expect(page.locator("#upload-words")).to_contain_text("Trying again: Wait.")
-    sync_api.expect(page.locator("#upload-words")).to_have_text("1 of 1 picture inspected.")
-
-
-def test_an_upload_goes_on_when_the_connection_is_back(page: "sync_api.Page") -> None:
-    page.goto("/")
     page.context.set_offline(True)
-    page.set_input_files("#files", files(("late.png", encoded(good_part(330)))))
-    sync_api.expect(page.locator("#upload-words")).to_contain_text(
-        "Trying again: The station does not answer"
-    )
+    choose(page, ("late.png", encoded(good_part(330))))
+    words = page.locator("#upload-words")
+    expect(words).to_contain_text("Trying again: The station does not answer")
+    expect(page.locator("#lost")).to_be_visible()
+    expect(page.locator("#pill")).to_contain_text("No answer")
+    browsed.inspect(good_part(320), name="meanwhile.png")
+    page.route("**/v1/inspections", busy)
     page.context.set_offline(False)
-    sync_api.expect(page.locator("#upload-words")).to_contain_text("1 of 1 picture inspected.")
+    expect(words).to_contain_text("Trying again: Wait.")
+    expect(words).to_have_text("1 of 1 picture inspected.")
+    expect(page.locator("#lost")).to_have_count(0)
+    expect(page.locator("#pill")).to_contain_text("OK")
+    expect(page.locator("#strip")).to_contain_text("meanwhile.png")
 
 
 def test_a_login_that_is_no_longer_valid_takes_nobody_away(page: "sync_api.Page") -> None:
@@ -108,8 +106,8 @@ def test_a_login_that_is_no_longer_valid_takes_nobody_away(page: "sync_api.Page"
     page.get_by_label("Note").fill("typed")
     page.get_by_role("button", name="Defect").click()
     again = page.get_by_role("link", name="Log in again")
-    sync_api.expect(again).to_have_attribute("href", "/login?next=%2Finspections%2F1")
-    sync_api.expect(page.get_by_label("Note")).to_have_value("typed")
+    expect(again).to_have_attribute("href", "/login?next=%2Finspections%2F1")
+    expect(page.get_by_label("Note")).to_have_value("typed")
 
 
 def test_folders_are_dropped_anywhere_with_all_that_is_in_them(page: "sync_api.Page", tmp_path: Path) -> None:
@@ -123,21 +121,9 @@ def test_folders_are_dropped_anywhere_with_all_that_is_in_them(page: "sync_api.P
     data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
     for step, shown in (("dragEnter", False), ("dragOver", True), ("drop", False)):
         browser.send("Input.dispatchDragEvent", {"type": step, "x": 300, "y": 300, "data": data})
-        sync_api.expect(page.locator("#drop")).to_be_visible(visible=shown)
+        expect(page.locator("#drop")).to_be_visible(visible=shown)
     page.get_by_text("2 of 2 pictures inspected.").wait_for()
     assert page.locator("#upload-errors > li").count() == 0
-
-
-def test_a_lost_connection_is_told_and_comes_back(page: "sync_api.Page", browsed: Running) -> None:
-    page.goto("/")
-    page.context.set_offline(True)
-    sync_api.expect(page.locator("#lost")).to_be_visible()
-    sync_api.expect(page.locator("#pill")).to_contain_text("No answer")
-    browsed.inspect(good_part(320), name="meanwhile.png")
-    page.context.set_offline(False)
-    sync_api.expect(page.locator("#lost")).to_have_count(0)
-    sync_api.expect(page.locator("#pill")).to_contain_text("OK")
-    sync_api.expect(page.locator("#latest")).to_contain_text("meanwhile.png")
 
 
 def test_filters(page: "sync_api.Page") -> None:
@@ -145,29 +131,29 @@ def test_filters(page: "sync_api.Page") -> None:
     page.get_by_label("Verdict").select_option("anomalous")
     page.get_by_label("Name or note").fill("part 4")
     page.get_by_role("button", name="Show").click()
-    sync_api.expect(page.locator(".card")).to_have_count(1)
+    expect(page.locator(".card")).to_have_count(1)
     assert page.get_by_label("Verdict").input_value() == "anomalous"
     page.locator(".card").click()
-    sync_api.expect(page.locator("h1")).to_have_text("part 4.png")
+    expect(page.locator("h1")).to_have_text("part 4.png")
     page.get_by_role("link", name="All", exact=True).click()
-    sync_api.expect(page.locator(".card")).to_have_count(1)
+    expect(page.locator(".card")).to_have_count(1)
 
 
 def test_models_are_used(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/models")
     other, grey = (page.locator(".model", has_text=f"{name}.onnx") for name in ("other", "grey"))
-    sync_api.expect(grey).to_contain_text("in use")
+    expect(grey).to_contain_text("in use")
     other.get_by_role("button", name="Use").click()
-    sync_api.expect(other).to_contain_text("in use")
+    expect(other).to_contain_text("in use")
     assert browsed.station.models.active.name == "other.onnx"
     grey.get_by_role("button", name="Use").click()
-    sync_api.expect(grey).to_contain_text("in use")
+    expect(grey).to_contain_text("in use")
 
 
 def test_all_can_be_reached_by_keyboard(page: "sync_api.Page") -> None:
     page.goto("/inspections")
     page.keyboard.press("Tab")
-    sync_api.expect(page.locator(".skip")).to_be_focused()
+    expect(page.locator(".skip")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('main') !== null")

@@ -12,6 +12,7 @@ from tests.browser import needs_browser
 from tests.station.support import Running
 
 sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
 
 pytestmark = [needs_browser, pytest.mark.slow]
 
@@ -26,31 +27,20 @@ def feedback(browsed: Running, number: int) -> str | None:
     return httpx2.get(f"{browsed.url}/v1/inspections/{number}").json()["feedback"]
 
 
-def test_sliders_change_the_picture(page: "sync_api.Page") -> None:
+def test_sliders_change_the_picture_which_is_the_overlay(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/inspections/5")
     page.locator("#stage canvas").wait_for()
     assert page.locator("#stage img").is_hidden()
-    usual = pixels(page, "#stage")
+    usual, opacity = pixels(page, "#stage"), page.locator("#opacity").input_value()
     page.locator("#opacity").fill("0")
-    sync_api.expect(page.locator("#opacity-words")).to_have_text("0 %")
+    expect(page.locator("#opacity-words")).to_have_text("0 %")
     without_heat = pixels(page, "#stage")
     assert np.ptp(without_heat, axis=2).max() < 15 < np.ptp(usual, axis=2).max()  # grey, and not
-    page.locator("#opacity").fill("75")
+    page.locator("#opacity").fill(opacity)
     page.locator("#level").fill("255")
-    sync_api.expect(page.locator("#level-words")).to_contain_text("7.0 times")
+    expect(page.locator("#level-words")).to_contain_text("7.0 times")
     without_line = pixels(page, "#stage")
     assert np.abs(without_line - usual).max() > 100
-    page.keyboard.press("o")
-    sync_api.expect(page.locator("#original")).to_have_attribute("aria-pressed", "true")
-    assert np.abs(pixels(page, "#stage") - without_line).max() > 30
-
-
-def test_the_canvas_is_the_overlay(page: "sync_api.Page", browsed: Running) -> None:
-    """Without the outline, the page draws what the station draws."""
-    page.goto("/inspections/5")
-    page.locator("#stage canvas").wait_for()
-    page.locator("#level").fill("255")
-    sync_api.expect(page.locator("#level-words")).to_contain_text("7.0 times")
     shown = page.evaluate(
         """() => {
           const canvas = document.querySelector("#stage canvas");
@@ -61,27 +51,30 @@ def test_the_canvas_is_the_overlay(page: "sync_api.Page", browsed: Running) -> N
     expected = np.asarray(Image.open(io.BytesIO(served)))
     drawn = np.array(shown).reshape(*expected.shape[:2], 4)[..., :3]
     assert np.abs(drawn - expected.astype(int)).max() <= 4
+    page.keyboard.press("o")
+    expect(page.locator("#original")).to_have_attribute("aria-pressed", "true")
+    assert np.abs(pixels(page, "#stage") - without_line).max() > 30
 
 
 def test_feedback_by_button_and_by_key(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/inspections/5")
     page.get_by_label("Note").fill("a scratch, ged")
     page.get_by_role("button", name="Defect").click()
-    sync_api.expect(page.locator("#said")).to_contain_text("Judged a defect")
+    expect(page.locator("#said")).to_contain_text("Judged a defect")
     assert feedback(browsed, 5) == "defect"
     page.locator("body").press("g")
-    sync_api.expect(page.locator("#said")).to_contain_text("Judged good")
+    expect(page.locator("#said")).to_contain_text("Judged good")
     assert feedback(browsed, 5) == "good"
     page.reload()
-    sync_api.expect(page.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
-    sync_api.expect(page.get_by_label("Note")).to_have_value("a scratch, ged")
+    expect(page.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_label("Note")).to_have_value("a scratch, ged")
     page.locator("body").press("u")
-    sync_api.expect(page.locator("#said")).to_contain_text("cleared")
+    expect(page.locator("#said")).to_contain_text("cleared")
     assert feedback(browsed, 5) is None
     page.locator("body").press("?")
-    sync_api.expect(page.locator("#keys")).to_be_visible()
+    expect(page.locator("#keys")).to_be_visible()
     page.keyboard.press("Escape")
-    sync_api.expect(page.locator("#keys")).to_be_hidden()
+    expect(page.locator("#keys")).to_be_hidden()
 
 
 def test_a_review_goes_on_by_itself(page: "sync_api.Page", browsed: Running) -> None:
@@ -89,11 +82,11 @@ def test_a_review_goes_on_by_itself(page: "sync_api.Page", browsed: Running) -> 
     page.get_by_label("Go on to the next").check()
     page.locator("body").press("d")
     page.wait_for_url("**/inspections/8?review=2,8,11")
-    sync_api.expect(page.get_by_label("Go on to the next")).to_be_checked()
+    expect(page.get_by_label("Go on to the next")).to_be_checked()
     page.locator("body").press("g")
     page.wait_for_url("**/inspections/11?review=2,8,11")
     page.locator("body").press("d")
-    sync_api.expect(page.locator("#said")).to_contain_text("This was the last one.")
+    expect(page.locator("#said")).to_contain_text("This was the last one.")
     assert [feedback(browsed, number) for number in (2, 8, 11)] == ["defect", "good", "defect"]
     page.locator("body").press("p")
     page.wait_for_url("**/inspections/8?review=2,8,11")
@@ -103,44 +96,63 @@ def test_a_judgement_that_is_not_saved_says_so(page: "sync_api.Page", browsed: R
     page.goto("/inspections/3")
     page.context.set_offline(True)
     page.locator("body").press("d")
-    sync_api.expect(page.locator("#said")).to_contain_text("Not saved: The station does not answer")
+    expect(page.locator("#said")).to_contain_text("Not saved: The station does not answer")
     page.context.set_offline(False)
     assert feedback(browsed, 3) is None
 
 
-def test_the_threshold_is_tried_and_used(page: "sync_api.Page", browsed: Running) -> None:
+def test_the_threshold_is_tried_and_used_unless_another_changed_it(
+    page: "sync_api.Page", browsed: Running
+) -> None:
     page.goto("/threshold")
     use = page.get_by_role("button", name="Use this rate")
-    sync_api.expect(page.locator("#preview .tiles")).to_be_visible()
-    sync_api.expect(use).to_be_disabled()
+    expect(page.locator("#preview .tiles")).to_be_visible()
+    expect(use).to_be_disabled()
     before = page.locator("#force").inner_text()
     page.get_by_label("Good parts flagged, %").fill("15")
-    sync_api.expect(page.locator("#preview")).to_contain_text("At 15 %")
-    sync_api.expect(use).to_be_enabled()
+    expect(page.locator("#preview")).to_contain_text("At 15 %")
+    expect(use).to_be_enabled()
     use.click()
-    sync_api.expect(page.locator("#rate-words")).to_contain_text("In use: the threshold is")
+    expect(page.locator("#rate-words")).to_contain_text("In use: the threshold is")
     assert browsed.station.models.active.calibrated.false_alarm_rate == 0.15
     assert page.locator("#force").inner_text() != before
     page.locator("#slide").fill("0")
-    sync_api.expect(page.get_by_label("Good parts flagged, %")).to_have_value("1")
-    sync_api.expect(page.locator("#preview")).to_contain_text("At 1 %")
+    expect(page.get_by_label("Good parts flagged, %")).to_have_value("1")
+    expect(page.locator("#preview")).to_contain_text("At 1 %")
     page.get_by_label("Good parts flagged, %").fill("0")
-    sync_api.expect(page.locator("#rate-words")).to_contain_text("A rate is between")
-    sync_api.expect(use).to_be_disabled()
+    expect(page.locator("#rate-words")).to_contain_text("A rate is between")
+    expect(use).to_be_disabled()
+    httpx2.put(f"{browsed.url}/v1/threshold", json={"false_alarm_rate": 0.07})
+    page.get_by_label("Good parts flagged, %").fill("5")
+    use.click()
+    expect(page.locator("#rate-words")).to_contain_text("changed meanwhile")
+    assert browsed.station.models.active.calibrated.false_alarm_rate == 0.07
 
 
-def test_calibrating_from_what_was_judged(page: "sync_api.Page", browsed: Running) -> None:
-    httpx2.put(f"{browsed.url}/v1/inspections/1/feedback", json={"feedback": "good", "note": ""})
+def test_calibrating_from_what_was_judged_and_the_way_back(page: "sync_api.Page", browsed: Running) -> None:
+    httpx2.put(f"{browsed.url}/v1/inspections/1/feedback", json={"feedback": "good"})
     page.goto("/threshold")
     page.get_by_role("button", name="Add them").click()
-    sync_api.expect(page.locator("#learn-words")).to_contain_text("Calibrated from")
-    assert len(browsed.station.models.active.calibrated.scores) > 199
-    assert page.locator("#calibrations tbody tr").count() == len(
-        browsed.station.store.calibrations(browsed.station.models.active.fingerprint)
-    )
+    expect(page.locator("#learn-words")).to_contain_text("Calibrated from")
+    before = browsed.station.models.active.calibrated
+    assert len(before.scores) > 199
+    rows = page.locator("#calibrations tbody tr").count()
+    assert rows == len(browsed.station.store.calibrations(before.model))
     with page.expect_download() as download:
         page.get_by_role("link", name="Download dataset.zip").click()
     assert Path(download.value.path()).read_bytes()[:2] == b"PK"
+    page.reload()
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    page.get_by_role("button", name="Replace by them").click()
+    assert "cannot keep the false-alarm rate" in asked[0]
+    assert browsed.station.models.active.calibrated == before
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Replace by them").click()
+    expect(page.locator("#learn-words")).to_contain_text("Calibrated from")
+    page.get_by_role("button", name=f"Use calibration {before.id} again").click()
+    expect(page.locator("#again-words")).to_contain_text("Calibrated from")
+    assert browsed.station.models.active.calibrated.scores == before.scores
 
 
 def test_of_judgements_in_a_hurry_the_last_one_counts(page: "sync_api.Page", browsed: Running) -> None:
@@ -151,7 +163,7 @@ def test_of_judgements_in_a_hurry_the_last_one_counts(page: "sync_api.Page", bro
         page.locator("body").press(key)
     page.wait_for_function("document.getElementById('said').textContent == 'Saving…'")
     held[0].continue_()  # the first one is the last to arrive
-    sync_api.expect(page.locator("#said")).to_contain_text("cleared")
+    expect(page.locator("#said")).to_contain_text("cleared")
     assert feedback(browsed, 4) is None
 
 
@@ -163,12 +175,12 @@ def test_a_note_is_kept_when_it_is_left_and_no_other_tab_undoes_it(
         tab.goto("/inspections/7")
     page.get_by_label("Note").fill("oil, not a scratch")
     page.locator("h1").click()
-    sync_api.expect(page.locator("#said")).to_have_text("The note is saved.")
+    expect(page.locator("#said")).to_have_text("The note is saved.")
     other.locator("body").press("d")
-    sync_api.expect(other.locator("#said")).to_contain_text("Judged a defect")
+    expect(other.locator("#said")).to_contain_text("Judged a defect")
     page.get_by_label("Note").fill("oil after all")
     page.get_by_role("button", name="Save note").click()
-    sync_api.expect(page.locator("#said")).to_have_text("The note is saved.")
+    expect(page.locator("#said")).to_have_text("The note is saved.")
     told = httpx2.get(f"{browsed.url}/v1/inspections/7").json()
     assert (told["feedback"], told["note"]) == ("defect", "oil after all")
 
@@ -188,30 +200,3 @@ def test_a_slip_can_be_mended_while_judging_one_by_one(page: "sync_api.Page", br
     page.locator("body").press("d")
     page.wait_for_url(lambda address: address != first)
     assert feedback(browsed, int(first.rpartition("/")[2].partition("?")[0])) == "defect"
-
-
-def test_the_way_back_from_too_few_images(page: "sync_api.Page", browsed: Running) -> None:
-    httpx2.put(f"{browsed.url}/v1/inspections/1/feedback", json={"feedback": "good"})
-    page.goto("/threshold")
-    before = httpx2.get(f"{browsed.url}/v1/threshold").json()
-    asked: list[str] = []
-    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
-    page.get_by_role("button", name="Replace by them").click()
-    assert "cannot keep the false-alarm rate" in asked[0]
-    assert httpx2.get(f"{browsed.url}/v1/threshold").json() == before
-    page.once("dialog", lambda dialog: dialog.accept())
-    page.get_by_role("button", name="Replace by them").click()
-    sync_api.expect(page.locator("#learn-words")).to_contain_text("Calibrated from")
-    page.get_by_role("button", name=f"Use calibration {before['calibration']} again").click()
-    sync_api.expect(page.locator("#again-words")).to_contain_text("Calibrated from")
-    after = httpx2.get(f"{browsed.url}/v1/threshold").json()
-    assert (after["threshold"], after["images"]) == (before["threshold"], before["images"])
-
-
-def test_a_threshold_that_another_changed_is_not_overwritten(page: "sync_api.Page", browsed: Running) -> None:
-    page.goto("/threshold")
-    httpx2.put(f"{browsed.url}/v1/threshold", json={"false_alarm_rate": 0.07})
-    page.get_by_label("Good parts flagged").fill("5")
-    page.get_by_role("button", name="Use this rate").click()
-    sync_api.expect(page.locator("#rate-words")).to_contain_text("changed meanwhile")
-    assert httpx2.get(f"{browsed.url}/v1/threshold").json()["false_alarm_rate"] == 0.07

@@ -1,4 +1,4 @@
-"""What the station's pages are made from: drawings, words, the query of the gallery, colours."""
+"""Drawings stay inside their frame, and their colours can be read."""
 
 import re
 from datetime import UTC, datetime

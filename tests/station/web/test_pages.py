@@ -1,7 +1,6 @@
 """The station's pages as the server writes them."""
 
 import re
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
@@ -10,25 +9,34 @@ import pytest
 
 from blemish.station.learning import drift, threshold
 from blemish.station.records import Verdict
+from blemish.station.schemas import Feedback
+from blemish.station.web.pages import chance, score, several
 from tests.station.support import Running, running_station
 from tests.station.web.support import cards_of, page_of
-
-pytestmark = pytest.mark.slow
 
 PAGES = ("/", "/inspections", "/history", "/threshold", "/models")
 HTML = {"Accept": "text/html"}
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
-    """A visitor of a station that has seen nothing."""
-    with (
-        running_station(tmp_path_factory.mktemp("empty")) as it,
-        httpx2.Client(base_url=it.url, timeout=30, headers=HTML) as client,
-    ):
-        yield client
+def test_chances_and_counts_in_words() -> None:
+    assert chance(0.004, 1000) == "About 1 in 250 good images looks at least this unusual."
+    assert chance(0.4, 1000) == "About 40\u00a0% of good images look at least this unusual."
+    assert chance(1 / 200, 199).startswith("None of the 199 good calibration images looks this unusual")
+    assert chance(0.01, None) == "About 1 in 100 good images looks at least this unusual."
+    assert [several(count, "image") for count in (1, 1204)] == ["1 image", "1,204 images"]
 
 
+@pytest.mark.parametrize(
+    ("value", "beside", "text"),
+    [(3.8, None, "3.80"), (1234.5, None, "1.23e+03"), (0.50001, 0.5, "0.50001"), (2.0, 2.0, "2.00")],
+)
+def test_a_score_has_as_many_digits_as_tell_it_from_another(
+    value: float, beside: float | None, text: str
+) -> None:
+    assert score(value, beside) == text
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("address", [*PAGES, "/inspections/1", "/inspections/13", "/inspections/14"])
 def test_a_page_is_whole_and_brings_nothing_inline(visitor: httpx2.Client, address: str) -> None:
     text = page_of(visitor, address)
@@ -42,53 +50,55 @@ def test_a_page_is_whole_and_brings_nothing_inline(visitor: httpx2.Client, addre
     assert set(re.findall(r"https?://[^\"\s<]+", text)) <= {"http://www.w3.org/2000/svg"}
     ids = re.findall(r'\sid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
-    for reference in re.findall(r'(?:aria-labelledby|\sfor)="([^"]+)"', text):
-        assert reference in ids
+    assert set(re.findall(r'(?:aria-labelledby|\sfor)="([^"]+)"', text)) <= set(ids)
 
 
-def test_empty_pages_say_what_to_do(empty: httpx2.Client) -> None:
-    live = page_of(empty, "/")
-    assert "Nothing has been inspected yet" in live
-    assert (
-        f'curl --data-binary @part.png "{str(empty.base_url).rstrip("/")}/v1/inspect?name=part.png"'
-        in unescape(live)
-    )
-    assert "Drop pictures on the" in page_of(empty, "/inspections")
-    assert "No inspection is like that" in page_of(empty, "/inspections?verdict=anomalous")
-    assert "has scored nothing yet" in page_of(empty, "/history")
-    assert "has inspected nothing yet" in page_of(empty, "/threshold/preview?false_alarm_rate=0.02")
-    assert "0 images of this model were judged good" in " ".join(page_of(empty, "/threshold").split())
+@pytest.mark.slow
+def test_empty_pages_say_what_to_do_also_while_the_station_is_down(tmp_path: Path) -> None:
+    with running_station(tmp_path, min_free_gb=10**9) as it:
+        it.client.headers |= HTML
+        for address, words in (
+            ("/", "Nothing has been inspected yet"),
+            ("/", f'curl --data-binary @part.png "{it.url}/v1/inspect?name=part.png"'),
+            ("/", "Nothing is accepted"),
+            ("/", 'class="pill down"'),
+            ("/inspections", "Drop pictures on the"),
+            ("/inspections?verdict=anomalous", "No inspection is like that"),
+            ("/history", "has scored nothing yet"),
+            ("/threshold", "0 images of this model were judged good"),
+            ("/threshold/preview?false_alarm_rate=0.02", "has inspected nothing yet"),
+        ):
+            assert words in " ".join(unescape(page_of(it.client, address)).split())
 
 
+@pytest.mark.slow
 def test_what_others_wrote_is_escaped(visitor: httpx2.Client, visited: Running) -> None:
-    visited.station.store.set_feedback(13, feedback=Verdict.DEFECT, note="</textarea><b>note</b>")
+    said = Feedback(feedback=Verdict.DEFECT, note="</textarea><b>note</b>")
+    visited.station.store.set_feedback(13, said)
     for address in ("/", "/inspections", "/inspections/13", "/inspections?text=%22%3E%3Cb%3E"):
         text = page_of(visitor, address)
         assert "<script>alert" not in text and "<b>" not in text
-    assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;&#39;&amp;.png" in page_of(
-        visitor, "/inspections/13"
-    )
+    name = "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;&#39;&amp;.png"
+    assert name in page_of(visitor, "/inspections/13")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["/inspections/99", "/nothing", "/static/nothing.css"])
 def test_what_is_not_there_has_a_page(visitor: httpx2.Client, address: str) -> None:
-    text = page_of(visitor, address, status=404)
-    assert "There is nothing here" in text
+    assert "There is nothing here" in page_of(visitor, address, status=404)
     assert visitor.get(address, headers={"Accept": "application/json"}).json()["detail"]
 
 
-def test_the_live_page_asks_only_for_what_is_new(visitor: httpx2.Client) -> None:
+@pytest.mark.slow
+def test_pieces_of_a_page_are_asked_for_when_there_is_something_new(visitor: httpx2.Client) -> None:
     assert visitor.get("/live?after=14").status_code == 204
     text = page_of(visitor, "/live?after=13")
-    assert cards_of(text)[0] == 14
-    assert "<html" not in text and 'id="counters"' in text
-
-
-def test_the_condition_is_a_piece(visitor: httpx2.Client) -> None:
+    assert cards_of(text)[0] == 14 and "<html" not in text and 'id="counters"' in text
     text = page_of(visitor, "/condition")
     assert 'id="pill"' in text and 'id="banners"' in text and "<html" not in text
 
 
+@pytest.mark.slow
 def test_scores_over_time(visitor: httpx2.Client) -> None:
     text = page_of(visitor, "/history")
     for number in range(1, 14):
@@ -97,25 +107,18 @@ def test_scores_over_time(visitor: httpx2.Client) -> None:
     assert "13 inspections by grey.onnx, 3 anomalous" in text
     assert re.search(r"Too few scored images to tell: 1\d", text)
     assert len(re.findall(r'<th scope="row">', text)) == 13
-    assert "last is one of 200, 1000, 5000, not 7; choose one." in page_of(
-        visitor, "/history?last=7", status=422
-    )
+    refused = page_of(visitor, "/history?last=7", status=422)
+    assert "last is one of 200, 1000, 5000, not 7; choose one." in refused
 
 
+@pytest.mark.slow
 def test_a_preview_counts_and_shows(visitor: httpx2.Client) -> None:
     text = " ".join(page_of(visitor, "/threshold/preview?false_alarm_rate=0.9").split())
-    assert "Of the last 13 inspections by this model" in text
-    assert len(cards_of(text)) > 3
+    assert "Of the last 13 inspections by this model" in text and len(cards_of(text)) > 3
     assert page_of(visitor, "/threshold/preview?false_alarm_rate=2", status=422)
 
 
-def test_models(visitor: httpx2.Client, visited: Running) -> None:
-    text = page_of(visitor, "/models")
-    assert "grey.onnx" in text and "patchcore" in text and "in use" in text
-    assert visited.station.models.active.fingerprint[:12] in text
-    assert 'data-do="use"' not in text
-
-
+@pytest.mark.slow
 def test_warnings_are_shown_where_they_matter(
     visitor: httpx2.Client, monkeypatch: pytest.MonkeyPatch, visited: Running
 ) -> None:
@@ -126,11 +129,5 @@ def test_warnings_are_shown_where_they_matter(
     for address in PAGES:
         assert "The scores are &lt;higher&gt;." in page_of(visitor, address)
     assert "Picked by verdict." in page_of(visitor, "/threshold")
-
-
-def test_a_station_that_is_down_still_shows_pages(tmp_path: Path) -> None:
-    with running_station(tmp_path, min_free_gb=10**9) as it:
-        it.client.headers |= HTML
-        text = page_of(it.client, "/")
-        assert 'class="pill down"' in text and "Nothing is accepted" in text
-        assert page_of(it.client, "/nothing", status=404)
+    fingerprint = visited.station.models.active.fingerprint[:12]
+    assert all(words in page_of(visitor, "/models") for words in ("patchcore", "in use", fingerprint))

@@ -2,12 +2,11 @@
 
 import csv
 from collections.abc import Iterator
-from datetime import datetime
-from io import StringIO
+from io import RawIOBase, StringIO
+from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from blemish.station.errors import NotFound
-from blemish.station.learning.feedback import verdicts
 from blemish.station.records import Inspection, Verdict
 from blemish.station.station import Station
 
@@ -35,26 +34,21 @@ def stream(station: Station) -> Iterator[bytes]:
     Raises:
         Unavailable: the database cannot be read; later, while the pieces are taken, the disk too.
     """
-    return _pieces(station, verdicts(station.store))
+    return _pieces(station, station.store.verdicts())
 
 
-class _Sink:
+class _Sink(RawIOBase):
     """What a zip file writes to; it cannot be sought in."""
 
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
+    _pieces = b""
 
-    def write(self, piece: bytes) -> int:
-        self._pieces.append(bytes(piece))
+    def write(self, piece: Any) -> int:
+        self._pieces += piece
         return len(piece)
-
-    def flush(self) -> None:
-        pass
 
     def take(self) -> bytes:
         """What was written since the last time."""
-        taken = b"".join(self._pieces)
-        self._pieces.clear()
+        taken, self._pieces = self._pieces, b""
         return taken
 
 
@@ -63,9 +57,9 @@ def _pieces(station: Station, said: dict[str, Verdict | None]) -> Iterator[bytes
     names: dict[str | int, str] = {}  # in the archive, by digest; empty for what was left out
     missing: list[str] = []
     table = StringIO(newline="")
-    with ZipFile(sink, "w", ZIP_STORED) as archive:  # type: ignore[call-overload]
-        rows = csv.writer(table)
-        rows.writerow(COLUMNS)
+    with ZipFile(sink, "w", ZIP_STORED) as archive:
+        rows = csv.DictWriter(table, COLUMNS)
+        rows.writeheader()
         for inspection in station.store.judged():
             if inspection.image is not None and inspection.image not in said:
                 continue  # judged since the beginning
@@ -73,13 +67,16 @@ def _pieces(station: Station, said: dict[str, Verdict | None]) -> Iterator[bytes
             if file not in names:
                 try:
                     name, content = _entry(station, inspection, said)
-                    archive.writestr(ZipInfo(name, _zip_time(inspection.received)), content)
+                    year = min(max(inspection.received.year, 1980), 2107)  # what the format holds
+                    archive.writestr(ZipInfo(name, (year, *inspection.received.timetuple()[1:6])), content)
                     yield sink.take()
                 except NotFound as error:
                     name = ""
                     missing.append(f"{inspection.id}: {error}\n")
                 names[file] = name
-            rows.writerow(_row(inspection, names[file]))
+            note = f"'{inspection.note}" if inspection.note.startswith(FORMULA) else inspection.note
+            told = inspection.model_dump(include={*COLUMNS}) | {"received": inspection.received.isoformat()}
+            rows.writerow(told | {"file": names[file], "note": note})
         archive.writestr("labels.csv", table.getvalue())
         if missing:
             archive.writestr("missing.txt", "".join(missing))
@@ -99,21 +96,3 @@ def _entry(station: Station, inspection: Inspection, said: dict[str, Verdict | N
     except NotFound as error:
         raise NotFound("its file is gone") from error
     return f"{FOLDERS[verdict]}/{inspection.id:08}{extension}", content
-
-
-def _row(inspection: Inspection, name: str) -> tuple[object, ...]:
-    note = inspection.note
-    return (
-        inspection.id,
-        inspection.received.isoformat(),
-        name,
-        inspection.feedback,
-        f"'{note}" if note.startswith(FORMULA) else note,
-        inspection.score,
-        inspection.model,
-    )
-
-
-def _zip_time(time: datetime) -> tuple[int, int, int, int, int, int]:
-    year = min(max(time.year, 1980), 2107)  # what the format holds
-    return (year, time.month, time.day, time.hour, time.minute, time.second)

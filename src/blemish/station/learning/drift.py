@@ -8,6 +8,7 @@ from blemish.station.records import Filter, Verdict
 from blemish.station.schemas import Drift
 from blemish.station.station import Station
 
+LAST = 200  # inspections looked at
 MIN_INSPECTIONS = 30
 MIN_CALIBRATION = 20
 CHANCE = 0.001  # of a warning although nothing has changed, at one look
@@ -15,27 +16,23 @@ SHIFT = 0.1  # calibration ranges; less does not matter
 TIMES = 2  # times the rate of alarms; less does not matter
 
 
-def measure_drift(station: Station, *, last: int = 200) -> Drift:
+def measure_drift(station: Station) -> Drift:
     """Compare the active model's last scored inspections, but for confirmed defects, with its calibration.
 
     Without drift one look warns wrongly with a chance of at most 0.001, as far as images are independent;
     images that resemble their predecessors, or a look at every image, make it more.
-
-    Args:
-        last: inspections to look at, at most; confirmed defects among them are left out.
     """
     active = station.models.active
     calibration = active.calibration
-    points = station.store.points(Filter(model=active.fingerprint), last)
+    points = station.store.points(Filter(model=active.fingerprint), LAST)
     scores = np.array([point.score for point in points if point.feedback != Verdict.DEFECT], np.float32)
     known = calibration.scores
     found = Drift(count=len(scores), rate=calibration.effective_rate)
-    if len(scores) < MIN_INSPECTIONS:
-        unsure = f"Too few scored images to tell: {len(scores)}, where {MIN_INSPECTIONS} are enough."
-        return found.model_copy(update={"unsure": unsure})
-    if len(known) < MIN_CALIBRATION:
-        unsure = f"Too few calibration images to tell: {len(known)}, where {MIN_CALIBRATION} are enough."
-        return found.model_copy(update={"unsure": unsure})
+    needed = (("scored", len(scores), MIN_INSPECTIONS), ("calibration", len(known), MIN_CALIBRATION))
+    for kind, count, enough in needed:
+        if count < enough:
+            unsure = f"Too few {kind} images to tell: {count}, where {enough} are enough."
+            return found.model_copy(update={"unsure": unsure})
     ks = distance(scores, known)
     p = chance(ks, len(scores), len(known))
     shift = _shift(scores, known)

@@ -1,6 +1,7 @@
 """The false-alarm rate and the scores it is kept with: try, change, and learn from confirmed images.
 
-All of it raises `errors.Unavailable` while the database cannot be used.
+All of it raises `errors.Unavailable` while the database cannot be used, and what changes something
+`errors.Conflict` where the model or its calibration was changed meanwhile, or is not the one `expected`.
 """
 
 import math
@@ -10,7 +11,6 @@ from collections import Counter
 import numpy as np
 
 from blemish.station.errors import Conflict, NotFound
-from blemish.station.learning.feedback import verdicts
 from blemish.station.models import LoadedModel
 from blemish.station.records import CalibrationRecord, Filter, Verdict
 from blemish.station.schemas import Evidence, Preview
@@ -56,16 +56,7 @@ def preview(station: Station, false_alarm_rate: float, *, last: int = 1000) -> P
 
 
 def set_rate(station: Station, rate: float, *, expected: int | None = None) -> CalibrationRecord:
-    """Keep another false-alarm rate from the next image on; past inspections keep their verdicts.
-
-    Args:
-        rate: inside (0, 1).
-        expected: the calibration that should be in force; None takes any.
-
-    Raises:
-        ConfigError: the rate is out of range.
-        Conflict: the model or its calibration was changed meanwhile.
-    """
+    """Keep another rate, inside (0, 1) or ConfigError, from the next image on; past verdicts stay."""
     active = _active(station, expected)
     if rate == active.calibrated.false_alarm_rate:
         return active.calibrated
@@ -83,13 +74,12 @@ def recalibrate(station: Station, *, keep: bool, expected: int | None = None) ->
     Args:
         keep: add them to the scores that the model came with, as long as these are in force. Images confirmed
             earlier are always included, once, so that a verdict taken back is forgotten. False: they alone.
-        expected: the calibration that should be in force; None takes any.
 
     Raises:
-        Conflict: no image was confirmed as good, or the model or its calibration was changed meanwhile.
+        Conflict: also where no image was confirmed as good.
     """
     active = _active(station, expected)
-    said = verdicts(station.store)
+    said = station.store.verdicts()
     good = {
         inspection.image: inspection.score
         for inspection in station.store.judged(Filter(model=active.fingerprint, failed=False))
@@ -114,12 +104,7 @@ def recalibrate(station: Station, *, keep: bool, expected: int | None = None) ->
 
 
 def use_again(station: Station, number: int) -> CalibrationRecord:
-    """Go back to the scores and the rate of an earlier calibration of the active model.
-
-    Raises:
-        NotFound: the model has no such calibration.
-        Conflict: the model or its calibration was changed meanwhile.
-    """
+    """Go back to the scores and the rate of an earlier calibration of the active model, or NotFound."""
     active = station.models.active
     records = {record.id: record for record in station.store.calibrations(active.fingerprint)}
     if number not in records:

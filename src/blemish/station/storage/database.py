@@ -1,8 +1,9 @@
 """SQLite or PostgreSQL: transactions that are on the disk when they end, and troubles in a sentence."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from blemish.errors import BlemishError, explained, reason_of
-from blemish.station.errors import Unavailable
+from blemish.station.errors import MEND, REPLACED, Unavailable
 from blemish.station.storage.migrations import migrate
 
 PATIENCE = 5.0  # seconds: for a lock, for a connection
@@ -37,22 +38,20 @@ class Database:
     is lost. So every transaction looks before and after its commit whether the file is still the one opened.
 
     Args:
-        url: sqlite:///FILE or postgresql://...; a missing SQLite file is made.
+        url: sqlite:///FILE, made if need be, or postgresql://...; older tables are brought up to date.
 
     Attributes:
         name: the URL without password and options.
 
     Raises:
-        BlemishError: it cannot be opened, or holds something else.
+        BlemishError: it cannot be opened, comes from a newer version, or holds something else.
     """
 
     def __init__(self, url: str) -> None:
-        self._path: Path | None = None
-        self._opened: tuple[int, int] | None = None
-        if url.startswith(SQLITE):
-            self._path = _sqlite_path(url)
+        self._path = _sqlite_path(url) if url.startswith(SQLITE) else None
+        if self._path is not None:
             self.name = f"{SQLITE}{self._path}"
-            self._opened = _made(self._path)
+            self._opened = self._path.stat()
             self._engine = _sqlite_engine(self._path)
         else:
             self._engine = _postgresql_engine(url)
@@ -84,9 +83,9 @@ class Database:
 
     def check(self) -> None:
         """Raise Unavailable unless the database can be read and written now."""
-        with suppress(_Undo), self.transaction(writing=True) as connection:
+        with self.transaction(writing=True) as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
-            raise _Undo
+            connection.rollback()
         if self._path is not None:  # connections of the pool may go on with what they have in memory
             with self._telling(), closing(_connect(self._path)) as fresh:
                 fresh.execute("SELECT max(id) FROM inspections").fetchall()
@@ -99,14 +98,11 @@ class Database:
         if self._path is None:
             return
         try:
-            status = self._path.stat()
+            found = self._path.stat()
         except FileNotFoundError:
             raise Unavailable(f"The database file {self._path} is gone; put it back.") from None
-        if (status.st_dev, status.st_ino) != self._opened:
-            raise Unavailable(
-                f"The database file {self._path} is not the one that was opened; put that one back, or start "
-                "the station again to use this one."
-            )
+        if not os.path.samestat(found, self._opened):
+            raise Unavailable(f"The database file {self._path} {REPLACED}")
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -114,22 +110,22 @@ class Database:
             yield
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             reason = reason_of(getattr(error, "orig", None) or error)
-            raise Unavailable(
-                f"The database {self.name} cannot be used ({reason}); mend that, and the station goes on by "
-                "itself."
-            ) from error
-
-
-class _Undo(Exception):
-    """Roll back what was only tried."""
+            raise Unavailable(f"The database {self.name} cannot be used ({reason}); {MEND}") from error
 
 
 def _sqlite_path(url: str) -> Path:
-    """The file that a URL names, literally: also with signs in it that have a meaning in other URLs."""
+    """The file that a URL names, whatever signs are in it; made if need be."""
     name = url.removeprefix(SQLITE)
     if name in ("", ":memory:"):
         raise BlemishError(f"The database {url} keeps nothing; {FORMS}.")
-    return Path(name).absolute()
+    path = Path(name).absolute()
+    with explained(
+        BlemishError,
+        lambda reason: f"The database file {path} cannot be written ({reason}); mend that, or name another.",
+        OSError,
+    ):
+        path.touch()
+    return path
 
 
 def _postgresql_engine(url: str) -> Engine:
@@ -186,15 +182,3 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _made(path: Path) -> tuple[int, int]:
-    """Device and number of a file, which is made if need be."""
-    with explained(
-        BlemishError,
-        lambda reason: f"The database file {path} cannot be written ({reason}); mend that, or name another.",
-        OSError,
-    ):
-        path.touch()
-        status = path.stat()
-    return status.st_dev, status.st_ino

@@ -1,6 +1,8 @@
 """Images and anomaly maps as files, each under the SHA-256 of its content."""
 
 import fcntl
+import io
+import math
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -9,14 +11,18 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
-from blemish.errors import BlemishError, explained
-from blemish.station.errors import NotFound, Unavailable
+import numpy as np
+from PIL import Image
+
+from blemish.errors import BlemishError, ImageError, explained
+from blemish.station.errors import MEND, REPLACED, NotFound, Unavailable
 
 GIGABYTE = 10**9
 LOCK = ".lock"
 DIGITS = 64  # of a SHA-256
 UNFINISHED = "unfinished"  # what is being written lies here
 PREFIXES = [f"{number:02x}" for number in range(256)]
+LEVELS = 65535  # of a map: a 16-bit grey PNG over its own range, a third of its float32 size
 
 
 def digest_of(content: bytes) -> str:
@@ -34,6 +40,7 @@ class Files:
 
     Attributes:
         busy: held by whoever adds files and then records them, and by whoever removes files.
+        close: lets another station use the folder.
 
     Raises:
         BlemishError: another station uses the folder, or it cannot be made or written.
@@ -42,23 +49,25 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.busy = Lock()
-        with (
-            explained(
-                BlemishError,
-                lambda reason: f"The folder {self.folder} cannot be used ({reason}); give another --folder.",
-                OSError,
-            ),
-            ExitStack() as undo,
-        ):
+        unusable = explained(
+            BlemishError,
+            lambda reason: f"The folder {self.folder} cannot be used ({reason}); give another --folder.",
+            OSError,
+        )
+        with unusable, ExitStack() as undo:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = undo.enter_context((self.folder / LOCK).open("a"))
-            self._hold()
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                used = f"Another station uses the folder {self.folder}; stop it, or give another --folder."
+                raise Unavailable(used) from None
             for name in (UNFINISHED, *PREFIXES):
                 (self.folder / name).mkdir(exist_ok=True)
             for part in (self.folder / UNFINISHED).iterdir():
                 part.unlink()
             synchronise(self.folder)
-            undo.pop_all()
+            self.close = undo.pop_all().close
 
     def add(self, contents: Mapping[str, bytes]) -> None:
         """Keep contents; on return they are on the disk to stay. What is there already is not written again.
@@ -116,25 +125,10 @@ class Files:
             )
         with self._explained("written"):
             if not os.path.samestat(os.fstat(self._lock.fileno()), (self.folder / LOCK).stat()):
-                raise Unavailable(
-                    f"The folder {self.folder} is not the one that was opened; put that one back, or start "
-                    "the station again to use this one."
-                )
+                raise Unavailable(f"The folder {self.folder} {REPLACED}")
             trial = self.folder / UNFINISHED / "check"
             trial.write_bytes(b"-")
             trial.unlink()
-
-    def close(self) -> None:
-        """Let another station use the folder."""
-        self._lock.close()
-
-    def _hold(self) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Unavailable(
-                f"Another station uses the folder {self.folder}; stop it, or give another --folder."
-            ) from None
 
     def _has(self, digest: str, size: int) -> bool:
         try:
@@ -149,15 +143,8 @@ class Files:
         return self.folder / UNFINISHED / f"{digest}.part"
 
     def _explained(self, done: str) -> AbstractContextManager[None]:
-        """Turn what the system says into one sentence."""
-        return explained(
-            Unavailable,
-            lambda reason: (
-                f"The folder {self.folder} cannot be {done} ({reason}); mend that, and the station goes on "
-                "by itself."
-            ),
-            OSError,
-        )
+        what = f"The folder {self.folder} cannot be {done}"
+        return explained(Unavailable, lambda reason: f"{what} ({reason}); {MEND}", OSError)
 
 
 def _write(contents: Mapping[Path, bytes]) -> None:
@@ -179,3 +166,20 @@ def synchronise(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def encode_map(anomaly_map: np.ndarray) -> tuple[bytes, float, float]:
+    """A map, float32 [H, W], as a file, with its smallest and largest value, or ImageError if not finite."""
+    low, high = float(anomaly_map.min()), float(anomaly_map.max())
+    if not math.isfinite(high - low):
+        raise ImageError("its anomaly map has values that are no finite numbers")
+    steps = (anomaly_map.astype(np.float64) - low) * (LEVELS / (high - low) if high > low else 0.0)
+    file = io.BytesIO()
+    Image.fromarray(np.rint(steps).astype(np.uint16)).save(file, "PNG", compress_level=1)
+    return file.getvalue(), low, high
+
+
+def decode_map(data: bytes, low: float, high: float) -> np.ndarray:
+    """The map, float32 [H, W], off by at most 1 / 131070 of its range and float32's rounding."""
+    steps = np.asarray(Image.open(io.BytesIO(data), formats=("PNG",)), np.float64)
+    return (low + steps * ((high - low) / LEVELS)).astype(np.float32)

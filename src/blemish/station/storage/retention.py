@@ -3,6 +3,7 @@
 import logging
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
 from blemish.station.background import Background
 from blemish.station.records import Inspection
@@ -20,7 +21,6 @@ class Retention(Background):
     """Deletes by age and by size each minute, and sweeps at once and each day. What a person judged stays.
 
     Args:
-        store, files: of the station.
         keep_days: inspections received before so many days are deleted; None keeps them.
         keep_gb: the oldest ones are deleted beyond so many gigabytes (10^9 bytes); None keeps them.
 
@@ -46,6 +46,8 @@ class Retention(Background):
                 deleted += self._delete(batch)
         if self._keep_gb is not None:
             deleted += self._delete_beyond(self._keep_gb * GIGABYTE)
+        if deleted:
+            logger.info("old inspections deleted", extra={"count": deleted})
         return deleted
 
     def sweep(self) -> int:
@@ -71,6 +73,8 @@ class Retention(Background):
                 unneeded = digests - self._store.digests(prefix)  # one may have been added meanwhile
                 self._files.remove(unneeded)
             removed += len(unneeded)
+        if removed:
+            logger.info("strays removed", extra={"count": removed})
         return removed
 
     def _delete_beyond(self, most: float) -> int:
@@ -83,7 +87,9 @@ class Retention(Background):
                     f"{most / GIGABYTE:.1f} GB to keep; raise --keep-gb, or take some judgements back."
                 )
                 return deleted
-            deleted += self._delete(_enough(batch, excess))
+            sizes = accumulate(one.image_bytes + one.map_bytes for one in batch)
+            enough = 1 + sum(size < excess for size in sizes)
+            deleted += self._delete(batch[:enough])
         self.over = ""
         return deleted
 
@@ -95,23 +101,9 @@ class Retention(Background):
     def _work(self) -> float:
         try:
             if time.monotonic() >= self._sweep_due:
-                _tell("strays removed", self.sweep())
+                self.sweep()
                 self._sweep_due = time.monotonic() + SWEEPING
-            _tell("old inspections deleted", self.run_once(datetime.now(UTC)))
+            self.run_once(datetime.now(UTC))
         except Exception as error:  # the next run may work
             logger.error("retention failed", extra={"error": repr(error)})
         return SECONDS
-
-
-def _tell(what: str, count: int) -> None:
-    if count:
-        logger.info(what, extra={"count": count})
-
-
-def _enough(oldest_first: list[Inspection], excess: float) -> list[Inspection]:
-    """As many of the first as have at least `excess` bytes together."""
-    for count, inspection in enumerate(oldest_first, 1):
-        excess -= inspection.image_bytes + inspection.map_bytes
-        if excess <= 0:
-            return oldest_first[:count]
-    return oldest_first

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, or_, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,8 +16,10 @@ from blemish.station.records import (
     ModelRecord,
     NewInspection,
     Point,
+    Record,
     Verdict,
 )
+from blemish.station.schemas import Feedback
 from blemish.station.storage.database import Database
 from blemish.station.storage.tables import calibrations, inspections, models
 
@@ -25,26 +27,14 @@ FINGERPRINT = 64  # digits
 AT_ONCE = 500  # records in one question, where all are gone through
 
 _columns = inspections.c
-
-
-class Said(TypedDict, total=False):
-    """What a person says of an inspection."""
-
-    feedback: Verdict | None
-    note: str
+R = TypeVar("R", bound=Record)
 
 
 class Store:
-    """Everything that a station knows, for any number of threads.
+    """Everything that a station knows, in a `Database`, for any number of threads.
 
     What a method has written is on the disk when it returns. Each raises `errors.Unavailable` while the
     database cannot be used; as soon as it can, the next call works.
-
-    Args:
-        url: of the `database`, which is made, or brought to the present tables, if need be.
-
-    Raises:
-        BlemishError: the database cannot be opened, comes from a newer version, or holds something else.
     """
 
     def __init__(self, url: str) -> None:
@@ -58,18 +48,19 @@ class Store:
 
     def with_key(self, key: str) -> Inspection | None:
         """The inspection that came with this key, if there is one."""
-        return next(iter(self._inspections(select(inspections).where(_columns.key == key))), None)
+        return next(iter(self._records(Inspection, select(inspections).where(_columns.key == key))), None)
 
     def get(self, number: int) -> Inspection:
         """An inspection; NotFound where there is none of this number."""
-        with self.database.transaction() as connection:
-            return _get(connection, number)
+        found = self.get_many([number])
+        if not found:
+            raise NotFound(f"There is no inspection {number}; it may have been deleted.")
+        return found[0]
 
     def get_many(self, numbers: Sequence[int]) -> list[Inspection]:
         """The inspections of these numbers, in their order, but for those that are not there (any more)."""
-        found = {
-            one.id: one for one in self._inspections(select(inspections).where(_columns.id.in_(numbers)))
-        }
+        question = select(inspections).where(_columns.id.in_(numbers))
+        found = {one.id: one for one in self._records(Inspection, question)}
         return [found[number] for number in numbers if number in found]
 
     def select(
@@ -80,8 +71,8 @@ class Store:
         if before is not None:
             question = question.where(_columns.id < before)
         if after is None:
-            return self._inspections(question.order_by(_columns.id.desc()))
-        return self._inspections(question.where(_columns.id > after).order_by(_columns.id))[::-1]
+            return self._records(Inspection, question.order_by(_columns.id.desc()))
+        return self._records(Inspection, question.where(_columns.id > after).order_by(_columns.id))[::-1]
 
     def judged(self, filter: Filter | None = None) -> Iterator[Inspection]:
         """Every inspection that a person judged, newest first, asked for bit by bit."""
@@ -91,26 +82,33 @@ class Store:
             yield from found
             before = found[-1].id
 
+    def verdicts(self) -> dict[str, Verdict | None]:
+        """What people said of each image file, by its SHA-256; None where they contradict each other.
+
+        The same file may have been inspected several times.
+        """
+        said: dict[str, Verdict | None] = {}
+        for inspection in self.judged():
+            if inspection.image is not None:
+                same = said.setdefault(inspection.image, inspection.feedback) == inspection.feedback
+                said[inspection.image] = inspection.feedback if same else None
+        return said
+
     def count(self, filter: Filter) -> int:
         """How many inspections there are."""
         question = select(func.count()).select_from(inspections).where(*_conditions(filter))
         with self.database.transaction() as connection:
             return connection.execute(question).scalar_one()
 
-    def set_feedback(self, number: int, **said: Unpack[Said]) -> Inspection:
-        """Keep what a person says of an inspection, in place of what was said before.
-
-        Args:
-            number: of the inspection; NotFound where there is none.
-            said: `feedback`, a verdict or None to take it back, and `note`; what is left out stays.
-        """
-        changes: dict[str, Any] = dict(said)
-        if "feedback" in said:
-            changes["feedback_at"] = datetime.now(UTC) if said["feedback"] else None
-        with self.database.transaction(writing=True) as connection:
-            if changes:
+    def set_feedback(self, number: int, said: Feedback) -> Inspection:
+        """Keep what a person says of an inspection; NotFound where there is none of this number."""
+        changes = said.model_dump(exclude_unset=True)
+        if "feedback" in changes:
+            changes["feedback_at"] = datetime.now(UTC) if said.feedback else None
+        if changes:
+            with self.database.transaction(writing=True) as connection:
                 connection.execute(update(inspections).where(_columns.id == number).values(changes))
-            return _get(connection, number)
+        return self.get(number)
 
     def points(self, filter: Filter, limit: int) -> list[Point]:
         """The latest scored inspections, oldest first."""
@@ -120,8 +118,7 @@ class Store:
             .order_by(_columns.id.desc())
             .limit(limit)
         )
-        with self.database.transaction() as connection:
-            return [Point.model_validate(row._asdict()) for row in connection.execute(question)][::-1]
+        return self._records(Point, question)[::-1]
 
     def tally(self, model: str) -> Counter[tuple[bool, Verdict | None]]:
         """Scored inspections of a model (its whole fingerprint), counted by verdict and by judgement."""
@@ -131,35 +128,28 @@ class Store:
             found = connection.execute(question.group_by(*kinds))
             return Counter({(row[0], row[1] and Verdict(row[1])): row[2] for row in found})
 
-    def add_model(self, record: ModelRecord) -> None:
+    def add_model(self, fingerprint: str, name: str, description: dict[str, Any]) -> None:
         """Keep a model's description; one that is known stays as it is."""
+        values = {"fingerprint": fingerprint, "name": name, "description": description}
         with self.database.transaction(writing=True) as connection:
-            connection.execute(
-                _insert(connection, models).values(record.model_dump()).on_conflict_do_nothing()
-            )
+            added = _insert(connection, models).values(**values, first_used=datetime.now(UTC))
+            connection.execute(added.on_conflict_do_nothing())
 
     def model(self, fingerprint: str) -> ModelRecord:
         """A model's description; NotFound where it never gave a verdict here."""
-        question = select(models).where(models.c.fingerprint == fingerprint)
-        with self.database.transaction() as connection:
-            row = connection.execute(question).one_or_none()
-        if row is None:
+        found = self._records(ModelRecord, select(models).where(models.c.fingerprint == fingerprint))
+        if not found:
             raise NotFound(f"There is no record of a model {fingerprint[:12]}.")
-        return ModelRecord.model_validate(row._asdict())
+        return found[0]
 
     def add_calibration(
         self, model: str, scores: list[float], false_alarm_rate: float, origin: str
     ) -> CalibrationRecord:
         """Keep a calibration, which is then the model's latest."""
-        values = {
-            "model": model,
-            "made": datetime.now(UTC),
-            "scores": scores,
-            "false_alarm_rate": false_alarm_rate,
-            "origin": origin,
-        }
+        values = {"model": model, "scores": scores, "false_alarm_rate": false_alarm_rate, "origin": origin}
+        added = calibrations.insert().values(**values, made=datetime.now(UTC)).returning(calibrations)
         with self.database.transaction(writing=True) as connection:
-            row = connection.execute(calibrations.insert().values(values).returning(calibrations)).one()
+            row = connection.execute(added).one()
         return CalibrationRecord.model_validate(row._asdict())
 
     def calibration(self, model: str) -> CalibrationRecord | None:
@@ -169,16 +159,14 @@ class Store:
     def calibrations(self, model: str, *, limit: int | None = None) -> list[CalibrationRecord]:
         """All calibrations of a model, newest first."""
         of_model = select(calibrations).where(calibrations.c.model == model)
-        with self.database.transaction() as connection:
-            found = connection.execute(of_model.order_by(calibrations.c.id.desc()).limit(limit))
-            return [CalibrationRecord.model_validate(row._asdict()) for row in found]
+        return self._records(CalibrationRecord, of_model.order_by(calibrations.c.id.desc()).limit(limit))
 
     def expired(self, before: datetime | None, limit: int) -> list[Inspection]:
         """Inspections that nobody has judged, oldest first; if need be, those received `before`."""
         question = select(inspections).where(_columns.feedback.is_(None)).limit(limit)
         if before is not None:
             question = question.where(_columns.received < before)
-        return self._inspections(question.order_by(_columns.received, _columns.id))
+        return self._records(Inspection, question.order_by(_columns.received, _columns.id))
 
     def delete(self, numbers: Sequence[int]) -> list[str]:
         """Delete inspections, all or none; those that somebody has judged meanwhile stay.
@@ -208,16 +196,14 @@ class Store:
 
     def digests(self, prefix: str) -> set[str]:
         """Digests of all images and maps that begin with these hexadecimal digits."""
-        both = [
-            select(column).where(column >= prefix, column < prefix + "g")
-            for column in (_columns.image, _columns.map)
-        ]
+        columns = (_columns.image, _columns.map)
+        both = [select(column).where(column >= prefix, column < prefix + "g") for column in columns]
         with self.database.transaction() as connection:
             return set(connection.execute(union_all(*both)).scalars())
 
-    def _inspections(self, question: Select[Any]) -> list[Inspection]:
+    def _records(self, kind: type[R], question: Select[Any]) -> list[R]:
         with self.database.transaction() as connection:
-            return [Inspection.model_validate(row._asdict()) for row in connection.execute(question)]
+            return [kind.model_validate(row._asdict()) for row in connection.execute(question)]
 
 
 def _insert(connection: Connection, table: Table) -> Any:
@@ -233,23 +219,13 @@ def _add(connection: Connection, new: NewInspection) -> Inspection:
     return Inspection.model_validate(row._asdict())
 
 
-def _get(connection: Connection, number: int) -> Inspection:
-    row = connection.execute(select(inspections).where(_columns.id == number)).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no inspection {number}; it may have been deleted.")
-    return Inspection.model_validate(row._asdict())
-
-
-def _feedback(wanted: str) -> ColumnElement[bool]:
-    if wanted in ("any", "none"):
-        return _columns.feedback.is_not(None) if wanted == "any" else _columns.feedback.is_(None)
-    return _columns.feedback == wanted
-
-
 CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {  # by the fields of a filter
     "anomalous": lambda value: _columns.is_anomalous == value,
     "failed": lambda value: _columns.score.is_(None) if value else _columns.score.is_not(None),
-    "feedback": _feedback,
+    "feedback": lambda value: {
+        "any": _columns.feedback.is_not(None),
+        "none": _columns.feedback.is_(None),
+    }.get(value, _columns.feedback == value),
     "source": lambda value: _columns.source == value,
     "model": lambda value: (
         _columns.model == value if len(value) == FINGERPRINT else _columns.model.startswith(value)

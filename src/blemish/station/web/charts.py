@@ -9,7 +9,7 @@ from blemish.calibration import Calibration
 from blemish.reports.charts import QUARTERS, Axis, Bars, Chart, mirrored_histogram
 from blemish.reports.numbers import short_number
 from blemish.station.records import Point, Verdict
-from blemish.station.web.formatting import full_moment, moment
+from blemish.station.web.pages import full_moment, moment
 
 SIZE: dict[str, Any] = {"width": 960, "height": 380, "left": 64, "right": 20, "bottom": 44}
 MOST_POINTS = 2000  # drawn
@@ -53,12 +53,7 @@ def thinned(scores: np.ndarray) -> list[int]:
 
 
 def distribution_chart(points: Sequence[Point], verdicts: Calibration) -> str:
-    """Two histograms of scores: the calibration's upwards, the points' downwards, the threshold across.
-
-    Args:
-        points: at least one.
-        verdicts: the calibration in force.
-    """
+    """Two histograms of scores: the calibration's upwards, those of at least one point downwards."""
     recent = np.array([point.score for point in points])
     return mirrored_histogram(
         Chart("Histogram of scores: calibration above the line, past inspections below", **SIZE),

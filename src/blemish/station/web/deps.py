@@ -15,13 +15,7 @@ async def get_station(request: Request) -> Station:
     return station
 
 
-async def is_authorised(request: Request) -> bool:
-    """Whether the request came with the token, where one is asked for."""
-    return bool(request.state.authorised)
-
-
 StationDep = Annotated[Station, Depends(get_station)]
-Authorised = Annotated[bool, Depends(is_authorised)]
 RecordNumber = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="Of the record.")]
 ModelName = Annotated[str, Path(max_length=255, description="A model's file name, as the list has it.")]
 IdempotencyKey = Annotated[

@@ -1,7 +1,9 @@
 """What every request passes before a route: whether it may come in, and how much of a body it may bring."""
 
 import asyncio
+import hmac
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,7 +13,6 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blemish.station.settings import Settings
-from blemish.station.web.authentication import bearer, has_cookie, is_authorised
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -31,6 +32,8 @@ OPEN = ("/login", "/v1/health", "/v1/ready")
 OPEN_FOLDER = "/static/"
 LOCAL = ("localhost", "localhost.", "127.0.0.1", "::1")
 PORTS = {"http": 80, "https": 443}
+DAYS = 30  # that a browser stays logged in
+WRONG_TOKEN_SECONDS = 0.5  # before a wrong token is refused
 
 
 @dataclass
@@ -46,8 +49,6 @@ class Security:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -57,13 +58,10 @@ class Security:
             await send(message)
 
         request = HTTPConnection(scope)
-        authorised = await is_authorised(self.settings, request)
+        authorised = await _is_authorised(self.settings, request)
         scope.setdefault("state", {})["authorised"] = authorised
-        refusal = (
-            self._wrong_host(request)
-            or self._other_site(request)
-            or (None if authorised else _no_token(request))
-        )
+        no_token = None if authorised else _no_token(request)
+        refusal = self._wrong_host(request) or self._other_site(request) or no_token
         await (refusal or self.app)(scope, receive, with_headers)
 
     def _wrong_host(self, request: HTTPConnection) -> Response | None:
@@ -71,23 +69,23 @@ class Security:
         name, _ = _place("http", request.headers.get("host", ""))
         if self.settings.token is not None or name in (*LOCAL, self.settings.host.strip("[]").lower()):
             return None
-        return refused(421, "This station answers to localhost alone; set a token to use another name.")
+        return _refused(421, "This station answers to localhost alone; set a token to use another name.")
 
     def _other_site(self, request: HTTPConnection) -> Response | None:
         """What changes something must not come from another site's page, nor without a token any picture."""
         headers = request.headers
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-        if bearer(request) is not None:
+        if _bearer(request) is not None:
             own = True
         elif request.scope["method"] in SAFE:
             embedded = site == "cross-site" and headers.get("sec-fetch-mode", "navigate") != "navigate"
             own = not embedded or self.settings.token is not None
         elif origin is None and site is None:  # no browser
-            own = self.settings.token is None or not has_cookie(self.settings, request)
+            own = self.settings.token is None or not _has_cookie(self.settings, request)
         else:
             own = _is_own(origin, headers.get("host", "")) and site in (None, "same-origin", "none")
-        sentence = "The request comes from another site's page; use the station's own, or a token."
-        return None if own else refused(403, sentence)
+        foreign = "The request comes from another site's page; use the station's own, or a token."
+        return None if own else _refused(403, foreign)
 
 
 @dataclass
@@ -103,13 +101,9 @@ class BodyLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
         announced = int(Headers(scope=scope).get("content-length", 0))
-        most = f"{self.max_bytes} bytes"
-        too_large = (
-            f"The request is larger than the {most} that are taken; send smaller files, or fewer at once."
-        )
+        most = f"the {self.max_bytes} bytes that are taken"
+        too_large = f"The request is larger than {most}; send smaller files, or fewer at once."
         left, ended = self.max_bytes, False
         deadline = asyncio.get_running_loop().time() + self.seconds
 
@@ -134,8 +128,7 @@ class BodyLimits:
         await self.app(scope, limited, send)
 
 
-def refused(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An answer that says in a sentence why there is no better one."""
+def _refused(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
     return JSONResponse({"detail": sentence}, status, headers)
 
 
@@ -148,7 +141,7 @@ def _no_token(request: HTTPConnection) -> Response | None:
         asked = f"{path}?{query}" if query else path
         return RedirectResponse(f"/login?next={quote(asked, safe='')}", 303)
     sentence = "Send the station's token: Authorization: Bearer TOKEN."
-    return refused(401, sentence, {"WWW-Authenticate": "Bearer"})
+    return _refused(401, sentence, {"WWW-Authenticate": "Bearer"})
 
 
 def _is_own(origin: str | None, host: str) -> bool:
@@ -165,3 +158,59 @@ def _place(scheme: str, host: str) -> tuple[str | None, int | None]:
         return parts.hostname, parts.port or PORTS.get(scheme)
     except ValueError:
         return None, None
+
+
+async def _is_authorised(settings: Settings, request: HTTPConnection) -> bool:
+    """Whether a request may be served: by its Bearer token, else by its cookie, or because none is needed."""
+    if settings.token is None:
+        return True
+    if (token := _bearer(request)) is not None:
+        return await is_token(settings, token)
+    return _has_cookie(settings, request)
+
+
+async def is_token(settings: Settings, text: str) -> bool:
+    """Whether this is the token; a wrong one costs half a second."""
+    assert settings.token is not None
+    if _same(text, settings.token.get_secret_value()):
+        return True
+    await asyncio.sleep(WRONG_TOKEN_SECONDS)
+    return False
+
+
+def _bearer(request: HTTPConnection) -> str | None:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
+
+
+def _has_cookie(settings: Settings, request: HTTPConnection) -> bool:
+    return _same(request.cookies.get(cookie_name(settings), ""), _cookie_value(settings))
+
+
+def cookie_name(settings: Settings) -> str:
+    """Of the login; browsers share cookies between the ports of a machine, so the port is in it."""
+    return f"blemish_{settings.port}"
+
+
+def login_cookie(settings: Settings, origin: str = "") -> dict[str, Any]:
+    """Arguments for `Response.set_cookie` that log a browser in; the cookie does not reveal the token.
+
+    Where `origin`, as the browser says, is https, as through a proxy, it never goes without TLS either.
+    """
+    return {
+        "key": cookie_name(settings),
+        "value": _cookie_value(settings),
+        "max_age": DAYS * 86_400,
+        "secure": settings.tls_key is not None or origin.startswith("https://"),
+        "httponly": True,
+        "samesite": "strict",
+    }
+
+
+def _cookie_value(settings: Settings) -> str:
+    assert settings.token is not None
+    return hmac.digest(settings.token.get_secret_value().encode(), b"blemish page", "sha256").hex()
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode(errors="replace"), expected.encode())

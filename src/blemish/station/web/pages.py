@@ -1,6 +1,7 @@
-"""Fills the templates of the station's pages; everything that goes in is escaped."""
+"""Fills the templates of the station's pages, and how they say numbers and times; what goes in is escaped."""
 
 import math
+from datetime import datetime
 from typing import Any
 
 import jinja2
@@ -10,10 +11,11 @@ from fastapi.templating import Jinja2Templates
 from blemish.reports.numbers import percent, short_number
 from blemish.station.errors import StationError
 from blemish.station.learning import drift
-from blemish.station.records import CalibrationRecord, Inspection
+from blemish.station.records import CalibrationRecord, Inspection, Source
 from blemish.station.schemas import Status
 from blemish.station.station import Station
-from blemish.station.web import formatting
+
+SOURCES = {Source.API: "by the API", Source.PAGE: "by this page", Source.WATCH: "from the watched folder"}
 
 templates = Jinja2Templates(
     env=jinja2.Environment(
@@ -24,10 +26,6 @@ templates = Jinja2Templates(
         undefined=jinja2.StrictUndefined,
     )
 )
-templates.env.filters |= {"percent": percent, "short": short_number} | {
-    name: getattr(formatting, name) for name in ("score", "moment", "full_moment", "several")
-}
-templates.env.globals |= {"sources": formatting.SOURCES, "zone": formatting.zone}
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
@@ -63,16 +61,16 @@ def outcome(station: Station, inspection: Inspection) -> dict[str, Any]:
     return {
         "calibrated": calibrated,
         "bar": _bar(inspection, calibrated),
-        "chance": "" if p_value is None else formatting.chance(p_value, images),
+        "chance": "" if p_value is None else chance(p_value, images),
     }
 
 
 def _calibrated(station: Station, inspection: Inspection) -> CalibrationRecord | None:
     """The calibration that gave a verdict, or None."""
     active = station.models.active.calibrated
-    if inspection.calibration is None or inspection.model is None or inspection.calibration == active.id:
-        return active if inspection.calibration == active.id else None
-    records = station.store.calibrations(inspection.model)
+    if inspection.calibration == active.id:
+        return active
+    records = station.store.calibrations(inspection.model) if inspection.model else []
     return next((record for record in records if record.id == inspection.calibration), None)
 
 
@@ -84,3 +82,53 @@ def _bar(inspection: Inspection, calibrated: CalibrationRecord | None) -> float 
     low = min(calibrated.scores)
     span = inspection.threshold - low or abs(low) or 1.0
     return min(1.0, math.log2(1 + max(0.0, (inspection.score - low) / span)) / 3)
+
+
+def moment(time: datetime) -> str:
+    """A time in the station's time zone: "14:03:22" today, else "31 Mar 2026, 14:03"."""
+    local = time.astimezone()
+    if local.date() == datetime.now().astimezone().date():
+        return f"{local:%H:%M:%S}"
+    return f"{local.day} {local:%b %Y, %H:%M}"
+
+
+def full_moment(time: datetime) -> str:
+    """The same with everything: "31 Mar 2026, 14:03:22 CET"."""
+    local = time.astimezone()
+    return f"{local.day} {local:%b %Y, %H:%M:%S %Z}"
+
+
+def zone() -> str:
+    """The station's time zone: "CET"."""
+    return f"{datetime.now().astimezone():%Z}"
+
+
+def chance(p_value: float, images: int | None) -> str:
+    """A p-value, in (0, 1], in words; `images` were in the calibration that gave it, None if unknown."""
+    if images and p_value <= 1 / (images + 1):
+        return (
+            f"None of the {images} good calibration images looks this unusual: "
+            f"at most about 1 in {images + 1} good images does."
+        )
+    if p_value > 0.1:
+        return f"About {100 * p_value:.0f}\u00a0% of good images look at least this unusual."
+    return f"About 1 in {round(1 / p_value)} good images looks at least this unusual."
+
+
+def score(value: float, beside: float | None = None) -> str:
+    """A score with three digits: "3.80"; with more where it would read like another one that it is not."""
+    for digits in range(3, 18):
+        text, other = (f"{number:#.{digits}g}" for number in (value, value if beside is None else beside))
+        if text != other or value == beside or beside is None:
+            break
+    return text.rstrip(".")
+
+
+def several(count: int, one: str) -> str:
+    """A count with its noun: "1 image", "1,204 images"."""
+    return f"{count:,} {one if count == 1 else one + 's'}"
+
+
+templates.env.filters |= {"percent": percent, "short": short_number, "score": score}
+templates.env.filters |= {"moment": moment, "full_moment": full_moment, "several": several}
+templates.env.globals |= {"sources": SOURCES, "zone": zone}

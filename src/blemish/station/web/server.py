@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import uvicorn
 
@@ -12,6 +14,8 @@ from blemish.errors import ConfigError
 from blemish.station import logs
 from blemish.station.settings import Settings, remarks
 from blemish.station.station import Station
+from blemish.station.storage.database import SQLITE
+from blemish.station.storage.files import LOCK, PREFIXES, UNFINISHED
 from blemish.station.web.app import create_app
 
 HEADER_BYTES = 16_384  # of one request, at most
@@ -25,8 +29,7 @@ def serve(settings: Settings, *, check: bool = False) -> None:
     """Run a station until SIGTERM or SIGINT; what was accepted by then is finished.
 
     Args:
-        settings: of the station.
-        check: only see whether it can start.
+        check: only see whether it can start, and leave nothing behind that had to be made for it.
 
     Raises:
         BlemishError: it cannot be started; the message says why.
@@ -36,7 +39,7 @@ def serve(settings: Settings, *, check: bool = False) -> None:
     with listen(settings) as listening:
         address = url(settings, listening.getsockname()[1])
         if check:
-            Station(settings).close()
+            _try(settings)
             return _say(" ".join([f"The station can start at {address}.", *remarks(settings)]))
         logs.configure(settings.secrets)
         station = Station(settings)
@@ -68,16 +71,26 @@ def serve(settings: Settings, *, check: bool = False) -> None:
             station.stop()
 
 
+def _try(settings: Settings) -> None:
+    """Take everything that a start takes; files and folders that had to be made are removed again."""
+    folder = settings.folder.absolute()
+    inside = [folder / name for name in (LOCK, UNFINISHED, *PREFIXES)]
+    database = Path(settings.store_url.partition(SQLITE)[2])  # "." for another than SQLite
+    made = [path for path in (*folder.parents[::-1], folder, *inside, database) if not path.exists()]
+    try:
+        Station(settings).close()
+    finally:
+        for path in reversed(made):
+            with suppress(OSError):  # it was not made, or is not empty
+                path.rmdir() if path.is_dir() else path.unlink()
+
+
 def _say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A socket that listens where the settings say.
-
-    Raises:
-        ConfigError: there is no such address here, or it is taken.
-    """
+    """A socket that listens where the settings say; ConfigError where that address cannot be had."""
     host = settings.host.strip("[]")
     try:
         family, *_, address = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[0]

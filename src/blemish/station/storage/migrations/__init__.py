@@ -17,11 +17,7 @@ _lock = Lock()  # Alembic keeps the upgrade that runs in a global variable
 
 
 def migrate(connection: Connection, name: str) -> None:
-    """Make the tables, or bring them up to date, in the connection's transaction.
-
-    Args:
-        connection: may write.
-        name: what messages call the database.
+    """Make the tables, or bring them up to date, in the connection's transaction, which may write.
 
     Raises:
         Unavailable: it comes from another version, or holds something else.

@@ -98,7 +98,7 @@ def read_inspection(inspection: InspectionDep) -> Inspection:
 @router.put("/inspections/{number}/feedback", responses=problems(404, 503))
 def set_feedback(station: StationDep, number: RecordNumber, said: Feedback) -> Inspection:
     """Say what an image really shows."""
-    return station.store.set_feedback(number, **said.model_dump(exclude_unset=True))
+    return station.store.set_feedback(number, said)
 
 
 async def _submit(

@@ -5,17 +5,17 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from blemish.station.web.authentication import cookie_name, is_token, login_cookie
-from blemish.station.web.deps import Authorised, StationDep
+from blemish.station.web.deps import StationDep
+from blemish.station.web.middleware import cookie_name, is_token, login_cookie
 from blemish.station.web.pages import fragment
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/login")
-def login(request: Request, authorised: Authorised, next: str = "/") -> Response:
+def login(request: Request, next: str = "/") -> Response:
     """Asks for the token."""
-    if authorised:
+    if request.state.authorised:
         return RedirectResponse(local_path(next), 303)
     return fragment(request, "login.html.j2", next=local_path(next), problem="")
 

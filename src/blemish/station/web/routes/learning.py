@@ -1,17 +1,24 @@
-"""The false-alarm rate in force, what another would mean, and what feedback can teach it."""
+"""What the scores and the judgements teach: false-alarm rate, calibration, drift, the next data set."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
-from blemish.station.learning import threshold
-from blemish.station.schemas import Evidence, Preview, Rate, RateChange, Recalibration, Threshold
+from blemish.station.errors import Unusable
+from blemish.station.learning import dataset, threshold
+from blemish.station.learning.drift import measure_drift
+from blemish.station.records import Filter
+from blemish.station.schemas import Drift, Evidence, Preview, Rate, RateChange, Recalibration, Threshold
+from blemish.station.web import charts
 from blemish.station.web.deps import RecordNumber, StationDep, problems
 from blemish.station.web.pages import fragment, page
 
 TO_JUDGE = 12  # suggested at once
+PERIODS = (200, 1000, 5000)  # inspections
+IN_TABLE = 200  # of them
 
-router = APIRouter(tags=["threshold"])
+router = APIRouter(tags=["learning"])
 
 
 @router.get("/v1/threshold", responses=problems())
@@ -78,3 +85,37 @@ def preview_fragment(
     preview = threshold.preview(station, false_alarm_rate)
     changing = station.store.get_many(preview.changed)
     return fragment(request, "preview.html.j2", preview=preview, changing=changing)
+
+
+@router.get("/v1/drift", responses=problems(503))
+def read_drift(station: StationDep) -> Drift:
+    """Whether recent scores still look like those of the calibration."""
+    return measure_drift(station)
+
+
+@router.get("/history", include_in_schema=False)
+def scores_page(request: Request, station: StationDep, last: int = PERIODS[0]) -> Response:
+    """The scores of the active model over time."""
+    if last not in PERIODS:
+        raise Unusable(f"last is one of {', '.join(map(str, PERIODS))}, not {last}; choose one.")
+    active = station.models.active
+    points = station.store.points(Filter(model=active.fingerprint), last)
+    return page(
+        request,
+        "history.html.j2",
+        points=points,
+        table=points[: -IN_TABLE - 1 : -1],
+        periods=PERIODS,
+        last=last,
+        most=charts.MOST_POINTS,
+        chart=charts.history_chart(points, active.calibration) if points else "",
+        distribution=charts.distribution_chart(points, active.calibration) if points else "",
+        drift=measure_drift(station),
+    )
+
+
+@router.get("/v1/dataset.zip", response_class=Response, responses=problems(503))
+def dataset_zip(station: StationDep) -> StreamingResponse:
+    """The images that people judged, as a data set for the next fit: train/good and test/defect."""
+    headers = {"Content-Disposition": 'attachment; filename="dataset.zip"'}
+    return StreamingResponse(dataset.stream(station), media_type="application/zip", headers=headers)
