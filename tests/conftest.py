@@ -1,5 +1,6 @@
 """What tests of several rooms share."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +19,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def messages_as_before() -> Iterator[None]:
-    """What a command shows or silences stays its own affair."""
-    level, handlers = LOGGER.level, list(LOGGER.handlers)
-    yield
-    LOGGER.setLevel(level)
-    LOGGER.handlers[:] = handlers
+def messages_as_in_a_new_process() -> None:
+    """What a command, or a fixture that runs one, shows or silences stays its own affair."""
+    LOGGER.setLevel(logging.NOTSET)
+    LOGGER.handlers.clear()
 
 
 @pytest.fixture(scope="session")
