@@ -1,7 +1,5 @@
 """A detector without a model, and what a page says."""
 
-import base64
-import io
 import re
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
@@ -11,12 +9,28 @@ import numpy as np
 from PIL import Image
 
 from blemish.calibration import Calibration
+from blemish.datasets import Sample
 from blemish.images.drawing import HeatScale
 from blemish.images.frame import Frame
 from blemish.inference.result import Result
 
 SIZE = 32
 NASTY = '<script>alert("1")</script>&'
+
+
+def samples(
+    folder: Path, good: int, bad: int, *, masks: bool = False, names: Iterable[str] = ()
+) -> list[Sample]:
+    """Good images, scratches and dents, and more defective ones of these names; there are no files."""
+    mask = folder / "mask.png" if masks else None
+    if mask:
+        square = np.zeros((SIZE, SIZE), np.uint8)
+        square[12:20, 12:20] = 1
+        Image.fromarray(square).save(mask)
+    made = [Sample(Path(f"good/{index}.png"), 0) for index in range(good)]
+    kinds = [("scratch", "dent")[index % 2] for index in range(bad)]
+    made += [Sample(Path(f"bad/{index}.png"), 1, kind, mask) for index, kind in enumerate(kinds)]
+    return made + [Sample(Path(name), 1, NASTY, mask) for name in names]
 
 
 class FakeDetector:
@@ -85,12 +99,6 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         return re.sub(r"\s+", " ", "".join(self.words)).replace("\N{NON-BREAKING HYPHEN}", "-")
-
-
-def pictures(page: Page) -> list[Image.Image]:
-    prefix = "data:image/jpeg;base64,"
-    assert all(link.startswith(prefix) for link in page.links)
-    return [Image.open(io.BytesIO(base64.b64decode(link[len(prefix) :]))) for link in page.links]
 
 
 def assert_harmless(page: Page) -> None:
