@@ -39,13 +39,16 @@ def test_names_are_harmless_and_nothing_is_loaded(tmp_path: Path) -> None:
     assert "?.png" in report(tmp_path, names=("\udcff.png",)).text  # no unicode
 
 
-def test_every_picture_opens_and_many_images_make_no_larger_page(tmp_path: Path) -> None:
+def test_pictures_open_and_many_images_make_no_larger_page(tmp_path: Path) -> None:
     page = report(tmp_path, masks=True)
     legend, *drawn = (Image.open(io.BytesIO(base64.b64decode(link.partition(",")[2]))) for link in page.links)
     assert len(drawn) == 2 * 18  # for each of three times six images
     assert {image.size for image in drawn} == {(SIZE, SIZE)} and legend.width > SIZE
-    assert len(report(tmp_path, masks=True, redraws=True).links) == 1 + 4 * 18
     assert len(report(tmp_path, good=1, bad=0).links) == 1 + 2
+    source = report(tmp_path, redraws=True).source
+    assert 'class="pictures crisp"' in source
+    for caption in ("input", "reconstruction", "error map", "Grad-CAM (own scale)"):
+        assert source.count(f"<span>{caption}</span>") == source.count(f'.png: {caption}"') == 18
     many = report(tmp_path, good=3000, bad=2000, masks=True)
     assert len(many.links) == len(page.links) and len(many.source) < 2 * len(page.source)
 
@@ -88,13 +91,6 @@ def test_the_fixed_scale_is_stated_and_one_of_peaks_is_not_passed_off_as_one_of_
     assert f"{short_number(scale.alarm)} rare in good" in text
     assert "hottest spots of at most 5 % of good images exceed. This is not the threshold" in text
     assert "at the threshold" not in text.split("Error maps")[1].split("Worst misses")[0]
-
-
-def test_reconstructions_are_shown(tmp_path: Path) -> None:
-    page = report(tmp_path, redraws=True)
-    for caption in ("input", "reconstruction", "error map", "Grad-CAM (own scale)"):
-        assert page.source.count(f"<span>{caption}</span>") == page.source.count(f'.png: {caption}"') == 18
-    assert 'class="pictures crisp"' in page.source
 
 
 def test_the_warning_stands_under_the_title_before_any_number(tmp_path: Path) -> None:
