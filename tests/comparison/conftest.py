@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from blemish.comparison import Comparison, compare
+from blemish import Comparison, compare
 from tests.experiments.support import JobHere
 from tests.support import BACKBONE, texture_files
 
