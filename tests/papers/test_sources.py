@@ -48,9 +48,7 @@ def test_weights() -> None:
 @pytest.mark.parametrize(
     ("given", "backbones", "message"),
     [
-        (["file.pth"], ["resnet34", "resnet18"], "say which of resnet34, resnet18 it is for"),
-        (["resnet43=file.pth"], ["resnet34"], "there is no resnet43 here, but resnet34."),
-        (["resnet34=random", "resnet34=file.pth"], ["resnet34"], "--weights is given twice for resnet34"),
+        (["a.pth"], ["resnet34", "resnet18"], "--weights a.pth: say which of resnet34, resnet18 it is for"),
         (["random"], [], "--weights random: there is no random here, but none."),
     ],
 )
@@ -64,8 +62,6 @@ def test_a_category(parts_folder: Path) -> None:
     section = Section(data="mvtec", categories=(parts_folder.name, "other"))
     dataset = read_category(section, parts_folder.name, parts_folder.parent)
     assert len(dataset.train) == 8 and {sample.label for sample in dataset.test} == {0, 1}
-    with pytest.raises(DatasetError, match="has no such folder"):
-        read_category(section, "other", parts_folder.parent)
 
 
 def test_classes_in_folders(tmp_path: Path) -> None:
