@@ -57,10 +57,18 @@ def test_the_fastest_of_those_not_significantly_worse() -> None:
         assert part in text
 
 
-def test_the_best_where_it_is_significantly_better() -> None:
-    found, text = recommended(method("a", 0.7, 9), method("b", 0.9, 2), pairs=[pair("a", "b", -0.2, 0.01)])
-    assert (found["choice"], found["candidates"]) == ("b", ["b"])
-    assert "Take b; a scores faster, but with a lower AUROC." in text
+@pytest.mark.parametrize(
+    ("speed", "told"),
+    [
+        (9, "Take b; a scores faster, but with a lower AUROC."),
+        (1, "Take b: no other has a higher AUROC, and none scores faster."),
+    ],
+)
+def test_the_best_where_it_is_significantly_better(speed: float, told: str) -> None:
+    found, text = recommended(
+        method("a", 0.7, speed), method("b", 0.9, 2), pairs=[pair("a", "b", -0.2, 0.01)]
+    )
+    assert (found["choice"], found["candidates"]) == ("b", ["b"]) and told in text
 
 
 def test_a_doubtful_method_is_no_candidate() -> None:

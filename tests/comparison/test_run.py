@@ -4,9 +4,7 @@ import json
 import logging
 import shutil
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from blemish import Comparison, compare
 from blemish.comparison.result import summary
 from blemish.errors import BlemishError
 from blemish.evaluation.metrics import auroc
+from tests.experiments.support import interrupt
 from tests.support import BACKBONE, texture_files
 
 Compared = tuple[Comparison, Path]
@@ -111,20 +110,8 @@ def test_stopped_and_gone_on(tmp_path: Path, parts_folder: Path, options: dict[s
     command = [sys.executable, "-m", "blemish", "compare", str(parts_folder), "--out", str(tmp_path)]
     command += ["--methods", "gtrans", "--backbone", BACKBONE, "--weights", "random", "--epochs", "12"]
     command += [word for text in settings for word in ("--set", text)]
-    checkpoint = tmp_path / "gtrans.checkpoint"
-    with subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
-    ) as running:
-        while not checkpoint.exists():
-            assert running.poll() is None
-            time.sleep(0.02)
-        running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=60)  # until its last process has ended
-    assert running.returncode == 1
-    assert said.splitlines()[-1] == "Stopped; the same command goes on from there."
+    code, said = interrupt(command, tmp_path / "gtrans.checkpoint", signal.SIGINT)
+    assert code == 1 and said.splitlines()[-1] == "Stopped; the same command goes on from there."
     (log,) = tmp_path.glob("gtrans.log.jsonl*")
     first_epoch = next(line for line in log.read_text().splitlines() if "seconds" in line)
     same = {"methods": ["gtrans"], "assignments": settings, "epochs": 12, "false_alarm_rate": None}

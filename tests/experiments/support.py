@@ -1,5 +1,8 @@
-"""A small experiment, and its job without a process."""
+"""A small experiment, its job without a process, and a command that is interrupted."""
 
+import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +42,20 @@ class JobHere:
 
     def stop(self) -> None:
         pass
+
+
+def interrupt(words: list[str], checkpoint: Path, number: int) -> tuple[int, str]:
+    """Start a command, and send it a signal once it has trained on; its exit code and what it said."""
+    written = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    with subprocess.Popen(
+        words,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
+    ) as running:
+        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == written:
+            assert running.poll() is None
+            time.sleep(0.02)
+        running.send_signal(number)
+        _, said = running.communicate(timeout=60)  # until its last process has ended
+    return running.returncode, said

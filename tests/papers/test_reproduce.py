@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from blemish.errors import BlemishError
 from blemish.experiments.run import Place
 from blemish.papers.output.summary import Summary
 from blemish.papers.reproduce import reproduce
+from tests.experiments.support import interrupt
 
 Sweep = tuple[list[Summary], Path]
 
@@ -28,23 +28,6 @@ def command(options: dict[str, Any], table: str, cells: str, out: Path) -> list[
         words += [word for text in options[name] for word in (option, text)]
     words += ["--categories", ",".join(options["categories"]), "--backbone", options["backbone"]]
     return [*words, "--epochs", str(options["epochs"])]
-
-
-def interrupt(words: list[str], checkpoint: Path, number: int) -> tuple[int, str]:
-    """Start a command, and send it a signal once it has trained on; its exit code and what it said."""
-    written = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-    with subprocess.Popen(
-        words,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
-    ) as running:
-        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == written:
-            assert running.poll() is None
-            time.sleep(0.02)
-        running.send_signal(number)
-        _, said = running.communicate(timeout=60)  # until its last process has ended
-    return running.returncode, said
 
 
 def results(out: Path) -> dict[str, Any]:

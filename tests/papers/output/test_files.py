@@ -28,6 +28,9 @@ def test_markdown_tells_everything(complete: Summary) -> None:
     rows = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("| 1\\*2\\|3 ")]
     assert rows and {line.count("|") for line in rows[:2]} == {rows[0].count("|")}
     gone = [Missing("test-1", "first", "mvtec", "part0", 0, "Not measured yet.")]
+    of = [one for one in full(1) if one["row"] == "second" and one["category"] == "part0"]
+    text = to_markdown(summarise(table(protocol=("As it is.",)), of, gone))
+    assert "(1 of 6)" in text and "- As it is." in text
     text = to_markdown(summarise(table(), [], gone))
     assert "Nothing is measured yet" in text
     assert "- 1 category (part0), 1\\*2\\|3, seed 0: Not measured yet." in text
