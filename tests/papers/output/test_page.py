@@ -15,20 +15,17 @@ from tests.papers.support import full, result, section, table
 
 
 def curve(*losses: float | None) -> list[dict[str, Any]]:
-    return [
-        {"epoch": number, "loss": 1.0, "validation_loss": loss, "seconds": 1.0}
-        for number, loss in enumerate(losses, start=1)
-    ]
+    epochs = enumerate(losses, start=1)
+    return [{"epoch": one, "loss": 1.0, "validation_loss": loss, "seconds": 1.0} for one, loss in epochs]
 
 
 def on_all_of(name: str) -> Summary:
     printed = find_table(name)
     of = [
-        result(row.id, category, seed, data=section.data, curve=curve(2.0, 1.0))
-        for row in printed.rows
-        if row.config is not None
-        for section in printed.sections
-        for category in section.categories
+        result(row.id, category, seed, data=where.data, curve=curve(2.0, 1.0))
+        for row in printed.measured
+        for where in printed.sections
+        for category in where.categories
         for seed in range(2)
     ]
     return summarise(printed, of, [], ["training.epochs is 1 instead of 300."])
@@ -62,11 +59,8 @@ def test_a_collapsed_training_is_drawn_as_far_as_it_came(loss: float | None) -> 
 
 
 def test_a_line_for_each_training_however_many_rows_share_it() -> None:
-    of = [
-        result(row, "part0", seed, curve=curve(1.0, 0.5, 0.3))
-        for row in ("first", "second")
-        for seed in range(3)
-    ]
+    places = [(row, "part0", seed) for row in ("first", "second") for seed in range(3)]
+    of = [result(*place, curve=curve(1.0, 0.5, 0.3)) for place in places]
     page = to_html(summarise(table(), of, []))
     assert page.count('class="loss single"') == 6 and page.count('class="loss mean"') == 2 + 2
     page = to_html(summarise(table(), [one | {"fit": "shared"} for one in of], []))

@@ -49,12 +49,8 @@ class TestMissing:
         assert text.progress(summary) == "2 of 12 results measured."
 
     def test_reasons_stay_apart(self) -> None:
-        gone = [
-            missing("first", "part0", 0, "No images."),
-            missing("first", "part1", 0, "No masks."),
-            missing("second", "part0", 0, "No images."),
-            missing("second", "part1", 1, "No masks."),
-        ]
+        gone = [missing(row, "part0", 0, "No images.") for row in ("first", "second")]
+        gone += [missing(row, "part1", seed, "No masks.") for row, seed in (("first", 0), ("second", 1))]
         assert text.missing_results(table(), gone) == [
             "1 category (part0), all rows, seed 0: No images.",
             "1 category (part1), 1*2|3, seed 0: No masks.",
