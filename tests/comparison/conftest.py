@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
-from blemish.comparison import Comparison, compare
+from blemish import Comparison, compare
+from tests.experiments.support import JobHere
 from tests.support import BACKBONE, texture_files
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def options() -> Iterator[dict[str, Any]]:
-    """What all comparisons take; the speed of scoring is only glanced at."""
+    """What all comparisons take; fits have no process of their own, and speed is only glanced at."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("blemish.comparison.speed.LEAST_SECONDS", 0.01)
+        patched.setattr("blemish.experiments.run.JobProcess", JobHere)
+        patched.setattr("blemish.comparison.fitting.LEAST_SECONDS", 0.01)
         yield {
             "methods": ["padim", "patchcore"],
             "assignments": ["frame.resize=64", "frame.crop=none", "model.channels=8"],
@@ -25,7 +27,7 @@ def options() -> Iterator[dict[str, Any]]:
         }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def labelled(
     parts_folder: Path, tmp_path_factory: pytest.TempPathFactory, options: dict[str, Any]
 ) -> tuple[Comparison, Path]:
@@ -48,7 +50,7 @@ def again(
     return compare_again
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def normals(tmp_path_factory: pytest.TempPathFactory, options: dict[str, Any]) -> tuple[Comparison, Path]:
     folder = tmp_path_factory.mktemp("normals")
     texture_files(folder / "good", 12)

@@ -51,11 +51,6 @@ def test_a_result_does_not_depend_on_what_shares_its_fit(parts_folder: Path, tmp
     assert not list(tmp_path.glob("*.safetensors"))
 
 
-def test_other_sources_are_refused(parts_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(BlemishError, match=r"^This worker has blemish .* and the caller 0\.0; install the"):
-        run_job(Job([experiment(parts_folder)], tmp_path, code="0.0"))
-
-
 @pytest.mark.parametrize("of", ["this fit", "another"])
 def test_a_checkpoint_that_is_of_no_use_is_no_hindrance(of: str, parts_folder: Path, tmp_path: Path) -> None:
     one = experiment(parts_folder)
@@ -64,3 +59,8 @@ def test_a_checkpoint_that_is_of_no_use_is_no_hindrance(of: str, parts_folder: P
     (tmp_path / f"{STEM}.checkpoint").write_bytes(b"damaged")
     (result,) = run(tmp_path, one)
     assert len(result.images) == 10
+
+
+def test_other_sources_are_refused(parts_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BlemishError, match=r"^This worker has blemish .* and the caller 0\.0; install the"):
+        run_job(Job([experiment(parts_folder)], tmp_path, code="0.0"))

@@ -11,7 +11,7 @@ from blemish.papers.reproduce import reproduce
 from tests.support import BACKBONE
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def options(parts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What all sweeps take."""
     folder = tmp_path_factory.mktemp("mvtec")
@@ -29,7 +29,7 @@ def options(parts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sweep(options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Summary], Path]:
     """Two scorings of one training, one of them in two tables; weights and maps are kept."""
     out = tmp_path_factory.mktemp("sweep")

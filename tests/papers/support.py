@@ -9,6 +9,13 @@ from blemish.evaluation.metrics import auroc
 from blemish.papers.table import Table
 
 CATEGORIES = [f"part{number}" for number in range(6)]
+PADIM, SPADE = {"method": "padim"}, {"method": "spade"}
+FIRST = {"part0": (90.0, 80.0), "all": (70.0, math.nan)}
+SECOND = {"part0": (91.0, 81.0), "all": (92.0, 82.0)}
+
+
+def section(categories: list[str], data: str = "mvtec") -> dict[str, Any]:
+    return {"data": data, "categories": categories, "averages": {"all": categories}}
 
 
 def table(**fields: Any) -> Table:
@@ -19,25 +26,17 @@ def table(**fields: Any) -> Table:
         "source": "Nobody 2020, table 1",
         "metrics": ("image_auroc", "pixel_auroc"),
         "unit": "percent",
-        "sections": ({"data": "mvtec", "categories": CATEGORIES, "averages": {"all": CATEGORIES}},),
+        "sections": (section(CATEGORIES),),
         "columns": ("part0", "all"),
         "rows": (
-            {
-                "id": "first",
-                "name": "1*2|3",
-                "config": {"method": "padim"},
-                "published": {"part0": (90.0, 80.0), "all": (70.0, math.nan)},
-            },
-            {
-                "id": "second",
-                "name": "S_2",
-                "config": {"method": "spade"},
-                "published": {"part0": (91.0, 81.0), "all": (92.0, 82.0)},
-            },
+            {"id": "first", "name": "1*2|3", "config": PADIM, "published": FIRST},
+            {"id": "second", "name": "S_2", "config": SPADE, "published": SECOND},
             {"id": "third", "name": "Old", "published": {"all": (50.0, 51.0)}},
         ),
         "corrections": ({"row": "first", "column": "all", "value": (75.0, math.nan), "why": "A slip."},),
     }
+    if "rows" in fields:
+        values["corrections"] = ()
     return Table.model_validate(values | fields)
 
 
@@ -61,9 +60,7 @@ def result(row: str, category: str, seed: int = 0, shift: float = 1.0, **fields:
         "fit_seconds": 60.0,
         "score_seconds": 4.0,
         "fingerprint": name,
-        "machine": "m",
-        "versions": "v",
-        "teacher": "",
+        **{"machine": "m", "versions": "v", "teacher": ""},
     }
     return values | fields
 

@@ -3,6 +3,7 @@
 import math
 import tomllib
 from importlib import resources
+from itertools import product
 from typing import Any
 
 import pytest
@@ -85,8 +86,7 @@ def test_every_cell_is_there(name: str) -> None:
     table = TABLES[name]
     cells = [row.published[column] for row in table.rows for column in table.columns]
     numbers = [number for cell in cells for number in cell if number is not None]
-    measured = [row for row in table.rows if row.config is not None]
-    found = len(table.rows), len(measured), len(table.columns), len(numbers), len(table.corrections)
+    found = len(table.rows), len(table.measured), len(table.columns), len(numbers), len(table.corrections)
     assert found == COUNTS[name]
 
 
@@ -108,10 +108,8 @@ def test_corrections_replace_what_is_printed() -> None:
     for name, row, column, numbers in CORRECTED:
         table = TABLES[name]
         assert table.published(row_of(table, row), column) == pytest.approx(numbers)
-        assert table.is_corrected(row_of(table, row), column)
     table = TABLES["anotrans-5"]
     assert table.published(row_of(table, "sac"), "Average") == pytest.approx((0.981,))
-    assert not table.is_corrected(row_of(table, "sac"), "Average")
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -119,53 +117,40 @@ def test_averages_are_the_means_of_their_categories(name: str) -> None:
     """As far as rounding can tell: both the categories and the average are off by half a digit at most."""
     table = TABLES[name]
     averages = [pair for section in table.sections for pair in section.averages.items()]
-    for row in table.rows:
-        for average, members in averages:
-            if not set(members) <= set(table.columns):
-                continue
-            for metric in range(len(table.metrics)):
-                values = [published(table, row, member, metric) for member in members]
-                printed = published(table, row, average, metric)
-                if math.isnan(sum(values) + printed):
-                    continue
-                slack = 0.0005 + half_digit(
-                    table, [row.published[member][metric] or 0.0 for member in members]
-                )
+    for row, (average, members) in product(table.rows, averages):
+        for metric in range(len(table.metrics) if set(members) <= set(table.columns) else 0):
+            values = [published(table, row, member, metric) for member in members]
+            printed = published(table, row, average, metric)
+            if not math.isnan(sum(values) + printed):
+                slack = 0.0005 + half_digit(table, [row.published[one][metric] or 0.0 for one in members])
                 assert abs(printed - sum(values) / len(values)) < slack, (row.id, average, metric)
 
 
 @pytest.mark.parametrize("name", ["gtrans-3", "gtrans-4", "gtrans-5", "gtrans-6", "gtrans-7"])
 def test_averages_over_all_are_those_of_textures_and_objects(name: str) -> None:
     table = TABLES[name]
-    for row in table.rows:
-        for metric in range(len(table.metrics)):
-            textures, objects, everything = (
-                published(table, row, f"avg.{which}", metric)
-                for which in ("textures", "objects", "all categories")
-            )
-            error = abs((5 * textures + 10 * objects) / 15 - everything)
-            assert (error > 0.001 - 1e-9) == ((row.id, metric) in UNDECIDED), (row.id, metric)
+    columns = [f"avg.{which}" for which in ("textures", "objects", "all categories")]
+    for row, metric in product(table.rows, range(len(table.metrics))):
+        textures, objects, everything = (published(table, row, column, metric) for column in columns)
+        error = abs((5 * textures + 10 * objects) / 15 - everything)
+        assert (error > 0.001 - 1e-9) == ((row.id, metric) in UNDECIDED), (row.id, metric)
 
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_every_measured_row_can_be_configured(name: str) -> None:
-    for section in TABLES[name].sections:
-        for row in TABLES[name].rows:
-            if row.config is not None:
-                config = config_of(section, row)
-                assert config.method == row.config["method"]
-                for part, fields in section.config.items():
-                    for field, value in fields.items():
-                        assert getattr(getattr(config, part), field) == value
+    for section, row in product(TABLES[name].sections, TABLES[name].measured):
+        config = config_of(section, row)
+        assert row.config and config.method == row.config["method"]
+        for part, fields in section.config.items():
+            assert getattr(config, part).model_dump().items() >= fields.items()
 
 
 def test_gtrans_is_measured_as_in_the_paper() -> None:
     table = TABLES["gtrans-1"]
     for row, backbone in (("gtrans-r34", "resnet34"), ("gtrans-wr50", "wide_resnet50_2")):
         config = config_of(table.sections[0], row_of(table, row))
-        assert config == build_config(
-            values={"method": "gtrans", "preset": "paper", "model": {"backbone": backbone}}
-        )
+        values = {"method": "gtrans", "preset": "paper", "model": {"backbone": backbone}}
+        assert config == build_config(values=values)
         assert (config.training.epochs, config.training.batch_size, config.training.seed) == (300, 32, 0)
 
 

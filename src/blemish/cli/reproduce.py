@@ -80,7 +80,7 @@ def reproduce(
     Results are kept in --store: after Ctrl-C, or worse, the same command goes on from there.
     """
     from blemish.errors import BlemishError, ConfigError
-    from blemish.papers.listing import list_cells, list_tables
+    from blemish.papers.plan import list_cells, list_tables
 
     if list_:
         print("\n\n".join(map(list_cells, tables)) if tables else list_tables())

@@ -69,8 +69,7 @@ class Experiment:
     @cached_property
     def scoring(self) -> dict[str, Any]:
         """The fields of the model that concern scoring alone: models that differ in them share their fit."""
-        values = self.config.model.model_dump(mode="json")
-        return {key: values[key] for key in sorted(self.config.model.scoring_only)}
+        return self.config.model.model_dump(mode="json", include=set(self.config.model.scoring_only))
 
     @cached_property
     def fit(self) -> str:
@@ -85,10 +84,8 @@ class Experiment:
 
 def fit_settings(config: RunConfig) -> str:
     """A digest of the part of a configuration that decides the weights."""
-    values = config.model_dump(mode="json", exclude={"preset": True, "false_alarm_rate": True})
-    for section, without in (("model", config.model.scoring_only), ("training", NO_PART)):
-        values[section] = {key: values[section][key] for key in values[section].keys() - without}
-    return value_digest(values)
+    without: Any = {"preset": True, "false_alarm_rate": True, "model": config.model.scoring_only}
+    return value_digest(config.model_dump(mode="json", exclude=without | {"training": NO_PART}))
 
 
 @cache

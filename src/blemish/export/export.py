@@ -6,10 +6,9 @@ from tempfile import TemporaryDirectory
 
 from blemish.datasets import Source, read_dataset
 from blemish.errors import BlemishError, ConfigError, ModelFileError
-from blemish.export.parity import Candidate, check, compare, score_all
+from blemish.export.parity import ExportReport, check, compare, score_all
 from blemish.export.probes import dataset_probes, stored_probes
 from blemish.export.recalibrate import Roles, assign_roles, range_images, recalibrate
-from blemish.export.report import ExportReport, remarks
 from blemish.files import check_output
 from blemish.inference.engines import installed, open_engine, read_metadata
 from blemish.inference.model_file import Metadata
@@ -63,17 +62,16 @@ def export_model(
     with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         graph = Path(folder) / "floats.onnx"
         write_graph(model, graph, metadata)
-        candidates = [Candidate(open_engine(model, device="cpu")[0], metadata)]
+        written = floats = graph if roles else _converted(graph, to)
+        candidates = [open_engine(model, device="cpu")]
+        candidates += [open_engine(floats, engine=name, device="cpu") for name in installed(floats)]
         if roles:
             written = _quantised(graph, metadata, roles, to)
-            candidates += [*_in_all_engines(graph), Candidate(*open_engine(written, device="cpu"))]
-        else:
-            written = _converted(graph, to)
-            candidates += _in_all_engines(written)
+            candidates.append(open_engine(written, device="cpu"))
         rows = compare(candidates, score_all(candidates, probes), probes)
         check(rows, str(out))
         _publish(written, out)
-    return ExportReport(out, tuple(rows), tuple(remarks(rows)))
+    return ExportReport(out, rows)
 
 
 def _target(out: Path, to: str | None) -> str:
@@ -119,10 +117,6 @@ def _publish(written: Path, out: Path) -> None:
             raise
     else:
         written.replace(out)
-
-
-def _in_all_engines(path: Path) -> list[Candidate]:
-    return [Candidate(*open_engine(path, engine=name, device="cpu")) for name in installed(path)]
 
 
 def _quantised(graph: Path, metadata: Metadata, roles: Roles, to: str) -> Path:

@@ -77,14 +77,8 @@ def dataset_probes(dataset: Dataset, frame: Frame) -> Probes:
         raise DatasetError(f"{dataset.name} holds no images to verify on; give good ones with --calibrate.")
     labels = [None] * len(drawn) + [sample.label for sample in labelled]
     masks = {
-        index: _mask(sample, frame)
+        index: mask_to_frame(read_mask(sample.mask), frame) if sample.mask and sample.label else None
         for index, sample in enumerate(samples)
         if index >= len(drawn) and (sample.label == 0 or sample.mask is not None)
     }
     return Probes(frame, samples, [str(sample.path) for sample in samples], labels, masks)
-
-
-def _mask(sample: Sample, frame: Frame) -> np.ndarray | None:
-    if sample.mask is None or not sample.label:
-        return None
-    return mask_to_frame(read_mask(sample.mask), frame)

@@ -40,11 +40,16 @@ class Roles(NamedTuple):
     held_out: int
 
 
-def fitted_digests(metadata: Metadata) -> tuple[set[str], set[str]]:
-    """Digests (`frame_digest`) of the images that a model learned from, and of those held out.
+def assign_roles(dataset: Dataset, metadata: Metadata) -> Roles:
+    """Sort the good images of a data set by what the model did with them; test images are not touched.
+
+    Images that were learned from give the ranges, all others the calibration. Where none was learned from,
+    a quarter of them gives the ranges.
 
     Raises:
-        ModelFileError: the file does not say.
+        ModelFileError: the model does not say what it was fitted to.
+        DatasetError: no image is left to calibrate on.
+        ImageError: an image cannot be used.
     """
     from blemish.training.batches import split_indices
 
@@ -53,20 +58,7 @@ def fitted_digests(metadata: Metadata) -> tuple[set[str], set[str]]:
         raise ModelFileError("The model does not say which images it was fitted to; fit it again.")
     learn, hold_out = split_indices(len(digests), training["validation_share"], training["seed"])
     learned = {digests[index] for index in learn}
-    return learned, {digests[index] for index in hold_out} - learned
-
-
-def assign_roles(dataset: Dataset, metadata: Metadata) -> Roles:
-    """Sort the good images of a data set by what the model did with them; test images are not touched.
-
-    Images that were learned from give the ranges, all others the calibration. Where none was learned from,
-    a quarter of them gives the ranges.
-
-    Raises:
-        DatasetError: no image is left to calibrate on.
-        ImageError: an image cannot be used.
-    """
-    learned, held_out = fitted_digests(metadata)
+    held_out = {digests[index] for index in hold_out} - learned
     paths: dict[str, Path] = {}  # a copy of an image is no other image
     with progress_bar("Sorting images", len(dataset.train)) as advance:
         for sample in dataset.train:

@@ -2,7 +2,6 @@
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,28 +21,29 @@ def test_the_files(tmp_path: Path, complete: Summary) -> None:
     assert all(path.stat().st_size > 500 for path in paths) and len(list(tmp_path.iterdir())) == 4
 
 
-class TestMarkdown:
-    def test_everything_is_told(self, complete: Summary) -> None:
-        text = to_markdown(complete)
-        for part in ("Epochs 1 instead of 2.", "A slip.", "75.0†", "Old (quoted)", "50.0", "## Time"):
-            assert part in text
-        rows = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("| 1\\*2\\|3 ")]
-        assert rows and {line.count("|") for line in rows[:2]} == {rows[0].count("|")}
+def test_markdown_tells_everything(complete: Summary) -> None:
+    text = to_markdown(complete)
+    for part in ("Epochs 1 instead of 2.", "A slip.", "75.0†", "Old (quoted)", "50.0", "## Time"):
+        assert part in text
+    rows = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("| 1\\*2\\|3 ")]
+    assert rows and {line.count("|") for line in rows[:2]} == {rows[0].count("|")}
+    gone = [Missing("test-1", "first", "mvtec", "part0", 0, "Not measured yet.")]
+    of = [one for one in full(1) if one["row"] == "second" and one["category"] == "part0"]
+    text = to_markdown(summarise(table(protocol=("As it is.",)), of, gone))
+    assert "(1 of 6)" in text and "- As it is." in text
+    text = to_markdown(summarise(table(), [], gone))
+    assert "Nothing is measured yet" in text
+    assert "- 1 category (part0), 1\\*2\\|3, seed 0: Not measured yet." in text
 
-    def test_nothing_at_all(self) -> None:
-        gone = [Missing("test-1", "first", "mvtec", "part0", 0, "Not measured yet.")]
-        text = to_markdown(summarise(table(), [], gone))
-        assert "Nothing is measured yet" in text
-        assert "- 1 category (part0), 1\\*2\\|3, seed 0: Not measured yet." in text
 
-    @pytest.mark.parametrize(
-        ("name", "plain"),
-        [("*a_b*", "\\*a\\_b\\*"), ("a|b", "a\\|b"), ("~~a~~ &lt;", "\\~\\~a\\~\\~ \\&lt;")],
-    )
-    def test_names_mean_nothing(self, name: str, plain: str) -> None:
-        rows: list[dict[str, Any]] = [{"id": "first", "name": name, "published": {}}]
-        text = to_markdown(summarise(table(rows=rows, corrections=()), [], []))
-        assert f"| {plain} (quoted) | {NONE} | {NONE} |" in text
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [("*a_b*", "\\*a\\_b\\*"), ("a|b", "a\\|b"), ("~~a~~ &lt;", "\\~\\~a\\~\\~ \\&lt;")],
+)
+def test_names_mean_nothing_in_markdown(name: str, plain: str) -> None:
+    rows = [{"id": "first", "name": name, "published": {}}]
+    text = to_markdown(summarise(table(rows=rows), [], []))
+    assert f"| {plain} (quoted) | {NONE} | {NONE} |" in text
 
 
 def test_csv_has_what_the_table_is_made_of(complete: Summary) -> None:
@@ -58,15 +58,12 @@ def test_csv_has_what_the_table_is_made_of(complete: Summary) -> None:
     assert set(results["fingerprint"]) == {one["fingerprint"] for one in full()}
 
 
-class TestLatex:
-    def test_it_is_plain(self, complete: Summary) -> None:
-        text = to_latex(complete)
-        assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
-        body = text.replace(r"\{", "").replace(r"\}", "")
-        assert body.count("{") == body.count("}") and text.isascii()
-        for part in (r"A \& B", r"S\_2", r"75.0$^\dagger$", r" $\pm$ ", "Old (quoted)"):
-            assert part in text
-
-    def test_all_words_of_the_papers_are(self) -> None:
-        for one in load_tables().values():
-            assert to_latex(summarise(one, [], [])).isascii(), one.name
+def test_latex_is_plain(complete: Summary) -> None:
+    text = to_latex(complete)
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
+    body = text.replace(r"\{", "").replace(r"\}", "")
+    assert body.count("{") == body.count("}") and text.isascii()
+    for part in (r"A \& B", r"S\_2", r"75.0$^\dagger$", r" $\pm$ ", "Old (quoted)"):
+        assert part in text
+    for one in load_tables().values():
+        assert to_latex(summarise(one, [], [])).isascii(), one.name

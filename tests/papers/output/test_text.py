@@ -7,7 +7,7 @@ from blemish.papers.output.files import to_markdown
 from blemish.papers.output.page import to_html
 from blemish.papers.output.summary import Summary, summarise
 from blemish.papers.plan import Missing
-from tests.papers.support import CATEGORIES, full, result, table
+from tests.papers.support import CATEGORIES, full, result, section, table
 
 
 def missing(row: str, category: str, seed: int, reason: str) -> Missing:
@@ -15,9 +15,8 @@ def missing(row: str, category: str, seed: int, reason: str) -> Missing:
 
 
 def test_numbers() -> None:
-    assert [text.number(value, "percent") for value in (float("nan"), 0.97, 0.99999)] == [
-        *(text.NONE, "97.0", "99.99")
-    ]
+    numbers = [text.number(value, "percent") for value in (float("nan"), 0.97, 0.99999)]
+    assert numbers == [text.NONE, "97.0", "99.99"]
 
 
 def test_how_to_read_the_numbers(complete: Summary) -> None:
@@ -35,9 +34,8 @@ def test_intervals_are_explained_where_they_are_shown(complete: Summary) -> None
 
 
 def test_classes_that_are_held_out_share_their_test_images() -> None:
-    section = {"data": "cifar10", "categories": CATEGORIES, "averages": {"all": CATEGORIES}}
     of = [one | {"data": "cifar10"} for one in full()]
-    sentences = text.intervals(summarise(table(sections=(section,)), of, []))
+    sentences = text.intervals(summarise(table(sections=(section(CATEGORIES, "cifar10"),)), of, []))
     assert sentences[1].startswith("Classes held out in turn share test images")
 
 
@@ -51,12 +49,8 @@ class TestMissing:
         assert text.progress(summary) == "2 of 12 results measured."
 
     def test_reasons_stay_apart(self) -> None:
-        gone = [
-            missing("first", "part0", 0, "No images."),
-            missing("first", "part1", 0, "No masks."),
-            missing("second", "part0", 0, "No images."),
-            missing("second", "part1", 1, "No masks."),
-        ]
+        gone = [missing(row, "part0", 0, "No images.") for row in ("first", "second")]
+        gone += [missing(row, "part1", seed, "No masks.") for row, seed in (("first", 0), ("second", 1))]
         assert text.missing_results(table(), gone) == [
             "1 category (part0), all rows, seed 0: No images.",
             "1 category (part1), 1*2|3, seed 0: No masks.",
@@ -68,19 +62,14 @@ class TestMissing:
 
 class TestCosts:
     def test_a_shared_training_counts_once(self) -> None:
-        shared = [
-            result(row, "part0", seed, fit=f"fit {seed}") for row in ("first", "second") for seed in (0, 1)
-        ]
+        places = [(row, "part0", seed) for row in ("first", "second") for seed in (0, 1)]
+        shared = [result(*place, fit=f"fit {place[2]}") for place in places]
         summary = summarise(table(), shared, [])
         first, _ = text.costs(summary)
         assert text.total_time(summary).startswith("2 trainings took 2 min 0 s;")
         assert (first["fit"], first["trainings"], first["shared"]) == ("2 min 0 s", "2", "S_2")
-        assert (first["speed"], first["epoch"], first["epochs"], first["memory"]) == (
-            "10",
-            "2 s",
-            "1",
-            text.NONE,
-        )
+        shown = [first[key] for key in ("speed", "epoch", "epochs", "memory")]
+        assert shown == ["10", "2 s", "1", text.NONE]
 
     @pytest.mark.parametrize("memory", [900.0, None])
     def test_without_epochs(self, memory: float | None) -> None:
