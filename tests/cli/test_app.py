@@ -55,6 +55,7 @@ def test_help_teaches(blemish: Command, command: str) -> None:
         ("predict {model} {parts}/test --engine openvino", "The engine openvino runs"),
         ("demo --data cats", "no demo data 'cats'; choose solar-cells or parts"),
         ("reproduce", "Name a table, such as gtrans-1"),
+        ("benchmark gtrans-1 --list", "The command is called `blemish reproduce` now"),
     ],
 )
 def test_bad_input_is_one_sentence(

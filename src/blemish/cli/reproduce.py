@@ -119,5 +119,15 @@ def reproduce(
         raise typer.Exit(1)
 
 
+@app.command(
+    "benchmark", hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def former_name() -> None:
+    """What reproduce was called before."""
+    from blemish.errors import BlemishError
+
+    raise BlemishError("The command is called `blemish reproduce` now.")
+
+
 def _names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
