@@ -18,6 +18,7 @@ METHODS = {
     "sagan": ("gan.config:SAGANConfig", "gan.sagan:SAGAN"),
     "patchcore": ("memory_bank.config:PatchCoreConfig", "memory_bank.patchcore:PatchCore"),
     "padim": ("memory_bank.config:PaDiMConfig", "memory_bank.padim:PaDiM"),
+    "rad": ("memory_bank.config:RADConfig", "memory_bank.rad:RAD"),
     "spade": ("memory_bank.config:SPADEConfig", "memory_bank.spade:SPADE"),
 }
 

@@ -54,11 +54,10 @@ class PaDiMConfig(TrainingFreeConfig):
     shrinkage: float = Field(default=0.001, gt=0)
 
 
-class SPADEConfig(TrainingFreeConfig):
-    """SPADE (Cohen and Hoshen 2020, arXiv 2005.02357).
+class GalleryConfig(TrainingFreeConfig):
+    """What the methods share that remember good images whole.
 
     Attributes:
-        layers: the paper compares levels 1 to 3 at stride 4; without level 1 it is a nineteenth of the work.
         neighbours: K, how many of the most similar good images a test image is compared with.
         gallery: how many good images are remembered at most, 2 C bytes per position each, where C is the
             number of channels of all levels (0.6 MB an image for ResNet-18 at 28 x 28); of more, that many
@@ -68,3 +67,16 @@ class SPADEConfig(TrainingFreeConfig):
     layers: Layers = (2, 3)
     neighbours: int = Field(default=50, ge=1, le=1000)
     gallery: int = Field(default=500, ge=1, le=100_000)
+
+
+class SPADEConfig(GalleryConfig):
+    """SPADE (Cohen and Hoshen 2020, arXiv 2005.02357).
+
+    The paper compares levels 1 to 3 at stride 4; without level 1 it is a nineteenth of the work.
+    """
+
+
+class RADConfig(GalleryConfig):
+    """RAD (Zhang et al. 2026, arXiv 2601.22763), with a convolutional network: few images are enough."""
+
+    neighbours: int = Field(default=5, ge=1, le=1000)
