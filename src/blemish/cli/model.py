@@ -68,7 +68,7 @@ def info(model: opt.Model, as_json: opt.AsJson = False) -> None:
         print(json.dumps(metadata.model_dump(mode="json"), indent=2))
         return
     rows = facts(metadata.model_dump(mode="json"))
-    if model.suffix.lower() == ".safetensors" and (count := len(read_probes(model, metadata.frame.size))):
+    if model.suffix.lower() == ".safetensors" and (count := len(read_probes(model, metadata.frame.shape))):
         rows.append(("images inside", f"{count}, held out, to verify exports on"))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:

@@ -22,7 +22,7 @@ class Rows(NamedTuple):
     """Images as a model learns from them: one row each, or one per tile.
 
     Attributes:
-        images: uint8 [R, S, S, 3].
+        images: uint8 [R, H, W, 3].
         owners: int64 [R], which of the samples each row belongs to, ascending.
         samples: K, those that could be read.
         sizes: height and width of each of the K framed images.
@@ -58,7 +58,7 @@ def load_rows(
 
     Args:
         samples: whose images to decode.
-        frame: their common geometry; S is its size. Tiles are counted from the files' headers.
+        frame: their common geometry; H and W are its shape. Tiles are counted from the files' headers.
         skip_unreadable: leave bad files out and list them, instead of raising for the first one.
         allocate: makes the uint8 array for a shape, such as a memory map.
 
@@ -72,7 +72,7 @@ def load_rows(
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar("Reading images", total) as advance:
         counts = list(pool.map(partial(_count_rows, frame=frame), samples))
         ends = np.cumsum(counts, dtype=np.int64)
-        out = allocate((sum(counts), frame.size, frame.size, 3))
+        out = allocate((sum(counts), *frame.shape, 3))
 
         def load(index: int) -> ImageError | None:
             try:

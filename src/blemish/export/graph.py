@@ -21,16 +21,15 @@ TRACED = 3  # images that the model is traced with; the graph takes any number
 def write_graph(model: Path, out: Path, metadata: Metadata) -> None:
     """Write what `forward` of a .safetensors model computes as an .onnx file.
 
-    It takes "images", uint8 [B, 3, S, S], and gives "score", float32 [B], and "anomaly_map", float32
-    [B, S, S]. BatchNorm behind a convolution is folded into it.
+    It takes "images", uint8 [B, 3, H, W], and gives "score", float32 [B], and "anomaly_map", float32
+    [B, H, W]. BatchNorm behind a convolution is folded into it.
 
     Raises:
         BlemishError: the graph is too large for one file.
     """
     network = TorchEngine.load(model, device="cpu")[0].model.to(memory_format=torch.contiguous_format)
     _fold_batchnorm(network)
-    size = metadata.frame.size
-    images = torch.zeros(TRACED, 3, size, size, dtype=torch.uint8)
+    images = torch.zeros(TRACED, 3, *metadata.frame.shape, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

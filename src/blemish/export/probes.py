@@ -52,7 +52,7 @@ def stored_probes(model: Path, frame: Frame) -> Probes:
     Raises:
         ModelFileError: it holds none.
     """
-    images = read_probes(model, frame.size)
+    images = read_probes(model, frame.shape)
     if not len(images):
         raise ModelFileError(
             f"{model} is of an older version and holds no images to verify on; give good ones with "

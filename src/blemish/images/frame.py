@@ -1,5 +1,8 @@
-"""The geometry from an image to what the network sees: one square, or tiles of a picture of any size."""
+"""The geometry from an image to what the network sees: the whole of it, a crop, or tiles."""
 
+import math
+from collections.abc import Iterable
+from statistics import median
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -13,21 +16,27 @@ from pydantic import (
 )
 
 MIN_SIDE = 32
+STEP = 32  # pixels: networks halve the sides of whole images up to five times
+
+Shape = tuple[int, int]  # height and width in pixels
 
 _TILING = ("tile", "overlap")
 _Side = Annotated[int | None, BeforeValidator(lambda side: None if side == "none" else side)]
 
 
 class Frame(BaseModel):
-    """How any image becomes the network's square input.
+    """How any image becomes the network's input.
 
     In files and on command lines "none" stands for None.
 
     Attributes:
         resize: the shorter side is resized to this many pixels (bilinear, antialiased). None, which goes only
             with `tile` and is the default there, keeps the image's own resolution.
-        crop: side of the square then cut from the centre; None resizes the whole image to `resize` x `resize`
-            instead, without keeping its aspect ratio. Always None with `tile`.
+        crop: side of the square then cut from the centre. None shows the whole image instead: it is resized
+            to about `resize`^2 pixels in the proportions of `aspect`. Always None with `tile`.
+        aspect: width / height of a whole image in the network's eyes, in [1/16, 16]; only without `crop` and
+            `tile`. None is 1 once a model is fitted, whatever the image's own; fitting takes the median of
+            the good images for it where the network can. Sides are multiples of 32 unless it is 1.
         tile: side of the square tiles that the whole image is cut into, see `blemish.images.tiling`; the
             network sees one at a time. Smaller images are enlarged. None: no tiles.
         overlap: the share of a tile, in [0, 0.75], by which neighbouring tiles overlap at least. Only with
@@ -40,6 +49,7 @@ class Frame(BaseModel):
     crop: _Side = Field(default=224, ge=MIN_SIDE)
     tile: _Side = Field(default=None, ge=MIN_SIDE, le=4096)
     overlap: float = Field(default=0.25, ge=0, le=0.75)
+    aspect: float | None = Field(default=None, ge=1 / 16, le=16)
 
     @model_validator(mode="before")
     @classmethod
@@ -50,6 +60,8 @@ class Frame(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.aspect is not None and (self.crop or self.tile):
+            raise ValueError("aspect goes only with whole images; leave it, or crop and tile, out")
         if self.tile is None:
             if self.resize is None:
                 raise ValueError(
@@ -71,14 +83,33 @@ class Frame(BaseModel):
     @model_serializer(mode="wrap")
     def _without_tiling_unless_tiled(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
-        return values if self.tile else {key: values[key] for key in values if key not in _TILING}
+        unsaid = (() if self.tile else _TILING) + (() if self.aspect else ("aspect",))
+        return {key: values[key] for key in values if key not in unsaid}
 
     @property
     def size(self) -> int:
-        """Side of the network's input in pixels."""
+        """Side of the network's input in pixels, or of a square of about its area."""
         size = self.tile or self.crop or self.resize
         assert size is not None
         return size
+
+    @property
+    def shape(self) -> Shape:
+        """Height and width of the network's input."""
+        if self.aspect in (None, 1):
+            return self.size, self.size
+        root = math.sqrt(self.aspect)
+        height, width = (max(1, round(side / STEP)) * STEP for side in (self.size / root, self.size * root))
+        return height, width
+
+    def for_images(self, shapes: Iterable[Shape]) -> Self:
+        """The frame in the median proportions of these images, if it shows whole ones and has no `aspect`."""
+        if self.crop or self.tile or self.aspect is not None:
+            return self
+        aspects = [width / height for height, width in shapes]
+        if not aspects:
+            return self
+        return self.model_copy(update={"aspect": round(min(max(median(aspects), 1 / 16), 16.0), 4)})
 
 
 def has_tiles(values: dict[str, Any]) -> bool:
@@ -88,7 +119,7 @@ def has_tiles(values: dict[str, Any]) -> bool:
 
 def framed_size(width: int, height: int, frame: Frame) -> tuple[int, int]:
     """Width and height of what the frame shows of an image: the size of its anomaly map."""
-    return resized(width, height, frame) if frame.tile else (frame.size, frame.size)
+    return resized(width, height, frame) if frame.tile else frame.shape[::-1]
 
 
 def visible_share(width: int, height: int, frame: Frame) -> float:
@@ -101,8 +132,8 @@ def visible_share(width: int, height: int, frame: Frame) -> float:
 
 def resized(width: int, height: int, frame: Frame) -> tuple[int, int]:
     """Width and height of an image after the resize and before any crop or tiling."""
-    if frame.resize is not None and frame.crop is None and frame.tile is None:
-        return frame.resize, frame.resize
+    if frame.crop is None and frame.tile is None:
+        return frame.shape[::-1]
     short, long = min(width, height), max(width, height)
     wanted = frame.resize or max(short, frame.size)
     other = int(wanted * long / short)

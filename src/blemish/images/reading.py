@@ -71,7 +71,7 @@ def read_mask(path: FilePath) -> np.ndarray:
 
 
 def to_frame(image: np.ndarray, frame: Frame) -> np.ndarray:
-    """Resize and crop an image, uint8 [H, W, 3] in RGB order, to the frame: uint8 [S, S, 3].
+    """Resize and crop an image, uint8 [H, W, 3] in RGB order, to the frame: uint8 [h, w, 3].
 
     A frame with tiles gives the whole picture that is then cut, uint8 [height, width, 3] of `framed_size`.
 

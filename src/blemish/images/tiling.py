@@ -1,11 +1,11 @@
-"""Large images as overlapping square tiles, and the tiles' maps blended back into one. NumPy alone."""
+"""Large images as overlapping tiles, and the tiles' maps blended back into one. NumPy alone."""
 
 import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from blemish.images.frame import Frame
+from blemish.images.frame import Frame, Shape
 
 
 def tile_starts(side: int, tile: int, overlap: float) -> list[int]:
@@ -27,46 +27,46 @@ class Grid:
     wherever a neighbour shows them too.
 
     Attributes:
-        height, width: of the picture in pixels, each at least `tile`.
-        tile: side S of a tile.
+        height, width: of the picture in pixels, each at least a tile's.
+        tile: height and width of a tile.
         corners: top and left of each tile.
     """
 
-    def __init__(self, height: int, width: int, tile: int, overlap: float) -> None:
+    def __init__(self, height: int, width: int, tile: Shape, overlap: float) -> None:
         self.height, self.width, self.tile = height, width, tile
-        rows, columns = tile_starts(height, tile, overlap), tile_starts(width, tile, overlap)
+        rows, columns = tile_starts(height, tile[0], overlap), tile_starts(width, tile[1], overlap)
         self.corners = [(top, left) for top in rows for left in columns]
-        self._down = dict(zip(rows, _weights(rows, height, tile), strict=True))
-        self._across = dict(zip(columns, _weights(columns, width, tile), strict=True))
+        self._down = dict(zip(rows, _weights(rows, height, tile[0]), strict=True))
+        self._across = dict(zip(columns, _weights(columns, width, tile[1]), strict=True))
 
     @classmethod
     def of(cls, height: int, width: int, frame: Frame) -> "Grid":
         """The grid of a framed picture of this size; without tiles in the frame the picture is one tile."""
-        return cls(height, width, frame.size, frame.overlap)
+        return cls(height, width, frame.shape, frame.overlap)
 
     def __len__(self) -> int:
         return len(self.corners)
 
     def cut(self, picture: np.ndarray) -> Iterator[np.ndarray]:
-        """Views of the tiles of a picture, uint8 [height, width, 3], each uint8 [S, S, 3]."""
+        """Views of the tiles, uint8 [h, w, 3] each, of a picture, uint8 [height, width, 3]."""
         for top, left in self.corners:
-            yield picture[top : top + self.tile, left : left + self.tile]
+            yield picture[top : top + self.tile[0], left : left + self.tile[1]]
 
     def join(self, tiles: np.ndarray) -> np.ndarray:
-        """The picture, uint8 [height, width, 3], that `cut` gave these tiles of, uint8 [tiles, S, S, 3]."""
+        """The picture, uint8 [height, width, 3], that `cut` gave these tiles of, uint8 [tiles, h, w, 3]."""
         picture = np.empty((self.height, self.width, 3), np.uint8)
         for (top, left), tile in zip(self.corners, tiles, strict=True):
-            picture[top : top + self.tile, left : left + self.tile] = tile
+            picture[top : top + self.tile[0], left : left + self.tile[1]] = tile
         return picture
 
     def add(self, whole: np.ndarray, number: int, tile_map: np.ndarray) -> None:
-        """Add the weighted map of one tile, float32 [S, S], to the picture's map `whole`, in place.
+        """Add the weighted map of one tile, float32 [h, w], to the picture's map `whole`, in place.
 
         That is float32 [height, width], zeros before the first tile, and complete with the last.
         """
         top, left = self.corners[number]
         weights = self._down[top][:, None] * self._across[left]
-        whole[top : top + self.tile, left : left + self.tile] += weights * tile_map
+        whole[top : top + self.tile[0], left : left + self.tile[1]] += weights * tile_map
 
 
 def _weights(starts: list[int], side: int, tile: int) -> np.ndarray:

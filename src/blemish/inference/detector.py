@@ -130,7 +130,7 @@ class Detector:
         """Whether results can carry a reconstruction and a Grad-CAM map; never where the frame has tiles."""
         if self.frame.tile:
             return False
-        black = np.zeros((1, self.frame.size, self.frame.size, 3), np.uint8)
+        black = np.zeros((1, *self.frame.shape, 3), np.uint8)
         with self._lock:
             return self.engine.explain(black) is not None
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from blemish.calibration import Calibration
 from blemish.errors import ConfigError, ModelFileError, explained
 from blemish.files import file_digest, whole_file, writing
-from blemish.images.frame import Frame
+from blemish.images.frame import Frame, Shape
 from blemish.models.registry import config_class
 
 if TYPE_CHECKING:
@@ -94,11 +94,11 @@ def read_pair_metadata(path: Path) -> Metadata:
     return parse_metadata(path, _openvino_text(path, KEY))
 
 
-def read_probes(path: Path, size: int) -> np.ndarray:
+def read_probes(path: Path, shape: Shape) -> np.ndarray:
     """The images in a .safetensors model file that an export is verified on.
 
     Returns:
-        uint8 [n, S, S, 3] with S = `size`; n = 0 for files of older versions.
+        uint8 [n, H, W, 3]; n = 0 for files of older versions.
 
     Raises:
         ModelFileError: they are not such an array.
@@ -107,9 +107,9 @@ def read_probes(path: Path, size: int) -> np.ndarray:
 
     with safe_open(path, framework="numpy") as file:
         if PROBES not in file.keys():  # noqa: SIM118 (no container)
-            return np.empty((0, size, size, 3), np.uint8)
+            return np.empty((0, *shape, 3), np.uint8)
         probes: np.ndarray = file.get_tensor(PROBES)
-    if probes.dtype != np.uint8 or probes.shape[1:] != (size, size, 3):
+    if probes.dtype != np.uint8 or probes.shape[1:] != (*shape, 3):
         raise ModelFileError(f"The probe images in {path} are damaged; fit or copy the model again.")
     return probes
 

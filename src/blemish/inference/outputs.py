@@ -39,7 +39,7 @@ class Outputs:
         rows: an open text file for CSV rows, such as standard output.
         overlays: folder for a PNG of each image under its heat map.
         explain: folder for a PNG of each image beside its reconstruction, error map and Grad-CAM map.
-        maps: folder for each raw anomaly map, float32 [S, S] in NumPy's .npy format.
+        maps: folder for each raw anomaly map, float32 [H, W] in NumPy's .npy format.
 
     Raises:
         BlemishError: two outputs are one file, or one is a folder or in a folder that is not there.

@@ -33,11 +33,11 @@ class FeatureExtractor(nn.Module):
         self.register_buffer("shift", (-mean / std).reshape(1, 3, 1, 1))
 
     def normalise(self, images: Tensor) -> Tensor:
-        """uint8 [B, 3, S, S] to float32 by the mean and standard deviation the backbone was trained with."""
+        """uint8 [B, 3, H, W] to float32 by the mean and standard deviation the backbone was trained with."""
         return images.float() * self.scale + self.shift
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Normalised [B, 3, S, S] to one [B, c_l, S / 2^(l+1), S / 2^(l+1)] per level l."""
+        """Normalised [B, 3, H, W] to one [B, c_l, H / 2^(l+1), W / 2^(l+1)] per level l."""
         maps = self.network(images)
         return list(maps) if self.channels_first else [f.permute(0, 3, 1, 2) for f in maps]
 

@@ -13,7 +13,7 @@ class Batch(NamedTuple):
     """One batch of training or validation data.
 
     Attributes:
-        images: uint8 [B, 3, S, S], RGB.
+        images: uint8 [B, 3, H, W], RGB.
         frozen: what `TrainedModel.frozen_features` gives for these images, perhaps from a cache.
     """
 
@@ -39,8 +39,8 @@ class Explanation(NamedTuple):
     """What a reconstruction model shows of its judgement.
 
     Attributes:
-        reconstruction: uint8 [B, 3, S, S], RGB: the images as the model redraws them.
-        attention: float32 [B, S, S] in [0, 1], per image: where the features lie that raise the score
+        reconstruction: uint8 [B, 3, H, W], RGB: the images as the model redraws them.
+        attention: float32 [B, H, W] in [0, 1], per image: where the features lie that raise the score
             (Grad-CAM).
     """
 
@@ -51,18 +51,18 @@ class Explanation(NamedTuple):
 class AnomalyModel(nn.Module):
     """Base of all models; a method's model is a `TrainedModel` or a `TrainingFreeModel`.
 
-    A subclass is made from its config and the side S of its images in pixels. `forward` is the single way to
-    score an image: evaluation, prediction and every export run it.
+    A subclass is made from its config and the height and width of its images in pixels. `forward` is the
+    single way to score an image: evaluation, prediction and every export run it.
     """
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Score images.
 
         Args:
-            images: uint8 [B, 3, S, S], RGB.
+            images: uint8 [B, 3, H, W], RGB.
 
         Returns:
-            score float32 [B] and anomaly map float32 [B, S, S]; higher is more anomalous, on the raw
+            score float32 [B] and anomaly map float32 [B, H, W]; higher is more anomalous, on the raw
             scale; each image's values are independent of the other images in the batch.
         """
         raise NotImplementedError
@@ -125,7 +125,7 @@ class TrainedModel(AnomalyModel):
         """What the user should know of a finished training, as a sentence, or "".
 
         Args:
-            learned, held_out: uint8 [N, S, S, 3] images.
+            learned, held_out: uint8 [N, H, W, 3] images.
             validation_loss: mean over the held-out ones.
         """
         return ""
@@ -141,7 +141,7 @@ class TrainingFreeModel(AnomalyModel):
         """Fill the buffers from good images.
 
         Args:
-            batches: each call goes once through the images, uint8 [B, 3, S, S] on the model's device, always
+            batches: each call goes once through the images, uint8 [B, 3, H, W] on the model's device, always
                 in the same order.
             count: how many images that are, at least 1.
             seed: of everything random; the same images and seed give the same buffers.
@@ -161,5 +161,5 @@ class TrainingFreeModel(AnomalyModel):
 
 
 def images_to_tensor(images: np.ndarray) -> Tensor:
-    """uint8 array [B, S, S, 3] to uint8 tensor [B, 3, S, S] in channels-last memory, without a copy."""
+    """uint8 array [B, H, W, 3] to uint8 tensor [B, 3, H, W] in channels-last memory, without a copy."""
     return torch.as_tensor(images).permute(0, 3, 1, 2)

@@ -23,12 +23,14 @@ class ModelConfig(BaseModel):
     Attributes:
         presets: named sets of values by section of a run ("frame", "model", "training"), weaker than what the
             user says. A run takes the first one unasked.
+        square: the network takes square images only.
         scoring_only: fields that change the maps made of what was learned, and nothing about what is learned.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     presets: ClassVar[dict[str, Preset]] = {"standard": {}}
+    square: ClassVar[bool] = False
     scoring_only: ClassVar[frozenset[str]] = frozenset()
 
     def check_image_size(self, size: int) -> None:

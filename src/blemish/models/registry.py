@@ -33,7 +33,7 @@ def config_class(method: str) -> "type[ModelConfig]":
 
 
 def model_class(method: str) -> "type[AnomalyModel]":
-    """The class of a method's model, which takes an instance of its configuration and the side of its images.
+    """The class of a method's model, which takes its configuration and the height and width of its images.
 
     Raises:
         ConfigError: no such method.

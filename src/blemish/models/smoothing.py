@@ -20,6 +20,6 @@ def gaussian_matrix(size: int, sigma: float) -> Tensor:
 
 
 def smooth(maps: Tensor, sigma: float) -> Tensor:
-    """Float maps [B, S, S] under a Gaussian with a standard deviation of `sigma` pixels, same shape."""
-    blur = gaussian_matrix(maps.shape[-1], sigma).to(maps.device)
-    return blur @ maps @ blur.T
+    """Float maps [B, H, W] under a Gaussian with a standard deviation of `sigma` pixels, same shape."""
+    down, across = (gaussian_matrix(side, sigma).to(maps.device) for side in maps.shape[1:])
+    return down @ maps @ across.T

@@ -130,7 +130,7 @@ class Models:
             path, engine=settings.engine, threads=settings.threads, device=settings.device
         )
         detector.batch_size = settings.batch_size
-        black = np.zeros((detector.frame.size, detector.frame.size, 3), np.uint8)
+        black = np.zeros((*detector.frame.shape, 3), np.uint8)
         with explained(ModelFileError, lambda reason: f"{path.name} cannot score images here ({reason})."):
             if len(detector.score_framed([black, black])) != 2:
                 raise ModelFileError(f"{path.name} cannot score two images at once; export it again.")

@@ -48,7 +48,7 @@ def count_batches(images: int, batch_size: int, least: int) -> int:
 
 
 def in_order(images: np.ndarray, rows: np.ndarray, device: torch.device) -> Iterator[Tensor]:
-    """These rows of images [N, S, S, 3], 16 at a time, as uint8 [B, 3, S, S] on the device."""
+    """These rows of images [N, H, W, 3], 16 at a time, as uint8 [B, 3, H, W] on the device."""
     for start in range(0, len(rows), 16):
         yield images_to_tensor(images[rows[start : start + 16]]).to(device)
 
@@ -60,7 +60,7 @@ class Batches:
 
     Args:
         model: on the accelerator's device, with its frozen part in its final state.
-        images: uint8 [N, S, S, 3]; may be a memory map.
+        images: uint8 [N, H, W, 3]; may be a memory map.
         folder: for the files, which have no names.
 
     Attributes:

@@ -23,7 +23,7 @@ from blemish.models.weights import RANDOM, WeightsSource, find_weights, read_wei
 from blemish.progress import LOGGER, progress_bar
 from blemish.training.checks import ONE_PASS, check_run, process_rank
 from blemish.training.config import RunConfig
-from blemish.training.read_images import GoodImages, read_images
+from blemish.training.read_images import GoodImages, read_images, shapes_of
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
@@ -103,6 +103,7 @@ def fit(
     backbone = getattr(config.model, "backbone", None)
     source = find_weights(backbone, weights) if backbone and weights != RANDOM else None
     log.info(f"Fitting {config.method}, preset {config.preset}.")
+    config = config.for_images(shapes_of(dataset.train))
     images = read_images(dataset, config, out.parent, skip_unreadable=skip_unreadable)
 
     from blemish.inference.detector import Detector
@@ -141,7 +142,7 @@ def _build(config: RunConfig, source: WeightsSource | None) -> "tuple[AnomalyMod
     import torch
 
     torch.manual_seed(config.training.seed)
-    model = model_class(config.method)(config.model, config.frame.size)
+    model = model_class(config.method)(config.model, config.frame.shape)
     if source:
         model.load_teacher(read_weights(source))
         return model, source.description

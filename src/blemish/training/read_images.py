@@ -2,17 +2,18 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from blemish.datasets import Dataset
+from blemish.datasets import Dataset, Sample
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import Rows, load_rows
-from blemish.images.frame import MIN_SIDE, visible_share
+from blemish.errors import ImageError
+from blemish.images.frame import MIN_SIDE, Shape, visible_share
 from blemish.images.reading import image_size
 from blemish.models.config import ModelConfig
 from blemish.training.cache import room_for_images
@@ -41,6 +42,9 @@ class GoodImages:
         self.learn_rows, self.held_out_rows = rows.of(learn), rows.of(self.held_out)
         self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
         log.info(f"{count} good images: {len(learn)} to learn from, {len(self.held_out)} held out.")
+        height, width = config.frame.shape
+        if config.frame.crop is None and not config.frame.tile:
+            log.info(f"The network sees whole images at {width} x {height} pixels.")
         if config.frame.tile:
             log.info(
                 f"They were cut into {len(rows.images)} tiles of {config.frame.size} x {config.frame.size}: "
@@ -50,6 +54,14 @@ class GoodImages:
     def some(self, rows: np.ndarray, most: int) -> np.ndarray:
         """Up to `most` of these rows at even distances, uint8 [n, S, S, 3]."""
         return self.rows.images[rows[:: -(-len(rows) // most)]]
+
+
+def shapes_of(samples: Sequence[Sample]) -> Iterator[Shape]:
+    """Height and width of all images whose headers can be read."""
+    for sample in samples:
+        with suppress(ImageError):
+            width, height = image_size(sample.path)
+            yield height, width
 
 
 def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unreadable: bool) -> GoodImages:

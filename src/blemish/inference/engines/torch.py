@@ -50,7 +50,7 @@ class TorchEngine(Engine):
         if threads is not None:
             torch.set_num_threads(threads)
         config = config_class(metadata.method).model_validate(metadata.config)
-        build = partial(model_class(metadata.method), config, metadata.frame.size)
+        build = partial(model_class(metadata.method), config, metadata.frame.shape)
         try:
             with safe_open(path, framework="pt") as file:
                 names = [name for name in file.keys() if name != PROBES]  # noqa: SIM118
@@ -83,7 +83,7 @@ class TorchEngine(Engine):
             others = sorted(fields.keys() - config.scoring_only)
             raise ValueError(f"{', '.join(others)} cannot be changed without learning again")
         changed = type(config).model_validate(config.model_dump() | fields)
-        model = type(self.model)(changed, cast(Any, self.model).image_size)
+        model = type(self.model)(changed, cast(Any, self.model).image_shape)
         model.load_state_dict(self.model.state_dict())
         return TorchEngine(model, self.device.type)
 

@@ -11,6 +11,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional
 
+from blemish.images.frame import Shape
 from blemish.models.gan.base import LatentGAN
 from blemish.models.gan.config import LEVELS, AnoTransConfig
 from blemish.models.gan.layers import CBAM, BatchNorm2d, Discriminator
@@ -202,8 +203,10 @@ class Generator(nn.Module):
 class AnoTrans(LatentGAN):
     """The whole of figure 1."""
 
-    def __init__(self, config: AnoTransConfig, image_size: int) -> None:
-        super().__init__(config, image_size, Generator(config, image_size), Discriminator(image_size))
+    def __init__(self, config: AnoTransConfig, image_shape: Shape) -> None:
+        super().__init__(
+            config, image_shape, Generator(config, image_shape[0]), Discriminator(image_shape[0])
+        )
 
     def channels_first(self, features: Tensor) -> Tensor:
         """Tokens [B, h, w, C] as [B, C, h, w]."""

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from blemish.images.frame import Shape
 from blemish.models.base import Batch, Explanation, Step, TrainedModel
 from blemish.models.gan.config import GANConfig, LatentGANConfig
 from blemish.models.gan.layers import set_batchnorm_at_test
@@ -36,10 +37,10 @@ class GAN(TrainedModel):
     least_batch = 2  # one image has no spread
 
     def __init__(
-        self, config: GANConfig, image_size: int, generator: nn.Module, discriminator: nn.Module
+        self, config: GANConfig, image_shape: Shape, generator: nn.Module, discriminator: nn.Module
     ) -> None:
         super().__init__()
-        self.config, self.image_size = config, image_size
+        self.config, self.image_shape = config, image_shape
         self.generator, self.discriminator = generator, discriminator
         self.apply(initialise)
         set_batchnorm_at_test(self, config.batchnorm_at_test)
@@ -133,7 +134,7 @@ class GAN(TrainedModel):
             hook.remove()
         picture = (redrawn.images.detach().float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
         first, gradient = self.channels_first(features[0].detach()), self.channels_first(gradient)
-        return Explanation(picture, grad_cam(first, gradient, self.image_size))
+        return Explanation(picture, grad_cam(first, gradient, self.image_shape))
 
     def channels_first(self, features: Tensor) -> Tensor:
         """The output of `cam_layer` as [B, C, h, w]."""
@@ -174,19 +175,19 @@ class LatentGAN(GAN):
         return cross_entropy(logit, 1.0), latent_error(real, fake).mean()
 
 
-def grad_cam(features: Tensor, gradient: Tensor, size: int) -> Tensor:
+def grad_cam(features: Tensor, gradient: Tensor, shape: Shape) -> Tensor:
     """Grad-CAM (Selvaraju et al., ICCV 2017), each map stretched to [0, 1].
 
     Args:
         features, gradient: float [B, C, h, w], one layer's output, and each image's score by it.
-        size: S, side of the images in pixels.
+        shape: height and width of the images.
 
     Returns:
-        float32 [B, S, S] in [0, 1]; zero where no feature raises the score.
+        float32 [B, H, W] in [0, 1]; zero where no feature raises the score.
     """
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     maps = (weights * features).sum(dim=1, keepdim=True).relu().float()
-    maps = F.interpolate(maps, size=(size, size), mode="bilinear")[:, 0]
+    maps = F.interpolate(maps, size=shape, mode="bilinear")[:, 0]
     low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
     return (maps - low) / (high - low).clamp_min(1e-30)
 

@@ -36,6 +36,8 @@ class GANConfig(ModelConfig):
             image alone, which is how Skip-GANomaly's author says he tested.
     """
 
+    square: ClassVar[bool] = True
+
     adversarial_weight: float = Field(default=1.0, ge=0)
     contextual_weight: float = Field(default=50.0, ge=0)
     latent_weight: float = Field(default=1.0, ge=0)

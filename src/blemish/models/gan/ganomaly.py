@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from blemish.images.frame import Shape
 from blemish.models.gan.base import GAN, Redrawn, cross_entropy, latent_error
 from blemish.models.gan.config import GANomalyConfig
 from blemish.models.gan.layers import BatchNorm2d, pyramid
@@ -82,8 +83,8 @@ class FeatureDiscriminator(nn.Module):
 class GANomaly(GAN):
     """The whole method: adversarial training by features, the score in latent space."""
 
-    def __init__(self, config: GANomalyConfig, image_size: int) -> None:
-        super().__init__(config, image_size, Generator(image_size), FeatureDiscriminator(image_size))
+    def __init__(self, config: GANomalyConfig, image_shape: Shape) -> None:
+        super().__init__(config, image_shape, Generator(image_shape[0]), FeatureDiscriminator(image_shape[0]))
 
     def redraw(self, images: Tensor) -> Redrawn:
         """Reconstruct images; the codes are z and z_hat."""

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from blemish.images.frame import Shape
 from blemish.models.gan.base import LatentGAN
 from blemish.models.gan.config import SAGANConfig
 from blemish.models.gan.layers import CBAM, BatchNorm2d, Discriminator
@@ -73,5 +74,5 @@ class AttentionUNet(nn.Module):
 class SAGAN(LatentGAN):
     """The whole method."""
 
-    def __init__(self, config: SAGANConfig, image_size: int) -> None:
-        super().__init__(config, image_size, AttentionUNet(config.pool), Discriminator(image_size))
+    def __init__(self, config: SAGANConfig, image_shape: Shape) -> None:
+        super().__init__(config, image_shape, AttentionUNet(config.pool), Discriminator(image_shape[0]))

@@ -5,6 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from blemish.images.frame import Shape
 from blemish.models.gan.base import LatentGAN
 from blemish.models.gan.config import SkipGANomalyConfig
 from blemish.models.gan.layers import BatchNorm2d, Discriminator
@@ -53,5 +54,5 @@ class UNet(nn.Module):
 class SkipGANomaly(LatentGAN):
     """The whole method."""
 
-    def __init__(self, config: SkipGANomalyConfig, image_size: int) -> None:
-        super().__init__(config, image_size, UNet(image_size), Discriminator(image_size))
+    def __init__(self, config: SkipGANomalyConfig, image_shape: Shape) -> None:
+        super().__init__(config, image_shape, UNet(image_shape[0]), Discriminator(image_shape[0]))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from blemish.images.frame import Shape
 from blemish.models.gtrans.config import Combination, GTransConfig
 from blemish.models.smoothing import smooth
 
@@ -95,17 +96,17 @@ class Standardise(nn.Module):
     part, count for less. The images that calibrate the threshold have no part in it.
 
     Attributes:
-        spread: float32 [L, S, S]; 1 until `learn`.
+        spread: float32 [L, H, W]; 1 until `learn`.
     """
 
     spread: Tensor
 
-    def __init__(self, levels: int, size: int) -> None:
+    def __init__(self, levels: int, shape: Shape) -> None:
         super().__init__()
-        self.register_buffer("spread", torch.ones(levels, size, size))
+        self.register_buffer("spread", torch.ones(levels, *shape))
 
     def learn(self, distances: Iterable[Tensor]) -> None:
-        """Take the spread of distances about their mean, given as batches [L, B, S, S]."""
+        """Take the spread of distances about their mean, given as batches [L, B, H, W]."""
         total = torch.zeros_like(self.spread, dtype=torch.float64)
         squares = torch.zeros_like(total)
         count = 0
@@ -122,7 +123,7 @@ class Standardise(nn.Module):
         self.spread.copy_(spread.clamp(min=1e-12))
 
     def forward(self, distances: Tensor) -> Tensor:
-        """Distances [L, B, S, S] to the same in units of their spread."""
+        """Distances [L, B, H, W] to the same in units of their spread."""
         return distances / self.spread[:, None]
 
 
@@ -132,21 +133,21 @@ class AnomalyMap(nn.Module):
     The default combination is "P6": eq. 19's plain sum ("P4") is not what the paper's headline numbers use.
     """
 
-    def __init__(self, config: GTransConfig, size: int) -> None:
+    def __init__(self, config: GTransConfig, shape: Shape) -> None:
         super().__init__()
-        self.config, self.size = config, size
-        self.standardise = Standardise(len(config.layers), size) if config.standardise else nn.Identity()
+        self.config, self.shape = config, shape
+        self.standardise = Standardise(len(config.layers), shape) if config.standardise else nn.Identity()
 
     def level_maps(self, f_g: list[Tensor], f_m: list[Tensor]) -> Tensor:
-        """Features, one [B, c_l, h_l, w_l] per level, to eq. 15 at full size, float32 [L, B, S, S]."""
+        """Features, one [B, c_l, h_l, w_l] per level, to eq. 15 at full size, float32 [L, B, H, W]."""
         maps = []
         for g, m in zip(f_g, f_m, strict=True):
             level = (distance(g, m) / (g.shape[2] * g.shape[3]))[:, None]
-            maps.append(functional.interpolate(level, self.size, mode="bilinear", align_corners=False)[:, 0])
+            maps.append(functional.interpolate(level, self.shape, mode="bilinear", align_corners=False)[:, 0])
         return torch.stack(maps)
 
     def forward(self, f_g: list[Tensor], f_m: list[Tensor]) -> Tensor:
-        """Features, one [B, c_l, h_l, w_l] per level, to the anomaly map M, float32 [B, S, S]."""
+        """Features, one [B, c_l, h_l, w_l] per level, to the anomaly map M, float32 [B, H, W]."""
         maps = self.standardise(self.level_maps(f_g, f_m))
         weighted = []
         for g, m, level in zip(f_g, f_m, maps, strict=True):

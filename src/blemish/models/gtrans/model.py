@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from blemish.images.frame import Shape
 from blemish.models.backbones import FrozenBackbone, create_backbone
 from blemish.models.base import Batch, Step, TrainedModel
 from blemish.models.gtrans.anomaly_map import AnomalyMap, Standardise, loss, rough_distance
@@ -22,7 +23,7 @@ class AGN(FrozenBackbone):
     """Anomaly guided network (section 3.1): an ImageNet backbone that never changes."""
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Normalised images [B, 3, S, S] to F_G, one [B, c_l, h_l, w_l] per level."""
+        """Normalised images [B, 3, H, W] to F_G, one [B, c_l, h_l, w_l] per level."""
         return self.backbone(images)
 
 
@@ -140,9 +141,9 @@ def _flatten(features: Tensor) -> Tensor:
 class GTrans(TrainedModel):
     """The whole of figure 2."""
 
-    def __init__(self, config: GTransConfig, image_size: int) -> None:
+    def __init__(self, config: GTransConfig, image_shape: Shape) -> None:
         super().__init__()
-        self.config, self.image_size = config, image_size
+        self.config, self.image_shape = config, image_shape
         self.agn = AGN(config.backbone, config.layers)
         self.trans = create_backbone(config.backbone, config.layers)
         channels = self.trans.channels
@@ -152,7 +153,7 @@ class GTrans(TrainedModel):
         if config.tfm in ("encoder", "encoder-decoder"):
             decoder = config.tfm == "encoder-decoder"
             self.tfm = TFM(config.tokens * len(channels), config.token_dim, config.tfm_depth, decoder=decoder)
-        self.anomaly_map = AnomalyMap(config, image_size)
+        self.anomaly_map = AnomalyMap(config, image_shape)
 
     def tokens(self, features: list[Tensor]) -> Tensor:
         """One network's features of all levels to their tokens side by side, [B, g L, d]."""
@@ -161,7 +162,7 @@ class GTrans(TrainedModel):
         )
 
     def mapped_features(self, images: Tensor, f_g: list[Tensor]) -> list[Tensor]:
-        """F_M (eq. 12) for normalised images [B, 3, S, S], one map per level in the shape of F_G."""
+        """F_M (eq. 12) for normalised images [B, 3, H, W], one map per level in the shape of F_G."""
         f_t = self.trans(images)
         if self.config.tfm == "none":
             return f_t

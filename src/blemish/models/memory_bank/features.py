@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from blemish.images.frame import Shape
 from blemish.models.backbones import FrozenBackbone
 from blemish.models.base import TrainingFreeModel
 from blemish.models.memory_bank.config import TrainingFreeConfig
@@ -30,28 +31,28 @@ class PatchFeatures(FrozenBackbone):
         self.pooled = pooled
 
     def levels(self, images: Tensor) -> list[Tensor]:
-        """uint8 images [B, 3, S, S] to one float32 [B, c_l, h_l, w_l] per level."""
+        """uint8 images [B, 3, H, W] to one float32 [B, c_l, h_l, w_l] per level."""
         levels = self.backbone(self.backbone.normalise(images))
         if self.pooled:
             levels = [functional.avg_pool2d(level, 3, stride=1, padding=1) for level in levels]
         return levels
 
     @torch.no_grad()
-    def positions(self, size: int) -> int:
-        """P = h w, for images of `size` pixels."""
-        return self(torch.zeros(1, 3, size, size, device=self.backbone.scale.device)).shape[2:].numel()
+    def positions(self, image_shape: Shape) -> int:
+        """P = h w, for images of this height and width."""
+        return self(torch.zeros(1, 3, *image_shape, device=self.backbone.scale.device)).shape[2:].numel()
 
     def forward(self, images: Tensor) -> Tensor:
-        """uint8 images [B, 3, S, S] to float32 [B, C, h, w]; coarser levels are enlarged bilinearly."""
+        """uint8 images [B, 3, H, W] to float32 [B, C, h, w]; coarser levels are enlarged bilinearly."""
         return side_by_side(self.levels(images))
 
 
 class MemoryBank(TrainingFreeModel):
     """Base of the methods that remember features of good images and measure distances to them."""
 
-    def __init__(self, config: TrainingFreeConfig, image_size: int, *, pooled: bool) -> None:
+    def __init__(self, config: TrainingFreeConfig, image_shape: Shape, *, pooled: bool) -> None:
         super().__init__()
-        self.config, self.image_size = config, image_size
+        self.config, self.image_shape = config, image_shape
         self.features = PatchFeatures(config.backbone, config.layers, pooled=pooled)
 
     def load_teacher(self, weights: dict[str, Tensor]) -> None:
@@ -59,10 +60,9 @@ class MemoryBank(TrainingFreeModel):
         self.features.backbone.load_weights(weights)
 
     def to_map(self, distances: Tensor, height: int, width: int) -> Tensor:
-        """Distances of all positions, float32 [B, h w], to smoothed maps [B, S, S]; bilinear."""
+        """Distances of all positions, float32 [B, h w], to smoothed maps [B, H, W]; bilinear."""
         maps = distances.unflatten(1, (height, width))[:, None]
-        size = (self.image_size, self.image_size)
-        enlarged = functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+        enlarged = functional.interpolate(maps, size=self.image_shape, mode="bilinear", align_corners=False)
         return smooth(enlarged[:, 0], self.config.sigma)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from blemish.images.frame import Shape
 from blemish.models.memory_bank.config import GalleryConfig
 from blemish.models.memory_bank.features import MemoryBank, nearest_of_blocks, positions_first, side_by_side
 
@@ -24,8 +25,8 @@ class Gallery(MemoryBank):
     pooled: Tensor
     gallery: Tensor
 
-    def __init__(self, config: GalleryConfig, image_size: int, *, pooled: bool) -> None:
-        super().__init__(config, image_size, pooled=pooled)
+    def __init__(self, config: GalleryConfig, image_shape: Shape, *, pooled: bool) -> None:
+        super().__init__(config, image_shape, pooled=pooled)
         self.register_buffer("pooled", torch.empty(0, self.described * self.features.backbone.channels[-1]))
         self.register_buffer("gallery", torch.empty(0, 0, self.features.channels, dtype=torch.float16))
 
@@ -56,7 +57,7 @@ class Gallery(MemoryBank):
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
         """See `TrainingFreeModel.resize_state`. Learning decides how many images are remembered."""
-        count, positions = shapes["gallery"][0], self.features.positions(self.image_size)
+        count, positions = shapes["gallery"][0], self.features.positions(self.image_shape)
         if not 0 < count <= self.config.gallery or shapes["gallery"][1] != positions:
             raise ValueError(
                 f"a gallery of {count} images with {shapes['gallery'][1]} positions, where at most "

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from blemish.images.frame import Shape
 from blemish.models.memory_bank.config import PaDiMConfig
 from blemish.models.memory_bank.features import MemoryBank, positions_first
 
@@ -27,8 +28,8 @@ class PaDiM(MemoryBank):
     mean: Tensor
     whitening: Tensor
 
-    def __init__(self, config: PaDiMConfig, image_size: int) -> None:
-        super().__init__(config, image_size, pooled=True)
+    def __init__(self, config: PaDiMConfig, image_shape: Shape) -> None:
+        super().__init__(config, image_shape, pooled=True)
         self.channels = min(config.channels, self.features.channels)
         self.register_buffer("drawn", torch.zeros(self.channels, dtype=torch.int64))
         self.register_buffer("mean", torch.empty(0, self.channels))
@@ -43,7 +44,7 @@ class PaDiM(MemoryBank):
         """
         order = torch.randperm(self.features.channels, generator=torch.Generator().manual_seed(seed))
         self.drawn = order[: self.channels].sort().values.to(self.drawn.device)
-        positions = self.features.positions(self.image_size)
+        positions = self.features.positions(self.image_shape)
         mean = self.mean.new_zeros(positions, self.channels)
         scatter = mean.new_zeros(positions, self.channels, self.channels)
         seen = 0
@@ -69,7 +70,7 @@ class PaDiM(MemoryBank):
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
         """See `TrainingFreeModel.resize_state`."""
-        positions = self.features.positions(self.image_size)
+        positions = self.features.positions(self.image_shape)
         if shapes["mean"][0] != positions:
             raise ValueError(f"{shapes['mean'][0]} positions where the network has {positions}")
         self.mean = self.mean.new_empty(positions, self.channels)

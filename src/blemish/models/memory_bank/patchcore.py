@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from blemish.images.frame import Shape
 from blemish.models.memory_bank.config import PatchCoreConfig
 from blemish.models.memory_bank.coreset import choose_coreset
 from blemish.models.memory_bank.features import MemoryBank, nearest_rows, positions_first
@@ -21,8 +22,8 @@ class PatchCore(MemoryBank):
     config: PatchCoreConfig
     memory: Tensor
 
-    def __init__(self, config: PatchCoreConfig, image_size: int) -> None:
-        super().__init__(config, image_size, pooled=True)
+    def __init__(self, config: PatchCoreConfig, image_shape: Shape) -> None:
+        super().__init__(config, image_shape, pooled=True)
         self.register_buffer("memory", torch.empty(0, self.features.channels))
 
     @torch.no_grad()

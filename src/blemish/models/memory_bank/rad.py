@@ -3,6 +3,7 @@
 from torch import Tensor
 from torch.nn import functional
 
+from blemish.images.frame import Shape
 from blemish.models.memory_bank.config import RADConfig
 from blemish.models.memory_bank.features import positions_first, side_by_side
 from blemish.models.memory_bank.gallery import Gallery
@@ -19,8 +20,8 @@ class RAD(Gallery):
 
     described = GRID**2
 
-    def __init__(self, config: RADConfig, image_size: int) -> None:
-        super().__init__(config, image_size, pooled=True)
+    def __init__(self, config: RADConfig, image_shape: Shape) -> None:
+        super().__init__(config, image_shape, pooled=True)
 
     def describe(self, levels: list[Tensor]) -> Tensor:
         """See `Gallery.describe`; [B, 16 c] of unit length."""

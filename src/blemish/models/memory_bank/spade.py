@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from blemish.images.frame import Shape
 from blemish.models.memory_bank.config import SPADEConfig
 from blemish.models.memory_bank.features import positions_first, side_by_side
 from blemish.models.memory_bank.gallery import Gallery
@@ -11,8 +12,8 @@ from blemish.models.memory_bank.gallery import Gallery
 class SPADE(Gallery):
     """Images are retrieved, and scored, by their last level averaged over its positions."""
 
-    def __init__(self, config: SPADEConfig, image_size: int) -> None:
-        super().__init__(config, image_size, pooled=False)
+    def __init__(self, config: SPADEConfig, image_shape: Shape) -> None:
+        super().__init__(config, image_shape, pooled=False)
 
     def describe(self, levels: list[Tensor]) -> Tensor:
         """See `Gallery.describe`; [B, c], c channels of the last level."""
