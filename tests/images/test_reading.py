@@ -11,8 +11,17 @@ from PIL.PngImagePlugin import PngInfo
 
 from blemish.errors import ImageError
 from blemish.images import decoding
-from blemish.images.reading import image_size, read_image, read_mask
-from tests.images.support import HEIC, HEIGHT, WIDTH, picture, png, saved
+from blemish.images.frame import Frame
+from blemish.images.reading import (
+    frame_upload,
+    image_size,
+    load_frame,
+    read_image,
+    read_mask,
+    to_frame,
+    used_bits,
+)
+from tests.images.support import HEIC, HEIGHT, WIDTH, bmp, picture, png, saved
 
 PICTURE = picture()
 COLOUR, GREY = Image.fromarray(PICTURE), PICTURE[..., :1]
@@ -60,7 +69,6 @@ PAGES = {"save_all": True, "append_images": [Image.fromarray(picture(1))]}
         ("alpha_over_black.webp", HALF_CLEAR, {"lossless": True}, PICTURE * OPAQUE, 0),
         ("alpha_0_everywhere.png", CLEAR, {}, PICTURE, 0),
         ("alpha_0_everywhere.tif", CLEAR, {}, PICTURE, 0),
-        ("alpha_0_everywhere.bmp", CLEAR, {}, PICTURE, 0),
         ("one_clear_colour.png", SMOOTH, {"transparency": (200, 120, 40)}, (200, 120, 40), 0),
         ("half_as_bright.png", Image.new("LA", (WIDTH, HEIGHT), (200, 128)), {}, 100, 1),
         ("a_clear_colour.png", KEYED, {"transparency": (9, 8, 7)}, KEPT * np.array([90, 80, 70]), 0),
@@ -83,6 +91,26 @@ def test_16_bit_colour_keeps_the_high_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(png(WIDTH, HEIGHT, depth=16, colour=2, data=zlib.compress(rows)))
     np.testing.assert_array_equal(read_image(path), values // 256)
+    with pytest.raises(ImageError, match=r"16-bit colours, and frame\.bit_depth=12 is for grey images; save"):
+        read_image(path, bit_depth=12)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_a_bit_depth_divides_by_less_and_refuses_what_it_does_not_hold(tmp_path: Path, name: str) -> None:
+    values = np.random.default_rng(0).integers(0, 4096, (HEIGHT, WIDTH), np.uint16)
+    values[0, 0] = 4095
+    path = saved(tmp_path / name, Image.fromarray(values))
+    assert used_bits(path) == 12
+    np.testing.assert_array_equal(read_image(path, bit_depth=12)[..., 0], values // 16)
+    frame = Frame(resize=32, crop=32, bit_depth=12)
+    framed = to_frame(read_image(path, 12), frame)
+    np.testing.assert_array_equal(load_frame(path, frame), framed)
+    np.testing.assert_array_equal(frame_upload(path.read_bytes(), name, frame).framed, framed)
+    with pytest.raises(ImageError, match=rf"{name} has values up to 4095, more than frame\.bit_depth=11 "):
+        read_image(path, bit_depth=11)
+    saved(path, COLOUR)
+    assert used_bits(path) is None
+    np.testing.assert_array_equal(read_image(path, bit_depth=12), PICTURE)
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
@@ -190,10 +218,12 @@ def test_a_mask_is_refused_just_where_compression_may_have_changed_it(
 def test_alpha_that_is_ignored_is_told_once_and_says_nothing_of_masks(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mask = Image.fromarray(PATTERN).convert("RGBA")
-    mask.putalpha(0)
-    for name in ("a.png", "b.bmp"):
-        np.testing.assert_array_equal(read_mask(saved(tmp_path / name, mask)), PATTERN)
+    pixels = np.dstack([PATTERN * np.uint8(255)] * 3 + [np.zeros_like(PATTERN, np.uint8)])
+    saved(tmp_path / "a.png", Image.fromarray(pixels))
+    (tmp_path / "b.bmp").write_bytes(bmp(pixels))
+    for path in (tmp_path / "a.png", tmp_path / "b.bmp"):
+        np.testing.assert_array_equal(read_image(path), pixels[..., :3])
+        np.testing.assert_array_equal(read_mask(path), PATTERN)
     assert [record.message for record in caplog.records] == [
         "An image's alpha is 0 everywhere and is ignored, there and in all others like it."
     ]
