@@ -52,7 +52,7 @@ def split_dataset(dataset: Dataset) -> tuple[Dataset, int]:
     return replace(dataset, train=train, test=good + dataset.test), len(good)
 
 
-def draw_synthetic(good: list[Sample], folder: Path, side: int | None, bit_depth: int) -> list[Sample]:
+def draw_synthetic(good: list[Sample], folder: Path, side: int | None, bit_depth: int = 16) -> list[Sample]:
     """Write kept-out good images and copies of them with a synthetic defect of each kind and strength.
 
     Large images are made smaller first, the clean copies alike, so that the defect is all that differs. The
