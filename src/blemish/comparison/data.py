@@ -52,7 +52,7 @@ def split_dataset(dataset: Dataset) -> tuple[Dataset, int]:
     return replace(dataset, train=train, test=good + dataset.test), len(good)
 
 
-def draw_synthetic(good: list[Sample], folder: Path, side: int | None) -> list[Sample]:
+def draw_synthetic(good: list[Sample], folder: Path, side: int | None, bit_depth: int = 16) -> list[Sample]:
     """Write kept-out good images and copies of them with a synthetic defect of each kind and strength.
 
     Large images are made smaller first, the clean copies alike, so that the defect is all that differs. The
@@ -62,6 +62,7 @@ def draw_synthetic(good: list[Sample], folder: Path, side: int | None) -> list[S
         good: kept-out good images; the first `MOST_ORIGINALS` are used.
         folder: to write PNG files to; it may hold those of an earlier run.
         side: pixels that the shorter side has at most; None keeps the images as they are.
+        bit_depth: see `blemish.images.frame.Frame`.
 
     Returns:
         Per original the clean copy (label 0), then its defective ones (label 1) by kind and strength, with
@@ -73,10 +74,10 @@ def draw_synthetic(good: list[Sample], folder: Path, side: int | None) -> list[S
     originals = good[:MOST_ORIGINALS]
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
-    other = _reduced(originals[-1].path, side)
+    other = _reduced(originals[-1].path, side, bit_depth)
     with progress_bar("Drawing synthetic defects", len(originals)) as advance:
         for number, original in enumerate(originals):
-            image, clean = _reduced(original.path, side), folder / f"{number:03}.png"
+            image, clean = _reduced(original.path, side, bit_depth), folder / f"{number:03}.png"
             save_png(image, clean)
             samples.append(Sample(clean, 0))
             for kind, strength in product(KINDS, STRENGTHS):
@@ -91,8 +92,8 @@ def draw_synthetic(good: list[Sample], folder: Path, side: int | None) -> list[S
     return samples
 
 
-def _reduced(path: Path, side: int | None) -> np.ndarray:
-    image = read_image(path)
+def _reduced(path: Path, side: int | None, bit_depth: int) -> np.ndarray:
+    image = read_image(path, bit_depth)
     height, width = image.shape[:2]
     if side is None or side >= min(height, width):
         return image

@@ -106,7 +106,7 @@ def _compare(
     if not images["defective"]:
         sides = [method.config.frame.resize for method in methods]
         side = None if None in sides else max(map(int, filter(None, sides)))
-        synthetic = draw_synthetic(data.test, out / "synthetic", side)
+        synthetic = draw_synthetic(data.test, out / "synthetic", side, methods[0].config.frame.bit_depth)
     models, failed = fit_all(methods, seeds, data, synthetic, out)
     rate = methods[0].config.false_alarm_rate
     detectors = {label: Detector.load(of[0].file, false_alarm_rate=rate) for label, of in models.items()}

@@ -5,8 +5,7 @@ from os import PathLike
 from pathlib import Path
 
 from blemish.errors import BlemishError, DatasetError, explained
-
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+from blemish.images.formats import EXTENSIONS
 
 FilePath = str | PathLike[str]
 

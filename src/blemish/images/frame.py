@@ -41,6 +41,8 @@ class Frame(BaseModel):
             network sees one at a time. Smaller images are enlarged. None: no tiles.
         overlap: the share of a tile, in [0, 0.75], by which neighbouring tiles overlap at least. Only with
             `tile`.
+        bit_depth: of the pixels of grey 16-bit images, in [8, 16]; they are divided by 2^(bit_depth - 8). A
+            camera of 10 or 12 bits that saves 16 needs its own number here, or its images are almost black.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +52,7 @@ class Frame(BaseModel):
     tile: _Side = Field(default=None, ge=MIN_SIDE, le=4096)
     overlap: float = Field(default=0.25, ge=0, le=0.75)
     aspect: float | None = Field(default=None, ge=1 / 16, le=16)
+    bit_depth: int = Field(default=16, ge=8, le=16)
 
     @model_validator(mode="before")
     @classmethod
@@ -81,10 +84,11 @@ class Frame(BaseModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_tiling_unless_tiled(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_is_not_in_force(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
-        unsaid = (() if self.tile else _TILING) + (() if self.aspect else ("aspect",))
-        return {key: values[key] for key in values if key not in unsaid}
+        unsaid = {"aspect": not self.aspect, "bit_depth": self.bit_depth == 16}
+        unsaid |= dict.fromkeys(_TILING, not self.tile)
+        return {key: value for key, value in values.items() if not unsaid.get(key)}
 
     @property
     def size(self) -> int:

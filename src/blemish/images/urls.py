@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from blemish.errors import BlemishError, DatasetError, ImageError, explained
-from blemish.images.finding import EXTENSIONS, FilePath
+from blemish.images.finding import FilePath
+from blemish.images.formats import EXTENSIONS
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from blemish.images.finding import EXTENSIONS
+from blemish.images.formats import EXTENSIONS
 from blemish.station.storage.files import synchronise
 
 ENDINGS = tuple(EXTENSIONS)
