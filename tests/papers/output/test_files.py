@@ -37,8 +37,7 @@ def test_markdown_tells_everything(complete: Summary) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "plain"),
-    [("*a_b*", "\\*a\\_b\\*"), ("a|b", "a\\|b"), ("~~a~~ &lt;", "\\~\\~a\\~\\~ \\&lt;")],
+    ("name", "plain"), [("*a_b*", "\\*a\\_b\\*"), ("a|b", "a\\|b"), ("~~a~~ &lt;", "\\~\\~a\\~\\~ \\&lt;")]
 )
 def test_names_mean_nothing_in_markdown(name: str, plain: str) -> None:
     rows = [{"id": "first", "name": name, "published": {}}]
