@@ -47,7 +47,7 @@ def test_no_difference_is_tested_on_a_handful_of_images(tmp_path: Path, count: i
         assert row["interval"][0] <= row["difference"] <= row["interval"][1]
 
 
-def test_both_ways() -> None:
+def test_pairs_both_ways() -> None:
     pair = {"first": "a", "second": "b", "difference": 0.2, "interval": [0.1, 0.4], "p": 0.5}
     found = both_ways([pair])
     assert found["a", "b"] == pair

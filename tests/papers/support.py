@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from blemish.evaluation.metrics import auroc
+from blemish.papers.plan import Missing
 from blemish.papers.table import Table
 
 CATEGORIES = [f"part{number}" for number in range(6)]
@@ -70,6 +71,10 @@ def scored(row: str, category: str, scores: np.ndarray) -> dict[str, Any]:
     labels = [0] * (len(scores) // 2) + [1] * (len(scores) // 2)
     area = auroc(scores, np.array(labels, bool))
     return result(row, category, scores=scores.tolist(), labels=labels, image_auroc=area)
+
+
+def missing(row: str, category: str, seed: int, reason: str) -> Missing:
+    return Missing("test-1", row, "mvtec", category, seed, reason)
 
 
 def full(seeds: int = 2) -> list[dict[str, Any]]:

@@ -16,12 +16,11 @@ def test_a_part_of_an_average_is_not_compared() -> None:
     assert math.isnan(cell.difference) and cell.agreement == ""
 
 
-def test_categories_that_are_not_printed_are_shown(complete: Summary) -> None:
+def test_published_numbers_are_fractions_and_corrected_and_unprinted_categories_are_shown(
+    complete: Summary,
+) -> None:
     assert [column.label for column in complete.columns if not column.printed] == CATEGORIES[1:]
     assert math.isnan(complete.cell("first", "mvtec/part3", "image_auroc").published)
-
-
-def test_published_numbers_are_fractions_and_corrected(complete: Summary) -> None:
     cell = complete.cell("first", "all", "image_auroc")
     assert (cell.published, cell.printed, cell.corrected) == (0.75, 70.0, True)
     assert cell.difference == pytest.approx(cell.measured - 0.75)
