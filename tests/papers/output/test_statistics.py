@@ -11,7 +11,7 @@ from blemish.evaluation.statistics import bootstrap_aurocs, delong, holm
 from blemish.papers.output.statistics import OVER_CATEGORIES, OVER_IMAGES, images_of, wilcoxon_p
 from blemish.papers.output.summary import Summary, summarise
 from blemish.papers.output.text import tests as sentences
-from tests.papers.support import CATEGORIES, PADIM, result, scored, section, table
+from tests.papers.support import CATEGORIES, PADIM, result, section, table
 
 ROWS = [{"id": name, "name": name, "config": PADIM, "published": {}} for name in "abc"]
 
@@ -58,11 +58,11 @@ class TestImages:
 
     def test_ties_count_half_and_perfect_order_has_no_interval(self) -> None:
         scores = np.repeat([0.0, 1.0, 1.0, 2.0], 5)
-        summary = summarise(table(), [scored("first", "part0", scores)], [])
+        summary = summarise(table(), [result("first", "part0", scores=scores)], [])
         on = images_of(summary.results)["mvtec", "part0"]
         assert summary.results["image_auroc"][0] == pytest.approx(0.875) == on.aurocs.values[0]
         assert on.draws["first"].mean() == pytest.approx(0.875, abs=0.01)
-        summary = summarise(table(), [scored("first", "part0", np.repeat([0.0, 1.0], 10))], [])
+        summary = summarise(table(), [result("first", "part0", scores=np.repeat([0.0, 1.0], 10))], [])
         cell = summary.cell("first", "part0", "image_auroc")
         assert cell.measured == 1 and math.isnan(cell.low)
         assert cell.difference == pytest.approx(0.1) and cell.agreement == ""
@@ -89,7 +89,10 @@ class TestPairs:
         for category in CATEGORIES[:categories]:
             scores = rng.normal(size=(2, 1, 20))
             scores[..., 10:] += np.array([0.5, 1.5])[:, None, None]
-            of += [scored(row, category, scores[index, 0]) for index, row in enumerate(("first", "second"))]
+            of += [
+                result(row, category, scores=scores[index, 0])
+                for index, row in enumerate(("first", "second"))
+            ]
             found, sides = delong(scores[..., :10], scores[..., 10:]), np.array([1, -1])
             changes.append(sides @ found.values)
             variances.append(sides @ found.covariance @ sides)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blemish.papers.output.summary import Summary, summarise
-from tests.papers.support import CATEGORIES, PADIM, full, scored, table
+from tests.papers.support import CATEGORIES, PADIM, full, result, table
 
 
 def test_a_part_of_an_average_is_not_compared() -> None:
@@ -38,7 +38,7 @@ def test_a_number_agrees_give_or_take_half_its_last_digit(unit: str, scale: floa
         return found.low, found.high, found.agreement
 
     scores = np.random.default_rng(1).normal(size=20) + np.repeat([0.0, 1.0], 10)
-    of = [scored("first", "part0", scores)]
+    of = [result("first", "part0", scores=scores)]
     low, high, _ = cell(0.9)
     assert cell(high + 0.0004)[2] == cell(low - 0.0004)[2] == "inside"
     assert cell(high + 0.0006)[2] == cell(low - 0.0006)[2] == "outside"
