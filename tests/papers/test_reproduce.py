@@ -139,9 +139,12 @@ def test_a_second_sweep_in_the_same_place_is_refused(options: dict[str, Any], tm
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"tables": ["gtrans-9"]}, "There is no table 'gtrans-9'; choose one of: gtrans-1"),
+        ({"tables": ["gtrans-9"]}, "There is no table 'gtrans-9'; choose one of: gtrans-1, gtrans-2"),
         ({"cells": ["with"]}, "there is no 'with' in gtrans-4; choose from without-tfm, with-tfm"),
         ({"assignments": ["model.tokenz=3"]}, "model.tokenz concerns none of gtrans"),
+        ({"assignments": ["method=padim"]}, "method cannot be set"),
+        ({"assignments": ["training.seed=3"]}, "training.seed cannot be set"),
+        ({"assignments": ["preset=improved"]}, "preset cannot be set"),
         ({"place": Place("nonsense")}, "--on is local, ray or ray://host:port, not 'nonsense'"),
         ({"place": Place(gpus=1)}, "--gpus is for --on ray"),
         ({"place": Place("ray://a:1", workers=2)}, "--workers is for this machine"),
@@ -150,7 +153,6 @@ def test_a_second_sweep_in_the_same_place_is_refused(options: dict[str, Any], tm
         ({"categories": ["bottle"]}, "Nothing of gtrans-4 can be measured: "),
         ({"seeds": 0}, "--seeds must be at least 1"),
         ({"keep": ["all"]}, "--keep takes weights or maps"),
-        ({"data": []}, "gtrans-4 needs --data"),
         ({"weights": ["missing.safetensors"]}, "missing.safetensors"),
     ],
 )

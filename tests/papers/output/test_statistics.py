@@ -85,14 +85,11 @@ class TestPairs:
     @pytest.mark.parametrize("categories", [1, 3])
     def test_few_categories_are_tested_over_images(self, categories: int) -> None:
         rng = np.random.default_rng(3)
-        of, changes, variances = [], [], []
+        rows, of, changes, variances = ("first", "second"), [], [], []
         for category in CATEGORIES[:categories]:
             scores = rng.normal(size=(2, 1, 20))
             scores[..., 10:] += np.array([0.5, 1.5])[:, None, None]
-            of += [
-                result(row, category, scores=scores[index, 0])
-                for index, row in enumerate(("first", "second"))
-            ]
+            of += [result(row, category, scores=own[0]) for row, own in zip(rows, scores, strict=True)]
             found, sides = delong(scores[..., :10], scores[..., 10:]), np.array([1, -1])
             changes.append(sides @ found.values)
             variances.append(sides @ found.covariance @ sides)
