@@ -151,10 +151,3 @@ def test_refused_before_any_work(
     with pytest.raises(BlemishError, match=message):
         compare(**{"data": parts_folder, "out": tmp_path / "out"} | options | changed)
     assert not (tmp_path / "out").exists()
-
-
-def test_no_image_that_can_be_read(tmp_path: Path, options: dict[str, Any]) -> None:
-    for path in texture_files(tmp_path / "good", 9):
-        path.write_bytes(b"no image")
-    with pytest.raises(BlemishError, match="PNG"):
-        compare(tmp_path / "good", out=tmp_path / "out", **options | {"methods": ["padim"]})
