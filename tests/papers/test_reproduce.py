@@ -123,9 +123,8 @@ def test_a_training_that_fails_and_rows_that_are_quoted_only_are_told(
     )
     (summary,) = reproduce(["gtrans-4"], cells=["with-tfm"], out=tmp_path, **options)
     assert summary.results.empty and summary.missing[0].reason == "Training collapsed."
-    quoted = {"data": options["data"], "cells": ["anogan"], "out": tmp_path}
     with pytest.raises(BlemishError, match="Nothing of gtrans-1 can be measured: these rows are quoted only"):
-        reproduce(["gtrans-1"], **quoted)
+        reproduce(["gtrans-1"], cells=["anogan"], data=options["data"], out=tmp_path)
 
 
 def test_a_second_sweep_in_the_same_place_is_refused(options: dict[str, Any], tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """Markdown, CSV and LaTeX of a table: whole, and harmless whatever its names are."""
 
-import io
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from blemish.papers.output.files import to_csv, to_latex, to_markdown
+from blemish.papers.output.files import to_latex, to_markdown, write_outputs
 from blemish.papers.output.summary import Summary, summarise
 from blemish.papers.output.text import NONE
 from blemish.papers.table import load_tables
@@ -36,8 +36,10 @@ def test_names_mean_nothing_in_markdown(name: str, plain: str) -> None:
     assert f"| {plain} (quoted) | {NONE} | {NONE} |" in text
 
 
-def test_csv_has_what_the_table_is_made_of(complete: Summary) -> None:
-    frame = pd.read_csv(io.StringIO(to_csv(complete)))
+def test_csv_has_what_the_table_is_made_of_beside_the_other_files(complete: Summary, tmp_path: Path) -> None:
+    paths = write_outputs(complete, tmp_path)
+    assert [path.name for path in paths] == ["test-1.md", "test-1.csv", "test-1.tex", "test-1.html"]
+    frame = pd.read_csv(paths[1])
     cells, results = (frame[frame["kind"] == kind] for kind in ("cell", "result"))
     assert len(cells) == 3 * 7 * 2 and len(results) == 24 * 2
     (cell,) = cells.query("row == 'second' and column == 'all' and metric == 'image_auroc'").itertuples()

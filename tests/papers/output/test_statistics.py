@@ -78,8 +78,7 @@ class TestPairs:
         pair = next(one for one in complete.pairs if one["metric"] == "image_auroc")
         assert pair["difference"] == pytest.approx((areas("first", 0.5) - areas("second", 2.0)).mean())
         assert pair["test"] == OVER_CATEGORIES and pair["p"] == pytest.approx(2 / 2**6)  # all the same way
-        low, high = pair["interval"]
-        assert low < pair["difference"] < high < 0
+        assert pair["interval"][0] < pair["difference"] < pair["interval"][1] < 0
         assert wilcoxon_p(np.zeros(7)) == 1
 
     @pytest.mark.parametrize("categories", [1, 3])
