@@ -1,4 +1,4 @@
-"""Two small comparisons, with and without defective images; tests only read them."""
+"""A small comparison, which tests only read, and others that go on from it."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from blemish import Comparison, compare
 from tests.experiments.support import JobHere
-from tests.support import BACKBONE, texture_files
+from tests.support import BACKBONE
 
 
 @pytest.fixture(scope="package")
@@ -48,10 +48,3 @@ def again(
         return found, {path.stem for path, written in before.items() if path.stat().st_mtime_ns != written}
 
     return compare_again
-
-
-@pytest.fixture(scope="package")
-def normals(tmp_path_factory: pytest.TempPathFactory, options: dict[str, Any]) -> tuple[Comparison, Path]:
-    folder = tmp_path_factory.mktemp("normals")
-    texture_files(folder / "good", 12)
-    return compare(folder / "good", out=folder / "out", **options | {"methods": ["padim"]}), folder / "out"

@@ -15,12 +15,9 @@ GOOD = [Sample(Path(f"{index}.png"), 0) for index in range(20)]
 DEFECT = Sample(Path("x.png"), 1, "dent")
 
 
-def test_good_test_images_are_used_as_they_are(parts_folder: Path) -> None:
-    dataset = read_folder(parts_folder)
-    assert split_dataset(dataset) == (dataset, 0)
-
-
-def test_defects_without_good_test_images_get_some() -> None:
+def test_defects_without_good_test_images_get_some(parts_folder: Path) -> None:
+    complete = read_folder(parts_folder)
+    assert split_dataset(complete) == (complete, 0)
     data, kept_out = split_dataset(Dataset("d", GOOD, [DEFECT]))
     assert (len(data.train), len(data.test), kept_out) == (15, 6, 5)
     assert not set(data.train) & set(data.test) and data.test[-1] == DEFECT
@@ -32,7 +29,7 @@ def test_defects_without_good_test_images_get_some() -> None:
     [
         (7, [], "has 7 good images"),
         (1, [], "has 1 good image, and"),
-        (20, [Sample(Path("x.png"))], "has no label"),
+        (20, [Sample(Path("x.png"))], "no label"),
     ],
 )
 def test_too_few_images_or_no_label(count: int, test: list[Sample], message: str) -> None:

@@ -27,10 +27,7 @@ def test_images_that_one_method_could_not_score_count_for_none(tmp_path: Path) -
     del real["padim"][0].test.rows["good/0.png"]
     drawn, _ = fitted_models(samples(tmp_path, 5, 0), synthetic_samples(5))
     del drawn["spade"][0].ranked.rows["0-patch-strong.png"]
-    for models, ranking, first in (
-        (real, rank_by_defects(real), 1),
-        (drawn, rank_by_synthetic(drawn), 10),
-    ):
+    for models, ranking, first in ((real, rank_by_defects(real), 1), (drawn, rank_by_synthetic(drawn), 10)):
         assert ranking is not None
         kept = list(models["gtrans"][0].ranked.rows.values())[first:]
         area = auroc([row["score"] for row in kept], [row["label"] for row in kept])
@@ -50,7 +47,7 @@ def test_no_difference_is_tested_on_a_handful_of_images(tmp_path: Path, count: i
         assert row["interval"][0] <= row["difference"] <= row["interval"][1]
 
 
-def test_both_ways() -> None:
+def test_pairs_both_ways() -> None:
     pair = {"first": "a", "second": "b", "difference": 0.2, "interval": [0.1, 0.4], "p": 0.5}
     found = both_ways([pair])
     assert found["a", "b"] == pair

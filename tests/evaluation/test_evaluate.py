@@ -96,13 +96,8 @@ def test_the_metrics_are_those_of_scores_and_maps(samples: list[Sample]) -> None
     threshold = FakeDetector().calibration.threshold
     flagged = sum(score_of(s) > threshold for s in samples if s.defect == "dent")
     assert list(evaluation.defects) == ["dent", "scratch"]
-    assert evaluation.defects["dent"] == {
-        "images": 6,
-        "auroc": against_good,
-        "flagged": flagged,
-        "detected": flagged / 6,
-        "masks_outside": 0,
-    }
+    found = {"images": 6, "auroc": against_good, "flagged": flagged, "detected": flagged / 6}
+    assert evaluation.defects["dent"] == found | {"masks_outside": 0}
 
 
 def test_false_alarms_against_the_promise(samples: list[Sample]) -> None:

@@ -67,11 +67,8 @@ def test_experiments_of_one_fit_train_once_and_a_failure_stops_no_other(
 ) -> None:
     caplog.set_level("INFO", "blemish")
     one, store = experiment(parts_folder), Store(tmp_path / "results")
-    other, fewer = (
-        experiment(parts_folder, "other", model={"combine": "P4"}),
-        one.tested(one.dataset.test[3:]),
-    )
-    bad = hopeless(one)
+    other = experiment(parts_folder, "other", model={"combine": "P4"})
+    fewer, bad = one.tested(one.dataset.test[3:]), hopeless(one)
     failures = run_experiments([bad, one, other, fewer], store, tmp_path, Place(workers=2))
     assert list(failures) == [bad.fit] and "parts has 1 good image" in failures[bad.fit]
     told = sorted(text[6:] for text in caplog.messages if text.startswith("["))

@@ -1,4 +1,4 @@
-"""A small sweep: tests only read it."""
+"""A small sweep, and a table with everything measured: tests only read them."""
 
 import shutil
 from pathlib import Path
@@ -6,9 +6,15 @@ from typing import Any
 
 import pytest
 
-from blemish.papers.output.summary import Summary
+from blemish.papers.output.summary import Summary, summarise
 from blemish.papers.reproduce import reproduce
+from tests.papers.support import full, table
 from tests.support import BACKBONE
+
+
+@pytest.fixture(scope="package")
+def complete() -> Summary:
+    return summarise(table(), full(), [], ["Epochs 1 instead of 2."])
 
 
 @pytest.fixture(scope="package")

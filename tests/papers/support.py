@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from blemish.evaluation.metrics import auroc
+from blemish.papers.plan import Missing
 from blemish.papers.table import Table
 
 CATEGORIES = [f"part{number}" for number in range(6)]
@@ -40,21 +41,24 @@ def table(**fields: Any) -> Table:
     return Table.model_validate(values | fields)
 
 
-def result(row: str, category: str, seed: int = 0, shift: float = 1.0, **fields: Any) -> dict[str, Any]:
-    """20 good and 20 defective test images whose scores lie `shift` standard deviations apart."""
+def result(
+    row: str, category: str, seed: int = 0, shift: float = 1.0, *, scores: Any = None, **fields: Any
+) -> dict[str, Any]:
+    """Of as many good as defective test images: 20, `shift` standard deviations apart, unless it is said."""
     rng = np.random.default_rng([seed, *row.encode(), *category.encode()])
-    scores = np.concatenate([rng.normal(size=20), rng.normal(shift, size=20)])
-    labels = [0] * 20 + [1] * 20
+    if scores is None:
+        scores = np.concatenate([rng.normal(size=20), rng.normal(shift, size=20)])
+    labels = np.repeat([0, 1], len(scores) // 2)
     name = f"{row} {category} {seed}"
     values: dict[str, Any] = {
         "row": row,
         "data": "mvtec",
         "category": category,
         "seed": seed,
-        "image_auroc": auroc(scores, np.array(labels, bool)),
+        "image_auroc": auroc(scores, labels),
         "pixel_auroc": 0.9 + 0.01 * seed,
         "scores": scores.tolist(),
-        "labels": labels,
+        "labels": labels.tolist(),
         "curve": [{"epoch": 1, "loss": 1.0, "validation_loss": 0.5, "seconds": 2.0}],
         "fit": name,
         "fit_seconds": 60.0,
@@ -65,11 +69,8 @@ def result(row: str, category: str, seed: int = 0, shift: float = 1.0, **fields:
     return values | fields
 
 
-def scored(row: str, category: str, scores: np.ndarray) -> dict[str, Any]:
-    """One result with these scores: half of good images, half of defective ones."""
-    labels = [0] * (len(scores) // 2) + [1] * (len(scores) // 2)
-    area = auroc(scores, np.array(labels, bool))
-    return result(row, category, scores=scores.tolist(), labels=labels, image_auroc=area)
+def missing(row: str, category: str, seed: int, reason: str) -> Missing:
+    return Missing("test-1", row, "mvtec", category, seed, reason)
 
 
 def full(seeds: int = 2) -> list[dict[str, Any]]:

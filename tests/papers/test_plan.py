@@ -19,13 +19,10 @@ def experiments(name: str) -> dict[str, Experiment]:
     return {row: Experiment("", config, *rest) for row, config in configs.items()}
 
 
-def test_rows_that_differ_in_scoring_alone_share_a_training() -> None:
+def test_rows_that_differ_in_scoring_alone_share_a_training_across_tables() -> None:
     found = [one for name in ("gtrans-6", "gtrans-7") for one in experiments(name).values()]
     assert len(found) == 10 and len({one.fit for one in found}) == 1
     assert len({one.fingerprint for one in found}) == 9  # alpha in table 6 is P6 in table 7
-
-
-def test_one_training_serves_all_tables_with_it() -> None:
     where = [
         *(("gtrans-1", "gtrans-r34"), ("gtrans-4", "with-tfm"), ("gtrans-5", "decoder-2")),
         *(("gtrans-6", "alpha-harmonic"), ("gtrans-7", "p6")),

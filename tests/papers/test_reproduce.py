@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-import blemish
 from blemish.errors import BlemishError
 from blemish.experiments.run import Place
 from blemish.papers.output.summary import Summary
@@ -47,7 +46,9 @@ def copy(sweep: Sweep, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 class TestSweep:
-    def test_rows_share_a_training_and_what_is_asked_for_is_kept(self, sweep: Sweep) -> None:
+    def test_rows_share_a_training_what_is_asked_for_is_kept_and_nothing_is_done_twice(
+        self, sweep: Sweep, options: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
         (seven, four), out = sweep
         assert [set(one.results["fingerprint"]) for one in (seven, four)] == [
             set(results(out)),
@@ -59,30 +60,11 @@ class TestSweep:
         (model,) = (out / "runs").glob("*.safetensors")
         assert model.name.startswith("gtrans-mvtec-screw-seed0-")
         assert len(list((out / "runs" / "maps").glob("**/*.npy"))) == 2 * 10
-
-    def test_scorings_are_what_a_fit_with_them_gives(self, sweep: Sweep, options: dict[str, Any]) -> None:
-        folder = Path(options["data"][0].removeprefix("mvtec=")) / "screw"
-        detector = blemish.fit(
-            folder,
-            method="gtrans",
-            preset="paper",
-            backbone=options["backbone"],
-            weights="random",
-            epochs=options["epochs"],
-            assignments=[*options["assignments"], "model.combine=P4"],
-        )
-        wanted = blemish.evaluate(detector, folder)
-        scores = [row["score"] for row in wanted.images]  # with other threads the last digits may differ
-        assert scores == pytest.approx(sweep[0][0].results["scores"][0], rel=1e-5)
-
-    def test_nothing_is_done_twice(
-        self, sweep: Sweep, options: dict[str, Any], caplog: pytest.LogCaptureFixture
-    ) -> None:
-        before = results(sweep[1])
+        before = results(out)
         with caplog.at_level(logging.INFO, "blemish"):
-            (summary,) = reproduce(["gtrans-7"], cells=["p4", "p6"], out=sweep[1], **options)
+            (again,) = reproduce(["gtrans-7"], cells=["p4", "p6"], out=out, **options)
         assert caplog.messages == ["1 of 1 fits are done already."]
-        assert results(sweep[1]) == before and not summary.missing
+        assert results(out) == before and not again.missing
 
     def test_kept_weights_serve_another_scoring_and_damaged_ones_are_made_afresh(
         self, sweep: Sweep, options: dict[str, Any], copy: Path
@@ -132,7 +114,7 @@ class TestSweep:
         assert summary.missing[0].reason == "A test image cannot be used: It is damaged."
 
 
-def test_a_training_that_fails_is_told(
+def test_a_training_that_fails_and_rows_that_are_quoted_only_are_told(
     options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -141,6 +123,8 @@ def test_a_training_that_fails_is_told(
     )
     (summary,) = reproduce(["gtrans-4"], cells=["with-tfm"], out=tmp_path, **options)
     assert summary.results.empty and summary.missing[0].reason == "Training collapsed."
+    with pytest.raises(BlemishError, match="Nothing of gtrans-1 can be measured: these rows are quoted only"):
+        reproduce(["gtrans-1"], cells=["anogan"], data=options["data"], out=tmp_path)
 
 
 def test_a_second_sweep_in_the_same_place_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
@@ -154,23 +138,20 @@ def test_a_second_sweep_in_the_same_place_is_refused(options: dict[str, Any], tm
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"tables": ["gtrans-9"]}, "There is no table 'gtrans-9'; choose one of: gtrans-1"),
+        ({"tables": ["gtrans-9"]}, "There is no table 'gtrans-9'; choose one of: gtrans-1, gtrans-2"),
         ({"cells": ["with"]}, "there is no 'with' in gtrans-4; choose from without-tfm, with-tfm"),
         ({"assignments": ["model.tokenz=3"]}, "model.tokenz concerns none of gtrans"),
+        ({"assignments": ["method=padim"]}, "method cannot be set"),
+        ({"assignments": ["training.seed=3"]}, "training.seed cannot be set"),
+        ({"assignments": ["preset=improved"]}, "preset cannot be set"),
         ({"place": Place("nonsense")}, "--on is local, ray or ray://host:port, not 'nonsense'"),
         ({"place": Place(gpus=1)}, "--gpus is for --on ray"),
         ({"place": Place("ray://a:1", workers=2)}, "--workers is for this machine"),
         ({"place": Place(cpus=0)}, "--cpus must be at least 1"),
         ({"categories": ["nut"]}, "--categories: there is no 'nut' in gtrans-4; choose from carpet,"),
         ({"categories": ["bottle"]}, "Nothing of gtrans-4 can be measured: "),
-        (
-            {"tables": ["gtrans-1"], "cells": ["anogan"], "epochs": None, "backbone": None}
-            | {"assignments": [], "weights": []},
-            "Nothing of gtrans-1 can be measured: these rows are quoted only.",
-        ),
         ({"seeds": 0}, "--seeds must be at least 1"),
         ({"keep": ["all"]}, "--keep takes weights or maps"),
-        ({"data": []}, "gtrans-4 needs --data"),
         ({"weights": ["missing.safetensors"]}, "missing.safetensors"),
     ],
 )

@@ -96,12 +96,7 @@ def test_the_fixed_scale_is_stated_and_one_of_peaks_is_not_passed_off_as_one_of_
 def test_the_warning_stands_under_the_title_before_any_number(tmp_path: Path) -> None:
     assert 'role="alert"' not in report(tmp_path).source
     page = report(tmp_path, warning=f"Not comparable {NASTY}.")
-    order = [
-        "Method gtrans",
-        f"Not comparable {NASTY}.",
-        "Image AUROC",
-        "scored once more for their pictures",
-    ]
+    order = ["Method gtrans", f"Not comparable {NASTY}.", "Image AUROC", "once more for their pictures"]
     places = [page.text.index(part) for part in order]
     assert places == sorted(places) and page.source.count('role="alert"') == 1
 

@@ -7,11 +7,11 @@ import pytest
 from scipy.stats import norm
 
 from blemish.errors import BlemishError
-from blemish.evaluation.metrics import auroc
+from blemish.evaluation.statistics import bootstrap_aurocs, delong, holm
 from blemish.papers.output.statistics import OVER_CATEGORIES, OVER_IMAGES, images_of, wilcoxon_p
 from blemish.papers.output.summary import Summary, summarise
 from blemish.papers.output.text import tests as sentences
-from tests.papers.support import CATEGORIES, PADIM, result, scored, section, table
+from tests.papers.support import CATEGORIES, PADIM, result, section, table
 
 ROWS = [{"id": name, "name": name, "config": PADIM, "published": {}} for name in "abc"]
 
@@ -42,34 +42,27 @@ class TestMeans:
         assert cell.sd == pytest.approx(np.std([0.65, 0.95], ddof=1))
         assert math.isnan(summary.cell("first", "all", "pixel_auroc").measured)
 
-    @pytest.mark.parametrize(("other", "seeds"), [(0, 1), (1, 0)])
-    def test_one_seed_or_none_in_common_has_no_spread(self, other: int, seeds: int) -> None:
-        of = [result("first", "part0", 0), result("first", "part1", other)]
-        cell = summarise(table(), of, []).cell("first", "all", "image_auroc")
-        assert math.isnan(cell.sd) and cell.seeds == seeds and cell.categories_measured == 2
+        for other, seeds in ((0, 1), (1, 0)):  # one seed or none in common has no spread
+            of = [result("first", "part0", 0), result("first", "part1", other)]
+            cell = summarise(table(), of, []).cell("first", "all", "image_auroc")
+            assert math.isnan(cell.sd) and cell.seeds == seeds and cell.categories_measured == 2
 
 
 class TestImages:
     def test_intervals_are_those_of_a_bootstrap_over_images(self, complete: Summary) -> None:
-        rng = np.random.default_rng(5)
-        of = [np.array(result("first", "part0", seed, 0.5)["scores"]) for seed in range(2)]
-        labels, drawn = np.repeat([False, True], 20), []
-        for _ in range(2000):
-            chosen = [*rng.integers(0, 20, 20), *rng.integers(20, 40, 20)]
-            drawn.append(np.mean([auroc(scores[chosen], labels) for scores in of]))
+        of = np.array([[result("first", "part0", seed, 0.5)["scores"] for seed in range(2)]])
+        (drawn,) = bootstrap_aurocs(of[..., :20], of[..., 20:], seed=5)
         found = complete.cell("first", "part0", "image_auroc")
         assert [found.low, found.high] == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.02)
         assert math.isnan(complete.cell("first", "part0", "pixel_auroc").low)
 
-    def test_ties_count_half(self) -> None:
+    def test_ties_count_half_and_perfect_order_has_no_interval(self) -> None:
         scores = np.repeat([0.0, 1.0, 1.0, 2.0], 5)
-        summary = summarise(table(), [scored("first", "part0", scores)], [])
+        summary = summarise(table(), [result("first", "part0", scores=scores)], [])
         on = images_of(summary.results)["mvtec", "part0"]
         assert summary.results["image_auroc"][0] == pytest.approx(0.875) == on.aurocs.values[0]
         assert on.draws["first"].mean() == pytest.approx(0.875, abs=0.01)
-
-    def test_perfect_order_has_no_interval(self) -> None:
-        summary = summarise(table(), [scored("first", "part0", np.repeat([0.0, 1.0], 10))], [])
+        summary = summarise(table(), [result("first", "part0", scores=np.repeat([0.0, 1.0], 10))], [])
         cell = summary.cell("first", "part0", "image_auroc")
         assert cell.measured == 1 and math.isnan(cell.low)
         assert cell.difference == pytest.approx(0.1) and cell.agreement == ""
@@ -85,23 +78,20 @@ class TestPairs:
         pair = next(one for one in complete.pairs if one["metric"] == "image_auroc")
         assert pair["difference"] == pytest.approx((areas("first", 0.5) - areas("second", 2.0)).mean())
         assert pair["test"] == OVER_CATEGORIES and pair["p"] == pytest.approx(2 / 2**6)  # all the same way
-        low, high = pair["interval"]
-        assert low < pair["difference"] < high < 0
+        assert pair["interval"][0] < pair["difference"] < pair["interval"][1] < 0
         assert wilcoxon_p(np.zeros(7)) == 1
 
     @pytest.mark.parametrize("categories", [1, 3])
     def test_few_categories_are_tested_over_images(self, categories: int) -> None:
         rng = np.random.default_rng(3)
-        of, changes, variances = [], [], []
+        rows, of, changes, variances = ("first", "second"), [], [], []
         for category in CATEGORIES[:categories]:
-            wins = []
-            for row, shift in (("first", 0.5), ("second", 1.5)):
-                scores = rng.normal(size=20) + shift * np.repeat([0.0, 1.0], 10)
-                of.append(scored(row, category, scores))
-                wins.append(scores[10:, None] > scores[None, :10])
-            change = wins[0] - 1.0 * wins[1]  # defective by good
-            changes.append(change.mean())
-            variances.append(change.mean(axis=1).var(ddof=1) / 10 + change.mean(axis=0).var(ddof=1) / 10)
+            scores = rng.normal(size=(2, 1, 20))
+            scores[..., 10:] += np.array([0.5, 1.5])[:, None, None]
+            of += [result(row, category, scores=own[0]) for row, own in zip(rows, scores, strict=True)]
+            found, sides = delong(scores[..., :10], scores[..., 10:]), np.array([1, -1])
+            changes.append(sides @ found.values)
+            variances.append(sides @ found.covariance @ sides)
         error = math.sqrt(sum(variances)) / categories
         image, pixel = summarise(table(), of, []).pairs
         assert image["test"] == OVER_IMAGES and image["difference"] == pytest.approx(np.mean(changes))
@@ -111,32 +101,23 @@ class TestPairs:
         assert f"{names} test images" in sentences([image]) and "Holm" not in sentences([image])
         assert sentences([pixel]) == "A test takes 6 categories or more."
 
-    def test_a_row_against_itself_under_another_name(self) -> None:
+    def test_the_same_scores_do_not_differ_and_five_good_images_are_too_few(self) -> None:
         one = result("first", "part0")
         image, _ = summarise(table(), [one, one | {"row": "second"}], []).pairs
         assert image["difference"] == 0 and image["p"] == 1 and not image["significant"]
+        few = [result(row, "part0", labels=[0] * 5 + [1] * 35) for row in ("first", "second")]
+        image, _ = summarise(table(), few, []).pairs
+        assert image["why"] == "A test takes 10 good and 10 defective images or more."
 
-    def test_a_family_is_corrected_together(self) -> None:
+    def test_a_family_is_corrected_together_and_pairs_that_are_not_tested_do_not_count(self) -> None:
         shifts = {"a": 0.2, "b": 1.0, "c": 3.0}
         of = [result(name, category, 0, shift) for name, shift in shifts.items() for category in CATEGORIES]
         found = summarise(table(rows=ROWS), of, []).pairs
         pairs = [pair for pair in found if pair["metric"] == "image_auroc"]
         assert [pair["first"] + pair["second"] for pair in pairs] == ["ab", "ac", "bc"]
-        ordered = sorted(pairs, key=lambda pair: pair["p"])
-        steps = [(3 - rank) * pair["p"] for rank, pair in enumerate(ordered)]
-        wanted = [min(1, max(steps[: rank + 1])) for rank in range(3)]
-        assert [pair["p_corrected"] for pair in ordered] == pytest.approx(wanted)
+        assert [pair["p_corrected"] for pair in pairs] == pytest.approx(holm([pair["p"] for pair in pairs]))
         assert "corrected for the 3 pairs tested (Holm)" in sentences(pairs)
-
-    def test_pairs_that_are_not_tested_do_not_count_as_corrected_for(self) -> None:
-        of = [result(name, category) for name in "ab" for category in CATEGORIES]
-        of += [result("c", category) for category in CATEGORIES[:3]]
-        found = summarise(table(rows=ROWS), of, []).pairs
+        found = summarise(table(rows=ROWS), of[:-3], []).pairs  # of the last row, too few categories
         pixel = [pair for pair in found if pair["metric"] == "pixel_auroc"]
         assert [pair["p"] is None for pair in pixel] == [False, True, True]
         assert "Wilcoxon" in sentences(pixel) and "Holm" not in sentences(pixel)
-
-    def test_one_good_image_is_too_few(self) -> None:
-        few = [result(row, "part0", labels=[0] * 5 + [1] * 35) for row in ("first", "second")]
-        image, _ = summarise(table(), few, []).pairs
-        assert image["why"] == "A test takes 10 good and 10 defective images or more."

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blemish.papers.output.summary import Summary, summarise
-from tests.papers.support import CATEGORIES, PADIM, full, scored, table
+from tests.papers.support import CATEGORIES, PADIM, full, result, table
 
 
 def test_a_part_of_an_average_is_not_compared() -> None:
@@ -16,12 +16,11 @@ def test_a_part_of_an_average_is_not_compared() -> None:
     assert math.isnan(cell.difference) and cell.agreement == ""
 
 
-def test_categories_that_are_not_printed_are_shown(complete: Summary) -> None:
+def test_published_numbers_are_fractions_and_corrected_and_unprinted_categories_are_shown(
+    complete: Summary,
+) -> None:
     assert [column.label for column in complete.columns if not column.printed] == CATEGORIES[1:]
     assert math.isnan(complete.cell("first", "mvtec/part3", "image_auroc").published)
-
-
-def test_published_numbers_are_fractions_and_corrected(complete: Summary) -> None:
     cell = complete.cell("first", "all", "image_auroc")
     assert (cell.published, cell.printed, cell.corrected) == (0.75, 70.0, True)
     assert cell.difference == pytest.approx(cell.measured - 0.75)
@@ -39,7 +38,7 @@ def test_a_number_agrees_give_or_take_half_its_last_digit(unit: str, scale: floa
         return found.low, found.high, found.agreement
 
     scores = np.random.default_rng(1).normal(size=20) + np.repeat([0.0, 1.0], 10)
-    of = [scored("first", "part0", scores)]
+    of = [result("first", "part0", scores=scores)]
     low, high, _ = cell(0.9)
     assert cell(high + 0.0004)[2] == cell(low - 0.0004)[2] == "inside"
     assert cell(high + 0.0006)[2] == cell(low - 0.0006)[2] == "outside"
