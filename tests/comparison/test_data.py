@@ -26,6 +26,15 @@ def test_defects_without_good_test_images_get_some() -> None:
     assert split_dataset(Dataset("d", train, [Sample(Path("x.png"), 1, "dent")])) == split
 
 
+def test_copies_are_not_both_learned_from_and_measured_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = [path for name in "abc" for path in texture_files(tmp_path / name, 8)]
+    split = split_dataset(Dataset("d", [Sample(path, 0) for path in files]))
+    assert [sample.path for sample in sorted(split.data.train + split.data.test, key=str)] == files[:8]
+    assert caplog.messages == ["16 of 24 good images are copies of others and are left out."]
+
+
 def test_too_few_images_or_no_label() -> None:
     few = [Sample(Path(f"{index}.png"), 0) for index in range(7)]
     with pytest.raises(DatasetError, match="has 7 good images"):

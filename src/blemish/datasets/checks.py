@@ -1,13 +1,15 @@
 """What must hold for the samples as a whole before anything is learnt or measured."""
 
+import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 from blemish.datasets.sample import Dataset, Sample
 from blemish.errors import DatasetError, ImageError
 from blemish.files import file_digest
-from blemish.images.reading import image_size
+from blemish.images.reading import frame_digest, image_size, read_image
 
 
 def check_dataset(dataset: Dataset, source: str) -> None:
@@ -56,6 +58,23 @@ def check_disjoint(first: tuple[list[Sample], str], second: tuple[list[Sample], 
                 raise DatasetError(
                     f"{path} in {second[1]} is the same image as {twin} in {first[1]}; remove one."
                 )
+
+
+def without_copies(samples: list[Sample]) -> list[Sample]:
+    """The samples without those whose pixels equal an earlier one's; what cannot be read is kept."""
+
+    def digest(sample: Sample) -> str:
+        try:
+            image = read_image(sample.path)
+        except ImageError:
+            return str(sample.path)  # told, or skipped, when the image is loaded
+        return f"{image.shape} {frame_digest(image)}"
+
+    first: dict[str, Sample] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for sample, seen in zip(samples, pool.map(digest, samples), strict=True):
+            first.setdefault(seen, sample)
+    return list(first.values())
 
 
 def check_mask(sample: Sample) -> None:
