@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from blemish.datasets.sample import Dataset, Sample
+from blemish.datasets.sample import Dataset, Sample, mask_files
 from blemish.errors import DatasetError, ImageError
 from blemish.files import file_digest
 from blemish.images.reading import frame_digest, image_size, read_image
@@ -84,18 +84,17 @@ def check_mask(sample: Sample) -> None:
         DatasetError: with both sizes.
         ImageError: the mask cannot be read.
     """
-    if sample.mask is None:
-        return
-    mask_size = image_size(sample.mask)
+    sizes = {mask: image_size(mask) for mask in mask_files(sample.mask)}
     try:
-        size = image_size(sample.path)
+        size = image_size(sample.path) if sizes else (0, 0)
     except ImageError:
         return  # told, or skipped, when the image is loaded
-    if mask_size != size:
-        raise DatasetError(
-            f"{sample.mask} is {mask_size[0]} x {mask_size[1]} pixels, but {sample.path} is "
-            f"{size[0]} x {size[1]}; give the mask the size of its image."
-        )
+    for mask, (width, height) in sizes.items():
+        if (width, height) != size:
+            raise DatasetError(
+                f"{mask} is {width} x {height} pixels, but {sample.path} is {size[0]} x {size[1]}; "
+                "give the mask the size of its image."
+            )
 
 
 def _by_size(samples: Iterable[Sample]) -> dict[int, list[Path]]:

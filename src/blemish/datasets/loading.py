@@ -4,14 +4,16 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from blemish.datasets.sample import Sample
+from blemish.datasets.sample import Sample, mask_files
 from blemish.errors import DatasetError, ImageError
+from blemish.images.finding import FilePath
 from blemish.images.frame import Frame, framed_size
-from blemish.images.reading import MAX_PIXELS, frame_digest, image_size, load_frame
+from blemish.images.reading import MAX_PIXELS, frame_digest, image_size, load_frame, read_mask
 from blemish.images.tiling import Grid
 from blemish.progress import progress_bar
 
@@ -120,6 +122,19 @@ def load_rows(
         skipped,
         copies,
     )
+
+
+def load_mask(mask: FilePath) -> np.ndarray:
+    """What a sample's mask, a file or a folder of several, marks as defective: bool [H, W].
+
+    Raises:
+        DatasetError: a folder holds no masks, or masks of different sizes.
+        ImageError: as `blemish.images.reading.read_mask`.
+    """
+    parts = [read_mask(file) for file in mask_files(Path(mask))]
+    if len({part.shape for part in parts}) != 1:
+        raise DatasetError(f"{mask} must hold masks of one size; give each the size of its image.")
+    return np.asarray(np.logical_or.reduce(parts))
 
 
 def _count_rows(sample: Sample, frame: Frame) -> int:
