@@ -80,10 +80,10 @@ def test_a_folder_called_good_is_good_throughout_and_what_is_not_used_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(tmp_path, "train/good/0.png", "train/good/day0/1.png", "validation/good/2.png", "3.png")
-    (tmp_path / "train/good/4.heic").touch()
+    (tmp_path / "train/good/4.gif").touch()
     assert len(read_folder(tmp_path / "train/good").train) == 2
     (told,) = caplog.messages
-    assert told.startswith("1 file is passed over") and f"{tmp_path}/train/good/4.heic" in told
+    assert told.startswith("1 file is passed over") and f"{tmp_path}/train/good/4.gif" in told
     caplog.clear()
     assert len(read_folder(tmp_path).train) == 2
     unused = f"2 images (the first is {tmp_path / '3.png'})."

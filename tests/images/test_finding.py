@@ -8,20 +8,27 @@ import pytest
 
 from blemish.errors import DatasetError
 from blemish.images.finding import find_images, name_on_disk, passed_over
+from blemish.images.formats import EXTENSIONS, FORMATS, UNREAD_EXTENSIONS
+
+
+def test_pictures_that_are_not_read_are_known_by_their_endings() -> None:
+    assert {".gif", ".jp2", ".dng"} <= UNREAD_EXTENSIONS
+    for ending, name in ((".avif", "AVIF"), (".heic", "HEIF"), (".jfif", "JPEG")):
+        assert (ending in EXTENSIONS) == (ending not in UNREAD_EXTENSIONS) == (name in FORMATS)
 
 
 def test_images_are_found_by_extension_in_all_subfolders_but_hidden_ones(tmp_path: Path) -> None:
     names = ["b.PNG", "a.jpeg", "c.txt", ".hidden.png", "sub/d.webp", ".cache/e.png", "folder.png/f.bmp"]
     names += [f"sub/{folder}/g.png" for folder in ("@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX")]
-    for name in [*names, "x.heic", "sub/y.JFIF", "sub/@eaDir/z.gif"]:
+    for name in [*names, "c.JFIF", "x.gif", "sub/y.JP2", "sub/@eaDir/z.gif"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     others: list[str] = []
     found = [str(path.relative_to(tmp_path)) for path in find_images(tmp_path, others)]
-    assert found == ["a.jpeg", "b.PNG", "folder.png/f.bmp", "sub/d.webp"]
-    assert sorted(others) == [str(tmp_path / "sub/y.JFIF"), str(tmp_path / "x.heic")]
+    assert found == ["a.jpeg", "b.PNG", "c.JFIF", "folder.png/f.bmp", "sub/d.webp"]
+    assert sorted(others) == [str(tmp_path / "sub/y.JP2"), str(tmp_path / "x.gif")]
     assert passed_over(others).startswith("2 files are passed over")
-    assert f"convert {tmp_path}/sub/y.JFIF" in passed_over(others)
+    assert f"convert {tmp_path}/sub/y.JP2" in passed_over(others)
     with pytest.raises(DatasetError, match="gone is not a folder"):
         find_images(tmp_path / "gone")
 

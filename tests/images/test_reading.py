@@ -10,8 +10,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from blemish.errors import ImageError
+from blemish.images import reading
 from blemish.images.reading import image_size, read_image, read_mask
-from tests.images.support import HEIGHT, WIDTH, picture, png, saved
+from tests.images.support import HEIC, HEIGHT, WIDTH, picture, png, saved
 
 PICTURE = picture()
 COLOUR, GREY = Image.fromarray(PICTURE), PICTURE[..., :1]
@@ -43,6 +44,8 @@ PAGES = {"save_all": True, "append_images": [Image.fromarray(picture(1))]}
         ("the_first_page.tif", COLOUR, PAGES, PICTURE, 0),
         ("damaged_exif.png", COLOUR, {"exif": b"Exif\0\0not a TIFF header"}, PICTURE, 0),
         ("smooth.jpg", SMOOTH, {"quality": 95}, (200, 120, 40), 3),
+        ("smooth.jfif", SMOOTH, {"quality": 95}, (200, 120, 40), 3),
+        ("smooth.avif", SMOOTH, {}, (200, 120, 40), 3),
         ("grey.png", Image.fromarray(GREY[..., 0]), {}, GREY, 0),
         ("one_bit.png", Image.fromarray(GREY[..., 0] > 127), {}, (GREY > 127) * 255, 0),
         ("16_bit_never_stretched.png", Image.fromarray(DARK), {}, DARK[..., None] // 256, 0),
@@ -104,7 +107,20 @@ def test_exif_orientation_is_applied(tmp_path: Path, name: str, orientation: int
     assert image_size(path) == (WIDTH, HEIGHT)
 
 
-@pytest.mark.parametrize("kind", ["jpeg", "raw profile", "xmp"])
+def test_heic_is_read_where_its_decoder_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.heic"
+    path.write_bytes(HEIC)
+    monkeypatch.setattr(reading, "FORMATS", ("PNG", "JPEG"))
+    with pytest.raises(ImageError, match=r'a\.heic needs pi-heif: pip install "blemish\[heic\]"'):
+        read_image(path)
+    monkeypatch.undo()
+    pytest.importorskip("pi_heif", reason="the extra blemish[heic] is not installed")
+    read = read_image(path)
+    assert read.shape == (36, 48, 3) and image_size(path) == (48, 36)
+    assert read[18, [8, 40]].argmax(axis=1).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "avif", "raw profile", "xmp"])
 def test_whoever_tells_the_orientation_the_size_is_the_upright_images(tmp_path: Path, kind: str) -> None:
     exif, notes = Image.Exif(), PngInfo()
     exif[0x0112] = 6
@@ -114,7 +130,9 @@ def test_whoever_tells_the_orientation_the_size_is_the_upright_images(tmp_path: 
         notes.add_itxt("XML:com.adobe.xmp", '<rdf:Description tiff:Orientation="6"/>')
     stored = np.zeros((WIDTH, HEIGHT, 3), np.uint8)
     stored[: WIDTH // 2] = 255
-    options = {"exif": exif} if kind == "jpeg" else {"format": "PNG", "pnginfo": notes}
+    options = {"format": "PNG", "pnginfo": notes}
+    if kind in ("jpeg", "avif"):
+        options = {"format": kind, "exif": exif}
     path = saved(tmp_path / "a.jpg", Image.fromarray(stored), **options)
     read = read_image(path)
     assert read.shape == (HEIGHT, WIDTH, 3) and image_size(path) == (WIDTH, HEIGHT)

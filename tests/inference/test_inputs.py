@@ -36,14 +36,14 @@ def test_files_folders_patterns_and_a_list_on_standard_input(
 def test_what_is_passed_over_is_told_once(here: Path, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("empty", "none/deeper", "sub/@eaDir", "more"):
         (here / name).mkdir(parents=True)
-    for name in ("sub/@eaDir/thumb.png", "sub/1.HEIC", "more/2.avif", "more/3.png"):
+    for name in ("sub/@eaDir/thumb.png", "sub/1.GIF", "more/2.jp2", "more/3.png"):
         (here / name).touch()
     (here / "sub/link").symlink_to(here / "more")
     assert list(expand_inputs(["*", "none", "more"])) == [
         *("a.jpg", "a.png", "a.png.heat.png", "more/3.png", "sub/link/3.png", "sub/x.png", "more/3.png")
     ]
     read, empty = caplog.messages
-    assert read.startswith("4 files are passed over") and "convert more/2.avif and" in read
+    assert read.startswith("4 files are passed over") and "convert more/2.jp2 and" in read
     assert empty == "3 folders hold no images; the first is empty."
     assert list(expand_inputs(["**/[0-9t]*.png"])) == ["more/3.png", "sub/link/3.png"]
     assert list(expand_inputs(["sub/@eaDir/*.png"])) == ["sub/@eaDir/thumb.png"]

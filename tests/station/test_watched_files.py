@@ -26,12 +26,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_pictures_that_are_not_read_are_named(tmp_path: Path) -> None:
-    for name in ("a.png", "b.HEIC", "deep/c.jfif", "@eaDir/d.avif", "notes.txt", ".e.heic", "done/f.heic"):
+    for name in ("a.png", "b.GIF", "deep/c.jp2", "@eaDir/d.gif", "notes.txt", ".e.gif", "done/f.gif"):
         put(tmp_path / name, b"")
     others: list[str] = []
     found = [name for name, _ in find_files(tmp_path, tmp_path / "done", [], others)]
     assert found == ["a.png"]
-    assert sorted(others) == [str(tmp_path / "b.HEIC"), str(tmp_path / "deep/c.jfif")]
+    assert sorted(others) == [str(tmp_path / "b.GIF"), str(tmp_path / "deep/c.jp2")]
 
 
 def test_names_that_are_taken_get_a_suffix(tmp_path: Path) -> None:

@@ -76,15 +76,8 @@ def test_images_are_taken_oldest_first_and_once_and_all_else_is_passed_over(
     put(folder / "new.png", flat(1), age=10)
     put(folder / "2026-03-31" / "shift 2" / "old.JPG", flat(2), age=30)
     put(folder / "2026-03-30" / "middle.tif", flat(3), age=20)
-    for name in (
-        ".hidden.png",
-        ".hidden/a.png",
-        "@eaDir/a.png",
-        "notes.txt",
-        "a.png.part",
-        "b.png.tmp",
-        "done/c.png",
-    ):
+    hidden = [".hidden.png", ".hidden/a.png", "@eaDir/a.png"]
+    for name in (*hidden, "x.gif", "notes.txt", "a.png.part", "b.png.tmp", "done/c.png"):
         put(folder / name, flat())
     outside = put(tmp_path / "outside" / "d.png", flat())
     (folder / "link.png").symlink_to(outside)

@@ -4,16 +4,11 @@ import unicodedata
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from os import PathLike
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from blemish.errors import BlemishError, DatasetError, explained
+from blemish.images.formats import EXTENSIONS, UNREAD_EXTENSIONS
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-OTHER_PICTURES = frozenset(
-    {".apng", ".avif", ".dib", ".gif", ".heic", ".heif", ".hif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe"}
-    | {".jpf", ".jxl", ".jxr", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".svg", ".tga"}
-    | {".arw", ".cr2", ".cr3", ".dcm", ".dng", ".exr", ".hdr", ".nef", ".orf", ".raf", ".rw2"}
-)
 SYSTEM_FOLDERS = frozenset(  # of Synology, QNAP, macOS, Windows and Linux: thumbnails, and what was deleted
     {"@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "__macosx", "$recycle.bin"}
     | {"system volume information", "lost+found"}
@@ -41,7 +36,7 @@ def find_images(folder: FilePath, others: list[str] | None = None) -> list[Path]
             continue
         images += [path for path in files if path.suffix.lower() in EXTENSIONS]
         if others is not None:
-            others += [str(path) for path in files if is_other_picture(path.name)]
+            others += [str(path) for path in files if path.suffix.lower() in UNREAD_EXTENSIONS]
         waiting += [(path, above | {real}) for path in folders]
     return sorted(images)
 
@@ -63,12 +58,6 @@ def list_folder(folder: FilePath) -> tuple[list[Path], list[Path]]:
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is hidden, or one that a system makes for itself."""
     return name.startswith(".") or name.lower() in SYSTEM_FOLDERS
-
-
-def is_other_picture(name: str) -> bool:
-    """Whether a file of this name is a picture in a format that is not read."""
-    suffix = PurePath(name).suffix.lower()
-    return suffix in OTHER_PICTURES and suffix not in EXTENSIONS
 
 
 def passed_over(others: Sequence[str]) -> str:

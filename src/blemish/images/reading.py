@@ -5,7 +5,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -13,10 +13,10 @@ from PIL import Image, UnidentifiedImageError
 
 from blemish.errors import ImageError
 from blemish.images.finding import FilePath, path_errors
+from blemish.images.formats import FORMATS, HEIF_EXTENSIONS, MEDIA_TYPES
 from blemish.images.frame import MIN_SIDE, Frame, resized
 from blemish.images.urls import is_url, read_url
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 MAX_PIXELS = 178_000_000  # just below the count at which Pillow itself refuses to open a file
 
 JPEG_BEGIN, JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
@@ -40,7 +40,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 def read_image(path: FilePath) -> np.ndarray:
     """Decode an image file to uint8 [H, W, 3] RGB, turned upright by its EXIF orientation.
 
-    PNG, JPEG, BMP, TIFF and WebP are told by content, not by name; of several pages or frames the
+    All `blemish.images.formats.FORMATS` are told by content, not by name; of several pages or frames the
     first is read. 16-bit pixels are divided by 256: never stretched to an image's own range, since
     brightness differences between images are information. Transparent pixels are shown over black.
 
@@ -125,11 +125,10 @@ def frame_upload(data: bytes, name: str, frame: Frame, max_pixels: int = MAX_PIX
     if data.startswith(JPEG_BEGIN) and data.count(JPEG_SCAN) > MAX_SCANS:
         raise ImageError(f"{name} has more than {MAX_SCANS} JPEG scans; save it anew.")
     image = _decode(io.BytesIO(data), name, max_pixels=max_pixels)
-    media_type = "image/jpeg" if image.format == "MPO" else Image.MIME[str(image.format)]
     with _sentences(name):
         upright = _as_8_bit(_upright(image), name)
     framed = _framed(upright, frame, Image.Resampling.BILINEAR, name, max_pixels).convert("RGB")
-    return Upload(np.array(framed), media_type, upright.width, upright.height)
+    return Upload(np.array(framed), MEDIA_TYPES[str(image.format)], upright.width, upright.height)
 
 
 def frame_digest(framed: np.ndarray) -> str:
@@ -181,6 +180,8 @@ def _sentences(name: str) -> Iterator[None]:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
+        if "HEIF" not in FORMATS and PurePath(name).suffix.lower() in HEIF_EXTENSIONS:
+            raise ImageError(f'{name} needs pi-heif: pip install "blemish[heic]".') from error
         raise ImageError(f"{name} is not a PNG, JPEG, BMP, TIFF or WebP image; convert it to one.") from error
     except Image.DecompressionBombError as error:
         raise ImageError(_too_large(name)) from error

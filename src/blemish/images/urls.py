@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from blemish.errors import BlemishError, DatasetError, ImageError, explained
-from blemish.images.finding import EXTENSIONS, FilePath, is_hidden, is_other_picture
+from blemish.images.finding import FilePath, is_hidden
+from blemish.images.formats import EXTENSIONS, UNREAD_EXTENSIONS
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def find_urls(url: str, others: list[str] | None = None) -> Iterator[str]:
                 )
             elif entry["type"] == "directory":
                 folders.append(entry["name"])
-            elif is_other_picture(path.name) and others is not None:
+            elif others is not None and path.suffix.lower() in UNREAD_EXTENSIONS:
                 others.append(system.unstrip_protocol(entry["name"]))
             elif path.suffix.lower() in EXTENSIONS:
                 with _storage_errors(url, DatasetError):

@@ -10,10 +10,11 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from blemish.images.finding import EXTENSIONS, is_hidden, is_other_picture
+from blemish.images.finding import is_hidden
+from blemish.images.formats import EXTENSIONS, UNREAD_EXTENSIONS
 from blemish.station.storage.files import synchronise
 
-ENDINGS = tuple(EXTENSIONS)
+ENDINGS, UNREAD = tuple(EXTENSIONS), tuple(UNREAD_EXTENSIONS)
 
 
 class Stamp(NamedTuple):
@@ -47,7 +48,7 @@ def find_files(
         for name in names:
             if is_hidden(name):
                 continue
-            if is_other_picture(name):
+            if name.lower().endswith(UNREAD):
                 others.append(f"{folder}/{name}")
             if not name.lower().endswith(ENDINGS):
                 continue
