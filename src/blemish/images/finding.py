@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from blemish.errors import BlemishError, DatasetError, explained
-from blemish.images.formats import EXTENSIONS, UNREAD_EXTENSIONS
+from blemish.images.formats import EXTENSIONS, HEIF_EXTENSIONS, UNREAD_EXTENSIONS
 
 SYSTEM_FOLDERS = frozenset(  # of Synology, QNAP, macOS, Windows and Linux: thumbnails, and what was deleted
     {"@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "__macosx", "$recycle.bin"}
@@ -63,7 +63,9 @@ def is_hidden(name: str) -> bool:
 def passed_over(others: Sequence[str]) -> str:
     """One sentence on pictures that are not read, at least one."""
     files = "1 file is" if len(others) == 1 else f"{len(others)} files are"
-    return f"{files} passed over, for such pictures are not read: convert {min(others)} and its like to PNG."
+    first = min(others)
+    heic = ', or run pip install "blemish[heic]"' if first.lower().endswith(tuple(HEIF_EXTENSIONS)) else ""
+    return f"{files} passed over, for such pictures are not read: convert {first} and its like to PNG{heic}."
 
 
 def name_on_disk(folder: Path, name: str) -> Path:
