@@ -9,6 +9,7 @@ from PIL import Image
 
 from blemish.datasets import Dataset, Sample
 from blemish.errors import DatasetError, ImageError
+from blemish.training.batches import split_indices
 from blemish.training.config import build_config
 from blemish.training.read_images import GoodImages, read_images
 from tests.support import texture_files, textures
@@ -61,6 +62,7 @@ def test_copies_by_bytes_or_as_seen_count_once_and_change_nothing(
 ) -> None:
     paths = texture_files(tmp_path, 10)
     once = read(tmp_path, paths)
+    assert once.held_out.tolist() == split_indices(10, 0.1, 0)[1].tolist() and len(once.rows.samples) == 10
     assert not [message for message in caplog.messages if "copies" in message]
     again = [path.with_suffix(".bmp") for path in paths]
     for path, copy in zip(paths, again, strict=True):
