@@ -35,6 +35,15 @@ def png(width: int, height: int, *, depth: int = 8, colour: int = 2, data: bytes
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
+def bmp(pixels: np.ndarray) -> bytes:
+    """A BMP file with a header of the fifth version; pixels in the order BGRA."""
+    data = pixels[::-1].tobytes()
+    header = struct.pack(
+        "<IiiHHIIiiII", 124, pixels.shape[1], pixels.shape[0], 1, 32, 3, len(data), 0, 0, 0, 0
+    ) + struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    return struct.pack("<2sIHHI", b"BM", 138 + len(data), 0, 0, 138) + header.ljust(124, b"\0") + data
+
+
 def saved(path: Path, image: Image.Image, **options: object) -> Path:
     image.save(path, **options)
     return path

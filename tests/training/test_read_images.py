@@ -117,3 +117,23 @@ def test_what_the_frame_does_to_the_images_is_told(
     if told == ENLARGED:  # the frame that is proposed can be taken
         proposed = said.partition("; ")[2].removesuffix(" would cost less.")
         build_config(assignments=[proposed], values={"method": method})
+
+
+@pytest.mark.parametrize(("brightest", "depth", "factor"), [(1023, 10, 64), (3000, 12, 16), (65535, 16, 1)])
+def test_16_bit_images_that_use_fewer_are_told_once_and_no_more_with_the_bit_depth_that_is_named(
+    brightest: int, depth: int, factor: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        values = np.full((40, 40), brightest // (3 - number), np.uint16)
+        Image.fromarray(values).save(tmp_path / f"{number}.png")
+    paths = sorted(tmp_path.iterdir())
+    read(tmp_path, paths)
+    if factor > 1:
+        told = caplog.messages[0]
+        assert told.startswith(
+            f"16-bit images such as 0.png stay below {2**depth} of 65536 and are very dark"
+        )
+        assert f"set frame.bit_depth={depth} " in told and f" {factor} times" in told
+    caplog.clear()
+    images = read(tmp_path, paths, frame={"resize": 32, "bit_depth": depth})
+    assert not caplog.messages and images.rows.images.max() == brightest // (256 // factor)

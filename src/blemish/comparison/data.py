@@ -73,7 +73,11 @@ def split_dataset(dataset: Dataset) -> Split:
 
 
 def draw_synthetic(
-    good: list[Sample], folder: Path, side: int | None, progress: Callable[[], None] = lambda: None
+    good: list[Sample],
+    folder: Path,
+    side: int | None,
+    progress: Callable[[], None] = lambda: None,
+    bit_depth: int = 16,
 ) -> list[Sample]:
     """Write kept-out good images and copies of them with a synthetic defect of each kind and strength.
 
@@ -96,9 +100,9 @@ def draw_synthetic(
     originals = good[:MOST_ORIGINALS]
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
-    other = _reduced(originals[-1].path, side)
+    other = _reduced(originals[-1].path, side, bit_depth)
     for number, original in enumerate(originals):
-        image = _reduced(original.path, side)
+        image = _reduced(original.path, side, bit_depth)
         clean = folder / f"{number:03}.png"
         save_png(image, clean)
         samples.append(Sample(clean, 0))
@@ -116,8 +120,8 @@ def draw_synthetic(
     return samples
 
 
-def _reduced(path: Path, side: int | None) -> np.ndarray:
-    image = read_image(path)
+def _reduced(path: Path, side: int | None, bit_depth: int) -> np.ndarray:
+    image = read_image(path, bit_depth)
     if side is None:
         return image
     height, width = image.shape[:2]

@@ -136,7 +136,7 @@ def _draw_synthetic(test: list[Sample], methods: list[Method], out: Path) -> lis
     sides = [method.config.frame.resize for method in methods]
     side = None if None in sides else max(map(int, filter(None, sides)))
     with progress_bar("Drawing synthetic defects", min(len(good), MOST_ORIGINALS)) as advance:
-        return draw_synthetic(good, out / "synthetic", side, advance)
+        return draw_synthetic(good, out / "synthetic", side, advance, methods[0].config.frame.bit_depth)
 
 
 def _notes(

@@ -61,7 +61,7 @@ def find_urls(url: str, others: list[str] | None = None) -> Iterator[str]:
             path = PurePosixPath(entry["name"])
             if is_hidden(path.name) or entry["name"].strip("/") == folder.strip("/"):
                 continue  # object stores list a folder in itself where somebody made a marker for it
-            if entry["type"] == "directory" and entry.get("islink"):
+            if entry.get("islink") and system.isdir(entry["name"]):
                 log.warning(
                     f"{entry['name']} is a link to a folder and is passed over; name that folder itself."
                 )

@@ -14,11 +14,12 @@ from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import Rows, load_rows
 from blemish.errors import DatasetError, ImageError
 from blemish.images.frame import MIN_SIDE, visible_share
-from blemish.images.reading import image_size
+from blemish.images.reading import image_size, used_bits
 from blemish.models.config import ModelConfig
 from blemish.training.cache import room_for_images
 from blemish.training.config import RunConfig
 
+LOOKED_AT = 8  # images, for the bits that all of them use
 MOSTLY_VISIBLE = 0.7  # the paper's 224 of 256 pixels leave 77 % of a square image
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,10 @@ def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unrea
         log.warning(f"Skipped: {reason}")
     if rows.skipped:
         log.warning(f"{len(rows.skipped)} of {len(dataset.train)} images were skipped as unreadable.")
+    for remark in _remarks(rows.samples[0].path, config):
+        log.warning(remark)
+    if config.frame.bit_depth == 16:
+        _tell_unused_bits([sample.path for sample in rows.samples[:: -(-len(rows.samples) // LOOKED_AT)]])
     if rows.copies:
         copy, original = rows.copies[0]
         if len(rows.samples) == 1:
@@ -82,8 +87,6 @@ def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unrea
             f"the first is {copy.path}, which looks the same to the network as {original.path}."
         )
     check_trainable(Dataset(dataset.name, train=rows.samples))
-    for remark in _remarks(rows.samples[0].path, config):
-        log.warning(remark)
     return GoodImages(rows, config)
 
 
@@ -107,6 +110,18 @@ def _remarks(path: Path, config: RunConfig) -> Iterator[str]:
         enlarged = f"{path.name} is enlarged from {width} x {height} to {frame.size} pixels"
         cheaper = _largest_size(config.model, min(width, height))
         yield f"{enlarged}; frame.resize={cheaper} would cost less." if cheaper else f"{enlarged}."
+
+
+def _tell_unused_bits(paths: list[Path]) -> None:
+    used = {path: bits for path in paths if (bits := used_bits(path)) is not None}
+    most = max(used.values(), default=16)
+    if most <= 14:
+        depth = max(8, most + most % 2)
+        log.warning(
+            f"16-bit images such as {next(iter(used)).name} stay below {2**most} of 65536 and are very dark; "
+            f"set frame.bit_depth={depth} to make all 16-bit images, here and in predict, "
+            f"{2 ** (16 - depth)} times as bright."
+        )
 
 
 def _largest_size(model: ModelConfig, limit: int) -> int | None:
