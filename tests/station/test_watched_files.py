@@ -26,7 +26,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_pictures_that_are_not_read_are_named(tmp_path: Path) -> None:
-    for name in ("a.png", "b.GIF", "deep/c.jp2", "@eaDir/d.gif", "notes.txt", ".e.gif", "done/f.gif"):
+    for name in (
+        "a.png",
+        "b.GIF",
+        "deep/c.jp2",
+        "@eaDir/d.gif",
+        "notes.txt",
+        ".e.gif",
+        ".e.png",
+        "done/f.gif",
+    ):
         put(tmp_path / name, b"")
     others: list[str] = []
     found = [name for name, _ in find_files(tmp_path, tmp_path / "done", [], others)]
