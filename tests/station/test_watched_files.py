@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from blemish.station import watched_files
-from blemish.station.watched_files import move_file
+from blemish.station.watched_files import find_files, move_file
 from tests.station.support import put
 
 
@@ -23,6 +23,24 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(Path, "rename", other_disk)
     return tmp_path / "here"
+
+
+def test_pictures_that_are_not_read_are_named(tmp_path: Path) -> None:
+    for name in (
+        "a.png",
+        "b.GIF",
+        "deep/c.jp2",
+        "@eaDir/d.gif",
+        "notes.txt",
+        ".e.gif",
+        ".e.png",
+        "done/f.gif",
+    ):
+        put(tmp_path / name, b"")
+    others: list[str] = []
+    found = [name for name, _ in find_files(tmp_path, tmp_path / "done", [], others)]
+    assert found == ["a.png"]
+    assert sorted(others) == [str(tmp_path / "b.GIF"), str(tmp_path / "deep/c.jp2")]
 
 
 def test_names_that_are_taken_get_a_suffix(tmp_path: Path) -> None:

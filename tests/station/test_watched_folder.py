@@ -76,16 +76,16 @@ def test_images_are_taken_oldest_first_and_once_and_all_else_is_passed_over(
     put(folder / "new.png", flat(1), age=10)
     put(folder / "2026-03-31" / "shift 2" / "old.JPG", flat(2), age=30)
     put(folder / "2026-03-30" / "middle.tif", flat(3), age=20)
-    for name in (".hidden.png", ".hidden/a.png", "notes.txt", "a.png.part", "b.png.tmp", "done/c.png"):
+    for name in (".hidden/a.png", "@eaDir/a.png", "x.gif", "a.txt", "a.png.part", "b.png.tmp", "done/c.png"):
         put(folder / name, flat())
-    outside = put(tmp_path / "outside" / "d.png", flat())
-    (folder / "link.png").symlink_to(outside)
-    (folder / "linked").symlink_to(outside.parent)
+    (folder / "link.png").symlink_to(put(tmp_path / "outside" / "d.png", flat()))
+    (folder / "linked").symlink_to(tmp_path / "outside")
     (folder / "folder.png").mkdir()
-    watch(move_to=folder / "done")
+    station = watch(move_to=folder / "done")
     until(lambda: (folder / "done" / "new.png").exists())
     time.sleep(0.2)
     assert taken == ["2026-03-31/shift 2/old.JPG", "2026-03-30/middle.tif", "new.png"]
+    assert station.watched and "1 file is passed over" in station.watched.message
     assert not (folder / "2026-03-30" / "middle.tif").exists()
     assert (folder / "done" / "2026-03-31" / "shift 2" / "old.JPG").read_bytes() == flat(2)
 
