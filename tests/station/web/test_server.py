@@ -5,12 +5,14 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import httpx2
 import pytest
+import uvicorn
 from typer.testing import CliRunner
 
 import blemish.cli  # noqa: F401 (its commands)
@@ -18,9 +20,9 @@ from blemish.cli.app import app
 from blemish.errors import ConfigError
 from blemish.station.records import Filter
 from blemish.station.storage.store import Store
-from blemish.station.web.server import listen
+from blemish.station.web.server import Server, listen
 from tests.station.support import TOKEN, bad_part, encoded, good_part, station_process, until
-from tests.station.web.support import settings
+from tests.station.web.support import guarded, settings
 
 pytestmark = pytest.mark.slow
 
@@ -90,6 +92,33 @@ def test_what_is_arriving_when_it_is_told_to_stop_is_finished(grey_model: Path, 
         assert answer.status == 201 and answer.read()
         assert it.process.wait(60) == 0
     assert records(tmp_path) == 1
+
+
+def test_a_busy_client_that_connects_while_it_is_told_to_stop_does_not_keep_it() -> None:
+    server = Server(uvicorn.Config(guarded(), port=0, lifespan="off", http="h11", log_config=None))
+    thread, held = threading.Thread(target=server.run, daemon=True), threading.Barrier(2, timeout=10)
+    thread.start()
+    until(lambda: server.started)
+    listening = server.servers[0]
+    early, late = (HTTPConnection(*listening.sockets[0].getsockname(), timeout=10) for _ in range(2))
+
+    def is_answered(connection: HTTPConnection) -> bool:
+        try:
+            connection.request("GET", "/")
+            return bool(connection.getresponse().read())
+        except (HTTPException, OSError):
+            return False
+
+    assert is_answered(early)
+    listening.get_loop().call_soon_threadsafe(lambda: (held.wait(), held.wait()))
+    held.wait()
+    late.connect()
+    server.should_exit = True
+    time.sleep(0.2)  # so that it finds the connection and that it should stop in the same turn
+    held.wait()
+    until(lambda: not is_answered(late))
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_https(grey_model: Path, tmp_path: Path) -> None:
