@@ -69,17 +69,27 @@ def grey_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def certificate(tmp_path: Path) -> dict[str, Path]:
+    """Settings of a station with a certificate of its own for localhost."""
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost"
+    options = ("-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem")
+    if subprocess.run([*command.split(), *options], cwd=tmp_path, capture_output=True).returncode:
+        pytest.skip("openssl made no certificate")
+    return {"tls_certificate": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem"}
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """A running server; tests that stop it start it again."""
     initdb = shutil.which("initdb")
     found = [Path(initdb).resolve().parent] if initdb else []
     found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    programs = next((folder for folder in found if (folder / "postgres").exists()), None)
-    if programs is None:
+    programs = [folder for folder in found if (folder / "postgres").exists()]
+    if not programs:
         pytest.skip("PostgreSQL is not installed")
     with tempfile.TemporaryDirectory(prefix="pg-") as folder:  # a socket's path must be short
-        server = PostgreSQL(programs, Path(folder))
+        server = PostgreSQL(programs[0], Path(folder))
         server.start()
         try:
             yield server

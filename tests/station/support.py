@@ -28,8 +28,10 @@ from blemish.images.frame import Frame
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import KEY, Metadata
 from blemish.models.registry import config_class
+from blemish.station.records import Filter, Inspection
 from blemish.station.settings import Settings
 from blemish.station.station import Station
+from blemish.station.storage.store import Store
 from blemish.station.web.app import create_app
 
 Scoring = Callable[[Station, Callable[[list[np.ndarray]], object]], None]  # the fixture `scoring`
@@ -200,6 +202,14 @@ def until(holds: Callable[[], Any], seconds: float = 10) -> None:
     while not holds():
         assert time.monotonic() < end, "it did not come true"
         time.sleep(0.005)
+
+
+def recorded(database_url: str) -> list[Inspection]:
+    """All inspections in a database that no station has open, newest first."""
+    store = Store(database_url)
+    found = store.select(Filter(), limit=100_000)
+    store.close()
+    return found
 
 
 def put(path: Path, content: bytes, age: float = 0) -> Path:

@@ -18,10 +18,9 @@ import numpy as np
 import pytest
 
 from blemish.station import health
-from blemish.station.records import Filter
 from blemish.station.storage import database
 from blemish.station.storage.store import Store
-from tests.station.support import encoded, good_part, running_station, station_process, until
+from tests.station.support import encoded, good_part, recorded, running_station, station_process, until
 
 pytestmark = pytest.mark.slow
 
@@ -67,10 +66,7 @@ def send(client: httpx2.Client, key: str, image: bytes) -> httpx2.Response:
 
 
 def recorded_keys(database_url: str) -> list[str]:
-    store = Store(database_url)
-    keys = [str(inspection.key).removeprefix("api:") for inspection in store.select(Filter(), limit=100_000)]
-    store.close()
-    return sorted(keys)
+    return sorted(str(inspection.key).removeprefix("api:") for inspection in recorded(database_url))
 
 
 def test_kill_under_load_loses_nothing_acknowledged_and_repeats_nothing(
@@ -177,9 +173,8 @@ def test_a_full_disk_is_told_and_work_goes_on_when_there_is_room(tmp_path: Path)
             client = running.client
             told = [running.inspect(good_part(seed)) for seed in range(5)]
             filler = disk / "filler"
-            with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-                while True:
-                    file.write(bytes(4096))
+            with pytest.raises(OSError, match="No space left"):
+                filler.write_bytes(bytes(4_000_000))
             answer = client.post("/v1/inspect", content=encoded(good_part(9)))
             detail = answer.json()["detail"]
             assert answer.status_code == 503 and detail.endswith(".") and len(detail) > 30

@@ -18,20 +18,19 @@ from typer.testing import CliRunner
 import blemish.cli  # noqa: F401 (its commands)
 from blemish.cli.app import app
 from blemish.errors import ConfigError
-from blemish.station.records import Filter
-from blemish.station.storage.store import Store
 from blemish.station.web.server import Server, listen
-from tests.station.support import TOKEN, bad_part, encoded, good_part, station_process, until
+from tests.station.support import TOKEN, bad_part, encoded, good_part, recorded, station_process, until
 from tests.station.web.support import guarded, settings
 
 pytestmark = pytest.mark.slow
 
 
-def records(folder: Path) -> int:
-    store = Store(f"sqlite:///{folder / 'station.sqlite'}")
-    count = store.count(Filter())
-    store.close()
-    return count
+def is_answered(connection: HTTPConnection) -> bool:
+    try:
+        connection.request("GET", "/v1/health")
+        return bool(connection.getresponse().read())
+    except (HTTPException, OSError):
+        return False
 
 
 def test_it_says_where_it_is_inspects_and_ends_with_0_and_tells_no_secret(
@@ -52,7 +51,7 @@ def test_it_says_where_it_is_inspects_and_ends_with_0_and_tells_no_secret(
     requests = [(line["path"], line["status"]) for line in lines if line["event"] == "request"]
     assert requests == [("/v1/inspect", 401), ("/v1/inspect", 201), ("/v1/inspect", 201)]
     assert lines[-1]["event"] == "station stopped" and TOKEN not in str(lines)
-    assert records(tmp_path / "kept") == 2
+    assert len(recorded(f"sqlite:///{tmp_path / 'kept' / 'station.sqlite'}")) == 2
 
 
 @pytest.mark.parametrize("moment", ["Station", "create_app"])
@@ -71,27 +70,18 @@ def test_what_is_arriving_when_it_is_told_to_stop_is_finished(grey_model: Path, 
     image = encoded(good_part(3))
     with station_process(grey_model, "--folder", tmp_path) as it:
         place = it.url.removeprefix("http://")
-        connection, later = HTTPConnection(place, timeout=60), HTTPConnection(place, timeout=5)
+        connection = HTTPConnection(place, timeout=60)
         connection.putrequest("POST", "/v1/inspect")
         connection.putheader("Content-Length", str(len(image)))
         connection.endheaders(image[:100])
         time.sleep(0.3)
         it.process.send_signal(signal.SIGTERM)
-
-        def accepts() -> bool:
-            try:
-                later.connect()
-                later.close()
-            except OSError:
-                return False
-            return True
-
-        until(lambda: not accepts())
+        until(lambda: not is_answered(HTTPConnection(place, timeout=5)))
         connection.send(image[100:])
         answer = connection.getresponse()
         assert answer.status == 201 and answer.read()
         assert it.process.wait(60) == 0
-    assert records(tmp_path) == 1
+    assert len(recorded(f"sqlite:///{tmp_path / 'station.sqlite'}")) == 1
 
 
 def test_a_busy_client_that_connects_while_it_is_told_to_stop_does_not_keep_it() -> None:
@@ -101,13 +91,6 @@ def test_a_busy_client_that_connects_while_it_is_told_to_stop_does_not_keep_it()
     until(lambda: server.started)
     listening = server.servers[0]
     early, late = (HTTPConnection(*listening.sockets[0].getsockname(), timeout=10) for _ in range(2))
-
-    def is_answered(connection: HTTPConnection) -> bool:
-        try:
-            connection.request("GET", "/")
-            return bool(connection.getresponse().read())
-        except (HTTPException, OSError):
-            return False
 
     assert is_answered(early)
     listening.get_loop().call_soon_threadsafe(lambda: (held.wait(), held.wait()))
@@ -121,16 +104,11 @@ def test_a_busy_client_that_connects_while_it_is_told_to_stop_does_not_keep_it()
     assert not thread.is_alive()
 
 
-def test_https(grey_model: Path, tmp_path: Path) -> None:
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost"
-    options = ("-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem")
-    made = subprocess.run([*command.split(), *options], cwd=tmp_path, capture_output=True)
-    if made.returncode:
-        pytest.skip("openssl made no certificate")
-    pair = ("--tls-certificate", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem")
+def test_https(grey_model: Path, tmp_path: Path, certificate: dict[str, Path]) -> None:
+    pair = ("--tls-certificate", certificate["tls_certificate"], "--tls-key", certificate["tls_key"])
     with station_process(grey_model, "--folder", tmp_path / "kept", "--host", "localhost", *pair) as it:
         assert it.url.startswith("https://localhost:")
-        trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        trusting = ssl.create_default_context(cafile=str(certificate["tls_certificate"]))
         answer = httpx2.get(f"{it.url}/v1/health", timeout=60, verify=trusting)
         assert answer.status_code == 200
         assert "strict-transport-security" not in answer.headers  # it would bind all ports of the name
