@@ -16,7 +16,7 @@ import pytest
 from blemish.station.station import Station
 from tests.station.support import Scoring, grey_onnx, until
 
-SECONDS_TO_START = 30
+SECONDS = 30  # for the server to start, and to end
 NUMBERS = itertools.count()
 
 
@@ -26,7 +26,6 @@ class PostgreSQL:
     def __init__(self, programs: Path, folder: Path) -> None:
         self.folder = folder
         self._programs = programs
-        self._process: subprocess.Popen[bytes] | None = None
         self._how: dict[str, Any] = {"cwd": folder}
         if os.geteuid() == 0:  # it refuses to run as root
             shutil.chown(folder, "nobody")
@@ -41,14 +40,12 @@ class PostgreSQL:
         with (self.folder / "log").open("ab") as log:
             command += ["-c", "listen_addresses="]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._how)
-        until(lambda: self._psql("SELECT 1").returncode == 0, SECONDS_TO_START)
+        until(lambda: self._psql("SELECT 1").returncode == 0, SECONDS)
 
     def stop(self) -> None:
         """Stop it; whoever is connected loses the connection."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait(SECONDS_TO_START)
-            self._process = None
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(SECONDS)
 
     def make(self) -> str:
         """Make an empty database; its URL."""

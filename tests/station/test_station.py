@@ -19,7 +19,6 @@ import pytest
 
 from blemish.station import health
 from blemish.station.storage import database
-from blemish.station.storage.store import Store
 from tests.station.support import encoded, good_part, recorded, running_station, station_process, until
 
 pytestmark = pytest.mark.slow
@@ -148,17 +147,6 @@ def test_what_is_not_there_is_told_and_taken_up_again(
         wait_for(client, "ok")
         assert client.get(f"/v1/inspections/{first['id']}").json() == first
         assert running.inspect(good_part(2))["id"] == 2
-
-
-def test_another_database_in_its_place_is_used_after_a_restart(tmp_path: Path) -> None:
-    with running_station(tmp_path) as running:
-        running.inspect(good_part(1))
-        for file in (tmp_path / "station").glob("station.sqlite*"):
-            shutil.move(file, tmp_path)
-        Store(running.station.settings.store_url).close()
-        wait_for(running.client, "down")
-    with running_station(tmp_path) as running:
-        assert running.inspect(good_part(1))["id"] == 1
 
 
 def test_a_full_disk_is_told_and_work_goes_on_when_there_is_room(tmp_path: Path) -> None:

@@ -45,11 +45,11 @@ def _new(station: Station, score: float | None, image: bytes | None, fields: dic
     number, active = next(NUMBERS), station.models.active
     values: dict[str, Any] = {"source": Source.API, "name": f"{number}.png", "image_bytes": 10}
     values |= {"image": digest_of(image or b"%d" % number), "model": active.fingerprint}
-    values["received"] = BEGIN + timedelta(milliseconds=number)
-    if score is None:
-        return NewInspection.model_validate(values | {"error": "It is damaged."} | fields)
-    score = float(np.float32(score))
-    values |= dict(zip(("p_value", "is_anomalous"), active.calibration.judge(score), strict=True))
-    values |= {"score": score, "threshold": active.calibration.threshold, "image_type": "image/png"}
-    values |= {"calibration": active.calibrated.id}
+    values |= {"received": BEGIN + timedelta(milliseconds=number), "error": "It is damaged."}
+    if score is not None:
+        score = float(np.float32(score))
+        p_value, is_anomalous = active.calibration.judge(score)
+        values |= {"score": score, "p_value": p_value, "is_anomalous": is_anomalous, "error": ""}
+        values |= {"threshold": active.calibration.threshold, "calibration": active.calibrated.id}
+        values |= {"image_type": "image/png"}
     return NewInspection.model_validate(values | fields)

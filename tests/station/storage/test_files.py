@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blemish.errors import BlemishError, ImageError
+from blemish.errors import BlemishError
 from blemish.station.errors import NotFound, Unavailable
 from blemish.station.storage.files import Files, decode_map, digest_of, encode_map
 from tests.station.storage.support import add_files, limited_file_size
@@ -129,9 +129,3 @@ def test_maps_come_back_nearly_as_they_were(span: tuple[float, float]) -> None:
     raw = np.random.default_rng(0).uniform(*span, (31, 47)).astype(np.float32)
     back = decode_map(*encode_map(raw))
     np.testing.assert_allclose(back, raw, atol=np.ptp(raw.astype(np.float64)) / 60_000, rtol=1e-6)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_maps_with_what_is_no_number_are_refused(value: float) -> None:
-    with pytest.raises(ImageError, match="no finite numbers"):
-        encode_map(np.array([[0, value]], np.float32))

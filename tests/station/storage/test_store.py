@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from blemish.station.errors import NotFound
 from blemish.station.records import Filter, Inspection, NewInspection, Source, Verdict
@@ -37,11 +36,10 @@ def test_what_goes_in_comes_out(store: Store) -> None:
 
 
 def test_times_of_other_zones_are_kept_as_utc(store: Store) -> None:
-    there = timezone(timedelta(hours=-7))
-    (kept,) = store.add([new(received=NOON.astimezone(there))])
+    there = NOON.astimezone(timezone(timedelta(hours=-7)))
+    (kept,) = store.add([new(received=there)])
     assert kept.received == NOON and kept.received.utcoffset() == timedelta(0)
-    assert store.count(Filter(since=NOON.astimezone(there))) == 1
-    assert store.count(Filter(until=NOON.astimezone(there))) == 0
+    assert (store.count(Filter(since=there)), store.count(Filter(until=there))) == (1, 0)
 
 
 def test_a_key_counts_once(store: Store) -> None:
@@ -130,23 +128,6 @@ def test_filters(filled: Store, fields: dict[str, Any], expected: list[int]) -> 
     wanted = Filter(**fields)
     assert numbers(filled.select(wanted, limit=50)) == expected
     assert filled.count(wanted) == len(expected)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("model", "%b"),
-        ("model", "a" * 65),
-        ("image", "ab"),
-        ("text", "%" * 256),
-        ("feedback", "perhaps"),
-        ("min_score", float("nan")),
-        ("since", datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))),
-    ],
-)
-def test_filters_that_cannot_be(field: str, value: Any) -> None:
-    with pytest.raises(ValidationError, match=field):
-        Filter(**{field: value})
 
 
 def test_what_is_known_of_many(filled: Store) -> None:

@@ -12,12 +12,7 @@ from tests.browser import CHROMIUM
 from tests.station.support import Running, bad_part, good_part, grey_onnx, running_station
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-EXPECTED = (
-    "ERR_INTERNET_DISCONNECTED",
-    "status of 503",
-    "status of 409",
-    "status of 401",
-)  # by tests that break
+EXPECTED = ("ERR_INTERNET_DISCONNECTED", "status of 503", "status of 409", "status of 401")  # on purpose
 NASTY = '<script>alert("x")</script>\'&.png'
 
 

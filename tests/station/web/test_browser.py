@@ -100,16 +100,6 @@ def test_a_lost_connection_and_a_busy_station_are_told_and_an_upload_goes_on(
     expect(page.locator("#strip")).to_contain_text("meanwhile.png")
 
 
-def test_a_login_that_is_no_longer_valid_takes_nobody_away(page: "sync_api.Page") -> None:
-    page.goto("/inspections/1")
-    page.route("**/feedback", lambda route: route.fulfill(status=401, json={"detail": "Send the token."}))
-    page.get_by_label("Note").fill("typed")
-    page.get_by_role("button", name="Defect").click()
-    again = page.get_by_role("link", name="Log in again")
-    expect(again).to_have_attribute("href", "/login?next=%2Finspections%2F1")
-    expect(page.get_by_label("Note")).to_have_value("typed")
-
-
 def test_folders_are_dropped_anywhere_with_all_that_is_in_them(page: "sync_api.Page", tmp_path: Path) -> None:
     folder = tmp_path / "parts"
     (folder / "below").mkdir(parents=True)
@@ -124,19 +114,6 @@ def test_folders_are_dropped_anywhere_with_all_that_is_in_them(page: "sync_api.P
         expect(page.locator("#drop")).to_be_visible(visible=shown)
     page.get_by_text("2 of 2 pictures inspected.").wait_for()
     assert page.locator("#upload-errors > li").count() == 0
-
-
-def test_filters(page: "sync_api.Page") -> None:
-    page.goto("/inspections")
-    page.get_by_label("Verdict").select_option("anomalous")
-    page.get_by_label("Name or note").fill("part 4")
-    page.get_by_role("button", name="Show").click()
-    expect(page.locator(".card")).to_have_count(1)
-    assert page.get_by_label("Verdict").input_value() == "anomalous"
-    page.locator(".card").click()
-    expect(page.locator("h1")).to_have_text("part 4.png")
-    page.get_by_role("link", name="All", exact=True).click()
-    expect(page.locator(".card")).to_have_count(1)
 
 
 def test_models_are_used(page: "sync_api.Page", browsed: Running) -> None:

@@ -92,15 +92,6 @@ def test_a_review_goes_on_by_itself(page: "sync_api.Page", browsed: Running) -> 
     page.wait_for_url("**/inspections/8?review=2,8,11")
 
 
-def test_a_judgement_that_is_not_saved_says_so(page: "sync_api.Page", browsed: Running) -> None:
-    page.goto("/inspections/3")
-    page.context.set_offline(True)
-    page.locator("body").press("d")
-    expect(page.locator("#said")).to_contain_text("Not saved: The station does not answer")
-    page.context.set_offline(False)
-    assert feedback(browsed, 3) is None
-
-
 def test_the_threshold_is_tried_and_used_unless_another_changed_it(
     page: "sync_api.Page", browsed: Running
 ) -> None:
@@ -153,6 +144,23 @@ def test_calibrating_from_what_was_judged_and_the_way_back(page: "sync_api.Page"
     page.get_by_role("button", name=f"Use calibration {before.id} again").click()
     expect(page.locator("#again-words")).to_contain_text("Calibrated from")
     assert browsed.station.models.active.calibrated.scores == before.scores
+
+
+def test_a_judgement_that_is_not_saved_says_so_and_takes_nobody_away(
+    page: "sync_api.Page", browsed: Running
+) -> None:
+    page.goto("/inspections/3")
+    page.context.set_offline(True)
+    page.locator("body").press("d")
+    expect(page.locator("#said")).to_contain_text("Not saved: The station does not answer")
+    page.context.set_offline(False)
+    page.route("**/feedback", lambda route: route.fulfill(status=401, json={"detail": "Send the token."}))
+    page.get_by_label("Note").fill("typed")
+    page.get_by_role("button", name="Defect").click()
+    again = page.get_by_role("link", name="Log in again")
+    expect(again).to_have_attribute("href", "/login?next=%2Finspections%2F3")
+    expect(page.get_by_label("Note")).to_have_value("typed")
+    assert feedback(browsed, 3) is None
 
 
 def test_of_judgements_in_a_hurry_the_last_one_counts(page: "sync_api.Page", browsed: Running) -> None:

@@ -50,8 +50,7 @@ def test_every_answer_has_the_security_headers(locked: TestClient) -> None:
     "host", ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST", "127.0.0.5:8000"]
 )
 def test_without_a_token_this_machines_names_are_answered(host: str) -> None:
-    answer = client(host="127.0.0.5").get("/", headers={"Host": host})
-    assert (answer.status_code, answer.json()) == (200, True)
+    assert client(host="127.0.0.5").get("/", headers={"Host": host}).json() is True
 
 
 @pytest.mark.parametrize(

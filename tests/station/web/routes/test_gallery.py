@@ -40,6 +40,7 @@ def test_the_gallery_keeps_what_was_asked_for(visitor: httpx2.Client) -> None:
     text = unescape(page_of(visitor, f"/inspections?{query}"))
     assert '<option value="good" selected>good</option>' in text and f"/inspections/4?{query}" in text
     assert 'value="good 3"' in text and 'value="0.01"' in text and 'value="2020-01-01T10:00"' in text
+    assert {"verdict", "feedback", "text", "since", "until"} <= set(re.findall(r' name="(\w+)"', text))
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,9 @@ def test_the_gallery_keeps_what_was_asked_for(visitor: httpx2.Client) -> None:
         "min_score=a+lot",
         "max_score=nan",
         "model=%25b",
+        f"model={65 * 'a'}",
+        f"text={256 * 'x'}",
+        "image=ab",
     ],
 )
 def test_a_wish_that_cannot_be_is_a_sentence(visitor: httpx2.Client, query: str) -> None:
@@ -79,30 +83,25 @@ def test_paging_goes_to_and_fro(visitor: httpx2.Client, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("address", "previous", "next", "among"),
+    ("query", "number", "previous", "next"),
     [
-        ("13?verdict=anomalous", "", "12?verdict=anomalous", "/inspections?verdict=anomalous"),
-        (
-            "12?verdict=anomalous",
-            "13?verdict=anomalous",
-            "11?verdict=anomalous",
-            "/inspections?verdict=anomalous",
-        ),
-        ("11?verdict=anomalous", "12?verdict=anomalous", "", "/inspections?verdict=anomalous"),
-        ("7?review=7,2,9", "", "2?review=7,2,9", "/threshold"),
-        ("2?review=7,2,9", "7?review=7,2,9", "9?review=7,2,9", "/threshold"),
-        ("9?review=7,2,9", "2?review=7,2,9", "", "/threshold"),
-        ("5?review=7,2,9", "", "", "/threshold"),
+        ("verdict=anomalous", 13, None, 12),
+        ("verdict=anomalous", 12, 13, 11),
+        ("verdict=anomalous", 11, 12, None),
+        ("review=7,2,9", 7, None, 2),
+        ("review=7,2,9", 2, 7, 9),
+        ("review=7,2,9", 9, 2, None),
+        ("review=7,2,9", 5, None, None),
     ],
 )
 def test_neighbours_are_those_of_the_gallery_or_of_the_review(
-    visitor: httpx2.Client, address: str, previous: str, next: str, among: str
+    visitor: httpx2.Client, query: str, number: int, previous: int | None, next: int | None
 ) -> None:
-    text = unescape(page_of(visitor, f"/inspections/{address}"))
-    for name, expected in (("previous", previous), ("next", next)):
-        assert re.findall(rf'id="{name}"[^>]* href="/inspections/([^"]+)"', text) == [expected] * bool(
-            expected
-        )
+    text = unescape(page_of(visitor, f"/inspections/{number}?{query}"))
+    for name, other in (("previous", previous), ("next", next)):
+        expected = [] if other is None else [f"{other}?{query}"]
+        assert re.findall(rf'id="{name}"[^>]* href="/inspections/([^"]+)"', text) == expected
+    among = "/threshold" if query.startswith("review") else f"/inspections?{query}"
     assert f'href="{among}">All</a>' in text
 
 
