@@ -81,8 +81,7 @@ grey (uint8[batch, 3, 64, 64] images) => (float[batch] score, float[batch, 64, 6
 def grey_onnx(weight: float = 1.0, scores: tuple[float, ...] = (), rate: float = 0.02) -> bytes:
     """An .onnx model: its map is the blurred distance from middle grey, times `weight`; score is the peak.
 
-    Args:
-        scores, rate: of its calibration; without scores it is calibrated with 199 good parts.
+    Without scores of its calibration it is calibrated with 199 good parts.
     """
     if not scores:
         with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
@@ -104,8 +103,7 @@ def grey_onnx(weight: float = 1.0, scores: tuple[float, ...] = (), rate: float =
     model = parse_model(GREY)
     model.graph.initializer.append(helper.make_tensor("weight", TensorProto.FLOAT, [], [weight / 127.5]))
     helper.set_model_props(model, {KEY: metadata.model_dump_json()})
-    content: bytes = model.SerializeToString()
-    return content
+    return model.SerializeToString()
 
 
 @dataclass
@@ -120,8 +118,7 @@ class Running:
         """What the station answers to an image."""
         answer = self.client.post("/v1/inspect", content=encoded(image), params=query)
         assert answer.status_code == 201, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        return answer.json()
 
 
 @contextmanager

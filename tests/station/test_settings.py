@@ -41,9 +41,7 @@ def refused(config: Path | None = None, **options: Any) -> str:
     return str(caught.value)
 
 
-def test_options_before_environment_before_file_before_defaults(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_options_before_environment_before_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLEMISH_PORT", "2222")
     monkeypatch.setenv("BLEMISH_QUEUE_SIZE", "22")
     monkeypatch.setenv("BLEMISH_MVTEC", "somewhere")  # nothing to us
@@ -139,9 +137,7 @@ def test_the_token_may_come_from_a_file(tmp_path: Path) -> None:
     assert "holds no text" in refused(token_file=held)
 
 
-def test_the_strongest_source_of_a_token_wins_whichever_way_it_gives_it(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_strongest_token_source_wins(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text(TOKEN + "-of-the-file")
     file.write_text('model = "parts.onnx"\ntoken_file = "token"\n')
     assert loaded(file).secrets == [TOKEN + "-of-the-file"]

@@ -1,6 +1,5 @@
 """Power cuts, full disks and lost databases under a running `blemish serve`, as a user types it."""
 
-import hashlib
 import io
 import shutil
 import signal
@@ -19,6 +18,7 @@ import pytest
 
 from blemish.station import health
 from blemish.station.storage import database
+from blemish.station.storage.files import UNFINISHED, digest_of
 from tests.station.support import encoded, good_part, recorded, running_station, station_process, until
 
 pytestmark = pytest.mark.slow
@@ -68,9 +68,7 @@ def recorded_keys(database_url: str) -> list[str]:
     return sorted(str(inspection.key).removeprefix("api:") for inspection in recorded(database_url))
 
 
-def test_kill_under_load_loses_nothing_acknowledged_and_repeats_nothing(
-    grey_model: Path, tmp_path: Path, database_url: str
-) -> None:
+def test_a_kill_loses_and_repeats_nothing(grey_model: Path, tmp_path: Path, database_url: str) -> None:
     station, load = ("--folder", tmp_path / "station", "--store", database_url), Load()
     for enough in (15, 30):
         with station_process(grey_model, *station) as it, load.on(it.url):
@@ -80,11 +78,14 @@ def test_kill_under_load_loses_nothing_acknowledged_and_repeats_nothing(
         for told in load.acknowledged.values():
             place = f"/v1/inspections/{told['id']}"
             assert client.get(place).json() == told
-            assert hashlib.sha256(client.get(f"{place}/image").content).hexdigest() == told["image"]
+            assert digest_of(client.get(f"{place}/image").content) == told["image"]
             raw = np.load(io.BytesIO(client.get(f"{place}/map.npy").content))
             assert raw.max() == pytest.approx(told["score"], rel=1e-5)
         numbers = {key: send(client, key, image).json()["id"] for key, image in load.sent.items()}
         assert all(numbers[key] == told["id"] for key, told in load.acknowledged.items())
+        whole = [path for path in (tmp_path / "station").rglob("*") if len(path.name) == 64]
+        assert whole and all(digest_of(path.read_bytes()) == path.name for path in whole)
+        assert not any((tmp_path / "station" / UNFINISHED).iterdir())
     assert recorded_keys(database_url) == sorted(load.sent)
 
 

@@ -22,9 +22,9 @@ def station(calibrated: Callable[..., Station]) -> Station:
 
 
 def test_what_went_up_or_down_is_told_and_nothing_else(station: Station) -> None:
-    inspect(station, *gamma(1, 500))
+    inspect(station, *gamma(1, 210))
     same = measure_drift(station)
-    exact = ks_2samp(gamma(1, 500)[-200:].astype(np.float32), gamma(0, 199), method="exact")
+    exact = ks_2samp(gamma(1, 210)[-200:].astype(np.float32), gamma(0, 199), method="exact")
     assert same.ks == pytest.approx(exact.statistic) and exact.pvalue <= same.p < exact.pvalue + 0.05
     assert (same.count, same.rate, same.message, same.unsure) == (200, 0.02, "", "")
     assert same.p > 0.01 and abs(same.shift) < 0.1 and same.ks < 0.15 and same.alarms < 0.06
@@ -41,7 +41,7 @@ def test_what_went_up_or_down_is_told_and_nothing_else(station: Station) -> None
     assert "lower than" in down.message and down.message.endswith("material, then calibrate again.")
 
 
-def test_another_spread_around_the_same_median_matters_only_if_it_alarms(
+def test_another_spread_matters_only_if_it_alarms(
     calibrated: Callable[..., Station],
 ) -> None:
     station = calibrated(np.random.default_rng(0).normal(size=2000), 0.02)
@@ -56,11 +56,11 @@ def test_another_spread_around_the_same_median_matters_only_if_it_alarms(
 def test_confirmed_defects_other_models_and_failures_do_not_count(station: Station) -> None:
     inspect(station, *gamma(1, 100))
     inspect(station, *gamma(3, 20), said=Verdict.GOOD)
-    inspect(station, *[50.0] * 100, said=Verdict.DEFECT)
-    inspect(station, *[50.0] * 100, model="b" * 64)
+    inspect(station, *[50.0] * 20, said=Verdict.DEFECT)
+    inspect(station, *[50.0] * 20, model="b" * 64)
     inspect(station, None, None)
     result = measure_drift(station)
-    assert (result.count, result.message) == (100, "")  # of the last 200
+    assert (result.count, result.message) == (120, "")
 
 
 def test_too_little_is_said_to_be_too_little(station: Station, calibrated: Callable[..., Station]) -> None:

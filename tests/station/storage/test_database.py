@@ -62,9 +62,7 @@ def test_commits_are_made_to_last(store: Store) -> None:
 @pytest.mark.parametrize(
     ("replaced", "expected"), [(False, "is gone; put it back"), (True, "is not the one that was opened")]
 )
-def test_a_file_that_was_moved_is_missed_and_welcomed_back(
-    store: Store, file: Path, replaced: bool, expected: str
-) -> None:
+def test_a_moved_file_is_missed(store: Store, file: Path, replaced: bool, expected: str) -> None:
     elsewhere, other = file.with_name("elsewhere"), file.with_name("other")
     Store(f"sqlite:///{other}").close()
     file.rename(elsewhere)
@@ -114,15 +112,13 @@ def test_what_is_acknowledged_while_files_come_and_go_is_there(store: Store, fil
 
     thread = threading.Thread(target=keep_adding)
     thread.start()
-    for _ in range(25):
+    while len(refused) < 10 or len(acknowledged) < 25:
         stop.wait(0.01)
         file.rename(elsewhere)
         stop.wait(0.005)
         elsewhere.rename(file)
-    stop.wait(0.05)
     stop.set()
     thread.join()
-    assert refused and len(acknowledged) > 25
     assert set(acknowledged) <= set(names(store))
 
 

@@ -90,9 +90,7 @@ def test_shared_files_stay_as_long_as_one_needs_them(store: Store, files: Files)
     assert left(store, files) == [again.id] and stored(files) == {first.image, first.map}
 
 
-def test_a_judgement_in_the_last_moment_saves(
-    store: Store, files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_judgement_just_in_time_saves(store: Store, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(store, files, [40, 40])
     real = store.expired
     monkeypatch.setattr(store, "expired", lambda *given: (real(*given), judge(store, 1))[0])
@@ -110,9 +108,7 @@ def test_sweeping_removes_what_no_record_needs(store: Store, files: Files) -> No
     assert cleaner.sweep() == 0 and set(digests) < stored(files)  # hardly the database of this folder
 
 
-def test_what_is_added_during_a_sweep_stays(
-    store: Store, files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_added_in_a_sweep_stays(store: Store, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(store, files, [3, 2, 1])
     (fresh,) = add_files(files, b"not yet recorded")
     real, asked = store.digests, []

@@ -14,7 +14,7 @@ from blemish.station.web.middleware import BodyLimits, Security
 
 def settings(**options: Any) -> Settings:
     """A station's, with a model that is not there."""
-    return load_settings(model="parts.onnx", **{"port": 0} | options)
+    return load_settings(**{"model": "parts.onnx", "port": 0} | options)
 
 
 def guarded(**options: Any) -> FastAPI:

@@ -34,9 +34,7 @@ def test_pages_fit_and_can_be_touched(page: "sync_api.Page", address: str) -> No
             assert box["height"] >= 43.5 and box["width"] >= 43.5, (width, box)
 
 
-def test_live_shows_what_arrives_and_what_was_judged_elsewhere(
-    page: "sync_api.Page", browsed: Running
-) -> None:
+def test_live_shows_what_arrives_and_is_judged_elsewhere(page: "sync_api.Page", browsed: Running) -> None:
     number = browsed.inspect(bad_part(102), name="judged elsewhere.png")["id"]
     page.goto("/")
     latest, card = page.locator("#latest"), page.locator(f"#inspection-{number}")
@@ -71,9 +69,7 @@ def test_upload_by_the_button(page: "sync_api.Page", browsed: Running) -> None:
     assert sorted(one["name"] for one in found) == sorted(name for name, _ in chosen)
 
 
-def test_a_lost_connection_and_a_busy_station_are_told_and_an_upload_goes_on(
-    page: "sync_api.Page", browsed: Running
-) -> None:
+def test_an_upload_goes_on_after_a_lost_connection(page: "sync_api.Page", browsed: Running) -> None:
     answers = iter([503, 503])
 
     def busy(route: "sync_api.Route") -> None:

@@ -3,8 +3,6 @@
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from http.client import HTTPConnection, HTTPException
@@ -18,7 +16,7 @@ from typer.testing import CliRunner
 import blemish.cli  # noqa: F401 (its commands)
 from blemish.cli.app import app
 from blemish.errors import ConfigError
-from blemish.station.web.server import Server, listen
+from blemish.station.web import server
 from tests.station.support import TOKEN, bad_part, encoded, good_part, recorded, station_process, until
 from tests.station.web.support import guarded, settings
 
@@ -33,9 +31,7 @@ def is_answered(connection: HTTPConnection) -> bool:
         return False
 
 
-def test_it_says_where_it_is_inspects_and_ends_with_0_and_tells_no_secret(
-    grey_model: Path, tmp_path: Path
-) -> None:
+def test_it_inspects_ends_with_0_and_tells_no_secret(grey_model: Path, tmp_path: Path) -> None:
     config = tmp_path / "station.toml"
     config.write_text(f'model = "{grey_model}"\nfolder = "{tmp_path / "kept"}"\nqueue_size = 7\n')
     with station_process("--config", config, BLEMISH_TOKEN=TOKEN) as it:
@@ -55,15 +51,19 @@ def test_it_says_where_it_is_inspects_and_ends_with_0_and_tells_no_secret(
 
 
 @pytest.mark.parametrize("moment", ["Station", "create_app"])
-def test_a_signal_while_it_starts_ends_it(grey_model: Path, tmp_path: Path, moment: str) -> None:
-    script = "import os, signal, sys; from pathlib import Path; from blemish.station.web import server\n"
-    script += "from blemish.station.settings import load_settings\n"
-    script += f"made = server.{moment}\n"
-    script += f"server.{moment} = lambda given: (made(given), os.kill(os.getpid(), signal.SIGTERM))[0]\n"
-    script += "server.serve(load_settings(model=Path(sys.argv[1]), folder=Path(sys.argv[2]), port=0))\n"
-    command = [sys.executable, "-c", script, grey_model, tmp_path / "kept"]
-    done = subprocess.run(command, capture_output=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+def test_a_signal_while_it_starts_ends_it(
+    grey_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    make, before = getattr(server, moment), signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(server, moment, lambda given: (make(given), signal.raise_signal(signal.SIGTERM)))
+    monkeypatch.setattr(server.logs, "configure", lambda secrets: None)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            server.serve(settings(model=grey_model, folder=tmp_path / "kept"))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == 0
 
 
 def test_what_is_arriving_when_it_is_told_to_stop_is_finished(grey_model: Path, tmp_path: Path) -> None:
@@ -85,18 +85,18 @@ def test_what_is_arriving_when_it_is_told_to_stop_is_finished(grey_model: Path, 
 
 
 def test_a_busy_client_that_connects_while_it_is_told_to_stop_does_not_keep_it() -> None:
-    server = Server(uvicorn.Config(guarded(), port=0, lifespan="off", http="h11", log_config=None))
-    thread, held = threading.Thread(target=server.run, daemon=True), threading.Barrier(2, timeout=10)
+    running = server.Server(uvicorn.Config(guarded(), port=0, lifespan="off", http="h11", log_config=None))
+    thread, held = threading.Thread(target=running.run, daemon=True), threading.Barrier(2, timeout=10)
     thread.start()
-    until(lambda: server.started)
-    listening = server.servers[0]
+    until(lambda: running.started)
+    listening = running.servers[0]
     early, late = (HTTPConnection(*listening.sockets[0].getsockname(), timeout=10) for _ in range(2))
 
     assert is_answered(early)
     listening.get_loop().call_soon_threadsafe(lambda: (held.wait(), held.wait()))
     held.wait()
     late.connect()
-    server.should_exit = True
+    running.should_exit = True
     time.sleep(0.2)  # so that it finds the connection and that it should stop in the same turn
     held.wait()
     until(lambda: not is_answered(late))
@@ -125,11 +125,11 @@ def test_addresses_that_cannot_be_had(options: dict[str, str], expected: str) ->
     with socket.create_server(("127.0.0.1", 0)) as taken:
         chosen = settings(port=taken.getsockname()[1], **options)
         with pytest.raises(ConfigError, match=expected):
-            listen(chosen)
+            server.listen(chosen)
 
 
 def test_small_answers_come_at_once() -> None:
-    with listen(settings()) as listening:
+    with server.listen(settings()) as listening:
         assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # else they wait 40 ms
         with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -115,9 +115,7 @@ def test_many_at_once_are_scored_in_batches_with_unchanged_scores(running: Runni
         (b"\xff\xd8" + 201 * b"\xff\xda", 422, "The image has more than 200 JPEG scans; save it anew."),
     ],
 )
-def test_what_is_no_usable_image_is_refused_in_a_sentence(
-    running: Running, body: bytes, status: int, sentence: str
-) -> None:
+def test_what_is_no_image_is_refused(running: Running, body: bytes, status: int, sentence: str) -> None:
     before = running.client.get("/v1/inspections", params={"limit": 1}).json()
     answer = running.client.post("/v1/inspect", content=body)
     assert answer.status_code == status and sentence in answer.json()["detail"]
@@ -170,9 +168,7 @@ def test_feedback_is_kept_and_can_be_taken_back(running: Running) -> None:
     assert missing.status_code == 404
 
 
-def test_an_upload_that_cannot_be_put_aside_may_be_sent_again(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_upload_without_room_may_be_sent_again(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
