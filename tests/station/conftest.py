@@ -94,12 +94,19 @@ def postgresql() -> Iterator[PostgreSQL]:
             server.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, once of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'station.sqlite'}"
-    return request.getfixturevalue("postgresql").make()
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def new_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], str]:
+    """Makes an empty database and gives its URL, once for each kind."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgresql").make
+    return lambda: f"sqlite:///{tmp_path_factory.mktemp('database') / 'station.sqlite'}"
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
+    return new_database()
 
 
 @pytest.fixture

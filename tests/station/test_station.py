@@ -1,7 +1,6 @@
 """Power cuts, full disks and lost databases under a running `blemish serve`, as a user types it."""
 
 import io
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -107,17 +106,6 @@ def locked(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def vanished(folder: Path) -> Iterator[str]:
-    away = folder.with_name("away")
-    away.mkdir()
-    for file in folder.glob("station.sqlite*"):
-        shutil.move(file, away)
-    yield "station.sqlite is gone; put it back"
-    for file in away.iterdir():
-        shutil.move(file, folder)
-
-
-@contextmanager
 def moved(folder: Path) -> Iterator[str]:
     away = folder.rename(folder.with_name("away"))
     yield str(folder)
@@ -129,7 +117,7 @@ def wait_for(client: httpx2.Client, status: str) -> None:
     until(lambda: client.get("/v1/health").json()["status"] == status, 30)
 
 
-@pytest.mark.parametrize("trouble", [locked, vanished, moved])
+@pytest.mark.parametrize("trouble", [locked, moved])
 def test_what_is_not_there_is_told_and_taken_up_again(
     tmp_path: Path, trouble: Callable[[Path], AbstractContextManager[str]]
 ) -> None:

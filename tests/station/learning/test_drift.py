@@ -41,9 +41,7 @@ def test_what_went_up_or_down_is_told_and_nothing_else(station: Station) -> None
     assert "lower than" in down.message and down.message.endswith("material, then calibrate again.")
 
 
-def test_another_spread_matters_only_if_it_alarms(
-    calibrated: Callable[..., Station],
-) -> None:
+def test_another_spread_matters_only_if_it_alarms(calibrated: Callable[..., Station]) -> None:
     station = calibrated(np.random.default_rng(0).normal(size=2000), 0.02)
     inspect(station, *np.random.default_rng(1).normal(scale=0.3, size=200))
     result = measure_drift(station)

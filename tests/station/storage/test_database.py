@@ -88,10 +88,7 @@ def test_a_file_overwritten_with_garbage_is_told(store: Store, file: Path) -> No
 
 def test_nothing_is_acknowledged_when_the_file_goes_in_the_middle(store: Store, file: Path) -> None:
     elsewhere = file.with_name("elsewhere")
-    with (
-        pytest.raises(Unavailable, match="is gone"),
-        store.database.transaction(writing=True) as connection,
-    ):
+    with pytest.raises(Unavailable, match="is gone"), store.database.transaction(writing=True) as connection:
         connection.exec_driver_sql("UPDATE inspections SET name = 'changed'")
         file.rename(elsewhere)
     elsewhere.rename(file)

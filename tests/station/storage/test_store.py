@@ -1,6 +1,6 @@
 """What the station writes down comes back as it was, from SQLite and from PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta, timezone
 from typing import Any
@@ -82,13 +82,9 @@ def test_any_text_can_be_kept(store: Store) -> None:
     assert store.count(Filter(text="\0")) == 1
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def filled(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Store]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('filled') / 'station.sqlite'}"
-    else:
-        url = request.getfixturevalue("postgresql").make()
-    store = Store(url)
+@pytest.fixture(scope="module")
+def filled(new_database: Callable[[], str]) -> Iterator[Store]:
+    store = Store(new_database())
     store.add([new(number) for number in range(1, 101)])
     store.add([failed(101, name="Bad_1.PNG", source=Source.WATCH, model=None)])
     store.add([new(102, name="100% ÄRGER.png", model="ab" * 32, source=Source.PAGE, score=0.95)])

@@ -1,15 +1,14 @@
 """Running stations, a visitor of their pages, and a browser."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
 
-from blemish.station.records import NewInspection, Source
+from blemish.station.records import Source
 from tests.browser import CHROMIUM
-from tests.station.support import Running, bad_part, good_part, grey_onnx, running_station
+from tests.station.support import Running, bad_part, encoded, good_part, grey_onnx, running_station
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 EXPECTED = ("ERR_INTERNET_DISCONNECTED", "status of 503", "status of 409", "status of 401")  # on purpose
@@ -33,9 +32,8 @@ def visited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         for number in range(2):
             it.inspect(bad_part(50 + number), name=f"bad {number}.png")
         it.inspect(bad_part(60), name=NASTY)
-        error = "broken.png is truncated or damaged; copy or export it again."
-        broken = {"received": datetime.now(UTC), "source": Source.WATCH, "name": "broken.png"}
-        it.station.store.add([NewInspection.model_validate(broken | {"image_bytes": 7, "error": error})])
+        broken = {"source": Source.WATCH, "name": "broken.png", "keep_failed": True}
+        it.station.pipeline.submit(encoded(good_part(61))[:900], **broken).result(30)
         yield it
 
 

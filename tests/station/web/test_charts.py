@@ -6,6 +6,7 @@ from importlib import resources
 
 import numpy as np
 import pytest
+from PIL import ImageColor
 
 from blemish.calibration import Calibration
 from blemish.station.records import Point
@@ -24,11 +25,8 @@ def test_long_histories_are_thinned_to_their_extremes() -> None:
     "scores", [[3.0], [0.0, 0.0], [-5.0, 2.0], [1e-9, 1e6], [1e-30, 2e-30], [7e30, 8e30]]
 )
 def test_charts_stay_inside_their_frame(scores: list[float]) -> None:
-    now = datetime.now(UTC)
-    points = [
-        Point(id=number, received=now, score=score, is_anomalous=score > 1, feedback=None)
-        for number, score in enumerate(scores)
-    ]
+    given = {"received": datetime.now(UTC), "feedback": None}
+    points = [Point(id=at, score=score, is_anomalous=score > 1, **given) for at, score in enumerate(scores)]
     for draw in (charts.history_chart, charts.distribution_chart):
         svg = draw(points, Calibration(np.array(scores), 0.1))
         assert "nan" not in svg and "inf" not in svg
@@ -65,7 +63,6 @@ def contrast(one: str, other: str) -> float:
 
 
 def luminance(colour: str) -> float:
-    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
-    shares = np.array([int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)])
+    shares = np.array(ImageColor.getrgb(colour)) / 255
     linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))

@@ -122,10 +122,6 @@ def test_wrong_tokens_are_refused_and_lock_nobody_out(locked: TestClient, header
     assert answer.status_code == 401
     assert "Bearer" not in header or time.monotonic() - since >= 0.05  # guessing takes its time
     assert locked.get("/v1/inspections", headers=BEARER).status_code == 200
-
-
-def test_any_text_may_be_tried_as_token() -> None:
-    assert asyncio.run(middleware.is_token(settings(token=TOKEN), TOKEN))
     assert not asyncio.run(middleware.is_token(settings(token=TOKEN), "\udcff"))
 
 

@@ -106,7 +106,7 @@ def test_neighbours_are_those_of_the_gallery_or_of_the_review(
 
 
 def test_an_inspection_tells_what_is_known(visitor: httpx2.Client, visited: Running) -> None:
-    text = " ".join(unescape(page_of(visitor, "/inspections/12")).split())
+    good, bad = (" ".join(unescape(page_of(visitor, f"/inspections/{number}")).split()) for number in (3, 12))
     for words in (
         "None of the 199 good calibration images looks this unusual",
         f"grey.onnx <code>{visited.station.models.active.fingerprint[:12]}</code>",
@@ -114,17 +114,11 @@ def test_an_inspection_tells_what_is_known(visitor: httpx2.Client, visited: Runn
         "image/png",
         'href="/v1/inspections/12/map.npy"',
     ):
-        assert words in text
-    assert re.search(rf'data-colours="[0-9a-f]{{{256 * 6}}}"', text)
-
-
-def test_the_score_bar_passes_its_limit_when_anomalous(visitor: httpx2.Client) -> None:
-    for number, anomalous in ((3, False), (12, True)):
-        text = page_of(visitor, f"/inspections/{number}")
-        reach, limit = (
-            float(re.search(rf'class="{name}"[^>]* (?:width|x1)="([\d.]+)"', text)[1])
-            for name in ("reach", "limit")
-        )
+        assert words in bad
+    assert re.search(rf'data-colours="[0-9a-f]{{{256 * 6}}}"', bad)
+    bar = r'class="{}"[^>]* (?:width|x1)="([\d.]+)"'
+    for text, anomalous in ((good, False), (bad, True)):
+        reach, limit = (float(re.search(bar.format(name), text)[1]) for name in ("reach", "limit"))
         assert (reach > limit) == anomalous and 0 <= reach <= 200
 
 

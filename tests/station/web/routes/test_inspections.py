@@ -2,7 +2,7 @@
 
 import errno
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,12 +19,10 @@ from tests.station.support import Running, bad_part, encoded, good_part, running
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+@pytest.fixture(scope="module")
+def running(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A station that takes small images alone, once with each database."""
-    settings: dict[str, Any] = {"max_upload": 300_000, "max_pixels": 40_000}
-    if request.param == "postgresql":
-        settings["store"] = request.getfixturevalue("postgresql").make()
+    settings = {"max_upload": 300_000, "max_pixels": 40_000, "store": new_database()}
     with running_station(tmp_path_factory.mktemp("station"), **settings) as it:
         yield it
 
@@ -66,27 +64,21 @@ def test_the_same_key_is_inspected_once(running: Running) -> None:
         headers = {"Idempotency-Key": "part-0815"}
         return running.client.post("/v1/inspect", content=encoded(good_part(seed)), headers=headers)
 
+    def send_several(*seeds: int) -> list[dict]:
+        images = [("images", (f"{seed}.png", encoded(good_part(seed)))) for seed in seeds]
+        headers = {"Idempotency-Key": "three parts"}
+        return running.client.post("/v1/inspections", files=images, headers=headers).json()["results"]
+
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(send, [6] * 16))
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["id"] for answer in answers}) == 1
-    other = send(7)
-    assert other.status_code == 409
-    assert other.json()["detail"] == "This key came with another image before; give each image its own."
-
-
-def test_several_images_under_one_key_are_inspected_once(running: Running) -> None:
-    def send(*seeds: int) -> list[dict]:
-        images = [("images", (f"{seed}.png", encoded(good_part(seed)))) for seed in seeds]
-        headers = {"Idempotency-Key": "three parts"}
-        told = running.client.post("/v1/inspections", files=images, headers=headers)
-        assert told.status_code == 201
-        return told.json()["results"]
-
-    first = send(701, 702, 703)
-    assert send(701, 702, 703) == first and len({one["inspection"]["id"] for one in first}) == 3
-    changed = send(701, 702, 799)
-    assert changed[:2] == first[:2] and "key came with another image" in changed[2]["error"]
+    other, conflict = send(7), "This key came with another image before; give each image its own."
+    assert (other.status_code, other.json()["detail"]) == (409, conflict)
+    first = send_several(701, 702, 703)
+    assert send_several(701, 702, 703) == first and len({one["inspection"]["id"] for one in first}) == 3
+    changed = send_several(701, 702, 799)
+    assert changed[:2] == first[:2] and changed[2]["error"] == conflict
 
 
 def test_many_at_once_are_scored_in_batches_with_unchanged_scores(running: Running) -> None:
