@@ -120,6 +120,10 @@ class Running:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
+    def figure(self, name: str) -> float:
+        """One of its metrics."""
+        return float(self.client.get("/metrics").text.split(f"blemish_{name} ")[1].split()[0])
+
 
 @contextmanager
 def running_station(root: Path, **settings: Any) -> Iterator[Running]:
@@ -139,9 +143,8 @@ def running_station(root: Path, **settings: Any) -> Iterator[Running]:
 @contextmanager
 def served(app: Any) -> Iterator[str]:
     """The address of an application that is served in a thread of this process."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_level="warning", lifespan="off", http="h11", access_log=False)
-    )
+    config = uvicorn.Config(app, port=0, log_level="warning", lifespan="off", http="h11", access_log=False)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

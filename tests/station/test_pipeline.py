@@ -41,7 +41,7 @@ def test_an_image_without_a_score_has_an_error(running: Running, monkeypatch: py
         assert (kept.score, kept.is_anomalous, kept.map, kept.width) == (None, None, None, 64)
         assert kept.error.startswith("part.png has no score")
         assert running.station.files.read(str(kept.image)) == IMAGE
-    assert 'failures_total{reason="model"} 8.0' in running.client.get("/metrics").text
+    assert running.figure('failures_total{reason="model"}') == 8
 
 
 def test_a_model_that_fails_is_trouble_until_it_works_again(

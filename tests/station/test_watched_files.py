@@ -3,6 +3,7 @@
 import errno
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -42,9 +43,7 @@ def test_a_file_changes_the_disk_whole(here: Path, tmp_path: Path, monkeypatch: 
     assert (there / "a.png").read_bytes() == b"content" and (there / "a.png").stat().st_mtime_ns == before
     assert not file.exists() and flushed == [there / ".a.png.part", there]
 
-    def full(path: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
+    full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
     file.write_bytes(b"more")
     monkeypatch.setattr(watched_files, "synchronise", full)
     with pytest.raises(OSError, match="No space"):

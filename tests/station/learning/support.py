@@ -22,12 +22,10 @@ def inspect(
     image: bytes | None = None,
     **fields: Any,
 ) -> list[int]:
-    """Numbers of new inspections, judged by the calibration in force, and by a person if `said`.
+    """Numbers of new inspections, one for each score; None is an image that could not be scored.
 
-    Args:
-        scores: one of each; None is an image that could not be scored.
-        image: content of the file of all; None gives each its own, which is not kept.
-        fields: of `NewInspection`.
+    They are judged by the calibration in force, and by a person if `said`. `image` is the content of the file
+    of all; without it each has its own, which is not kept. The fields are those of `NewInspection`.
     """
     if image is not None:
         station.files.add({digest_of(image): image})

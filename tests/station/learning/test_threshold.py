@@ -150,9 +150,7 @@ def test_who_judges_at_random_is_not_warned(calibrated: Callable[..., Station]) 
     assert threshold.evidence(station).warning == ""
 
 
-def test_a_sample_is_a_choice_of_the_latest_unjudged(
-    station: Station, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sample_is_of_the_latest_unjudged(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threshold, "SAMPLED_FROM", 200)
     inspect(station, *[5.0] * 30)  # too long ago
     numbers = inspect(station, *range(1, 201))

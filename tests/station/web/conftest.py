@@ -12,14 +12,12 @@ from tests.station.support import Running, bad_part, encoded, good_part, grey_on
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 EXPECTED = ("ERR_INTERNET_DISCONNECTED", "status of 503", "status of 409", "status of 401")  # on purpose
-NASTY = '<script>alert("x")</script>\'&.png'
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A station that takes small images alone."""
-    folder = tmp_path_factory.mktemp("station")
-    with running_station(folder, max_upload=300_000, max_pixels=40_000) as it:
+    with running_station(tmp_path_factory.mktemp("station"), max_upload=300_000, max_pixels=40_000) as it:
         yield it
 
 
@@ -31,7 +29,7 @@ def visited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             it.inspect(good_part(number), name=f"good {number}.png")
         for number in range(2):
             it.inspect(bad_part(50 + number), name=f"bad {number}.png")
-        it.inspect(bad_part(60), name=NASTY)
+        it.inspect(bad_part(60), name='<script>alert("x")</script>\'&.png')
         broken = {"source": Source.WATCH, "name": "broken.png", "keep_failed": True}
         it.station.pipeline.submit(encoded(good_part(61))[:900], **broken).result(30)
         yield it

@@ -20,17 +20,11 @@ def test_health_readiness_and_figures(running: Running) -> None:
     assert health["status"] == "ok"
     assert {part["name"] for part in health["parts"]} >= {"database", "disk", "model"}
     assert running.client.get("/v1/ready").status_code == 200
-
-    def alarms() -> float:
-        figures = running.client.get("/metrics").text
-        return float(
-            figures.split('blemish_inspections_total{source="api",verdict="anomalous"} ')[1].split()[0]
-        )
-
+    alarms = 'inspections_total{source="api",verdict="anomalous"}'
     running.inspect(bad_part(9))
-    before = alarms()
+    before = running.figure(alarms)
     running.inspect(bad_part(10))
-    assert alarms() == before + 1
+    assert running.figure(alarms) == before + 1
 
 
 def test_the_openapi_document_names_every_route_and_problem(running: Running) -> None:

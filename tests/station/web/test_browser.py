@@ -13,7 +13,6 @@ expect = sync_api.expect
 
 pytestmark = [needs_browser, pytest.mark.slow]
 
-WIDTHS = (390, 820, 1280)
 PAGES = ("/", "/inspections", "/inspections/5", "/history", "/threshold", "/models")
 TOUCHED = "button:visible, .button:visible, nav a:visible, select:visible, summary:visible"
 
@@ -27,7 +26,7 @@ def choose(page: "sync_api.Page", *parts: tuple[str, bytes]) -> None:
 def test_pages_fit_and_can_be_touched(page: "sync_api.Page", address: str) -> None:
     page.goto(address)
     page.wait_for_load_state("networkidle") if address == "/threshold" else None
-    for width in WIDTHS:
+    for width in (390, 820, 1280):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         for box in filter(None, (element.bounding_box() for element in page.locator(TOUCHED).all())):

@@ -30,12 +30,12 @@ def test_charts_stay_inside_their_frame(scores: list[float]) -> None:
     for draw in (charts.history_chart, charts.distribution_chart):
         svg = draw(points, Calibration(np.array(scores), 0.1))
         assert "nan" not in svg and "inf" not in svg
-        for x in re.findall(r'\b(?:x|cx|x1)="([-\d.]+)"', svg):
-            assert 0 <= float(x) <= charts.SIZE["width"]
-        for y in re.findall(r'\b(?:y|cy|y1)="([-\d.]+)"', svg):
-            assert -1 <= float(y) <= charts.SIZE["height"]
-        for height in re.findall(r'height="([-\d.]+)"', svg):
-            assert float(height) >= 0
+        x, y, height = (
+            np.array(re.findall(rf'\b(?:{name})="([-\d.]+)"', svg), float)
+            for name in ("x|cx|x1", "y|cy|y1", "height")
+        )
+        assert ((x >= 0) & (x <= charts.SIZE["width"])).all() and (height >= 0).all()
+        assert ((y >= -1) & (y <= charts.SIZE["height"])).all()
 
 
 def test_colours_can_be_read() -> None:
@@ -51,9 +51,8 @@ def test_colours_can_be_read() -> None:
             assert contrast("#ffffff", scheme[fill]) >= 4.5, fill
         for mark in ("good", "bad", "edge"):
             assert contrast(scheme[mark], scheme["paper"]) >= 3, mark
-        assert contrast(scheme["good-ink"], scheme["good-wash"]) >= 4.5
-        assert contrast(scheme["ink"], scheme["warn-wash"]) >= 4.5
-        assert contrast(scheme["down-ink"], scheme["down-wash"]) >= 4.5
+        for ink, wash in (("good-ink", "good-wash"), ("ink", "warn-wash"), ("down-ink", "down-wash")):
+            assert contrast(scheme[ink], scheme[wash]) >= 4.5, wash
 
 
 def contrast(one: str, other: str) -> float:

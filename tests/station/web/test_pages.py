@@ -16,7 +16,6 @@ from tests.station.web.support import cards_of, page_of
 
 pytestmark = pytest.mark.slow
 PAGES = ("/", "/inspections", "/history", "/threshold", "/models")
-HTML = {"Accept": "text/html"}
 
 
 def test_chances_and_counts_in_words() -> None:
@@ -53,7 +52,7 @@ def test_a_page_is_whole_and_brings_nothing_inline(visitor: httpx2.Client, addre
 
 def test_empty_pages_say_what_to_do_also_while_the_station_is_down(tmp_path: Path) -> None:
     with running_station(tmp_path, min_free_gb=10**9) as it:
-        it.client.headers |= HTML
+        it.client.headers["Accept"] = "text/html"
         for address, words in (
             ("/", "Nothing has been inspected yet"),
             ("/", f'curl --data-binary @part.png "{it.url}/v1/inspect?name=part.png"'),

@@ -43,22 +43,11 @@ def test_the_gallery_keeps_what_was_asked_for(visitor: httpx2.Client) -> None:
     assert {"verdict", "feedback", "text", "since", "until"} <= set(re.findall(r' name="(\w+)"', text))
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "verdict=ugly",
-        "feedback=maybe",
-        "source=mail",
-        "since=yesterday",
-        "until=0001-01-01T00:00%2B23:00",
-        "min_score=a+lot",
-        "max_score=nan",
-        "model=%25b",
-        f"model={65 * 'a'}",
-        f"text={256 * 'x'}",
-        "image=ab",
-    ],
-)
+IMPOSSIBLE = "verdict=ugly feedback=maybe source=mail min_score=a+lot max_score=nan model=%25b image=ab"
+TOO_MUCH = ["until=0001-01-01T00:00%2B23:00", f"model={65 * 'a'}", f"text={256 * 'x'}"]
+
+
+@pytest.mark.parametrize("query", [*IMPOSSIBLE.split(), "since=yesterday", *TOO_MUCH])
 def test_a_wish_that_cannot_be_is_a_sentence(visitor: httpx2.Client, query: str) -> None:
     text = unescape(page_of(visitor, f"/inspections?{query}", status=422))
     assert f"{query.partition('=')[0]} cannot be used: " in text and not cards_of(text)
