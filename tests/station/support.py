@@ -121,8 +121,7 @@ class Running:
         return answer.json()
 
     def figure(self, name: str) -> float:
-        """One of its metrics."""
-        return float(self.client.get("/metrics").text.split(f"blemish_{name} ")[1].split()[0])
+        return float(self.client.get("/metrics").text.split(f"\nblemish_{name} ")[1].split()[0])
 
 
 @contextmanager

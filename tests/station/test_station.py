@@ -72,6 +72,7 @@ def test_a_kill_loses_and_repeats_nothing(grey_model: Path, tmp_path: Path, data
         with station_process(grey_model, *station) as it, load.on(it.url):
             until(lambda enough=enough: len(load.acknowledged) >= enough, 60)
             it.process.send_signal(signal.SIGKILL)
+    (tmp_path / "station" / UNFINISHED / "half.part").touch()
     with station_process(grey_model, *station) as it, httpx2.Client(base_url=it.url, timeout=30) as client:
         for told in load.acknowledged.values():
             place = f"/v1/inspections/{told['id']}"
