@@ -1,6 +1,5 @@
 """The engines, and which of them runs a model file."""
 
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,8 +14,6 @@ DEVICES = {
     "openvino": ("auto", "cpu", "gpu"),
 }
 EXTRAS = {"torch": "blemish[train]", "onnxruntime": "blemish", "openvino": "blemish[openvino]"}
-
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # else importing openvino phones home
 
 
 def open_engine(
