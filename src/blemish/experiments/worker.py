@@ -16,7 +16,7 @@ from blemish.errors import BlemishError, CheckpointError, ModelFileError, explai
 from blemish.evaluation.evaluate import Evaluation, evaluate
 from blemish.experiments.experiment import Experiment, code_version
 from blemish.experiments.result import Result
-from blemish.files import file_digest, whole_file
+from blemish.files import file_digest, unfinished, write_whole
 from blemish.images.reading import load_frame
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import Metadata
@@ -207,7 +207,7 @@ def _images(experiment: Experiment, evaluation: Evaluation) -> list[dict[str, An
 def _curve(path: Path) -> list[dict[str, Any]]:
     """The epochs of a training log; empty where nothing was trained."""
     if not path.is_file():
-        path = path.with_name(path.name + ".part")  # the end came between the model and its log
+        path = unfinished(path)  # the end came between the model and its log
     if not path.is_file():
         return []
     lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
@@ -232,8 +232,7 @@ def _machine() -> str:
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:
-    with whole_file(path) as file:
-        json.dump(record, file)
+    write_whole(path, json.dumps(record).encode())
 
 
 @contextmanager

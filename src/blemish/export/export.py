@@ -10,7 +10,7 @@ from blemish.export.parity import Candidate, check, compare, score_all
 from blemish.export.probes import dataset_probes, stored_probes
 from blemish.export.recalibrate import Roles, assign_roles, range_images, recalibrate
 from blemish.export.report import ExportReport, remarks
-from blemish.files import check_output
+from blemish.files import check_output, end_of_links
 from blemish.inference.engines import installed, open_engine, read_metadata
 from blemish.inference.model_file import Metadata
 
@@ -45,6 +45,7 @@ def export_model(
         BlemishError: `out` cannot be written, the images cannot be used, or the scores differ.
     """
     to = _target(out, to)
+    out = end_of_links(out)
     _check(model, out, to)
     metadata = read_metadata(model)
     roles = None
@@ -97,6 +98,8 @@ def _check(model: Path, out: Path, to: str) -> None:
     if to == "openvino" and find_spec("openvino") is None:
         raise BlemishError('Exporting to OpenVINO needs OpenVINO: pip install "blemish[openvino]".')
     check_output(out)
+    if out.exists() and not out.is_file():
+        raise BlemishError(f"{out} is no regular file; name a file to write.")
     weights = out.with_suffix(".bin")
     if to == "openvino" and weights.exists() and (weights.is_dir() or not out.exists()):
         raise BlemishError(f"{weights} would be overwritten, and {out} is not there; choose another name.")

@@ -1,6 +1,5 @@
 """Measures the cells of published tables, keeps the results, and puts them beside the published numbers."""
 
-import fcntl
 import importlib.util
 import logging
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from blemish.errors import BlemishError, Interrupted
 from blemish.experiments.result import Result, Store
 from blemish.experiments.run import Place, run_experiments
-from blemish.files import make_folder
+from blemish.files import hold, make_folder
 from blemish.models.registry import config_class
 from blemish.papers.checks import check_options
 from blemish.papers.configs import changes
@@ -142,11 +141,9 @@ def _alone(folder: Path) -> Iterator[None]:
         BlemishError: there is one.
     """
     with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not hold(file):
             raise BlemishError(
                 f"Another sweep is at work in {folder.parent}; wait for it, or give another --out "
                 "(both may have the same --store)."
-            ) from None
+            )
         yield

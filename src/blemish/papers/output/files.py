@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from blemish.files import whole_file
+from blemish.files import write_whole
 from blemish.papers.output import text
 from blemish.papers.output.page import to_html
 from blemish.papers.output.summary import Summary
@@ -44,9 +44,7 @@ def write_outputs(summary: Summary, folder: Path) -> list[Path]:
     paths = []
     for suffix, convert in ((".md", to_markdown), (".csv", to_csv), (".tex", to_latex), (".html", to_html)):
         path = folder / f"{summary.table.name}{suffix}"
-        content = convert(summary)
-        with whole_file(path, "wb") as file:
-            file.write(content.encode("utf-8", "replace"))
+        write_whole(path, convert(summary).encode("utf-8", "replace"))
         paths.append(path)
     return paths
 
