@@ -23,7 +23,7 @@ def check_output(path: Path) -> None:
     """
     if path == STANDARD_OUTPUT or _written_directly(path):
         return
-    place = end_of_links(path) if path.is_symlink() else path
+    place = end_of_links(path)
     if place.is_symlink():
         raise BlemishError(f"{path} is a link that leads nowhere; name another file to write.")
     if place.is_dir():
@@ -166,8 +166,8 @@ def _claim(path: Path, part: Path, mode: str, text: Any) -> IO[Any]:
 
 
 def end_of_links(path: Path) -> Path:
-    """The file that a link leads to, there or not; what is no link as it is, but absolute."""
-    return Path(os.path.realpath(path))
+    """The file that a link leads to, there or not; what is no link as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _written_directly(path: Path) -> bool:

@@ -10,7 +10,7 @@ from blemish.export.parity import Candidate, check, compare, score_all
 from blemish.export.probes import dataset_probes, stored_probes
 from blemish.export.recalibrate import Roles, assign_roles, range_images, recalibrate
 from blemish.export.report import ExportReport, remarks
-from blemish.files import check_output, end_of_links
+from blemish.files import check_output, end_of_links, writing
 from blemish.inference.engines import installed, open_engine, read_metadata
 from blemish.inference.model_file import Metadata
 
@@ -61,7 +61,7 @@ def export_model(
         probes = stored_probes(model, metadata.frame)
     from blemish.export.graph import write_graph
 
-    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+    with writing(out), TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         graph = Path(folder) / "floats.onnx"
         write_graph(model, graph, metadata)
         candidates = [Candidate(open_engine(model, device="cpu")[0], metadata)]

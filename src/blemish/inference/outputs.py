@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from blemish.errors import BlemishError
 from blemish.files import (
     LONGEST_NAME,
     check_output,
-    end_of_links,
     make_folder,
     shortened,
     whole_file,
@@ -62,7 +62,7 @@ class Outputs:
     def __post_init__(self) -> None:
         parquet = None if self.parquet is None else local_path(self.parquet)
         named = {"--csv": self.csv, "--jsonl": self.jsonl, "--parquet": parquet}
-        files = {option: end_of_links(file) for option, file in named.items() if file is not None}
+        files = {option: os.path.realpath(file) for option, file in named.items() if file is not None}
         for (option, file), (other, another) in combinations(files.items(), 2):
             if file == another:
                 raise BlemishError(f"{option} and {other} both name {file}; give two files.")
