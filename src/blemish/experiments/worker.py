@@ -21,7 +21,7 @@ from blemish.evaluation.evaluate import Evaluation, evaluate
 from blemish.experiments.experiment import Experiment, code_version
 from blemish.experiments.result import Result
 from blemish.export.recalibrate import fitted_digests
-from blemish.files import file_digest, whole_file
+from blemish.files import file_digest, unfinished, whole_file
 from blemish.images.reading import frame_digest, load_frame
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import Metadata
@@ -222,7 +222,7 @@ def _images(experiment: Experiment, evaluation: Evaluation) -> list[dict[str, An
 def _curve(path: Path) -> list[dict[str, Any]]:
     """The epochs of a training log; empty where nothing was trained."""
     if not path.is_file():
-        path = path.with_name(path.name + ".part")  # the end came between the model and its log
+        path = unfinished(path)  # the end came between the model and its log
     if not path.is_file():
         return []
     lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
