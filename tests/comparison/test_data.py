@@ -24,6 +24,15 @@ def test_defects_without_good_test_images_get_some(parts_folder: Path) -> None:
     assert split_dataset(Dataset("d", GOOD, [DEFECT])) == (data, kept_out)
 
 
+def test_copies_are_not_both_learned_from_and_measured_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = [path for name in "abc" for path in texture_files(tmp_path / name, 8)]
+    data, _ = split_dataset(Dataset("d", [Sample(path, 0) for path in files]))
+    assert [sample.path for sample in sorted(data.train + data.test, key=str)] == files[:8]
+    assert caplog.messages == ["16 of 24 good images are copies of others and are left out."]
+
+
 @pytest.mark.parametrize(
     ("count", "test", "message"),
     [

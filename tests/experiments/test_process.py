@@ -41,10 +41,7 @@ def test_what_a_library_prints_is_no_answer() -> None:
 
 
 def test_its_peak_memory_is_its_own() -> None:
-    ballast = np.ones(300 * 2**20, np.uint8)
-    code = (
-        "import sys; sys.modules['torch'] = object()  # large, and not needed here\n"
-        "from blemish.training.machine import peak_memory_mb; print(peak_memory_mb())"
-    )
+    ballast = np.ones(800 * 2**20, np.uint8)
+    code = "from blemish.training.machine import peak_memory_mb; print(peak_memory_mb())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 5 < float(done.stdout) < 200 and ballast.all()
+    assert 50 < float(done.stdout) < 700 and ballast.all()

@@ -1,6 +1,7 @@
 """A fit and everything measured with its weights, in this process."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,9 @@ def test_what_is_measured_is_an_evaluation_and_what_is_kept_stays(
 
 def test_a_result_does_not_depend_on_what_shares_its_fit(parts_folder: Path, tmp_path: Path) -> None:
     """Not even its threshold, although the model file was calibrated under another scoring."""
-    one, other = experiment(parts_folder), experiment(parts_folder, model={"combine": "P4"})
+    parts = shutil.copytree(parts_folder, tmp_path / "parts")
+    shutil.copy(parts / "train/good/000.png", parts / "train/good/00.png")  # learned from once
+    one, other = experiment(parts), experiment(parts, model={"combine": "P4"})
     shared, alone = run(tmp_path, one, other)[1], run(tmp_path, other)[0]
     assert shared.measured == alone.measured and shared.images == alone.images
     assert not list(tmp_path.glob("*.safetensors"))

@@ -16,7 +16,7 @@ from blemish.datasets.loading import load_rows
 from blemish.errors import ConfigError, Interrupted, ModelFileError
 from blemish.inference.detector import Detector
 from blemish.inference.engines import read_metadata
-from blemish.inference.model_file import PROBES, write_model
+from blemish.inference.model_file import PROBES, model_bytes
 from blemish.models.registry import METHODS, config_class
 from blemish.training import loop
 from blemish.training.batches import split_indices
@@ -170,7 +170,8 @@ def test_a_file_that_lies_about_its_shapes_is_refused_before_it_is_read(
             "wider": whole | {name: torch.cat([value] * 2, dim=-1)},
             "more": whole | {"more": torch.ones(2)},
         }
-        write_model(tmp_path / "model.safetensors", lies[lie], read_metadata(fitted.file))
+        content = model_bytes(lies[lie], read_metadata(fitted.file))
+        (tmp_path / "model.safetensors").write_bytes(content)
         with pytest.raises(ModelFileError, match="do not fit its description"):
             Detector.load(tmp_path / "model.safetensors")
 

@@ -1,5 +1,6 @@
 """What is fitted to, what is measured on, and the synthetic defects where there are no real ones."""
 
+import logging
 import random
 from dataclasses import replace
 from itertools import product
@@ -9,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from blemish.datasets import Dataset, Sample, check_trainable
+from blemish.datasets.checks import without_copies
 from blemish.datasets.synthetic import KINDS, STRENGTHS, draw_defect
 from blemish.errors import DatasetError
 from blemish.images.drawing import save_png
@@ -19,10 +21,12 @@ KEPT_OUT = 4  # one in so many good images, where there are no good test images
 MOST_ORIGINALS = 40  # kept-out images that get synthetic defects
 LEAST = 8  # good images, where some must be kept out
 
+log = logging.getLogger(__name__)
+
 
 def split_dataset(dataset: Dataset) -> tuple[Dataset, int]:
     """Keep every fourth good image, of a fixed permutation, out of fitting where no good test images are
-    given.
+    given; of copies one is used.
 
     Returns:
         What is fitted to and measured on, with good images among the latter; and how many of these were taken
@@ -37,7 +41,10 @@ def split_dataset(dataset: Dataset) -> tuple[Dataset, int]:
     if any(sample.label == 0 for sample in dataset.test):
         check_trainable(dataset)
         return dataset, 0
-    count = len(dataset.train)
+    different = without_copies(dataset.train)
+    count = len(different)
+    if copies := len(dataset.train) - count:
+        log.warning(f"{copies} of {len(dataset.train)} good images are copies of others and are left out.")
     if count < LEAST:
         found = "1 good image" if count == 1 else f"{count} good images"
         raise DatasetError(
@@ -47,8 +54,8 @@ def split_dataset(dataset: Dataset) -> tuple[Dataset, int]:
     order = list(range(count))
     random.Random(0).shuffle(order)
     kept = set(order[::KEPT_OUT])
-    good = [sample for index, sample in enumerate(dataset.train) if index in kept]
-    train = [sample for index, sample in enumerate(dataset.train) if index not in kept]
+    good = [sample for index, sample in enumerate(different) if index in kept]
+    train = [sample for index, sample in enumerate(different) if index not in kept]
     return replace(dataset, train=train, test=good + dataset.test), len(good)
 
 

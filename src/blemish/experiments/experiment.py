@@ -9,6 +9,7 @@ from typing import Any
 
 import blemish
 from blemish.datasets import Dataset, Sample
+from blemish.datasets.sample import mask_files
 from blemish.errors import ImageError
 from blemish.files import file_digest, value_digest
 from blemish.images.finding import path_errors
@@ -119,7 +120,7 @@ def digest_of_samples(samples: Iterable[Sample]) -> str:
     """
     whole = hashlib.sha256()
     for sample in samples:
-        mask = digest_of_file(sample.mask) if sample.mask else ""
+        mask = " ".join(map(digest_of_file, mask_files(sample.mask)))
         line = f"{digest_of_file(sample.path)} {sample.label} {sample.defect} {mask}\n"
         whole.update(line.encode(errors="surrogateescape"))  # folders' names need not be text
     return whole.hexdigest()

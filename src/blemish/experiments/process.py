@@ -104,7 +104,8 @@ def main() -> None:
     job, level = pickle.load(sys.stdin.buffer)
     LOGGER.setLevel(level)
     LOGGER.addHandler(_Sentences(answers))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell has it ignored
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background shell has the first ignored
+        signal.signal(number, signal.default_int_handler)
     threading.Thread(target=_stop_with_input, daemon=True).start()
     try:
         _answer(answers, "done", run_job(job))

@@ -12,13 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from blemish.calibration import Calibration
+from blemish.datasets import Sample
 from blemish.errors import BlemishError, CheckpointError, explained
 from blemish.evaluation.evaluate import Evaluation, evaluate
 from blemish.experiments.experiment import Experiment, code_version
 from blemish.experiments.result import Result
-from blemish.files import file_digest, whole_file
-from blemish.images.reading import load_frame
+from blemish.export.recalibrate import fitted_digests
+from blemish.files import file_digest, unfinished, whole_file
+from blemish.images.reading import frame_digest, load_frame
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import Metadata
 from blemish.inference.outputs import Outputs, predict_to_files
@@ -183,7 +187,6 @@ def _measure(job: Job, experiment: Experiment, fitted: Detector, record: dict[st
 def _rescored(experiment: Experiment, fitted: Detector) -> Detector:
     """The detector under the experiment's scoring; where that is not the fit's, it is calibrated anew."""
     from blemish.inference.engines.torch import TorchEngine
-    from blemish.training.batches import split_indices
 
     metadata, rate = Metadata.model_validate(fitted.metadata), experiment.config.false_alarm_rate
     assert isinstance(fitted.engine, TorchEngine)
@@ -192,11 +195,19 @@ def _rescored(experiment: Experiment, fitted: Detector) -> Detector:
         detector.calibration = detector.calibration.with_rate(rate)
         return detector
     detector = Detector(fitted.engine.rescored(experiment.scoring), metadata)
-    training, good = experiment.config.training, experiment.dataset.train
-    _, held_out = split_indices(len(good), training.validation_share, training.seed)
-    pictures = (load_frame(good[index].path, metadata.frame) for index in held_out)
+    pictures = _held_out(experiment.dataset.train, metadata)
     detector.calibration = Calibration(calibrate(detector.engine, metadata.frame, pictures)[0], rate)
     return detector
+
+
+def _held_out(good: list[Sample], metadata: Metadata) -> Iterator[np.ndarray]:
+    """The images that a fit held out, framed; each once, whatever copies there are."""
+    wanted = fitted_digests(metadata)[1]
+    for sample in good:
+        picture = load_frame(sample.path, metadata.frame)
+        if (digest := frame_digest(picture)) in wanted:
+            wanted.remove(digest)
+            yield picture
 
 
 def _images(experiment: Experiment, evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -211,7 +222,7 @@ def _images(experiment: Experiment, evaluation: Evaluation) -> list[dict[str, An
 def _curve(path: Path) -> list[dict[str, Any]]:
     """The epochs of a training log; empty where nothing was trained."""
     if not path.is_file():
-        path = path.with_name(path.name + ".part")  # the end came between the model and its log
+        path = unfinished(path)  # the end came between the model and its log
     if not path.is_file():
         return []
     lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())

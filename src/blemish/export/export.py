@@ -9,7 +9,7 @@ from blemish.errors import BlemishError, ConfigError, ModelFileError
 from blemish.export.parity import ExportReport, check, compare, score_all
 from blemish.export.probes import dataset_probes, stored_probes
 from blemish.export.recalibrate import Roles, assign_roles, range_images, recalibrate
-from blemish.files import check_output
+from blemish.files import check_output, end_of_links, writing
 from blemish.inference.engines import installed, open_engine, read_metadata
 from blemish.inference.model_file import Metadata
 
@@ -44,6 +44,7 @@ def export_model(
         BlemishError: `out` cannot be written, the images cannot be used, or the scores differ.
     """
     to = _target(out, to)
+    out = end_of_links(out)
     _check(model, out, to)
     metadata = read_metadata(model)
     roles = None
@@ -59,7 +60,7 @@ def export_model(
         probes = stored_probes(model, metadata.frame)
     from blemish.export.graph import write_graph
 
-    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+    with writing(out), TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         graph = Path(folder) / "floats.onnx"
         write_graph(model, graph, metadata)
         written = floats = graph if roles else _converted(graph, to)
@@ -95,6 +96,8 @@ def _check(model: Path, out: Path, to: str) -> None:
     if to == "openvino" and find_spec("openvino") is None:
         raise BlemishError('Exporting to OpenVINO needs OpenVINO: pip install "blemish[openvino]".')
     check_output(out)
+    if out.exists() and not out.is_file():
+        raise BlemishError(f"{out} is no regular file; name a file to write.")
     weights = out.with_suffix(".bin")
     if to == "openvino" and weights.exists() and (weights.is_dir() or not out.exists()):
         raise BlemishError(f"{weights} would be overwritten, and {out} is not there; choose another name.")

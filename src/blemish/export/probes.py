@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from blemish.datasets import Dataset, Sample
+from blemish.datasets.loading import load_mask
 from blemish.errors import DatasetError, ModelFileError
 from blemish.images.frame import Frame
-from blemish.images.reading import load_frame, mask_to_frame, read_mask
+from blemish.images.reading import load_frame, mask_to_frame
 from blemish.inference.model_file import read_probes
 
 DRAWN = 64  # good images of a data set's `train`
@@ -77,7 +78,7 @@ def dataset_probes(dataset: Dataset, frame: Frame) -> Probes:
         raise DatasetError(f"{dataset.name} holds no images to verify on; give good ones with --calibrate.")
     labels = [None] * len(drawn) + [sample.label for sample in labelled]
     masks = {
-        index: mask_to_frame(read_mask(sample.mask), frame) if sample.mask and sample.label else None
+        index: mask_to_frame(load_mask(sample.mask), frame) if sample.mask and sample.label else None
         for index, sample in enumerate(samples)
         if index >= len(drawn) and (sample.label == 0 or sample.mask is not None)
     }

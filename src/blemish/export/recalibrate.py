@@ -40,6 +40,22 @@ class Roles(NamedTuple):
     held_out: int
 
 
+def fitted_digests(metadata: Metadata) -> tuple[set[str], set[str]]:
+    """Digests (`frame_digest`) of the images that a model learned from, and of those held out.
+
+    Raises:
+        ModelFileError: the file does not say.
+    """
+    from blemish.training.batches import split_indices
+
+    digests, training = metadata.data.get("frames", []), metadata.training
+    if len(digests) < 2:
+        raise ModelFileError("The model does not say which images it was fitted to; fit it again.")
+    learn, hold_out = split_indices(len(digests), training["validation_share"], training["seed"])
+    learned = {digests[index] for index in learn}
+    return learned, {digests[index] for index in hold_out} - learned
+
+
 def assign_roles(dataset: Dataset, metadata: Metadata) -> Roles:
     """Sort the good images of a data set by what the model did with them; test images are not touched.
 
@@ -51,14 +67,7 @@ def assign_roles(dataset: Dataset, metadata: Metadata) -> Roles:
         DatasetError: no image is left to calibrate on.
         ImageError: an image cannot be used.
     """
-    from blemish.training.batches import split_indices
-
-    digests, training = metadata.data.get("frames", []), metadata.training
-    if len(digests) < 2:
-        raise ModelFileError("The model does not say which images it was fitted to; fit it again.")
-    learn, hold_out = split_indices(len(digests), training["validation_share"], training["seed"])
-    learned = {digests[index] for index in learn}
-    held_out = {digests[index] for index in hold_out} - learned
+    learned, held_out = fitted_digests(metadata)
     paths: dict[str, Path] = {}  # a copy of an image is no other image
     with progress_bar("Sorting images", len(dataset.train)) as advance:
         for sample in dataset.train:

@@ -15,6 +15,7 @@ _AVIF = ("image/avif", (".avif",))
 _HEIF = ("image/heif", (".heic", ".heif", ".hif"))
 _CAMERAS = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".raw", ".rw2")
 _OTHERS = (".dcm", ".exr", ".gif", ".j2k", ".jp2", ".jxl", ".pbm", ".pfm", ".pgm", ".pnm", ".ppm", ".psd")
+_RARE = (".apng", ".dib", ".hdr", ".jpe", ".jpf", ".jxr", ".tga")
 
 if "avif" in features.get_supported_modules():  # Pillow has it from 11.3 on
     _READ["AVIF"] = _AVIF
@@ -30,7 +31,7 @@ FORMATS = tuple(_READ)
 EXTENSIONS = frozenset(ending for _, endings in _READ.values() for ending in endings)
 """Endings, in lower case, of the files that are read as images."""
 
-UNREAD_EXTENSIONS = frozenset(_CAMERAS + _OTHERS + _AVIF[1] + _HEIF[1]) - EXTENSIONS
+UNREAD_EXTENSIONS = frozenset(_CAMERAS + _OTHERS + _RARE + _AVIF[1] + _HEIF[1]) - EXTENSIONS
 """Endings, in lower case, of files that are known as pictures and not read here."""
 
 HEIF_EXTENSIONS = frozenset(_HEIF[1])

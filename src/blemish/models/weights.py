@@ -101,8 +101,11 @@ def read_weights(source: WeightsSource) -> "dict[str, Tensor]":
     """
     path = source.path or _download(source.model)
     state: Any
-    with explained(
-        WeightsError, lambda why: f"{path} cannot be read as a weights file ({why}); get it again."
+    unreadable = f"{path} cannot be read as a weights file"
+    damaged = f"{unreadable}: it is damaged, or holds more than tensors; get it again, or save a state dict."
+    with (
+        explained(WeightsError, lambda _: damaged),
+        explained(WeightsError, lambda why: f"{unreadable} ({why}); get it again.", OSError),
     ):
         if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file

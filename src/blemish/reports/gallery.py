@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from blemish.datasets.loading import load_mask
 from blemish.images.drawing import HeatScale, encode_jpeg, overlay
 from blemish.images.frame import Frame
-from blemish.images.reading import mask_to_frame, read_mask
+from blemish.images.reading import mask_to_frame
 from blemish.inference.result import Result
 from blemish.reports.numbers import short_number
 
@@ -107,7 +108,7 @@ def shown_mask(path: str | None, frame: Frame, result: Result) -> np.ndarray | N
     """The mask in a file as bool [H, W] of a `shrunk` result's map, None where there is none to draw."""
     if path is None or result.anomaly_map is None:
         return None
-    mask = largest_in_cells(mask_to_frame(read_mask(path), frame), *result.anomaly_map.shape)
+    mask = largest_in_cells(mask_to_frame(load_mask(path), frame), *result.anomaly_map.shape)
     return mask if mask.any() else None
 
 

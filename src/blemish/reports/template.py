@@ -4,7 +4,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from blemish.files import whole_file
+from blemish.files import write_whole
 from blemish.reports.numbers import fraction, p_value, percent, short_number, signed
 
 HERE = "blemish.reports"  # base.html.j2 and macros.html.j2, which all pages share
@@ -40,5 +40,4 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         BlemishError: the file cannot be written.
     """
-    with whole_file(path, "wb") as file:
-        file.write(text.encode("utf-8", "replace"))
+    write_whole(path, text.encode("utf-8", "replace"))

@@ -12,7 +12,7 @@ import numpy as np
 from blemish.datasets import Dataset, Sample
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import Rows, load_rows
-from blemish.errors import ImageError
+from blemish.errors import DatasetError, ImageError
 from blemish.images.frame import MIN_SIDE, Shape, visible_share
 from blemish.images.reading import image_size, used_bits
 from blemish.models.config import ModelConfig
@@ -71,21 +71,33 @@ def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unrea
     Raises:
         BlemishError: too few can be read, or there is no room for them.
     """
-    rows = load_rows(
-        dataset.train,
-        config.frame,
-        skip_unreadable=skip_unreadable,
-        allocate=partial(room_for_images, gigabytes=config.training.cache_gigabytes, folder=folder),
-    )
+    allocate = partial(room_for_images, gigabytes=config.training.cache_gigabytes, folder=folder)
+    try:
+        rows = load_rows(dataset.train, config.frame, skip_unreadable=skip_unreadable, allocate=allocate)
+    except ImageError as error:
+        raise ImageError(
+            f"{str(error).removesuffix('.')}, or leave such files out with --skip-unreadable."
+        ) from error
     for _, reason in rows.skipped:
         log.warning(f"Skipped: {reason}")
     if rows.skipped:
         log.warning(f"{len(rows.skipped)} of {len(dataset.train)} images were skipped as unreadable.")
-    check_trainable(Dataset(dataset.name, train=rows.samples))
     for remark in _remarks(rows.samples[0].path, config):
         log.warning(remark)
     if config.frame.bit_depth == 16:
         _tell_unused_bits([sample.path for sample in rows.samples[:: -(-len(rows.samples) // LOOKED_AT)]])
+    if rows.copies:
+        copy, original = rows.copies[0]
+        if len(rows.samples) == 1:
+            raise DatasetError(
+                f"All {len(rows.copies) + 1} images of {dataset.name} look the same to the network as "
+                f"{original.path}; give at least 2 that differ, better 50 or more."
+            )
+        log.warning(
+            f"{len(rows.copies)} of {len(dataset.train)} images are copies of others and are left out; "
+            f"the first is {copy.path}, which looks the same to the network as {original.path}."
+        )
+    check_trainable(Dataset(dataset.name, train=rows.samples))
     return GoodImages(rows, config)
 
 

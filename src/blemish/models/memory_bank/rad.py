@@ -1,27 +1,59 @@
-"""RAD: retrieve the good images most like one and compare it patch by patch with theirs (arXiv 2601.22763)."""
+"""RAD: compare an image patch by patch with the good images most like it (Zhang et al., arXiv 2601.22763)."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from blemish.images.frame import Shape
 from blemish.models.memory_bank.config import RADConfig
-from blemish.models.memory_bank.features import positions_first, side_by_side
+from blemish.models.memory_bank.coreset import choose_coreset
+from blemish.models.memory_bank.features import nearest_rows, positions_first, side_by_side
 from blemish.models.memory_bank.gallery import Gallery
 
 GRID = 4  # a descriptor has one mean for each of 4 x 4 fields, so that it knows where things are
+CANDIDATES = 100_000  # patches, drawn at random, that the coreset is chosen from
 
 
 class RAD(Gallery):
     """Images are retrieved by the cosine of their last level on a coarse grid.
 
     The paper's network is a DINOv3 transformer whose class token retrieves; a convolutional network has none,
-    and the coarse grid stands in its place.
+    and the coarse grid stands in its place. Not in the paper: a coreset of the patches of all images
+    (`PatchCore`'s), for what the few retrieved ones happen not to show.
+
+    Attributes:
+        coreset: float32 [M, C].
     """
 
     described = GRID**2
 
+    config: RADConfig
+    coreset: Tensor
+
     def __init__(self, config: RADConfig, image_shape: Shape) -> None:
         super().__init__(config, image_shape, pooled=True)
+        self.register_buffer("coreset", torch.empty(0, self.features.channels))
+
+    @torch.no_grad()
+    def learn(self, batches: Callable[[], Iterator[Tensor]], count: int, seed: int) -> None:
+        """See `Gallery.learn`. The coreset is chosen from the remembered images."""
+        super().learn(batches, count, seed)
+        generator = torch.Generator().manual_seed(seed)
+        patches = self.gallery.flatten(0, 1)
+        drawn = torch.randperm(len(patches), generator=generator)[:CANDIDATES].to(patches.device)
+        candidates = patches[drawn].float()
+        rows = choose_coreset(candidates, min(self.config.coreset, len(candidates)), generator)
+        self.coreset = candidates[rows.to(patches.device)]
+
+    def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """See `TrainingFreeModel.resize_state`."""
+        super().resize_state(shapes)
+        rows = shapes["coreset"][0]
+        if not 0 < rows <= self.config.coreset:
+            raise ValueError(f"a coreset of {rows} patches where {self.config.coreset} are allowed")
+        self.coreset = self.coreset.new_empty(rows, self.coreset.shape[1])
 
     def describe(self, levels: list[Tensor]) -> Tensor:
         """See `Gallery.describe`; [B, 16 c] of unit length."""
@@ -31,15 +63,15 @@ class RAD(Gallery):
         """See `AnomalyModel.forward`.
 
         The map is the smoothed Euclidean distance of each patch to the nearest patch of the K images that are
-        most alike; the score is its largest value.
+        most alike, or of the coreset; the score is its largest value.
         """
         levels = self.features.levels(images)
         features = side_by_side(levels)
-        alike = (
-            (self.describe(levels) @ self.pooled.T)
-            .topk(min(self.config.neighbours, len(self.pooled)))
-            .indices
-        )
-        distances = self.nearest_positions(positions_first(features), alike).sqrt()
+        patches = positions_first(features)
+        count = min(self.config.neighbours, len(self.pooled))
+        alike = (self.describe(levels) @ self.pooled.T).topk(count, dim=1).indices
+        nearest = self.coreset[nearest_rows(patches.flatten(0, 1), self.coreset)].reshape(patches.shape)
+        of_coreset = (patches - nearest).square().sum(dim=2)
+        distances = torch.minimum(self.nearest_positions(patches, alike), of_coreset).sqrt()
         maps = self.to_map(distances, *features.shape[2:])
         return maps.amax(dim=(1, 2)), maps
