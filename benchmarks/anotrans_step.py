@@ -54,7 +54,7 @@ def redrawing(model: AnoTrans, batch: Batch) -> Iterator[Step]:
 def measure(size: int, batch_size: int, steps: int, *, loop: bool, redraw: bool, precision: str) -> dict:
     """Seconds of each step, and the peak memory of this process in MB."""
     torch.manual_seed(0)
-    model = AnoTrans(AnoTransConfig(), size).to(memory_format=torch.channels_last).train()
+    model = AnoTrans(AnoTransConfig(), (size, size)).to(memory_format=torch.channels_last).train()
     if loop:
         for block in model.generator.modules():
             if hasattr(block, "attn") and isinstance(block.attn, WindowAttention):

@@ -31,7 +31,7 @@ def learning_history(seed: int, epochs: int) -> tuple[np.ndarray, np.ndarray]:
     train = images_to_tensor(load_rows(cells.train, config.frame).images)
     spare = images_to_tensor(load_rows(cells.test, config.frame).images)
     torch.manual_seed(seed)
-    model = GTrans(config.model, config.frame.size)
+    model = GTrans(config.model, config.frame.shape)
     model.load_teacher(read_weights(find_weights(config.model.backbone)))
     training = config.training
     optimiser = torch.optim.Adam(

@@ -68,7 +68,7 @@ def rescored(detector: Detector, fields: dict[str, Any]) -> Detector:
     """The same weights under a model configuration with other values."""
     original = detector.engine.model
     config = GTransConfig.model_validate(original.config.model_dump() | fields)
-    model = GTrans(config, original.image_size)
+    model = GTrans(config, original.image_shape)
     model.load_state_dict(original.state_dict(), strict=False)  # statistics may be left over
     return Detector(TorchEngine(model), Metadata.model_validate(dict(detector.metadata)))
 

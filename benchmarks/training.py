@@ -133,7 +133,7 @@ def measure(backbone: str, batch: int, preset: str, repeats: int, peers: bool) -
     """Print the table of one model and batch size."""
     config = build_config(values={"preset": preset, "model": {"backbone": backbone}})
     torch.manual_seed(0)
-    model = GTrans(config.model, config.frame.size)
+    model = GTrans(config.model, config.frame.shape)
     shape = (max(batch, 32), config.frame.size, config.frame.size, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     with ExitStack() as stack:

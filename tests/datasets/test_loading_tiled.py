@@ -29,7 +29,7 @@ def test_each_row_belongs_to_its_image(samples: list[Sample]) -> None:
     assert rows.samples == samples and len(rows.images) == len(rows.owners)
     for index, sample in enumerate(samples):
         image = load_frame(sample.path, frame)
-        expected = list(Grid(*image.shape[:2], 40, 0.5).cut(image))
+        expected = list(Grid(*image.shape[:2], (40, 40), 0.5).cut(image))
         np.testing.assert_array_equal(rows.images[rows.of(np.array([index]))], expected)
 
 

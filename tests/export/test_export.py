@@ -46,7 +46,7 @@ def names(folder: Path) -> list[str]:
 def agrees(model: Path, out: Path, report: ExportReport, parts: Path) -> None:
     assert [row.engine for row in report.rows] == ["torch", *installed(out)]
     assert all(row.score_difference <= 1e-3 and not row.flips for row in report.rows)
-    assert {row.images for row in report.rows} == {len(read_probes(model, read_metadata(model).frame.size))}
+    assert {row.images for row in report.rows} == {len(read_probes(model, read_metadata(model).frame.shape))}
     original = blemish.load(model)
     images = sorted(parts.glob("test/*/*.png"))
     expected = list(original.predict_many(images))

@@ -20,7 +20,7 @@ def test_the_papers_values_are_the_defaults_and_tiles_are_written_only_where_the
     assert Frame().model_dump() == {"resize": 256, "crop": 224}
     assert (Frame().size, Frame(crop=None).size) == (224, 256)
     tiled = (Frame(tile=64), Frame(tile=64, overlap=0.5, resize=128))
-    for frame in (Frame(resize=64, crop=None), *tiled, Frame(bit_depth=12)):
+    for frame in (Frame(resize=64, crop=None), *tiled, Frame(bit_depth=12), Frame(crop=None, aspect=1.5)):
         assert Frame.model_validate_json(frame.model_dump_json()) == frame
 
 
@@ -36,6 +36,8 @@ def test_the_papers_values_are_the_defaults_and_tiles_are_written_only_where_the
         ({"tile": 64, "resize": 63}, r"tile \(64\) must not be larger than resize \(63\)"),
         ({"tile": 64, "overlap": 0.76}, "less than or equal to 0.75"),
         ({"tile": 31}, "greater than or equal to 32"),
+        ({"aspect": 2}, "aspect goes only with whole images"),
+        ({"crop": None, "aspect": 17}, "less than or equal to 16"),
         ({"overlap": 0.25}, "overlap goes only with tile"),
         ({"resize": "none"}, "frame.resize is none, .*; give one of them a number"),
     ],
@@ -43,6 +45,25 @@ def test_the_papers_values_are_the_defaults_and_tiles_are_written_only_where_the
 def test_impossible_frames_are_refused(fields: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Frame(**fields)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        ([(300, 300), (100, 100)], (224, 224)),
+        ([(500, 1260)], (128, 352)),
+        ([(1260, 500), (1260, 500), (10, 90)], (352, 128)),
+        ([(10, 1000)], (64, 896)),
+        ([], (224, 224)),
+    ],
+)
+def test_whole_images_are_seen_in_the_median_proportions(shapes: list, expected: tuple[int, int]) -> None:
+    frame = Frame(resize=224, crop=None).for_images(shapes)
+    assert frame.shape == expected
+    assert to_frame(picture(0, 70, 90), frame).shape == (*expected, 3)
+    assert framed_size(90, 70, frame) == expected[::-1] and visible_share(90, 70, frame) == 1
+    for other in (Frame(), Frame(tile=64), Frame(crop=None, aspect=2)):
+        assert other.for_images(shapes) == other
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)

@@ -32,7 +32,7 @@ def test_as_few_tiles_as_cover_a_side_lie_evenly_along_it(tile: int, overlap: fl
 
 @pytest.mark.parametrize("overlap", [0, 0.25, 0.75])
 def test_tiles_are_cut_where_they_lie_and_join_to_the_picture(overlap: float) -> None:
-    whole, grid = picture(0, 50, 77), Grid(50, 77, 20, overlap)
+    whole, grid = picture(0, 50, 77), Grid(50, 77, (20, 20), overlap)
     assert len(grid) == len(tile_starts(50, 20, overlap)) * len(tile_starts(77, 20, overlap))
     tiles = list(grid.cut(whole))
     for (top, left), tile in zip(grid.corners, tiles, strict=True):
@@ -43,12 +43,12 @@ def test_tiles_are_cut_where_they_lie_and_join_to_the_picture(overlap: float) ->
 @pytest.mark.parametrize("overlap", [0, 0.25, 0.6, 0.75])
 @pytest.mark.parametrize("size", [(64, 64), (65, 64), (100, 333), (224, 160), (97, 128)])
 def test_constant_maps_give_the_constant(size: tuple[int, int], overlap: float) -> None:
-    grid = Grid(*size, 64, overlap)
+    grid = Grid(*size, (64, 64), overlap)
     np.testing.assert_allclose(blend(grid, np.full((len(grid), 64, 64), 3.7)), 3.7, rtol=1e-6)
 
 
 def test_a_blend_is_the_weighted_mean_of_the_tiles() -> None:
-    grid = Grid(100, 150, 48, 0.5)
+    grid = Grid(100, 150, (48, 48), 0.5)
     maps = RNG.random((len(grid), 48, 48))
     window = np.sin(np.pi * (np.arange(48) + 0.5) / 48) ** 2
     total, weights = np.zeros((100, 150)), np.zeros((100, 150))
@@ -59,7 +59,7 @@ def test_a_blend_is_the_weighted_mean_of_the_tiles() -> None:
 
 
 def test_tiles_that_disagree_leave_no_seam() -> None:
-    grid = Grid(64, 200, 64, 0.25)
+    grid = Grid(64, 200, (64, 64), 0.25)
     levels = np.arange(len(grid), dtype=float) % 2
     whole = blend(grid, np.repeat(levels, 64 * 64).reshape(-1, 64, 64))
     assert np.ptp(whole) == pytest.approx(1, abs=1e-3)

@@ -127,7 +127,7 @@ def test_a_damaged_or_newer_description_is_refused(change: Any, copy: Path) -> N
 def test_tensors_that_do_not_fit_the_description_are_refused(damage: str, copy: Path) -> None:
     tensors = load_file(copy)
     metadata = read_metadata(copy)
-    assert read_probes(copy, 64).shape[1:] == (64, 64, 3)
+    assert read_probes(copy, (64, 64)).shape[1:] == (64, 64, 3)
     name = "mappers.0.query.weight"
     if damage == "missing":
         del tensors[name], tensors[PROBES]
@@ -141,8 +141,8 @@ def test_tensors_that_do_not_fit_the_description_are_refused(damage: str, copy: 
         tensors[PROBES] = tensors[PROBES].float()
     write_whole(copy, model_bytes(tensors, metadata))
     with pytest.raises(ModelFileError, match=r"do not fit its description|probe images in .* are damaged"):
-        read_probes(copy, 64) if damage == "probes" else Detector.load(copy)
-    assert damage != "missing" or read_probes(copy, 64).shape == (0, 64, 64, 3), "as in older files"
+        read_probes(copy, (64, 64)) if damage == "probes" else Detector.load(copy)
+    assert damage != "missing" or read_probes(copy, (64, 64)).shape == (0, 64, 64, 3), "as in older files"
 
 
 def test_a_description_of_a_huge_model_is_refused_before_it_takes_memory(copy: Path) -> None:

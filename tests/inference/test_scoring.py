@@ -30,14 +30,14 @@ class Brightness:
 
 
 def test_the_score_is_the_largest_of_the_tiles_in_whatever_batches_across_images() -> None:
-    tiles = sum(len(Grid(*size, 64, 0.25)) for size in SIZES)
+    tiles = sum(len(Grid(*size, (64, 64), 0.25)) for size in SIZES)
     for batch_size in (1, 3, 7, 1000):
         engine = Brightness()
         scored = score_images(engine, FRAME, PICTURES, batch_size)
         assert sum(engine.batches) == tiles and max(engine.batches) == min(batch_size, tiles)
         assert min([*engine.batches[:-1], batch_size]) == batch_size, "only the last one may be smaller"
         for picture, (score, anomaly_map) in zip(PICTURES, scored, strict=True):
-            grid = Grid(*picture.shape[:2], 64, 0.25)
+            grid = Grid(*picture.shape[:2], (64, 64), 0.25)
             assert score == max(tile.mean(axis=2, dtype=np.float32).std() for tile in grid.cut(picture))
             np.testing.assert_allclose(anomaly_map, picture.mean(axis=2), rtol=1e-5)
 

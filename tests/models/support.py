@@ -19,6 +19,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "anotrans": {"channels": 16, "heads": 2},
     "patchcore": {"backbone": BACKBONE, "coreset": 1.0},
     "padim": {"backbone": BACKBONE, "channels": 10},
+    "rad": {"backbone": BACKBONE, "coreset": 20},
     "spade": {"backbone": BACKBONE},
 }
 TRAINED = [name for name in METHODS if issubclass(model_class(name), TrainedModel)]
@@ -28,7 +29,7 @@ TRAINING_FREE = [name for name in METHODS if issubclass(model_class(name), Train
 def build(method: str, size: int = SIZE, **fields: Any) -> Any:
     """A model with its initial weights, in train mode."""
     torch.manual_seed(0)
-    return model_class(method)(config_class(method)(**FIELDS.get(method, {}) | fields), size)
+    return model_class(method)(config_class(method)(**FIELDS.get(method, {}) | fields), (size, size))
 
 
 def learn(model: TrainingFreeModel, images: Tensor, *, batch_size: int = 4, seed: int = 0) -> None:

@@ -108,7 +108,7 @@ def test_tiles_of_the_images_to_learn_from_are_learned_and_files_not_read_again(
     expected = [
         tile
         for image in [load_frame(good[index], Frame(tile=TILE)) for index in split_indices(10, 0.3, 0)[0]]
-        for tile in Grid(*image.shape[:2], TILE, 0.25).cut(image)
+        for tile in Grid(*image.shape[:2], (TILE, TILE), 0.25).cut(image)
     ]
     np.testing.assert_array_equal(learned[0], expected)
     total = 3 * (3 * 5) + 3 * (5 * 3) + 2 * 1 + 2 * (2 * 3)

@@ -25,7 +25,7 @@ IMAGES = textures(11)
 
 def test_the_loss_falls_and_the_log_is_complete(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    summary = train(tmp_path, GTrans(small_config().model, SIZE))  # type: ignore[arg-type]
+    summary = train(tmp_path, GTrans(small_config().model, (SIZE, SIZE)))  # type: ignore[arg-type]
     log = log_lines(tmp_path / "log.jsonl")
     assert [line["epoch"] for line in log] == [1, 2, 3, 4]
     assert [line["step"] for line in log] == [3, 6, 9, 12]  # 9 images in batches of 4, 4 and 1

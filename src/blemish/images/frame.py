@@ -110,10 +110,8 @@ class Frame(BaseModel):
         """The frame in the median proportions of these images, if it shows whole ones and has no `aspect`."""
         if self.crop or self.tile or self.aspect is not None:
             return self
-        aspects = [width / height for height, width in shapes]
-        if not aspects:
-            return self
-        return self.model_copy(update={"aspect": round(min(max(median(aspects), 1 / 16), 16.0), 4)})
+        aspect = median([width / height for height, width in shapes] or [1.0])
+        return self if aspect == 1 else self.model_copy(update={"aspect": min(max(aspect, 1 / 16), 16.0)})
 
 
 def has_tiles(values: dict[str, Any]) -> bool:

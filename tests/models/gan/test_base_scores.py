@@ -143,4 +143,4 @@ def test_the_attention_is_grad_cam_of_the_score(method: str) -> None:
 def test_grad_cam_is_zero_where_no_feature_raises_the_score() -> None:
     features = torch.rand(2, 6, 4, 4, generator=torch.manual_seed(0))
     slopes = torch.stack([-torch.ones(6, 4, 4), torch.zeros(6, 4, 4)])
-    assert not grad_cam(features, slopes, 16).any()
+    assert not grad_cam(features, slopes, (16, 16)).any()

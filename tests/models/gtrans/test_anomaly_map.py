@@ -89,10 +89,10 @@ def test_equal_features_give_zero_and_silent_ones_on_one_side_no_nan(alpha: str)
     config = GTransConfig.model_validate({"alpha": alpha})
     same = features(0)
     same[0][:, :, :4] = 0  # positions where no channel is active
-    assert AnomalyMap(config, 32)(same, same).abs().max() < 1e-9
+    assert AnomalyMap(config, (32, 32))(same, same).abs().max() < 1e-9
     silent = [torch.zeros_like(level) for level in same]
     for f_g, f_m in ((silent, same), (same, silent)):
-        assert AnomalyMap(config, 32)(f_g, f_m).isfinite().all()
+        assert AnomalyMap(config, (32, 32))(f_g, f_m).isfinite().all()
     for level in same:
         assert torch.equal(distance(level, level), torch.zeros_like(level[:, 0]))
         if alpha != "fixed":
@@ -115,7 +115,7 @@ def test_combinations_are_table_7_or_the_geometric_mean_of_any_levels() -> None:
 
 def test_the_whole_map_is_eq_15_to_18_combined_by_p6_and_smoothed() -> None:
     size = 32
-    maps = AnomalyMap(GTransConfig(), size)(features(0), features(1)).numpy()
+    maps = AnomalyMap(GTransConfig(), (size, size))(features(0), features(1)).numpy()
     for image in range(2):
         levels = []
         for f_g, f_m in zip(features(0), features(1), strict=True):
@@ -139,7 +139,7 @@ def distances(count: int, seed: int) -> Tensor:
 
 @pytest.mark.parametrize("batch", [4, 11])
 def test_its_statistics_are_those_of_numpy_and_scipy(batch: int) -> None:
-    learned, module = distances(11, 0), Standardise(LEVELS, SIZE)
+    learned, module = distances(11, 0), Standardise(LEVELS, (SIZE, SIZE))
     module.learn(learned.split(batch, dim=1))
     for level, values in enumerate(learned.double().numpy()):
         mean = gaussian_filter(values.mean(axis=0), REACH)
@@ -150,6 +150,6 @@ def test_its_statistics_are_those_of_numpy_and_scipy(batch: int) -> None:
 
 
 def test_a_student_without_error_gives_no_division_by_zero() -> None:
-    nothing, module = torch.zeros(LEVELS, 3, SIZE, SIZE), Standardise(LEVELS, SIZE)
+    nothing, module = torch.zeros(LEVELS, 3, SIZE, SIZE), Standardise(LEVELS, (SIZE, SIZE))
     module.learn([nothing])
     assert module(nothing).isfinite().all() and module(nothing + 1).isfinite().all()

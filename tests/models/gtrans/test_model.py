@@ -19,7 +19,7 @@ TOKENS, DIM = 3, 16
 
 def make(**fields: Any) -> GTrans:
     torch.manual_seed(0)
-    return GTrans(GTransConfig(backbone=BACKBONE, tokens=TOKENS, token_dim=DIM, **fields), SIZE)
+    return GTrans(GTransConfig(backbone=BACKBONE, tokens=TOKENS, token_dim=DIM, **fields), (SIZE, SIZE))
 
 
 def make_batch(model: GTrans, count: int = 4) -> Batch:
@@ -155,9 +155,9 @@ def test_every_ablation_trains_and_scores_by_the_maximum_of_its_map(fields: dict
 
 def test_parameter_counts_are_the_papers_networks() -> None:
     with torch.device("meta"):
-        model = GTrans(GTransConfig(backbone="resnet34"), SIZE)
-        small = GTrans(GTransConfig(backbone="resnet18", tfm="none"), SIZE)
-        wide = GTrans(GTransConfig(backbone="wide_resnet50_2", tfm="none"), SIZE)
+        model = GTrans(GTransConfig(backbone="resnet34"), (SIZE, SIZE))
+        small = GTrans(GTransConfig(backbone="resnet18", tfm="none"), (SIZE, SIZE))
+        wide = GTrans(GTransConfig(backbone="wide_resnet50_2", tfm="none"), (SIZE, SIZE))
     assert count_parameters(model.trans) == count_parameters(model.agn) == 8_170_304
     assert count_parameters(small.trans) == 2_782_784
     assert count_parameters(wide.trans) == 24_862_528
