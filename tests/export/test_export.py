@@ -8,21 +8,19 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
 from typer.testing import CliRunner
 
 import blemish
 from blemish.cli.app import app
 from blemish.datasets import read_dataset
-from blemish.errors import BlemishError, ModelFileError
+from blemish.errors import ModelFileError
 from blemish.export import ExportReport, export_model, graph
-from blemish.export.export import _publish
-from blemish.export.parity import Parity, check
 from blemish.inference.engines import installed, read_metadata
 from blemish.inference.model_file import PROBES, read_probes
 from blemish.models.registry import METHODS
 from blemish.training.config import RunConfig, build_config
 from blemish.training.fit import fit
+from tests.export.support import in_two_files, stray_files
 from tests.support import BACKBONE
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -43,10 +41,6 @@ def small_run(method: str) -> RunConfig:
     return build_config(
         values={"method": method, "training": training, "false_alarm_rate": 0.4} | frame | values
     )
-
-
-def stray_files(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def agrees(model: Path, out: Path, report: ExportReport, parts: Path) -> None:
@@ -91,8 +85,15 @@ def test_every_other_method_does_so_too(
     assert stray_files(tmp_path) == ["model.onnx"]
 
 
-def test_an_openvino_pair_agrees(known_graph: None, model: Path, parts: Path, tmp_path: Path) -> None:
+def test_an_openvino_pair_agrees_even_from_a_graph_in_two_files(
+    exported: tuple[Path, ExportReport],
+    model: Path,
+    parts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("openvino")
+    monkeypatch.setattr(graph, "write_graph", in_two_files(exported[0]))
     report = export_model(model, tmp_path / "model.xml")
     assert [row.engine for row in report.rows] == ["torch", "openvino"]
     assert stray_files(tmp_path) == ["model.bin", "model.xml"]
@@ -137,118 +138,6 @@ def test_an_older_file_is_verified_on_data(
         assert row.image_auroc == pytest.approx(evaluation.image["auroc"], abs=1e-6)
         assert evaluation.pixel is not None
         assert row.pixel_auroc == pytest.approx(evaluation.pixel["auroc"], abs=1e-4)
-
-
-@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
-def test_a_graph_that_scores_otherwise_is_refused(
-    suffix: str,
-    model: Path,
-    exported: tuple[Path, ExportReport],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    if suffix == ".xml":
-        pytest.importorskip("openvino")
-
-    def write_another(model: Path, out: Path, metadata: object) -> None:
-        """Some noise on the weights of one convolution."""
-        network = onnx.load(exported[0])
-        name = next(node.input[1] for node in network.graph.node if node.op_type == "Conv")
-        weight = next(tensor for tensor in network.graph.initializer if tensor.name == name)
-        values = numpy_helper.to_array(weight)
-        noise = np.random.default_rng(0).normal(1, 0.1, values.shape).astype(np.float32)
-        weight.CopyFrom(numpy_helper.from_array(values * noise, name))
-        onnx.save(network, out)
-
-    monkeypatch.setattr(graph, "write_graph", write_another)
-    out = tmp_path / f"model{suffix}"
-    out.write_text("older")
-    with pytest.raises(BlemishError, match=r"In \w+ the score of image \d in .* was not written"):
-        export_model(model, out)
-    assert stray_files(tmp_path) == [out.name] and out.read_text() == "older"
-
-
-def row(precision: str, map_difference: float) -> Parity:
-    return Parity("some engine", precision, 9, 0.0, map_difference, 0, None, 1.0, None, None, "a.png", "")
-
-
-@pytest.mark.parametrize(("precision", "limit"), [("fp32", 1e-3), ("int8", 0.5)])
-def test_other_maps_are_refused(precision: str, limit: float) -> None:
-    check([row(precision, limit)], "m.onnx")
-    for difference in (1.01 * limit, float("nan")):
-        with pytest.raises(BlemishError, match=r"maps .* m\.onnx was not written"):
-            check([row(precision, difference)], "m.onnx")
-
-
-@pytest.mark.parametrize("lost", ["new.bin", "new.xml"])
-def test_a_pair_is_replaced_as_one(lost: str, tmp_path: Path) -> None:
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    older = {name: tmp_path / name for name in ("model.xml", "model.bin")}
-    for name, path in older.items():
-        path.write_text(f"older {name}")
-        (folder / f"new{path.suffix}").write_text(f"new {name}")
-    (folder / lost).rename(folder / "elsewhere")
-    with pytest.raises(FileNotFoundError):
-        _publish(folder / "new.xml", older["model.xml"])
-    assert all(path.read_text() == f"older {name}" for name, path in older.items())
-    (folder / "new.bin").write_text("new model.bin")
-    (folder / "new.xml").write_text("new model.xml")
-    _publish(folder / "new.xml", older["model.xml"])
-    assert all(path.read_text() == f"new {name}" for name, path in older.items())
-
-
-def test_weights_that_belong_to_nothing_are_not_overwritten(model: Path, tmp_path: Path) -> None:
-    pytest.importorskip("openvino")
-    (tmp_path / "m.bin").write_text("of something else")
-    with pytest.raises(BlemishError, match=r"m\.bin would be overwritten"):
-        export_model(model, tmp_path / "m.xml")
-
-
-def test_stopping_leaves_nothing(
-    known_graph: None, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stop(*arguments: object, **options: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("blemish.export.export.score_all", stop)
-    with pytest.raises(KeyboardInterrupt):
-        export_model(model, tmp_path / "model.onnx")
-    assert stray_files(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("out", "options", "words"),
-    [
-        ("parts.bin", {}, r"must end in \.onnx or \.xml"),
-        ("parts.onnx", {"to": "openvino"}, r"--to openvino writes .* \.xml, not"),
-        ("parts.onnx", {"to": "tflite"}, "no export to 'tflite'"),
-        ("missing/parts.onnx", {}, "no folder"),
-        ("parts.onnx", {"calibrate": "missing"}, "does not exist"),
-        ("parts.onnx", {"int8": True}, "--int8 needs --calibrate DATA"),
-        ("parts.xml", {}, r"blemish\[openvino\]"),
-    ],
-)
-def test_refusals_write_nothing(
-    model: Path,
-    out: str,
-    options: dict[str, Any],
-    words: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("blemish.export.export.find_spec", lambda name: None if name == "openvino" else name)
-    with pytest.raises(BlemishError, match=words):
-        export_model(model, tmp_path / out, **options)
-    assert stray_files(tmp_path) == []
-
-
-def test_only_a_fitted_model_is_exported(exported: tuple[Path, ExportReport], tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"no \.safetensors model"):
-        export_model(exported[0], tmp_path / "parts.onnx")
-    (tmp_path / "foreign.onnx").write_bytes(b"not a graph")
-    with pytest.raises(ModelFileError, match="damaged or no ONNX model"):
-        blemish.load(tmp_path / "foreign.onnx")
 
 
 def test_as_typed_it_prints_the_table(known_graph: None, model: Path, parts: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from blemish.export.parity import Candidate, check, compare, score_all
 from blemish.export.probes import dataset_probes, stored_probes
 from blemish.export.recalibrate import Roles, assign_roles, range_images, recalibrate
 from blemish.export.report import ExportReport, remarks
-from blemish.files import check_output
+from blemish.files import check_output, writing
 from blemish.inference.engines import installed, open_engine, read_metadata
 from blemish.inference.model_file import Metadata
 
@@ -60,15 +60,15 @@ def export_model(
         probes = stored_probes(model, metadata.frame)
     from blemish.export.graph import write_graph
 
-    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+    with writing(out), TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         graph = Path(folder) / "floats.onnx"
-        write_graph(model, graph, metadata)
+        write_graph(model, graph, metadata, whole=to == "onnx" or int8)
         candidates = [Candidate(open_engine(model, device="cpu")[0], metadata)]
         if roles:
-            written = _quantised(graph, metadata, roles, to)
+            written = _apart(_quantised(graph, metadata, roles, to))
             candidates += [*_in_all_engines(graph), Candidate(*open_engine(written, device="cpu"))]
         else:
-            written = _converted(graph, to)
+            written = _apart(_converted(graph, to))
             candidates += _in_all_engines(written)
         rows = compare(candidates, score_all(candidates, probes), probes)
         check(rows, str(out))
@@ -102,6 +102,16 @@ def _check(model: Path, out: Path, to: str) -> None:
         raise BlemishError(f"{weights} would be overwritten, and {out} is not there; choose another name.")
     if model.suffix.lower() != ".safetensors":
         raise ModelFileError(f"{model} is no .safetensors model; only those can be exported.")
+
+
+def _apart(written: Path) -> Path:
+    """Move the file, or both of a pair, to a new folder, so that no engine finds anything else beside it."""
+    folder = written.parent / "apart"
+    folder.mkdir()
+    if written.suffix == ".xml":
+        weights = written.with_suffix(".bin")
+        weights.replace(folder / weights.name)
+    return written.replace(folder / written.name)
 
 
 def _publish(written: Path, out: Path) -> None:
