@@ -96,6 +96,35 @@ def create_backbone(name: str, layers: tuple[int, ...]) -> FeatureExtractor:
     return FeatureExtractor(network)
 
 
+def check_image_size(name: str, layers: tuple[int, ...], size: int) -> None:
+    """Refuse images that a backbone cannot take: some have windows or positions of fixed sizes.
+
+    Raises:
+        ConfigError: with the nearest sizes that it takes; or see `create_backbone`.
+    """
+    with torch.device("meta"):  # computes shapes and nothing else
+        backbone = create_backbone(name, layers).eval()
+    if _takes(backbone, size):
+        return
+    trained_on = backbone.network.pretrained_cfg["input_size"][-1]
+    sides = [side for side in {trained_on, *range(32, 513, 32)} if _takes(backbone, side)]
+    if sides:  # else it cannot be told without computing
+        nearest = sorted(sorted(sides, key=lambda side: abs(side - size))[:2])
+        raise ConfigError(
+            f"Backbone {name!r} cannot take images of {size} pixels; set frame.resize and frame.crop, or "
+            f"frame.tile, to {' or '.join(map(str, nearest))}."
+        )
+
+
+@torch.no_grad()
+def _takes(backbone: FeatureExtractor, size: int) -> bool:
+    try:
+        backbone(torch.zeros(1, 3, size, size, device="meta"))
+    except (AssertionError, RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError):
+        return False
+    return True
+
+
 def _create(model: str, **options: Any) -> Any:
     if "resne" in model:
         # ResNets start with their last BatchNorm weights at 1, as torchvision's do, not at timm's 0

@@ -100,8 +100,7 @@ def fit(
     files.check(resume=resume)
     dataset = read_dataset(data, held_out=held_out, data_root=data_root)
     check_trainable(dataset)
-    backbone = getattr(config.model, "backbone", None)
-    source = find_weights(backbone, weights) if backbone and weights != RANDOM else None
+    source = _find_teacher(config, weights)
     log.info(f"Fitting {config.method}, preset {config.preset}.")
     images = read_images(dataset, config, out.parent, skip_unreadable=skip_unreadable)
 
@@ -134,6 +133,18 @@ def fit(
     )
     _write(model, images, metadata, files)
     return Detector(engine, metadata)
+
+
+def _find_teacher(config: RunConfig, weights: str | Path | None) -> WeightsSource | None:
+    """The weights of the backbone, which must suit the frame; None where there is nothing to load."""
+    model: Any = config.model
+    if not hasattr(model, "backbone"):
+        return None
+    source = None if weights == RANDOM else find_weights(model.backbone, weights)
+    from blemish.models.backbones import check_image_size
+
+    check_image_size(model.backbone, model.layers, config.frame.size)
+    return source
 
 
 def _build(config: RunConfig, source: WeightsSource | None) -> "tuple[AnomalyModel, str]":
