@@ -14,11 +14,13 @@ from blemish.errors import BlemishError
 from blemish.inference.engines.torch import TorchEngine
 from blemish.inference.model_file import KEY, Metadata
 from blemish.models.gan.layers import BatchNorm2d
+from blemish.models.settings import usual_settings
 
 LARGEST = 2_000_000_000  # bytes of weights; protobuf's 2 GiB hold these with the graph and the description
 TRACED = 3  # images that the model is traced with; the graph takes any number
 
 
+@usual_settings()
 def write_graph(model: Path, out: Path, metadata: Metadata, *, whole: bool) -> None:
     """Write what `forward` of a .safetensors model computes as an .onnx file.
 

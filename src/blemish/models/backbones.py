@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from blemish.errors import ConfigError, WeightsError
+from blemish.models.settings import usual_settings
 from blemish.models.weights import ALIASES, check_backbone
 
 
@@ -96,6 +97,7 @@ def create_backbone(name: str, layers: tuple[int, ...]) -> FeatureExtractor:
     return FeatureExtractor(network)
 
 
+@usual_settings()
 def check_image_size(name: str, layers: tuple[int, ...], size: int) -> None:
     """Refuse images that a backbone cannot take: some have windows or positions of fixed sizes.
 

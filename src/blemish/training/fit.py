@@ -106,11 +106,13 @@ def fit(
 
     from blemish.inference.detector import Detector
     from blemish.inference.engines.torch import TorchEngine
+    from blemish.models.settings import kept_random_states, usual_settings
 
-    model, teacher = _build(config, source)
-    training = _learn(model, images, config, files, teacher, resume)
-    engine = TorchEngine(model)
-    calibration, peaks = _calibrate(engine, images, config)
+    with usual_settings(), kept_random_states():
+        model, teacher = _build(config, source)
+        training = _learn(model, images, config, files, teacher, resume)
+        engine = TorchEngine(model)
+        calibration, peaks = _calibrate(engine, images, config)
     metadata = Metadata(
         method=config.method,
         preset=config.preset,

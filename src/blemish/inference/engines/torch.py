@@ -17,6 +17,7 @@ from blemish.inference.model_file import PROBES, Metadata, read_weights_metadata
 from blemish.models.base import AnomalyModel, TrainingFreeModel, images_to_tensor
 from blemish.models.config import ModelConfig
 from blemish.models.registry import config_class, model_class
+from blemish.models.settings import usual_modes, usual_settings
 
 
 class TorchEngine(Engine):
@@ -31,6 +32,7 @@ class TorchEngine(Engine):
         self.model = model.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
+    @usual_settings()
     def load(
         cls, path: Path, *, threads: int | None = None, device: str = "auto"
     ) -> tuple["TorchEngine", Metadata]:
@@ -69,6 +71,7 @@ class TorchEngine(Engine):
             ) from error
         return cls(model, device), metadata
 
+    @usual_settings()
     def rescored(self, fields: dict[str, Any]) -> "TorchEngine":
         """The same weights under other values of the fields that concern scoring alone.
 
@@ -87,6 +90,7 @@ class TorchEngine(Engine):
         model.load_state_dict(self.model.state_dict())
         return TorchEngine(model, self.device.type)
 
+    @usual_modes()
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `blemish.inference.engines.base.Engine`."""
@@ -94,6 +98,7 @@ class TorchEngine(Engine):
             scores, maps = self.model(images_to_tensor(images).to(self.device))
         return scores.cpu().numpy(), maps.cpu().numpy()
 
+    @usual_modes()
     def explain(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """See `blemish.inference.engines.base.Engine`."""
         with _exact_convolutions():
