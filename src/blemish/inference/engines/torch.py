@@ -1,5 +1,6 @@
 """Runs a .safetensors model with PyTorch, in float32."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +19,10 @@ from blemish.models.base import AnomalyModel, TrainingFreeModel, images_to_tenso
 from blemish.models.config import ModelConfig
 from blemish.models.registry import config_class, model_class
 from blemish.models.settings import usual_modes, usual_settings
+
+LOADED_BY = os.getpid()
+if hasattr(os, "register_at_fork"):  # a forked process has one thread and would wait for the others for ever
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 class TorchEngine(Engine):
@@ -49,6 +54,10 @@ class TorchEngine(Engine):
         metadata = read_weights_metadata(path)
         if device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("PyTorch finds no CUDA GPU here; leave out --device.")
+        if threads not in (None, 1) and os.getpid() != LOADED_BY:
+            raise ConfigError(
+                "PyTorch has one thread in a forked process; leave out threads, or spawn processes instead."
+            )
         if threads is not None:
             torch.set_num_threads(threads)
         config = config_class(metadata.method).model_validate(metadata.config)
