@@ -12,6 +12,8 @@ from blemish.errors import ConfigError, WeightsError
 from blemish.models.settings import usual_settings
 from blemish.models.weights import ALIASES, check_backbone
 
+WRAPPERS = ("module.", "model.", "_orig_mod.")  # of several GPUs, of trainers, of compilation
+
 
 class FeatureExtractor(nn.Module):
     """A timm network cut off after its last wanted level, with its own input normalisation.
@@ -66,8 +68,10 @@ class FeatureExtractor(nn.Module):
 
 
 def _canonical(key: str) -> str:
-    """A name that a timm model and its feature extractor share: the latter joins some levels by '_'."""
-    return key.removeprefix("model.").replace("_", ".")
+    """A name that a timm model, its wrappers and its feature extractor share; the latter joins levels by '_'."""
+    while key.startswith(WRAPPERS):
+        key = key.partition(".")[2]
+    return key.replace("_", ".")
 
 
 def create_backbone(name: str, layers: tuple[int, ...]) -> FeatureExtractor:

