@@ -68,7 +68,7 @@ class FeatureExtractor(nn.Module):
 
 
 def _canonical(key: str) -> str:
-    """A name that a timm model, its wrappers and its feature extractor share; the latter joins levels by '_'."""
+    """A name that a timm model, its wrappers and its feature extractor share; it joins levels by '_'."""
     while key.startswith(WRAPPERS):
         key = key.partition(".")[2]
     return key.replace("_", ".")
