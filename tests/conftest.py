@@ -10,6 +10,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several workers share the cores
 
 from blemish.datasets.drawn import generate
+from blemish.images import decoding
 from blemish.progress import LOGGER
 
 
@@ -23,6 +24,7 @@ def messages_as_in_a_new_process() -> None:
     """What a command, or a fixture that runs one, shows or silences stays its own affair."""
     LOGGER.setLevel(logging.NOTSET)
     LOGGER.handlers.clear()
+    decoding.say_that_alpha_is_ignored.cache_clear()
 
 
 @pytest.fixture(scope="session")

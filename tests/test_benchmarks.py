@@ -62,11 +62,8 @@ def test_a_turn_tells_the_memory_it_adds(benchmark):
 
 def test_every_model_file_but_pytorchs_runs_with_one_thread_too(benchmark):
     threads = benchmark("folder").engine_threads
-    assert [threads(Path(f"parts{end}")) for end in (".safetensors", ".onnx", ".xml")] == [
-        (None,),
-        (None, 1),
-        (None, 1),
-    ]
+    found = [threads(Path(f"parts{end}")) for end in (".safetensors", ".onnx", ".xml")]
+    assert found == [(None,), (None, 1), (None, 1)]
 
 
 def test_each_line_of_a_learning_curve_has_its_statistics(benchmark, capsys):
@@ -83,19 +80,10 @@ def test_each_line_of_a_learning_curve_has_its_statistics(benchmark, capsys):
 def test_tables_are_markdown(benchmark):
     timing = benchmark("timing")
     table = timing.markdown([["a", 1.2345, None], ["b", 1234.5, 7]], ["what", "seconds", "images"])
-    assert table.splitlines() == [
-        "| what | seconds | images |",
-        "| --- | ---: | ---: |",
-        "| a | 1.23 |  |",
-        "| b | 1234 | 7 |",
-    ]
-    assert [timing.number(value) for value in (0.01234, 12.0, 99.96, 0.0, float("nan"))] == [
-        "0.0123",
-        "12.0",
-        "100",
-        "0.00",
-        "-",
-    ]
+    head = ["| what | seconds | images |", "| --- | ---: | ---: |"]
+    assert table.splitlines() == [*head, "| a | 1.23 |  |", "| b | 1234 | 7 |"]
+    numbers = [timing.number(value) for value in (0.01234, 12.0, 99.96, 0.0, float("nan"))]
+    assert numbers == ["0.0123", "12.0", "100", "0.00", "-"]
     assert timing.spread([3.0, 1.0, 2.0]) == "2.00 (1.00 to 3.00)"
 
 

@@ -1,6 +1,7 @@
 """Files are whole or not there; devices and pipes are written to as they are."""
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +9,19 @@ from typing import Any
 
 import pytest
 
+from blemish import files
 from blemish.errors import BlemishError
-from blemish.files import check_output, file_digest, make_folder, value_digest, whole_file, writing
+from blemish.files import (
+    STANDARD_OUTPUT,
+    check_output,
+    file_digest,
+    make_folder,
+    unfinished,
+    value_digest,
+    whole_file,
+    write_whole,
+    writing,
+)
 
 
 def test_a_file_takes_its_name_when_it_is_complete_and_on_the_disk(
@@ -53,8 +65,8 @@ def test_what_the_disk_says_names_the_file(tmp_path: Path, monkeypatch: pytest.M
 
     sentence = r"rows cannot be written \(No space left on device\); make room or choose another place"
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(BlemishError, match=sentence), whole_file(tmp_path / "rows"):
-        pass
+    with pytest.raises(BlemishError, match=sentence):
+        write_whole(tmp_path / "rows", b"")
     assert list(tmp_path.iterdir()) == []
     gone = tmp_path / "gone" / "rows"
     with pytest.raises(BlemishError, match=r"cannot be written \(No such file or dir"), whole_file(gone):
@@ -63,15 +75,116 @@ def test_what_the_disk_says_names_the_file(tmp_path: Path, monkeypatch: pytest.M
         raise BrokenPipeError
 
 
-def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["{}", "link", "/dev/fd/{:d}"])
+def test_what_is_no_ordinary_file_is_written_as_it_is(tmp_path: Path, way: str) -> None:
+    """Pipes, links to them, and files that a shell has opened."""
+    if way.startswith("/dev") and not Path("/dev/fd").exists():
+        pytest.skip("no /dev/fd")
     pipe, heard = tmp_path / "pipe", []
     os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to("pipe")
     listener = threading.Thread(target=lambda: heard.append(pipe.read_text()))
     listener.start()
-    with whole_file(pipe) as file:
-        file.write("rows")
+    if way.startswith("/dev"):
+        with pipe.open("w") as opened, (tmp_path / "file").open("w") as file:
+            for stream in (opened, file):
+                stream.write("first ")
+                stream.flush()
+                path = Path(way.format(stream.fileno()))
+                check_output(path)
+                with whole_file(path) as rows:
+                    rows.write("rows")
+                stream.write(" last")
+        assert (tmp_path / "file").read_text() == "first rows last"
+    else:
+        path = tmp_path / way.format("pipe")
+        check_output(path)
+        with whole_file(path) as rows:
+            rows.write("first rows last")
     listener.join(10)
-    assert heard == ["rows"] and pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
+    assert heard == ["first rows last"] and pipe.is_fifo()
+    assert {path.name for path in tmp_path.iterdir()} <= {"pipe", "link", "file"}
+
+
+def test_a_dash_is_standard_output(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_output(STANDARD_OUTPUT)
+    with whole_file(STANDARD_OUTPUT) as rows:
+        rows.write("rows ")
+    write_whole(STANDARD_OUTPUT, b"bytes")
+    assert capfd.readouterr().out == "rows bytes"
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(BlemishError, match="Standard output is closed; name a file"), whole_file(Path("-")):
+        pass
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_links_are_followed(tmp_path: Path, there: bool) -> None:
+    target, link = tmp_path / "other" / "file", tmp_path / "link"
+    target.parent.mkdir()
+    if there:
+        target.write_text("old")
+    (tmp_path / "between").symlink_to("other/file")
+    link.symlink_to("between")
+    check_output(link)
+    with pytest.raises(KeyboardInterrupt), whole_file(link) as file:
+        file.write("half")
+        raise KeyboardInterrupt
+    assert target.exists() == there and (not there or target.read_text() == "old")
+    write_whole(link, b"new")
+    assert link.is_symlink() and target.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["between", "file", "link", "other"]
+    target.unlink()
+    target.parent.rmdir()
+    with pytest.raises(BlemishError, match=r"there is no folder .*other"):
+        check_output(link)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(BlemishError, match="loop is a link that leads nowhere; name another"):
+        check_output(tmp_path / "loop")
+
+
+def test_two_runs_do_not_share_a_file(tmp_path: Path) -> None:
+    path, link = tmp_path / "rows", tmp_path / "link"
+    link.symlink_to(path)
+    with whole_file(path, keep_unfinished=True) as file:
+        file.write("first")
+        for other in (path, link):
+            with pytest.raises(
+                BlemishError, match=r"(rows|link) is being written by another run; wait for it"
+            ):
+                write_whole(other, b"second")
+    assert path.read_text() == "first"
+    (tmp_path / "rows.part").write_text("left by a run that was killed, and long")
+    write_whole(path, b"third")
+    assert path.read_text() == "third" and not (tmp_path / "rows.part").exists()
+
+
+def test_a_file_that_has_just_got_its_name_is_not_taken_for_an_unfinished_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, part, real_hold = tmp_path / "rows", tmp_path / "rows.part", files.hold
+    part.write_text("of another run")
+    finishing = [lambda: part.replace(path)]
+
+    def hold(file: Any) -> bool:
+        if finishing:
+            finishing.pop()()
+        return real_hold(file)
+
+    monkeypatch.setattr(files, "hold", hold)
+    with whole_file(path) as file:
+        assert path.read_text() == "of another run"
+        file.write("mine")
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "\N{GREEK SMALL LETTER ALPHA}" * 127, "a" * 251])
+def test_the_longest_names_can_be_written(tmp_path: Path, name: str) -> None:
+    with whole_file(tmp_path / name) as file:
+        file.write("rows")
+        assert len(os.fsencode(unfinished(tmp_path / name).name)) <= 255
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_outputs_are_refused_before_anything_slow_is_done(

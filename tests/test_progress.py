@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from blemish.progress import LOGGER, progress_bar, show_messages
+from blemish.progress import LOGGER, progress_bar, show_messages, show_messages_to_people
 
 SCRIPT = """
 import logging, sys
@@ -21,6 +21,18 @@ with progress_bar("Fitting", 2) as advance:
     advance(note="half")
     advance()
 """
+
+
+def test_a_closed_standard_error_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    show_messages_to_people()
+    show_messages()
+    LOGGER.warning("A caution.")
+    with progress_bar("Fitting", 2) as advance:
+        advance()
+    assert capsys.readouterr().out == ""
 
 
 MINE = "logging.basicConfig({}format='mine: %(message)s')"

@@ -38,13 +38,15 @@ def test_the_package_and_help_import_no_library_of_the_work() -> None:
     assert not modules & {"numpy", "PIL", "pydantic", "jinja2", *HEAVY}
 
 
-def test_the_running_half_imports_no_torch() -> None:
+def test_the_running_half_and_every_methods_configuration_import_no_torch() -> None:
     package = Path(blemish.__file__).parent
     names = {path.relative_to(package).with_suffix("").as_posix() for path in package.rglob("*.py")}
     running = {name for name in names if name.startswith(RUNNING)} - NEEDS_MORE
     running |= {"api", "calibration", "training/config", "models/registry", "models/weights"}
     assert len(running) > 60
     code = "\n".join(f"import blemish.{name.removesuffix('/__init__').replace('/', '.')}" for name in running)
+    code += "\nfor method in blemish.models.registry.METHODS:"
+    code += "\n    blemish.training.config.build_config(values={'method': method})"
     assert not imported_by(code) & HEAVY
 
 

@@ -6,6 +6,8 @@ detector = blemish.fit("parts/", out="parts.safetensors")
 result = blemish.load("parts.safetensors").predict("part.png")
 """
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,17 @@ if TYPE_CHECKING:
     from blemish.inference.result import Result
 
 __version__ = "0.1.0"
+
+# Libraries report nothing to their makers, unless the environment asks for it: ONNX Runtime, Ray, wandb, and
+# the hub and MLflow, which keep to DO_NOT_TRACK. They look when they are imported.
+for _name, _value in {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "WANDB_ERROR_REPORTING": "false",
+    "DO_NOT_TRACK": "1",
+}.items():
+    os.environ.setdefault(_name, _value)
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # OpenVINO does without it
 
 _PUBLIC = {
     "fit": "blemish.api",

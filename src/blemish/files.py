@@ -3,12 +3,16 @@
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from blemish.errors import BlemishError, explained, reason_of
+
+STANDARD_OUTPUT = Path("-")
+LONGEST_NAME = 255  # bytes, on most disks
 
 
 def check_output(path: Path) -> None:
@@ -17,11 +21,16 @@ def check_output(path: Path) -> None:
     Raises:
         BlemishError: it is a folder, or its folder is not there or may not be written to.
     """
-    if path.is_dir():
+    if path == STANDARD_OUTPUT or _written_directly(path):
+        return
+    place = end_of_links(path)
+    if place.is_symlink():
+        raise BlemishError(f"{path} is a link that leads nowhere; name another file to write.")
+    if place.is_dir():
         raise BlemishError(f"{path} is a folder; name a file to write.")
-    if not path.parent.is_dir():
-        raise BlemishError(f"{path} cannot be written (there is no folder {path.parent}); make it first.")
-    if not os.access(path.parent, os.W_OK):
+    if not place.parent.is_dir():
+        raise BlemishError(f"{path} cannot be written (there is no folder {place.parent}); make it first.")
+    if not os.access(place.parent, os.W_OK):
         raise BlemishError(f"{path} cannot be written; choose another place.")
 
 
@@ -51,8 +60,9 @@ def writing(output: Path | str) -> Iterator[None]:
     except BrokenPipeError:
         raise  # whoever read has enough: the command line ends without a word
     except OSError as error:
+        name = "Standard output" if output == STANDARD_OUTPUT else output
         raise BlemishError(
-            f"{output} cannot be written ({reason_of(error)}); make room or choose another place."
+            f"{name} cannot be written ({reason_of(error)}); make room or choose another place."
         ) from error
 
 
@@ -60,7 +70,8 @@ def writing(output: Path | str) -> Iterator[None]:
 def whole_file(path: Path, mode: str = "w", *, keep_unfinished: bool = False) -> Iterator[IO[Any]]:
     """A file that takes its name once it is complete and on the disk; an older one stays until then.
 
-    Devices and pipes are written to directly. Text is UTF-8; names that are not go out as they came in.
+    Links are followed. Devices, pipes and "-", which is standard output, are written to directly. Text is
+    UTF-8; names that are not go out as they came in.
 
     Args:
         path: the file.
@@ -68,29 +79,117 @@ def whole_file(path: Path, mode: str = "w", *, keep_unfinished: bool = False) ->
         keep_unfinished: leave what there is after a failure, under the file's name with .part behind it.
 
     Raises:
-        BlemishError: the file cannot be written.
+        BlemishError: the file cannot be written, or another run is writing it.
     """
-    special = path.exists() and not path.is_file()
-    target = path if special else path.with_name(path.name + ".part")
+    if path == STANDARD_OUTPUT:
+        if sys.stdout is None:
+            raise BlemishError("Standard output is closed; name a file to write.")
+        yield sys.stdout.buffer if "b" in mode else sys.stdout
+        with writing(path):
+            sys.stdout.flush()
+        return
+    direct = _written_directly(path)
+    place = end_of_links(path)
+    part = unfinished(place)
     text: Any = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
     with writing(path):
-        file: IO[Any] = target.open(mode, **text)
+        file: IO[Any] = _open_directly(path, mode, text) if direct else _claim(path, part, mode, text)
     try:
         yield file
-        if not special:
-            with writing(path):
-                file.flush()
+        with writing(path):
+            file.flush()
+            if not direct:
                 os.fsync(file.fileno())  # else a power cut could leave an empty file under the final name
+                if os.name == "nt":
+                    file.close()  # Windows renames no open file; elsewhere it is held until it has its name
+                part.replace(place)
+            file.close()
     except BaseException:
         with suppress(OSError):  # it writes what is left, and fails again
             file.close()
-        if not special and not keep_unfinished:
-            target.unlink(missing_ok=True)
+        if not direct and not keep_unfinished:
+            part.unlink(missing_ok=True)
         raise
-    with writing(path):
-        file.close()
-        if not special:
-            target.replace(path)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all, as `whole_file` does.
+
+    Raises:
+        BlemishError: the file cannot be written.
+    """
+    with whole_file(path, "wb") as file, writing(path):
+        file.write(content)
+
+
+def unfinished(path: Path) -> Path:
+    """The name under which a file is written until it is whole."""
+    return path.with_name(f"{shortened(path.name, LONGEST_NAME - 5)}.part")
+
+
+def shortened(name: str, size: int) -> str:
+    """A file's name cut to so many bytes, if it has more."""
+    content = os.fsencode(name)
+    return name if len(content) <= size else content[:size].decode("utf-8", "ignore")
+
+
+def hold(file: IO[Any]) -> bool:
+    """Whether no other process holds this open file; until it is closed, this one does.
+
+    Where the system or the disk knows no locks, nobody is taken to hold it.
+    """
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        pass
+    return True
+
+
+def _claim(path: Path, part: Path, mode: str, text: Any) -> IO[Any]:
+    """Open the unfinished file, empty, for this run alone."""
+    while True:
+        file = open(  # noqa: SIM115
+            part, mode, opener=lambda name, flags: os.open(name, flags & ~os.O_TRUNC, 0o666), **text
+        )
+        if not hold(file):
+            file.close()
+            raise BlemishError(f"{path} is being written by another run; wait for it, or name another file.")
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                file.truncate()
+                return file
+        file.close()  # its writer has just given it its name
+
+
+def end_of_links(path: Path) -> Path:
+    """The file that a link leads to, there or not; what is no link as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _written_directly(path: Path) -> bool:
+    """Whether this is a device, a pipe or a file that is open already, such as /dev/stdout."""
+    return _descriptor(path) is not None or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+def _open_directly(path: Path, mode: str, text: Any) -> IO[Any]:
+    number = _descriptor(path)
+    return path.open(mode, **text) if number is None else open(number, mode, closefd=False, **text)
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file that a name such as /dev/stdout stands for."""
+    while path.exists():
+        folder = os.path.realpath(path.parent)
+        if folder in ("/dev/fd", f"/proc/{os.getpid()}/fd") and path.name.isdecimal():
+            return int(path.name)
+        if not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    return None
 
 
 def file_digest(path: Path) -> str:

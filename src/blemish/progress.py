@@ -20,7 +20,8 @@ class _StandardError(logging.Handler):
     """Whatever is standard error at the time."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr)
+        if sys.stderr is not None:  # it is closed
+            print(self.format(record), file=sys.stderr)
 
 
 def show_messages(level: int = logging.INFO) -> None:
@@ -32,7 +33,7 @@ def show_messages(level: int = logging.INFO) -> None:
 
 def show_messages_to_people() -> None:
     """`show_messages` in a terminal or a notebook, unless the caller has set logging up."""
-    if LOGGER.level == logging.NOTSET and not LOGGER.hasHandlers() and (sys.stderr.isatty() or _notebook()):
+    if LOGGER.level == logging.NOTSET and not LOGGER.hasHandlers() and _somebody_looks():
         show_messages()
 
 
@@ -48,7 +49,7 @@ def progress_bar(description: str, total: int | None, *, done: int = 0) -> Itera
     Yields:
         `advance(count=1, note="")`, to be called after each piece of work; `note` stands beside the bar.
     """
-    if not LOGGER.isEnabledFor(logging.INFO) or not (sys.stderr.isatty() or _notebook()):
+    if not LOGGER.isEnabledFor(logging.INFO) or not _somebody_looks():
         yield lambda count=1, note="": None
         return
     from rich.console import Console
@@ -66,6 +67,8 @@ def progress_bar(description: str, total: int | None, *, done: int = 0) -> Itera
         yield lambda count=1, note="": bar.update(task, advance=count, note=note)
 
 
-def _notebook() -> bool:
-    """Whether this is a notebook that can draw bars."""
+def _somebody_looks() -> bool:
+    """Whether standard error is a terminal, or this is a notebook that can draw bars."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        return True
     return "ipykernel" in sys.modules and find_spec("ipywidgets") is not None

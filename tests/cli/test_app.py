@@ -46,6 +46,7 @@ def test_help_teaches(blemish: Command, command: str) -> None:
         ("evaluate {model} {parts} --false-alarm-rate 2", "false_alarm_rate"),
         ("evaluate {model} {parts} --batchnorm-at-test batch", "gtrans has no BatchNorm"),
         ("evaluate {model} {parts} --engine onnxruntime", "The engine onnxruntime runs"),
+        ("evaluate {model} {parts} --report no/r.html", "no/r.html cannot be written (there is no folder"),
         ("evaluate {model} {parts} --device gpu", "The engine torch has no device 'gpu'"),
         ("predict {model} {parts}/test --explain seen --csv c", "--explain needs the"),
         ("predict {model} {parts}/test --csv no/c", "no/c cannot be written (there is no folder"),
@@ -55,6 +56,7 @@ def test_help_teaches(blemish: Command, command: str) -> None:
         ("predict {model} {parts}/test --engine openvino", "The engine openvino runs"),
         ("demo --data cats", "no demo data 'cats'; choose solar-cells or parts"),
         ("reproduce", "Name a table, such as gtrans-1"),
+        ("benchmark gtrans-1 --list", "The command is called `blemish reproduce` now"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -85,9 +87,10 @@ def test_only_processes_that_fit_one_model_have_one_voice(
     assert blemish(*fit).err, "a rank is left over from something else"
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("LOCAL_RANK", "1")
     assert blemish(*fit) == (2, "", "") and blemish(*evaluate).err
-    monkeypatch.setenv("RANK", "0")
-    assert blemish(*fit).err
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert blemish(*fit).err, "each machine has a voice"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 """blemish predict, as a user types it."""
 
 import csv
+import io
 import json
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +28,27 @@ def test_it_prints_csv_rows_and_names_bad_files(
     assert rows[1]["error"] == "" and float(rows[1]["score"]) > 0 and 0 < float(rows[1]["p_value"]) <= 1
     assert "2 images:" in done.err and "1 could not be scored" in done.err
     assert "cannot support a false-alarm rate of 1 %" in done.err
+
+
+def test_rows_are_utf_8_wherever_they_go_and_closed_streams_stop_nobody(
+    blemish: Command, model: Path, parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = parts_folder / "test" / "good" / "000.png"
+    for name in ("\N{GREEK SMALL LETTER ALPHA}.png", os.fsdecode(b"\xe9.png")):
+        shutil.copy(good, tmp_path / name)
+    for chosen in ([], ["--csv", "-"]):
+        printed = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="cp1252"))
+        monkeypatch.setattr(sys, "stderr", None)
+        assert blemish("predict", model, tmp_path, *chosen).code == 0
+        rows = [line.split(b",")[0] for line in printed.getvalue().splitlines()]
+        assert rows == [b"path", *(os.fsencode(path) for path in sorted(tmp_path.iterdir()))]
+    monkeypatch.undo()
+    monkeypatch.setattr(sys, "stdout", None)
+    assert (
+        blemish("predict", model, tmp_path).err
+        == "blemish: Standard output is closed; name a file to write.\n"
+    )
 
 
 def test_it_writes_rows_and_pictures(

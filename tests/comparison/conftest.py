@@ -1,4 +1,4 @@
-"""Two small comparisons, with and without defective images; tests only read them."""
+"""A small comparison, which tests only read, and others that go on from it."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
-from blemish.comparison import Comparison, compare
-from tests.support import BACKBONE, texture_files
+from blemish import Comparison, compare
+from tests.experiments.support import JobHere
+from tests.support import BACKBONE
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def options() -> Iterator[dict[str, Any]]:
-    """What all comparisons take; the speed of scoring is only glanced at."""
+    """What all comparisons take; fits have no process of their own, and speed is only glanced at."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("blemish.comparison.speed.LEAST_SECONDS", 0.01)
+        patched.setattr("blemish.experiments.run.JobProcess", JobHere)
+        patched.setattr("blemish.comparison.fitting.LEAST_SECONDS", 0.01)
         yield {
             "methods": ["padim", "patchcore"],
             "assignments": ["frame.resize=64", "frame.crop=none", "model.channels=8"],
@@ -25,7 +27,7 @@ def options() -> Iterator[dict[str, Any]]:
         }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def labelled(
     parts_folder: Path, tmp_path_factory: pytest.TempPathFactory, options: dict[str, Any]
 ) -> tuple[Comparison, Path]:
@@ -46,10 +48,3 @@ def again(
         return found, {path.stem for path, written in before.items() if path.stat().st_mtime_ns != written}
 
     return compare_again
-
-
-@pytest.fixture(scope="session")
-def normals(tmp_path_factory: pytest.TempPathFactory, options: dict[str, Any]) -> tuple[Comparison, Path]:
-    folder = tmp_path_factory.mktemp("normals")
-    texture_files(folder / "good", 12)
-    return compare(folder / "good", out=folder / "out", **options | {"methods": ["padim"]}), folder / "out"

@@ -1,12 +1,9 @@
-"""Fitted models that never were, measured as real ones are; and a command that is interrupted."""
+"""Fitted models that never were, measured as real ones are."""
 
-import signal
-import subprocess
-import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from blemish.comparison.fitting import FittedModel, Measurement, Models
 from blemish.comparison.methods import Method
@@ -16,54 +13,31 @@ from blemish.comparison.result import Comparison
 from blemish.datasets import Dataset, Sample
 from blemish.evaluation.evaluate import evaluate
 from blemish.experiments.result import Result
+from blemish.experiments.worker import MEASURED
 from blemish.training.config import build_config
-from tests.reports.support import NASTY, SIZE, FakeDetector
+from tests.reports.support import NASTY, FakeDetector
 
 LABELS = ("gtrans", "gtrans:paper", "patchcore", "padim", "spade")
-EVALUATED = (
-    "image",
-    "pixel",
-    "defects",
-    "false_alarms",
-    "detected",
-    "threshold",
-    "calibration_note",
-    "notes",
-)
-
-
-def samples(folder: Path, good: int, bad: int, *, masks: bool, names: tuple[str, ...] = ()) -> list[Sample]:
-    mask = folder / "mask.png" if masks else None
-    if mask:
-        square = np.zeros((SIZE, SIZE), np.uint8)
-        square[12:20, 12:20] = 1
-        Image.fromarray(square).save(mask)
-    made = [Sample(Path(f"good/{index}.png"), 0) for index in range(good)]
-    made += [
-        Sample(Path(f"bad/{index}.png"), 1, ("scratch", "dent")[index % 2], mask) for index in range(bad)
-    ]
-    return made + [Sample(Path(name), 1, NASTY, mask) for name in names]
 
 
 def synthetic_samples(originals: int) -> list[Sample]:
     made = []
     for number in range(originals):
         made.append(Sample(Path(f"{number}.png"), 0))
-        for kind in ("patch", "blob", "scratch"):
-            for strength in ("faint", "medium", "strong"):
-                made.append(Sample(Path(f"{number}-{kind}-{strength}.png"), 1, f"{kind}, {strength}"))
+        for kind, strength in product(("patch", "blob", "scratch"), ("faint", "medium", "strong")):
+            made.append(Sample(Path(f"{number}-{kind}-{strength}.png"), 1, f"{kind}, {strength}"))
     return made
 
 
 def measurement(detector: FakeDetector, test: list[Sample]) -> Measurement:
     evaluation = evaluate(detector, test)  # type: ignore[arg-type]
-    measured = {name: getattr(evaluation, name) for name in EVALUATED} | {"calibrated_on": 99}
+    measured = {name: getattr(evaluation, name) for name in MEASURED} | {"calibrated_on": 99}
     images = [
         {key: row[key] for key in ("score", "p_value", "is_anomalous")} | {"error": ""}
         for row in evaluation.images
     ]
     result = Result("", "", "", measured, images, 1.0, 60.0, 900.0, 10**7, [], {})
-    return Measurement(Dataset("parts", test=test), result)
+    return Measurement(result, result.rows(Dataset("parts", test=test)))
 
 
 def fitted_models(
@@ -109,21 +83,3 @@ def compared(models: Models, name: str = "parts") -> Comparison:
     advice = recommend(table, pairs, measure=measure, images=images)
     machine = {"device": "CPU", "threads": 2}
     return Comparison(name, images, measure, table, pairs, advice, machine, ["Note " * 20 + NASTY])
-
-
-def interrupt(command: list[str], checkpoint: Path, number: int) -> tuple[int, str]:
-    """Start a command, and send it a signal once it has trained on; its exit code and what it said."""
-    written = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-    running = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
-    )
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == written:
-        assert running.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    running.send_signal(number)
-    _, said = running.communicate(timeout=60)  # until its last process has ended
-    return running.returncode, said

@@ -11,29 +11,39 @@ from blemish.errors import DatasetError
 from blemish.images.reading import read_image, read_mask
 from tests.support import texture_files
 
-
-def test_good_test_images_are_used_as_they_are(parts_folder: Path) -> None:
-    dataset = read_folder(parts_folder)
-    split = split_dataset(dataset)
-    assert split.data is dataset and split.kept_out == 0 and split.labelled
+GOOD = [Sample(Path(f"{index}.png"), 0) for index in range(20)]
+DEFECT = Sample(Path("x.png"), 1, "dent")
 
 
-def test_defects_without_good_test_images_get_some() -> None:
-    train = [Sample(Path(f"{index}.png"), 0) for index in range(20)]
-    split = split_dataset(Dataset("d", train, [Sample(Path("x.png"), 1, "dent")]))
-    assert (len(split.data.train), len(split.data.test), split.kept_out) == (15, 6, 5)
-    assert not set(split.data.train) & set(split.data.test)
-    assert split_dataset(Dataset("d", train, [Sample(Path("x.png"), 1, "dent")])) == split
+def test_defects_without_good_test_images_get_some(parts_folder: Path) -> None:
+    complete = read_folder(parts_folder)
+    assert split_dataset(complete) == (complete, 0)
+    data, kept_out = split_dataset(Dataset("d", GOOD, [DEFECT]))
+    assert (len(data.train), len(data.test), kept_out) == (15, 6, 5)
+    assert not set(data.train) & set(data.test) and data.test[-1] == DEFECT
+    assert split_dataset(Dataset("d", GOOD, [DEFECT])) == (data, kept_out)
 
 
-def test_too_few_images_or_no_label() -> None:
-    few = [Sample(Path(f"{index}.png"), 0) for index in range(7)]
-    with pytest.raises(DatasetError, match="has 7 good images"):
-        split_dataset(Dataset("d", few))
-    with pytest.raises(DatasetError, match="has 1 good image, and"):
-        split_dataset(Dataset("d", few[:1]))
-    with pytest.raises(DatasetError, match="has no label"):
-        split_dataset(Dataset("d", few, [Sample(Path("x.png"))]))
+def test_copies_are_not_both_learned_from_and_measured_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = [path for name in "abc" for path in texture_files(tmp_path / name, 8)]
+    data, _ = split_dataset(Dataset("d", [Sample(path, 0) for path in files]))
+    assert [sample.path for sample in sorted(data.train + data.test, key=str)] == files[:8]
+    assert caplog.messages == ["16 of 24 good images are copies of others and are left out."]
+
+
+@pytest.mark.parametrize(
+    ("count", "test", "message"),
+    [
+        (7, [], "has 7 good images"),
+        (1, [], "has 1 good image, and"),
+        (20, [Sample(Path("x.png"))], "no label"),
+    ],
+)
+def test_too_few_images_or_no_label(count: int, test: list[Sample], message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        split_dataset(Dataset("d", GOOD[:count], test))
 
 
 def test_synthetic_files(tmp_path: Path) -> None:

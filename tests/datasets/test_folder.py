@@ -49,7 +49,20 @@ MIXED = ["train/0.normal/0.png", "test/0.normal/1.png", "test/dent/2.png", "test
     [
         (["a.bmp", "b.png", ".hidden.png"], ["a.bmp", "b.png"], []),
         (["good/a.png", "good/b.png"], ["a.png", "b.png"], []),
+        (["good/a.png", "good/day0/b.png", "OK/day1/deep/c.png"], ["c.png", "a.png", "b.png"], []),
         (["test/good/0.png", "test/dent/0.png"], [], ["dent", GOOD]),
+        (
+            ["train/good/0.png", *(f"train/good/day{day}/1.png" for day in range(2))],
+            ["0.png", "1.png", "1.png"],
+            [],
+        ),
+        (["train/ok/0.png", "test/OK/1.png", "test/ko/2.png"], ["0.png"], [GOOD, "ko"]),
+        (["train/Normal/0.png", "test/normal/1.png", "test/good/3.png"], ["0.png"], [GOOD, GOOD]),
+        (
+            ["train/good/0.png", "test/0/1.png", "test/good/2.png", "test/dent/cam1/3.png"],
+            ["0.png"],
+            ["0", "dent", GOOD],
+        ),
         (MIXED, ["0.png"], [GOOD, "2.bent", "dent"]),
     ],
 )
@@ -63,37 +76,51 @@ def test_other_layouts(tmp_path: Path, files: list[str], train: list[str], kinds
     assert all(sample.label == (sample.defect != GOOD) for sample in dataset.train + dataset.test)
 
 
-def test_masks_may_be_absent_or_named_like_their_image(tmp_path: Path) -> None:
-    write(tmp_path, "train/good/0.png", "test/dent/a.jpg", "test/dent/b.png", "test/dent/c_mask.png")
-    write_mask(tmp_path / "ground_truth/good/0.png")  # says nothing
-    for name in ("a.png", "c_mask_mask.png"):
-        write_mask(tmp_path / "ground_truth/dent" / name)
-    dataset = read_folder(tmp_path)
-    assert [sample.mask and sample.mask.name for sample in dataset.test] == ["a.png", None, "c_mask_mask.png"]
+def test_a_folder_called_good_is_good_throughout_and_what_is_not_used_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, "train/good/0.png", "train/good/day0/1.png", "validation/good/2.png", "3.png")
+    (tmp_path / "train/good/4.gif").touch()
+    assert len(read_folder(tmp_path / "train/good").train) == 2
+    (told,) = caplog.messages
+    assert told.startswith("1 file is passed over") and f"{tmp_path}/train/good/4.gif" in told
+    caplog.clear()
+    assert len(read_folder(tmp_path).train) == 2
+    unused = f"2 images (the first is {tmp_path / '3.png'})."
+    assert caplog.messages[1:] == [f"Beside train, test, ground_truth lie images that are not used: {unused}"]
 
 
 @pytest.mark.parametrize(
-    ("files", "sentence"),
+    ("images", "masks", "chosen"),
     [
-        ("train/good/0.png train/dent/0.png", "holds dent, but a model learns from good images only"),
-        ("train/good/0.png train/1.png", "holds images outside"),
-        ("train/dent/x/0.png", "good is missing"),
-        ("train/good/0.png test/1.png", "holds images of unknown kind"),
-        ("good/0.png dent/0.png", "holds 'good' beside dent"),
-        ("good/0.png 1.png", "holds 'good' beside images of unknown kind"),
-        ("0.normal/0.png 1.abnormal/0.png", "holds '0.normal' beside 1.abnormal; give"),
-        ("good/0.png 0.normal/0.png", "holds 'good' beside 0.normal"),
-        ("train/good/0.png test/0.normal/1.png", "holds folders named 'good' and '0.normal'; use one"),
-        ("train/good/0.png train/0.normal/1.png", "holds folders named 'good' and '0.normal'; use one"),
-        ("train/0.normal/0.png train/1.abnormal/0.png", "holds 1.abnormal, but a model learns from good"),
-        ("train/0.normal/0.png test/0.Normal/1.png", "a kind of defect; rename it to '0.normal'"),
-        ("train/good/0.png test/GOOD/1.png", "GOOD would count as a kind of defect; rename it to 'good'"),
-        ("monday/0.png tuesday/0.png", "holds images only in its subfolders (monday, tuesday)"),
-        ("empty/.hidden.png", "holds no images"),
+        ("a.jpg b.png", "a.png", {"a.jpg": "a.png"}),
+        ("0.png 0_mask.png", "0.png 0_mask.png", {"0.png": "0.png", "0_mask.png": "0_mask.png"}),
+        (
+            "0.png 0_mask.png",
+            "0_mask.png 0_mask_mask.png",
+            {"0.png": "0_mask.png", "0_mask.png": "0_mask_mask.png"},
+        ),
+        ("0_mask.png", "0_mask.png", {"0_mask.png": "0_mask.png"}),
+        ("cam1/0.png cam2/0.png", "cam2/0_mask.png", {"cam2/0.png": "cam2/0_mask.png"}),
+        ("0.png 1.png", "0/000.png 0/001.png 1/000.png", {"0.png": "0", "1.png": "1"}),
+        ("scha\u0308den.png", "sch\u00e4den_mask.png", {"scha\u0308den.png": "sch\u00e4den_mask.png"}),
     ],
 )
-def test_mixed_up_folders(tmp_path: Path, files: str, sentence: str) -> None:
-    assert sentence in refused(read_folder, write(tmp_path, *files.split()))
+def test_each_image_has_its_mask(tmp_path: Path, images: str, masks: str, chosen: dict[str, str]) -> None:
+    write(tmp_path, "train/good/9.png", *(f"test/dent/{name}" for name in images.split()))
+    for name in (
+        "good/0.png",
+        *(f"dent/{name}" for name in masks.split()),
+    ):  # of good images they say nothing
+        write_mask(tmp_path / "ground_truth" / name)
+    found = {
+        str(sample.path.relative_to(tmp_path / "test/dent")): str(
+            sample.mask.relative_to(tmp_path / "ground_truth/dent")
+        )
+        for sample in read_folder(tmp_path).test
+        if sample.mask
+    }
+    assert found == chosen
 
 
 @pytest.mark.parametrize(
@@ -105,6 +132,10 @@ def test_mixed_up_folders(tmp_path: Path, files: str, sentence: str) -> None:
         ("", "1_mask.png", 40, "1_mask.png has no image"),
         ("0.png", "0.png 0_mask.png", 40, "0_mask.png are masks of the same image; remove one."),
         ("0.png 0.jpg", "0_mask.png", 40, "0_mask.png; rename one of them."),
+        ("0.png 0_mask.png", "0_mask.png", 40, "dent/0.png; rename it or one of them."),
+        ("0.png", "0/000.png 0_mask.png", 40, "dent/0_mask.png are masks of the same image; remove one."),
+        ("0.png", "0/000.png 0/001.png", 50, "0/000.png is 50 x 50 pixels, but"),
+        ("0.png", "cam1/0.png", 40, "test/dent/cam1/0.*; add it or remove the mask."),
     ],
 )
 def test_masks_that_do_not_match(tmp_path: Path, images: str, masks: str, side: int, sentence: str) -> None:

@@ -49,6 +49,7 @@ def test_the_class_held_out_may_be_in_one_part_only() -> None:
     [
         ("a b good", "a b good", "c", "letters has no class 'c' to hold out; choose from a, b, good."),
         ("a b good", "a b good", "good", "class 'good' of letters cannot be the abnormal one"),
+        ("a OK", "a OK", "OK", "class 'OK' of letters cannot be the abnormal one"),
         ("a b good", "a good", "a", "no test images of class 'b'; every class but the one held out needs"),
         ("b", "a b good", "a", "letters has no training images of class 'good'"),
         ("a", "a", "a", "letters holds images of a alone, but holding one class out needs at least two"),
@@ -59,16 +60,19 @@ def test_classes_that_cannot_be_used(train: str, test: str, held_out: str, sente
     assert sentence in refused(leave_one_class_out, "letters", *splits, held_out)
 
 
-def test_class_folders_in_train_and_test(tmp_path: Path) -> None:
+def test_class_folders_in_train_and_test(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = tmp_path / "letters"
     files = [f"{part}/{key}/{index}.png" for part in ("train", "test") for key in "cab" for index in (1, 0)]
     write(root, *files, "train/a/deep/9.png", "notes/0.png")
     dataset = read_one_class(str(root), "b")
+    unused = f"1 image ({root / 'notes/0.png'})."
+    assert caplog.messages == [f"Beside train, test lie images that are not used: {unused}"]
     assert dataset.name == "letters without b"
     in_order = [
         [f"{part}/{key}/{index}.png" for key in keys for index in (0, 1)]
         for part, keys in (("train", "ac"), ("test", "ac"), ("train", "b"), ("test", "b"))
     ]
+    in_order[0].insert(2, "train/a/deep/9.png")
     assert names(dataset, "train", root) == in_order[0]
     assert names(dataset, "test", root) == in_order[1] + in_order[2] + in_order[3]
 
@@ -98,8 +102,8 @@ def test_every_fifth_image_is_for_testing_and_that_never_changes(count: int, tes
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ("a/0.png b/0.png 1.png", "holds images beside its class folders; move them into one"),
-        ("train/a/0.png train/1.png test/a/2.png", "train holds images beside its class folders"),
+        ("a/0.png b/0.png 1.png", "1.png) beside its class folders; move them into one"),
+        ("train/a/0.png train/1.png test/a/2.png", "train/1.png) beside its class folders"),
         ("train/a/0.png train/b/0.png", "test is missing; give both train/<class> and test/<class>"),
         ("test/a/0.png test/b/0.png", "train is missing; give both"),
         ("train/a/0.png train/b/0.png test/b/1.png", "no test images of class 'a'"),

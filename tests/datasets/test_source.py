@@ -56,6 +56,15 @@ def test_a_published_set_needs_a_class_before_anything_is_downloaded(
     assert not (tmp_path / "cache").exists()
 
 
+def test_without_a_home_folder_a_published_set_has_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    told = refused(read_dataset, "cifar10", held_out="cat")
+    assert told == "There is no home folder to keep cifar10 in; name a folder with --data DIR."
+
+
 def test_data_to_measure_on(tmp_path: Path) -> None:
     root = write(tmp_path, "test/good/0.png", "test/dent/1.png", "plain/2.png")
     assert read_test_data(root, None, None) == read_folder(root)

@@ -39,7 +39,7 @@ def test_without_split_good_ones_train_and_defective_ones_test(folder: Path) -> 
 
 
 LABELS = (
-    "good=good 0=good 0.0=good OK=good normal=good 1=defect 1.0=defect Bad=defect defect=defect Dent=Dent"
+    "good=good 0=good 0.0=good OK=good 0.Normal=good 1=defect 1.0=defect Bad=defect defect=defect Dent=Dent"
 )
 
 
@@ -48,6 +48,16 @@ def test_labels(folder: Path, label: str) -> None:
     given, kind = label.split("=")
     (sample,) = read_table(table(folder, f"path,label,split\n0.png,{given},test\n")).test
     assert (sample.label, sample.defect) == (kind != "good", kind)
+
+
+def test_accents_may_be_composed_in_another_way(folder: Path) -> None:
+    apart, composed = "scha\u0308den.png", "sch\u00e4den.png"
+    (folder / "0.png").rename(folder / apart)
+    dataset = read_table(table(folder, f"path,label,mask\n{composed},dent,{composed}\n"))
+    assert dataset.test == [Sample(folder / apart, 1, "dent", folder / apart)]
+    twice = f"path,label\n{composed},good\n{apart},good\n"
+    with pytest.raises(DatasetError, match="repeats the image of row 2"):
+        read_table(table(folder, twice))
 
 
 def test_spreadsheets_add_marks_spaces_and_blank_lines(folder: Path) -> None:

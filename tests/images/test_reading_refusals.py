@@ -12,7 +12,7 @@ from blemish.images.reading import MAX_PIXELS, image_size, read_image, read_mask
 from tests.images.support import picture, png, saved
 
 DENIED = PermissionError(13, "Permission denied")
-FORMATS = ["a.png", "a.jpg", "a.bmp", "a.tif", "a.webp"]
+FORMATS = ["a.png", "a.jpg", "a.bmp", "a.tif", "a.webp", "a.avif"]
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

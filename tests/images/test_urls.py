@@ -21,25 +21,33 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "b" / "c").mkdir(parents=True)
     Path(os.fsdecode(bytes(tmp_path) + b"/b/c/\xff.png")).write_bytes(first.read_bytes())
     (tmp_path / "b" / "note.txt").touch()
-    (tmp_path / ".hidden.png").touch()
+    (tmp_path / "b" / "other.gif").touch()
+    (tmp_path / "@eaDir").mkdir()
+    for hidden in (".hidden.png", "@eaDir/thumb.png"):
+        (tmp_path / hidden).touch()
     return tmp_path
 
 
 def test_they_are_listed_like_folders(folder: Path) -> None:
-    urls = list(find_urls(folder.as_uri()))
+    others: list[str] = []
+    urls = list(find_urls(folder.as_uri(), others))
+    assert others == [f"{folder.as_uri()}/b/other.gif"]
     names = [os.fsencode(url.removeprefix(folder.as_uri())) for url in urls]
     assert names == [b"/a/000.png", b"/a/001.png", b"/b/c/\xff.png"]
     assert list(find_urls(urls[0])) == urls[:1]
     assert read_image(urls[0]).shape == read_image(urls[2]).shape == (64, 64, 3)
 
 
-def test_links_are_listed_like_folders(folder: Path, tmp_path: Path) -> None:
+def test_links_to_files_are_listed_and_those_to_folders_named(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     links = tmp_path / "links"
     links.mkdir()
     for name, target in (("link.png", folder / "a" / "000.png"), ("broken.png", folder / "gone")):
         (links / name).symlink_to(target)
     (links / "folder.png").symlink_to(folder / "a")
     assert list(find_urls(links.as_uri())) == [f"file://{links}/link.png"]
+    assert f"{links}/folder.png is a link to a folder and is passed over" in caplog.messages[0]
 
 
 def test_what_cannot_be_read_is_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

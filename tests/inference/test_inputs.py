@@ -28,8 +28,25 @@ def test_files_folders_patterns_and_a_list_on_standard_input(
     assert list(expand_inputs(["a.png", "sub"])) == ["a.png", "sub/x.png"]
     assert list(expand_inputs(["."])) == ["a.jpg", "a.png", "sub/x.png"], "overlays are no inputs"
     assert list(expand_inputs(["*.jpg", str(here / "**" / "x.png")])) == ["a.jpg", str(here / "sub/x.png")]
-    monkeypatch.setattr("sys.stdin", io.StringIO("a.png\n\n  sub/x.png \n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("\ufeffa.png\n\n  sub/x.png \n"))
     assert list(expand_inputs(["-"])) == ["a.png", "sub/x.png"]
+    assert list(expand_inputs(["-"])) == [], "nothing more on standard input is no fault"
+
+
+def test_what_is_passed_over_is_told_once(here: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("empty", "none/deeper", "sub/@eaDir", "more"):
+        (here / name).mkdir(parents=True)
+    for name in ("sub/@eaDir/thumb.png", "sub/1.GIF", "more/2.jp2", "more/3.png"):
+        (here / name).touch()
+    (here / "sub/link").symlink_to(here / "more")
+    assert list(expand_inputs(["*", "none", "more"])) == [
+        *("a.jpg", "a.png", "a.png.heat.png", "more/3.png", "sub/link/3.png", "sub/x.png", "more/3.png")
+    ]
+    read, empty = caplog.messages
+    assert read.startswith("4 files are passed over") and "convert more/2.jp2 and" in read
+    assert empty == "3 folders hold no images; the first is empty."
+    assert list(expand_inputs(["**/[0-9t]*.png"])) == ["more/3.png", "sub/link/3.png"]
+    assert list(expand_inputs(["sub/@eaDir/*.png"])) == ["sub/@eaDir/thumb.png"]
 
 
 def test_urls(here: Path) -> None:

@@ -15,9 +15,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from blemish.errors import BlemishError, ModelFileError
+from blemish.files import write_whole
 from blemish.inference.detector import Detector
 from blemish.inference.engines import read_metadata
-from blemish.inference.model_file import PROBES, read_probes, write_model
+from blemish.inference.model_file import PROBES, model_bytes, read_probes
 from tests.support import same_tensors, textures
 
 
@@ -138,7 +139,7 @@ def test_tensors_that_do_not_fit_the_description_are_refused(damage: str, copy: 
         metadata = metadata.model_copy(update={"config": metadata.config | {"tokens": 5}})
     if damage == "probes":
         tensors[PROBES] = tensors[PROBES].float()
-    write_model(copy, tensors, metadata)
+    write_whole(copy, model_bytes(tensors, metadata))
     with pytest.raises(ModelFileError, match=r"do not fit its description|probe images in .* are damaged"):
         read_probes(copy, 64) if damage == "probes" else Detector.load(copy)
     assert damage != "missing" or read_probes(copy, 64).shape == (0, 64, 64, 3), "as in older files"
@@ -158,11 +159,11 @@ def test_a_write_keeps_every_bit_or_the_old_file(copy: Path, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     before, tensors, metadata = copy.read_bytes(), load_file(copy), read_metadata(copy)
-    write_model(copy, tensors, metadata)
+    write_whole(copy, model_bytes(tensors, metadata))
     assert same_tensors(load_file(copy), tensors) and read_metadata(copy) == metadata
     copy.write_bytes(before)
     monkeypatch.setattr(os, "fsync", fill_the_disk)
     with pytest.raises(BlemishError, match=r"cannot be written .*No space left"):
-        write_model(copy, tensors, metadata)
+        write_whole(copy, model_bytes(tensors, metadata))
     assert copy.read_bytes() == before
     assert list(copy.parent.iterdir()) == [copy]

@@ -78,6 +78,17 @@ def test_pictures_and_maps_never_touch_an_input_nor_each_other(pictures: list[st
     assert np.load("a.png.map.npy").shape == (40, 40)
 
 
+def test_the_longest_names_stop_nobody(pictures: list[str]) -> None:
+    """Nor do they share a file."""
+    long = [f"{'a' * 240}{end}.jpg" for end in "xy"] + ["\N{GREEK SMALL LETTER ALPHA}" * 125 + ".png"]
+    for name in long:
+        Image.new("RGB", (40, 40)).save(name)
+    counts = predict([*long, *pictures], overlays=Path("seen"), maps=Path("seen"))
+    assert (counts["images"], counts["errors"]) == (7, 0)
+    made = [path.name for path in Path("seen").rglob("*.*")]
+    assert len(set(made)) == 14 and max(len(os.fsencode(name)) for name in made) <= 255
+
+
 def test_a_file_takes_its_name_when_it_is_complete(pictures: list[str]) -> None:
     rows, old = Path("rows.csv"), "yesterday's"
     rows.write_text(old, encoding="utf-8")

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import timm
 import torch
+from scipy.ndimage import map_coordinates
 from torch import Tensor, nn
 
 from blemish.models.base import TrainedModel, TrainingFreeModel
@@ -48,3 +51,16 @@ def scrambled(module: nn.Module) -> Any:
 def random_images(count: int, seed: int) -> Tensor:
     """Noise, uint8 [count, 3, SIZE, SIZE]."""
     return torch.randint(0, 256, (count, 3, SIZE, SIZE), generator=torch.manual_seed(seed)).to(torch.uint8)
+
+
+def whole_classifier() -> dict[str, Tensor]:
+    """Weights of the backbone with the last stage and the head that a teacher does without."""
+    torch.manual_seed(5)
+    return {name: value.contiguous() for name, value in timm.create_model(BACKBONE).state_dict().items()}
+
+
+def literal_resize(image: np.ndarray, size: int) -> np.ndarray:
+    """Bilinear between pixel centres (align_corners false)."""
+    centres = (np.arange(size) + 0.5) * len(image) / size - 0.5
+    grid = np.meshgrid(centres, centres, indexing="ij")
+    return np.asarray(map_coordinates(image, grid, order=1, mode="nearest"))

@@ -24,9 +24,8 @@ def test_levels_are_channels_first_at_strides_4_8_and_16(name: str, channels: li
     with torch.inference_mode():
         maps = backbone(torch.rand(1, 3, 64, 64))
     assert backbone.channels == channels
-    assert [tuple(f.shape) for f in maps] == [
-        (1, c, 64 // s, 64 // s) for c, s in zip(channels, (4, 8, 16), strict=True)
-    ]
+    sides = (16, 8, 4)
+    assert [tuple(f.shape) for f in maps] == [(1, c, s, s) for c, s in zip(channels, sides, strict=True)]
 
 
 def test_channels_last_maps_are_turned_even_when_as_many_channels_as_rows() -> None:

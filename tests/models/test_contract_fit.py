@@ -1,12 +1,13 @@
 """What every method does between image files and a model file that scores, under each of its presets."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import timm
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -15,15 +16,15 @@ from blemish.datasets.loading import load_rows
 from blemish.errors import ConfigError, Interrupted, ModelFileError
 from blemish.inference.detector import Detector
 from blemish.inference.engines import read_metadata
-from blemish.inference.model_file import PROBES, write_model
+from blemish.inference.model_file import PROBES, model_bytes
 from blemish.models.registry import METHODS, config_class
 from blemish.training import loop
 from blemish.training.batches import split_indices
 from blemish.training.checks import ONE_PASS
 from blemish.training.config import RunConfig, build_config
 from blemish.training.fit import fit
-from tests.models.support import FIELDS, SIZE, TRAINED, TRAINING_FREE
-from tests.support import BACKBONE, log_lines, same_tensors, texture_dataset, textures
+from tests.models.support import FIELDS, SIZE, TRAINED, TRAINING_FREE, whole_classifier
+from tests.support import log_lines, same_tensors, texture_dataset, textures
 
 COUNT, SHARE = 10, 0.3
 HELD_OUT = split_indices(COUNT, SHARE, seed=0)[1]
@@ -46,11 +47,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a whole classifier."""
-    torch.manual_seed(3)
-    state = {name: value.contiguous() for name, value in timm.create_model(BACKBONE).state_dict().items()}
     file = tmp_path_factory.mktemp("weights") / "teacher.safetensors"
-    save_file(state, file)
+    save_file(whole_classifier(), file)
     return file
 
 
@@ -73,29 +71,23 @@ def fitted(
     return fitted_in(tmp_path_factory.mktemp("model"), small_run(*request.param), data, teacher)
 
 
-def test_a_model_file_and_the_log_of_a_training_are_all_that_is_left(fitted: Fitted) -> None:
-    names = (
-        ["model.log.jsonl", "model.safetensors"] if fitted.config.method in TRAINED else [fitted.file.name]
-    )
-    assert sorted(path.name for path in fitted.file.parent.iterdir()) == names
-
-
-def test_the_file_says_what_it_is(fitted: Fitted) -> None:
+def test_a_file_that_says_what_it_is_and_the_log_of_a_training_are_left(fitted: Fitted) -> None:
     metadata, config = read_metadata(fitted.file), fitted.config
     assert (metadata.method, metadata.preset) == (config.method, config.preset)
     assert (metadata.config, metadata.frame) == (config.model.model_dump(mode="json"), config.frame)
     assert metadata.teacher == ("teacher.safetensors" if config.method in TAUGHT else "")
     assert (metadata.data["images"], metadata.data["held_out"], len(metadata.map_peaks)) == (COUNT, 3, 3)
-    summary = metadata.training["summary"]
+    summary, left = metadata.training["summary"], {path.name for path in fitted.file.parent.iterdir()}
     assert summary["precision"] == "fp32" and summary["seconds"] >= 0
     if config.method in TRAINED:
         said = config.training.model_dump(mode="json")
         log = log_lines(fitted.file.with_suffix(".log.jsonl"))
         assert (summary["epochs"], summary["kept_epoch"], summary["processes"]) == (1, 1, 1)
         assert summary["validation_loss"] == log[-1]["validation_loss"]
+        assert left == {"model.safetensors", "model.log.jsonl"}
     else:
         said = config.training.model_dump(mode="json", include=ONE_PASS)
-        assert "epochs" not in summary
+        assert "epochs" not in summary and left == {"model.safetensors"}
     assert metadata.training == said | {"summary": summary, "remark": metadata.training["remark"]}
 
 
@@ -143,18 +135,6 @@ def test_a_seed_decides_everything(fitted: Fitted, data: Dataset, teacher: Path,
         assert logs[0] == logs[1] != logs[2]
 
 
-class InterruptedOnce:
-    """Instead of `Interruption`: Ctrl-C comes in the first batch."""
-
-    asked = True
-
-    def __enter__(self) -> "InterruptedOnce":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-
 def test_an_interrupted_training_resumes_to_the_same_model(
     fitted: Fitted, data: Dataset, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,7 +143,7 @@ def test_an_interrupted_training_resumes_to_the_same_model(
             fitted_in(tmp_path, fitted.config, data, teacher, resume=True)
         return
     with monkeypatch.context() as patch, pytest.raises(Interrupted, match=r"after epoch 0.5 of 1; .*resume"):
-        patch.setattr(loop, "Interruption", InterruptedOnce)
+        patch.setattr(loop, "Interruption", lambda: nullcontext(SimpleNamespace(asked=True)))
         fitted_in(tmp_path, fitted.config, data, teacher)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.checkpoint", "model.log.jsonl.part"]
     file = fitted_in(tmp_path, fitted.config, data, teacher, resume=True).file
@@ -182,18 +162,16 @@ def test_a_file_that_lies_about_its_shapes_is_refused_before_it_is_read(
     whole = load_file(fitted.file)
     learned = [name for name in whole if "." not in name]  # by a training-free model
     for name in learned or [next(name for name in whole if whole[name].ndim > 1)]:
-        tensors = dict(whole)
-        if lie == "missing":
-            del tensors[name]
-        if lie == "scalar":
-            tensors[name] = torch.tensor(1.0)
-        if lie == "empty":
-            tensors[name] = tensors[name][:0].clone()
-        if lie == "wider":
-            tensors[name] = torch.cat([tensors[name]] * 2, dim=-1)
-        if lie == "more":
-            tensors["more"] = torch.ones(2)
-        write_model(tmp_path / "model.safetensors", tensors, read_metadata(fitted.file))
+        value = whole[name]
+        lies = {
+            "missing": {key: one for key, one in whole.items() if key != name},
+            "scalar": whole | {name: torch.tensor(1.0)},
+            "empty": whole | {name: value[:0].clone()},
+            "wider": whole | {name: torch.cat([value] * 2, dim=-1)},
+            "more": whole | {"more": torch.ones(2)},
+        }
+        content = model_bytes(lies[lie], read_metadata(fitted.file))
+        (tmp_path / "model.safetensors").write_bytes(content)
         with pytest.raises(ModelFileError, match="do not fit its description"):
             Detector.load(tmp_path / "model.safetensors")
 

@@ -1,4 +1,4 @@
-"""A small sweep: tests only read it."""
+"""A small sweep, and a table with everything measured: tests only read them."""
 
 import shutil
 from pathlib import Path
@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
-from blemish.papers.output.summary import Summary
+from blemish.papers.output.summary import Summary, summarise
 from blemish.papers.reproduce import reproduce
+from tests.papers.support import full, table
 from tests.support import BACKBONE
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def complete() -> Summary:
+    return summarise(table(), full(), [], ["Epochs 1 instead of 2."])
+
+
+@pytest.fixture(scope="package")
 def options(parts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What all sweeps take."""
     folder = tmp_path_factory.mktemp("mvtec")
@@ -29,7 +35,7 @@ def options(parts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sweep(options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Summary], Path]:
     """Two scorings of one training, one of them in two tables; weights and maps are kept."""
     out = tmp_path_factory.mktemp("sweep")

@@ -16,7 +16,7 @@ import pytest
 from blemish.station.station import Station
 from tests.station.support import Scoring, grey_onnx, until
 
-SECONDS_TO_START = 30
+SECONDS = 30  # for the server to start, and to end
 NUMBERS = itertools.count()
 
 
@@ -26,7 +26,6 @@ class PostgreSQL:
     def __init__(self, programs: Path, folder: Path) -> None:
         self.folder = folder
         self._programs = programs
-        self._process: subprocess.Popen[bytes] | None = None
         self._how: dict[str, Any] = {"cwd": folder}
         if os.geteuid() == 0:  # it refuses to run as root
             shutil.chown(folder, "nobody")
@@ -41,14 +40,12 @@ class PostgreSQL:
         with (self.folder / "log").open("ab") as log:
             command += ["-c", "listen_addresses="]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._how)
-        until(lambda: self._psql("SELECT 1").returncode == 0, SECONDS_TO_START)
+        until(lambda: self._psql("SELECT 1").returncode == 0, SECONDS)
 
     def stop(self) -> None:
         """Stop it; whoever is connected loses the connection."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait(SECONDS_TO_START)
-            self._process = None
+        self._process.send_signal(signal.SIGQUIT)  # at once; what was committed is there
+        self._process.wait(SECONDS)
 
     def make(self) -> str:
         """Make an empty database; its URL."""
@@ -69,17 +66,27 @@ def grey_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def certificate(tmp_path: Path) -> dict[str, Path]:
+    """Settings of a station with a certificate of its own for localhost."""
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost"
+    options = ("-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem")
+    if subprocess.run([*command.split(), *options], cwd=tmp_path, capture_output=True).returncode:
+        pytest.skip("openssl made no certificate")
+    return {"tls_certificate": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem"}
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """A running server; tests that stop it start it again."""
     initdb = shutil.which("initdb")
     found = [Path(initdb).resolve().parent] if initdb else []
     found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    programs = next((folder for folder in found if (folder / "postgres").exists()), None)
-    if programs is None:
+    programs = [folder for folder in found if (folder / "postgres").exists()]
+    if not programs:
         pytest.skip("PostgreSQL is not installed")
     with tempfile.TemporaryDirectory(prefix="pg-") as folder:  # a socket's path must be short
-        server = PostgreSQL(programs, Path(folder))
+        server = PostgreSQL(programs[0], Path(folder))
         server.start()
         try:
             yield server
@@ -87,13 +94,19 @@ def postgresql() -> Iterator[PostgreSQL]:
             server.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, once of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'station.sqlite'}"
-    url: str = request.getfixturevalue("postgresql").make()
-    return url
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def new_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], str]:
+    """Makes an empty database and gives its URL, once for each kind."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgresql").make
+    return lambda: f"sqlite:///{tmp_path_factory.mktemp('database') / 'station.sqlite'}"
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
+    return new_database()
 
 
 @pytest.fixture

@@ -28,8 +28,10 @@ from blemish.images.frame import Frame
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import KEY, Metadata
 from blemish.models.registry import config_class
+from blemish.station.records import Filter, Inspection
 from blemish.station.settings import Settings
 from blemish.station.station import Station
+from blemish.station.storage.store import Store
 from blemish.station.web.app import create_app
 
 Scoring = Callable[[Station, Callable[[list[np.ndarray]], object]], None]  # the fixture `scoring`
@@ -79,8 +81,7 @@ grey (uint8[batch, 3, 64, 64] images) => (float[batch] score, float[batch, 64, 6
 def grey_onnx(weight: float = 1.0, scores: tuple[float, ...] = (), rate: float = 0.02) -> bytes:
     """An .onnx model: its map is the blurred distance from middle grey, times `weight`; score is the peak.
 
-    Args:
-        scores, rate: of its calibration; without scores it is calibrated with 199 good parts.
+    Without scores of its calibration it is calibrated with 199 good parts.
     """
     if not scores:
         with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
@@ -102,8 +103,7 @@ def grey_onnx(weight: float = 1.0, scores: tuple[float, ...] = (), rate: float =
     model = parse_model(GREY)
     model.graph.initializer.append(helper.make_tensor("weight", TensorProto.FLOAT, [], [weight / 127.5]))
     helper.set_model_props(model, {KEY: metadata.model_dump_json()})
-    content: bytes = model.SerializeToString()
-    return content
+    return model.SerializeToString()
 
 
 @dataclass
@@ -118,8 +118,10 @@ class Running:
         """What the station answers to an image."""
         answer = self.client.post("/v1/inspect", content=encoded(image), params=query)
         assert answer.status_code == 201, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        return answer.json()
+
+    def figure(self, name: str) -> float:
+        return float(self.client.get("/metrics").text.split(f"\nblemish_{name} ")[1].split()[0])
 
 
 @contextmanager
@@ -140,9 +142,8 @@ def running_station(root: Path, **settings: Any) -> Iterator[Running]:
 @contextmanager
 def served(app: Any) -> Iterator[str]:
     """The address of an application that is served in a thread of this process."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_level="warning", lifespan="off", http="h11", access_log=False)
-    )
+    config = uvicorn.Config(app, port=0, log_level="warning", lifespan="off", http="h11", access_log=False)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -200,6 +201,14 @@ def until(holds: Callable[[], Any], seconds: float = 10) -> None:
     while not holds():
         assert time.monotonic() < end, "it did not come true"
         time.sleep(0.005)
+
+
+def recorded(database_url: str) -> list[Inspection]:
+    """All inspections in a database that no station has open, newest first."""
+    store = Store(database_url)
+    found = store.select(Filter(), limit=100_000)
+    store.close()
+    return found
 
 
 def put(path: Path, content: bytes, age: float = 0) -> Path:

@@ -29,9 +29,7 @@ def models(tmp_path: Path) -> Path:
     return folder
 
 
-def test_models_are_listed_and_switched(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_are_listed_and_used(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running_station(tmp_path, models=models) as it:
         states = {state["name"]: state for state in it.client.get("/v1/models").json()}
         assert set(states) == {"grey.onnx", "copy.onnx", "double.onnx", "garbage.onnx"}
@@ -70,9 +68,7 @@ def test_a_switch_drops_no_request(models: Path, tmp_path: Path) -> None:
         assert len(scores) == len({model for model, _ in scores})  # each by the model it names
 
 
-def test_the_choice_holds_over_a_restart_unless_its_file_broke_or_another_is_given(
-    models: Path, tmp_path: Path
-) -> None:
+def test_the_choice_of_a_model_holds_over_a_restart(models: Path, tmp_path: Path) -> None:
     with running_station(tmp_path, models=models) as it:
         it.station.models.use("double.onnx")
     with running_station(tmp_path, models=models) as it:

@@ -3,11 +3,12 @@
 import errno
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from blemish.station import watched_files
-from blemish.station.watched_files import move_file
+from blemish.station.watched_files import find_files, move_file
 from tests.station.support import put
 
 
@@ -25,6 +26,24 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "here"
 
 
+def test_pictures_that_are_not_read_are_named(tmp_path: Path) -> None:
+    for name in (
+        "a.png",
+        "b.GIF",
+        "deep/c.jp2",
+        "@eaDir/d.gif",
+        "notes.txt",
+        ".e.gif",
+        ".e.png",
+        "done/f.gif",
+    ):
+        put(tmp_path / name, b"")
+    others: list[str] = []
+    found = [name for name, _ in find_files(tmp_path, tmp_path / "done", [], others)]
+    assert found == ["a.png"]
+    assert sorted(others) == [str(tmp_path / "b.GIF"), str(tmp_path / "deep/c.jp2")]
+
+
 def test_names_that_are_taken_get_a_suffix(tmp_path: Path) -> None:
     target = tmp_path / "done" / "deep" / "a.png"
     moved = [move_file(put(tmp_path / "a.png", b"%d" % number), target).name for number in range(3)]
@@ -32,9 +51,7 @@ def test_names_that_are_taken_get_a_suffix(tmp_path: Path) -> None:
     assert [(target.parent / name).read_bytes() for name in moved] == [b"0", b"1", b"2"]
 
 
-def test_a_file_crosses_to_another_disk_whole_or_not_at_all(
-    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_changes_the_disk_whole(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[Path] = []
     flush = watched_files.synchronise
     monkeypatch.setattr(watched_files, "synchronise", lambda path: (flushed.append(path), flush(path)))
@@ -44,9 +61,7 @@ def test_a_file_crosses_to_another_disk_whole_or_not_at_all(
     assert (there / "a.png").read_bytes() == b"content" and (there / "a.png").stat().st_mtime_ns == before
     assert not file.exists() and flushed == [there / ".a.png.part", there]
 
-    def full(path: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
+    full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
     file.write_bytes(b"more")
     monkeypatch.setattr(watched_files, "synchronise", full)
     with pytest.raises(OSError, match="No space"):
@@ -54,7 +69,7 @@ def test_a_file_crosses_to_another_disk_whole_or_not_at_all(
     assert file.read_bytes() == b"more" and list(there.iterdir()) == [there / "a.png"]
 
 
-def test_another_file_that_takes_the_name_while_it_is_copied_stays(
+def test_a_file_rewritten_meanwhile_stays(
     here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, copy = put(here / "a.png", b"first"), shutil.copy2

@@ -29,9 +29,7 @@ def run_station(settings: dict[str, Any], started: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("move_to", ["done", None])
-def test_killed_again_and_again_each_file_has_one_record(
-    grey_model: Path, tmp_path: Path, move_to: str | None
-) -> None:
+def test_killed_often_each_file_has_one_record(grey_model: Path, tmp_path: Path, move_to: str | None) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     settings: dict[str, Any] = {"model": grey_model, "folder": tmp_path / "station", "watch": folder}

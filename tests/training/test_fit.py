@@ -1,6 +1,7 @@
 """From good images to a calibrated model file; what holds for every method is in `test_contract_fit`."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from blemish.datasets import Dataset, Sample
 from blemish.errors import BlemishError, ConfigError, DatasetError, WeightsError
+from blemish.files import whole_file
 from blemish.inference.detector import Detector
 from blemish.models import weights as weights_module
 from blemish.training import fit as fitting
@@ -82,7 +84,23 @@ def test_an_output_that_cannot_be_written_or_resumed_is_told_before_any_work(
     (tmp_path / "begun.checkpoint").touch()
     with pytest.raises(BlemishError, match=words):
         fit(Dataset("none"), small_config(), tmp_path / out, weights="random", resume=resume)
-    RunFiles(tmp_path / "begun.safetensors").check(resume=True)
+    RunFiles(tmp_path / "begun.safetensors").check_checkpoint(resume=True)
+
+
+def test_a_model_that_another_run_fits_and_files_that_are_no_files_are_left_alone(
+    tmp_path: Path, nothing_read: None
+) -> None:
+    out = tmp_path / "m.safetensors"
+    with (
+        whole_file(out, "wb"),
+        pytest.raises(BlemishError, match="being written by another run; wait for it"),
+    ):
+        fit(Dataset("none"), small_config(), out, weights="random")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "m.log.jsonl").symlink_to("pipe")
+    with pytest.raises(BlemishError, match="pipe is no regular file; move it away, or name another model"):
+        fit(Dataset("none"), small_config(), out, weights="random")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.log.jsonl", out.name, "pipe"]
 
 
 def test_a_fit_that_fails_leaves_the_old_model_and_its_log_and_one_that_does_not_replaces_both(

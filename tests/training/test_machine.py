@@ -1,4 +1,4 @@
-"""What training asks of the machine: precision, and Ctrl-C, once and twice."""
+"""What training asks of the machine: precision, processes, and Ctrl-C and SIGTERM, once and twice."""
 
 import os
 import signal
@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import PartialState
 from torch import Tensor
 
 from blemish.errors import Interrupted
 from blemish.models.base import Batch
-from blemish.training.machine import Interruption, choose_precision
+from blemish.training.checks import has_voice, process_count, process_rank
+from blemish.training.machine import OF_PROCESSES, Interruption, choose_precision, start_accelerator
+from tests.support import tiny_training
 from tests.training.support import PROCESSES, STEPS, TinyModel, assert_same_run, train
 
 
@@ -54,11 +57,14 @@ def train_and_tell(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path, uninterrupted: Path, rates: list[float]) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_saves_and_says_how_to_go_on(
+    stop: signal.Signals, tmp_path: Path, uninterrupted: Path, rates: list[float]
+) -> None:
     process = PROCESSES.Process(target=train_and_tell, args=(tmp_path,))
     process.start()
     wait_for(tmp_path / "ready")
-    os.kill(process.pid or 0, signal.SIGINT)
+    os.kill(process.pid or 0, stop)
     (tmp_path / "sent").touch()
     process.join(300)
     assert process.exitcode == 0
@@ -69,15 +75,41 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path, uninterrupted: Path,
     assert_same_run(tmp_path, uninterrupted)
 
 
-def test_a_second_ctrl_c_stops_at_once_and_the_handler_is_put_back() -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_ctrl_c_stops_at_once_and_the_handlers_are_put_back(first: signal.Signals) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with Interruption() as interruption:
         assert not interruption.asked
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(first)
         assert interruption.asked
+        signal.raise_signal(signal.SIGTERM)  # as launchers send it after a Ctrl-C
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"WORLD_SIZE": "auto"},
+        {"WORLD_SIZE": "2", "RANK": "1"},
+        {"WORLD_SIZE": "2", "RANK": "x", "MASTER_ADDR": "127.0.0.1"},
+        {"RANK": "0", "LOCAL_RANK": "0"},
+        {"LOCAL_RANK": "none"},
+        {"OMPI_COMM_WORLD_SIZE": "4"},
+    ],
+)
+def test_what_a_scheduler_leaves_in_the_environment_makes_no_processes(
+    left: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*OF_PROCESSES, "MASTER_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in left.items():
+        monkeypatch.setenv(name, value)
+    PartialState._reset_state()
+    assert (process_count(), process_rank(), has_voice()) == (1, 0, True)
+    assert start_accelerator(tiny_training(), "run", tmp_path).num_processes == 1
+    assert left.items() <= os.environ.items()
 
 
 def test_training_works_outside_the_main_thread(tmp_path: Path, uninterrupted: Path) -> None:

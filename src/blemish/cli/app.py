@@ -1,10 +1,14 @@
 """The program: its commands are the other files of this folder."""
 
+import io
+import os
+import signal
 import sys
 
 import typer
 
 from blemish.errors import BlemishError, Interrupted
+from blemish.files import STANDARD_OUTPUT, writing
 
 app = typer.Typer(
     name="blemish",
@@ -20,24 +24,61 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line. What the user can mend is one sentence and exit code 2; Ctrl-C exits with 1."""
+    """Run the command line. What the user can mend is one sentence and exit code 2; Ctrl-C exits with 1.
+
+    SIGTERM is taken as Ctrl-C.
+    """
+    _mend_streams()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app()
+        try:
+            app()
+        finally:
+            _flush()
     except Interrupted as stop:
         _fail(str(stop), 1)
     except BlemishError as error:
         _fail(f"blemish: {error}", 2)
+    except BrokenPipeError:
+        sys.exit(1)  # whoever read has enough
     except OSError as error:
-        _fail(f"blemish: {error.filename or 'A file'} cannot be used: {error.strerror or error}.", 2)
+        what = error.filename or "Standard output or a temporary file"
+        _fail(f"blemish: {what} cannot be used: {error.strerror or error}.", 2)
     except SystemExit as end:
         if end.code == 130:  # the command-line library's code for Ctrl-C
             _fail("Stopped.", 1)
         raise
 
 
-def _fail(message: str, code: int) -> None:
-    from blemish.training.checks import process_rank
+def _mend_streams() -> None:
+    """Let nothing that cannot be printed, or is closed, end a run."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # it is closed: the next file to be opened would take its place
+            os.set_inheritable(os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY), True)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
-    if sys.argv[1:2] != ["fit"] or process_rank() == 0:  # processes that fit one model have one voice
+
+def _flush() -> None:
+    """Write out what was printed; at the interpreter's end a failure would be no sentence."""
+    if sys.stdout is None:
+        return
+    try:
+        with writing(STANDARD_OUTPUT):
+            sys.stdout.flush()
+    except (BlemishError, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else it fails once more
+        raise
+
+
+def _fail(message: str, code: int) -> None:
+    from blemish.training.checks import has_voice
+
+    if sys.argv[1:2] != ["fit"] or has_voice():
         print(message, file=sys.stderr)
     sys.exit(code)

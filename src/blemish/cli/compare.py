@@ -51,7 +51,7 @@ def compare(
     What is finished stays in --out: after Ctrl-C the same command goes on from there.
     """
     from blemish.comparison import compare
-    from blemish.comparison.text import summary
+    from blemish.comparison.result import summary
 
     opt.show(quiet)
     page = out / "comparison.html" if report is None else report

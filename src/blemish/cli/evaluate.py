@@ -49,10 +49,13 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled images."""
     from blemish.api import evaluate, load
+    from blemish.files import check_output
     from blemish.reports import write_report
     from blemish.reports.text import summary
 
     opt.show(quiet)
+    if report:
+        check_output(report)
     detector = load(
         model,
         engine=engine,

@@ -37,7 +37,9 @@ def predict(
             metavar="INPUTS...", help="Images, folders, patterns, URLs, or - for a list on stdin."
         ),
     ],
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write rows as CSV.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write rows as CSV; - is standard output.")
+    ] = None,
     jsonl: Annotated[Path | None, typer.Option(metavar="FILE", help="Write rows as JSON lines.")] = None,
     parquet: Annotated[str | None, typer.Option(metavar="FILE|URL", help="Write rows as Parquet.")] = None,
     overlays: Annotated[
@@ -70,21 +72,28 @@ def predict(
     --jsonl or --parquet is given.
     """
     from blemish.errors import ConfigError
+    from blemish.files import STANDARD_OUTPUT
     from blemish.inference.inputs import STANDARD_INPUT, expand_inputs
     from blemish.inference.outputs import Outputs, predict_to_files
     from blemish.progress import progress_bar
 
     opt.show(quiet)
-    rows = sys.stdout if csv is jsonl is parquet is None else None
-    outputs = Outputs(csv, jsonl, parquet, rows, overlays, explain, maps)
+    outputs = Outputs(
+        csv=STANDARD_OUTPUT if csv is jsonl is parquet is None else csv,
+        jsonl=jsonl,
+        parquet=parquet,
+        overlays=overlays,
+        explain=explain,
+        maps=maps,
+    )
     if workers is not None and on is None:
         raise ConfigError("--workers goes with --on; leave it out, or give --on ray.")
     for option, folder in (("--overlays", overlays), ("--explain", explain), ("--maps", maps)):
         if folder is not None and on is not None:
             raise ConfigError(f"{option} does not go with --on, which gives rows alone; leave one out.")
-    for stream in (sys.stdin, sys.stdout):
+    for stream, encoding in ((sys.stdin, None), (sys.stdout, "utf-8")):  # rows are the same wherever they go
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="surrogateescape")  # file names need not be text
+            stream.reconfigure(encoding=encoding, errors="surrogateescape")  # file names need not be text
     paths: Any = expand_inputs(inputs)
     if STANDARD_INPUT not in inputs:
         paths = list(paths)

@@ -80,7 +80,7 @@ def reproduce(
     Results are kept in --store: after Ctrl-C, or worse, the same command goes on from there.
     """
     from blemish.errors import BlemishError, ConfigError
-    from blemish.papers.listing import list_cells, list_tables
+    from blemish.papers.plan import list_cells, list_tables
 
     if list_:
         print("\n\n".join(map(list_cells, tables)) if tables else list_tables())
@@ -117,6 +117,16 @@ def reproduce(
         log.info(f"Written: {', '.join(map(str, paths))}.")
     if any(summary.missing for summary in summaries):
         raise typer.Exit(1)
+
+
+@app.command(
+    "benchmark", hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def former_name() -> None:
+    """What reproduce was called before."""
+    from blemish.errors import BlemishError
+
+    raise BlemishError("The command is called `blemish reproduce` now.")
 
 
 def _names(text: str | None) -> list[str]:

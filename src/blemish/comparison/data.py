@@ -1,45 +1,36 @@
 """What is fitted to, what is measured on, and the synthetic defects where there are no real ones."""
 
+import logging
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from blemish.datasets import Dataset, Sample, check_trainable
+from blemish.datasets.checks import without_copies
 from blemish.datasets.synthetic import KINDS, STRENGTHS, draw_defect
 from blemish.errors import DatasetError
 from blemish.images.drawing import save_png
 from blemish.images.reading import read_image
+from blemish.progress import progress_bar
 
 KEPT_OUT = 4  # one in so many good images, where there are no good test images
 MOST_ORIGINALS = 40  # kept-out images that get synthetic defects
 LEAST = 8  # good images, where some must be kept out
 
-
-@dataclass(frozen=True)
-class Split:
-    """A data set as a comparison uses it.
-
-    Attributes:
-        data: `train` is fitted to, `test` measured on; `test` has good images.
-        kept_out: how many good images were taken from `train` to measure on.
-    """
-
-    data: Dataset
-    kept_out: int
-
-    @property
-    def labelled(self) -> bool:
-        """Whether there are defective images to measure on."""
-        return any(sample.label == 1 for sample in self.data.test)
+log = logging.getLogger(__name__)
 
 
-def split_dataset(dataset: Dataset) -> Split:
+def split_dataset(dataset: Dataset) -> tuple[Dataset, int]:
     """Keep every fourth good image, of a fixed permutation, out of fitting where no good test images are
-    given.
+    given; of copies one is used.
+
+    Returns:
+        What is fitted to and measured on, with good images among the latter; and how many of these were taken
+        from those to fit to.
 
     Raises:
         DatasetError: there are too few good images, or a test image has no label.
@@ -49,8 +40,11 @@ def split_dataset(dataset: Dataset) -> Split:
             raise DatasetError(f"{sample.path} has no label: say whether it is good or defective.")
     if any(sample.label == 0 for sample in dataset.test):
         check_trainable(dataset)
-        return Split(dataset, 0)
-    count = len(dataset.train)
+        return dataset, 0
+    different = without_copies(dataset.train)
+    count = len(different)
+    if copies := len(dataset.train) - count:
+        log.warning(f"{copies} of {len(dataset.train)} good images are copies of others and are left out.")
     if count < LEAST:
         found = "1 good image" if count == 1 else f"{count} good images"
         raise DatasetError(
@@ -60,14 +54,12 @@ def split_dataset(dataset: Dataset) -> Split:
     order = list(range(count))
     random.Random(0).shuffle(order)
     kept = set(order[::KEPT_OUT])
-    good = [sample for index, sample in enumerate(dataset.train) if index in kept]
-    train = [sample for index, sample in enumerate(dataset.train) if index not in kept]
-    return Split(replace(dataset, train=train, test=good + dataset.test), len(good))
+    good = [sample for index, sample in enumerate(different) if index in kept]
+    train = [sample for index, sample in enumerate(different) if index not in kept]
+    return replace(dataset, train=train, test=good + dataset.test), len(good)
 
 
-def draw_synthetic(
-    good: list[Sample], folder: Path, side: int | None, progress: Callable[[], None] = lambda: None
-) -> list[Sample]:
+def draw_synthetic(good: list[Sample], folder: Path, side: int | None, bit_depth: int = 16) -> list[Sample]:
     """Write kept-out good images and copies of them with a synthetic defect of each kind and strength.
 
     Large images are made smaller first, the clean copies alike, so that the defect is all that differs. The
@@ -77,7 +69,7 @@ def draw_synthetic(
         good: kept-out good images; the first `MOST_ORIGINALS` are used.
         folder: to write PNG files to; it may hold those of an earlier run.
         side: pixels that the shorter side has at most; None keeps the images as they are.
-        progress: called after each original.
+        bit_depth: see `blemish.images.frame.Frame`.
 
     Returns:
         Per original the clean copy (label 0), then its defective ones (label 1) by kind and strength, with
@@ -89,33 +81,29 @@ def draw_synthetic(
     originals = good[:MOST_ORIGINALS]
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
-    other = _reduced(originals[-1].path, side)
-    for number, original in enumerate(originals):
-        image = _reduced(original.path, side)
-        clean = folder / f"{number:03}.png"
-        save_png(image, clean)
-        samples.append(Sample(clean, 0))
-        for kind in KINDS:
-            for strength in STRENGTHS:
+    other = _reduced(originals[-1].path, side, bit_depth)
+    with progress_bar("Drawing synthetic defects", len(originals)) as advance:
+        for number, original in enumerate(originals):
+            image, clean = _reduced(original.path, side, bit_depth), folder / f"{number:03}.png"
+            save_png(image, clean)
+            samples.append(Sample(clean, 0))
+            for kind, strength in product(KINDS, STRENGTHS):
                 name = f"{number:03}-{kind}-{strength}"
+                file, mask_file = folder / f"{name}.png", folder / f"{name}-mask.png"
                 drawn, mask = draw_defect(image, kind, strength, seed=(number,), other=other)
-                save_png(drawn, folder / f"{name}.png")
-                save_png(mask, folder / f"{name}-mask.png")
-                samples.append(
-                    Sample(folder / f"{name}.png", 1, f"{kind}, {strength}", folder / f"{name}-mask.png")
-                )
-        other = image
-        progress()
+                save_png(drawn, file)
+                save_png(mask, mask_file)
+                samples.append(Sample(file, 1, f"{kind}, {strength}", mask_file))
+            other = image
+            advance()
     return samples
 
 
-def _reduced(path: Path, side: int | None) -> np.ndarray:
-    image = read_image(path)
-    if side is None:
-        return image
+def _reduced(path: Path, side: int | None, bit_depth: int) -> np.ndarray:
+    image = read_image(path, bit_depth)
     height, width = image.shape[:2]
-    share = side / min(height, width)
-    if share >= 1:
+    if side is None or side >= min(height, width):
         return image
+    share = side / min(height, width)
     size = (max(side, round(width * share)), max(side, round(height * share)))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))

@@ -1,10 +1,11 @@
-"""Fits all methods, and keeps what was measured with each model."""
+"""Fits all methods, keeps what was measured with each model, and measures how fast they score."""
 
-from collections.abc import Sequence
+import statistics
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blemish.comparison.methods import Method
 from blemish.datasets import Dataset, Sample
@@ -13,19 +14,21 @@ from blemish.experiments.experiment import Experiment
 from blemish.experiments.result import Result, Store
 from blemish.experiments.run import Place, run_experiments
 from blemish.experiments.worker import CHECKPOINT, LOG, MODEL, RECORD, read_record
+from blemish.images.reading import load_frame
+from blemish.inference.scoring import score_images
+
+if TYPE_CHECKING:
+    from blemish.inference.detector import Detector
+
+TURNS = 5
+LEAST_SECONDS = 0.5
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """A model measured on the test images of a data set."""
+class Measurement(NamedTuple):
+    """What was measured on some test images, and the rows of those that could be scored, by path."""
 
-    dataset: Dataset
     result: Result
-
-    @cached_property
-    def rows(self) -> dict[str, dict[str, Any]]:
-        """The scored images, as `Result.rows` gives them, by path."""
-        return {row["path"]: row for row in self.result.rows(self.dataset)}
+    rows: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,7 @@ def fit_all(
     """Fit and measure what is not done yet.
 
     Args:
-        methods: what to fit, each with the seeds 0 to `seeds` - 1.
-        seeds: how many.
+        methods, seeds: what to fit, each with the seeds 0 to `seeds` - 1.
         data: to learn from and to measure on.
         synthetic: synthetic defects to measure on too, or none.
         out: folder for model files and results.
@@ -87,7 +89,8 @@ def fit_all(
             continue
         models[method.label] = []
         for seed, of in enumerate(of_seeds):
-            measured = [Measurement(one.dataset, result) for one in of if (result := store.read(one))]
+            results = [(one, result) for one in of if (result := store.read(one))]
+            measured = [Measurement(result, result.rows(one.dataset)) for one, result in results]
             file = out / f"{method.stem(seed)}{MODEL}"
             models[method.label].append(FittedModel(method, seed, file, measured[0], measured[-1]))
     if not models:
@@ -113,3 +116,32 @@ def check_unclaimed(methods: Sequence[Method], seeds: int, out: Path) -> None:
             raise BlemishError(
                 f"{path} was not made by a comparison; choose another folder, or move it away."
             )
+
+
+def scoring_speed(detectors: Mapping[str, "Detector"], samples: Sequence[Sample]) -> dict[str, float]:
+    """Images per second from decoded frames to scores and maps, in batches of the detector's usual size.
+
+    After a batch to warm up, the detectors take `TURNS` turns one after the other, so that a machine whose
+    speed drifts treats all of them alike, each of at least one batch and half a second; the median over the
+    turns counts. Decoding is left out: it is the same for all.
+
+    Args:
+        detectors: by name, in the order of their turns.
+        samples: readable images, repeated to fill a batch.
+    """
+    batches = {}
+    for name, detector in detectors.items():
+        count = 1 if detector.frame.tile else detector.batch_size  # a tiled picture makes a batch by itself
+        frames = [load_frame(sample.path, detector.frame) for sample in samples[:count]]
+        batches[name] = [frames[number % len(frames)] for number in range(count)]
+        score_images(detector.engine, detector.frame, batches[name], detector.batch_size)
+    rates: dict[str, list[float]] = {name: [] for name in detectors}
+    for _ in range(TURNS):
+        for name, detector in detectors.items():
+            start, images, seconds = time.perf_counter(), 0, 0.0
+            while seconds < LEAST_SECONDS:
+                score_images(detector.engine, detector.frame, batches[name], detector.batch_size)
+                images += len(batches[name])
+                seconds = time.perf_counter() - start
+            rates[name].append(images / seconds)
+    return {name: statistics.median(measured) for name, measured in rates.items()}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from blemish.errors import ConfigError
 from blemish.models.registry import config_class
@@ -72,25 +73,19 @@ def read_methods(
         if field in SAID_ELSEWHERE:
             raise ConfigError(f"{field} cannot be set with --set here; give {SAID_ELSEWHERE[field]}.")
     classes = {label: config_class(label.partition(":")[0]) for label in labels}
-    given = [*assignments, *([f"model.backbone={backbone}"] if backbone else [])]
-    given += [f"training.epochs={epochs}"] if epochs is not None else []
-    given += ["model.backbone"] if weights else []
-    check_concerned(given, classes)
+    settings = [*assignments, *([f"model.backbone={backbone}"] if backbone else [])]
+    settings += [f"training.epochs={epochs}"] if epochs is not None else []
+    check_concerned([*settings, *(["model.backbone"] if weights else [])], classes)
     found: list[Method] = []
     for label, one in classes.items():
         method, _, preset = label.partition(":")
-        has_backbone = applies("model.backbone", one)
-        values = {
-            "method": method,
-            "preset": preset or None,
-            "model": {"backbone": backbone if has_backbone else None},
-            "training": {"epochs": epochs if applies("training.epochs", one) else None, "seed": 0},
-            "false_alarm_rate": false_alarm_rate,
-        }
-        config = build_config(None, [text for text in assignments if applies(text, one)], values)
+        values: dict[str, Any] = {"method": method, "preset": preset or None, "training": {"seed": 0}}
+        values["false_alarm_rate"] = false_alarm_rate
+        config = build_config(None, [text for text in settings if applies(text, one)], values)
         for other in found:
             if other.config == config:
                 raise ConfigError(f"{other.label} and {label} are the same model; name one of them.")
+        has_backbone = applies("model.backbone", one)
         if has_backbone and weights != RANDOM:
             find_weights(config.model.backbone, weights)  # type: ignore[attr-defined]
         found.append(Method(label, config, str(weights) if weights and has_backbone else None))

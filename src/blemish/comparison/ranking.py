@@ -1,7 +1,7 @@
 """From all fitted models to the table of methods and tested differences between them."""
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,10 +39,9 @@ class Ranking(NamedTuple):
 
 def rank_by_defects(models: Models) -> Ranking | None:
     """Image AUROC and DeLong's test; None where a class has no image that all methods scored."""
-    tables = [[model.test.rows for model in of] for of in models.values()]
-    paths = [path for path in tables[0][0] if all(path in table for of in tables for table in of)]
-    scores = np.array([[[table[path]["score"] for path in paths] for table in of] for of in tables])
-    labels = np.array([tables[0][0][path]["label"] for path in paths])
+    rows = scored_by_all(models)
+    labels = np.array([row["label"] for row in rows.values()])
+    scores = _scores(models, list(rows))
     good, defective = scores[..., labels == 0], scores[..., labels == 1]
     if not good.shape[-1] or not defective.shape[-1]:
         return None
@@ -54,24 +53,18 @@ def rank_by_defects(models: Models) -> Ranking | None:
 
 def rank_by_synthetic(models: Models) -> Ranking | None:
     """AUROC of synthetic defects against their originals and a bootstrap test over originals."""
-    tables = [[model.ranked.rows for model in of] for of in models.values()]
     groups: list[list[str]] = []  # an original and its copies, in the order in which they were drawn
-    for path, row in tables[0][0].items():
+    for path, row in next(iter(models.values()))[0].ranked.rows.items():
         if not row["label"]:
             groups.append([])
         if groups:
             groups[-1].append(path)
     size = max(map(len, groups), default=0)
-    whole = [
-        group
-        for group in groups
-        if len(group) == size > 1 and all(path in table for of in tables for table in of for path in group)
-    ]
+    scored = scored_by_all(models)
+    whole = [group for group in groups if len(group) == size > 1 and scored.keys() >= set(group)]
     if not whole:
         return None
-    scores = np.array(
-        [[[[table[path]["score"] for path in group] for group in whole] for table in of] for of in tables]
-    )
+    scores = _scores(models, list(chain(*whole))).reshape(len(models), -1, len(whole), size)
     clean, changed = scores[..., 0], scores[..., 1:]
     resamples = bootstrap_clustered(clean, changed)
     p_values: list[float | None] = [
@@ -79,6 +72,19 @@ def rank_by_synthetic(models: Models) -> Ranking | None:
         for first, second in combinations(range(len(models)), 2)
     ]
     return Ranking(delong(clean, changed.reshape(*changed.shape[:2], -1)).values, resamples, p_values)
+
+
+def scored_by_all(models: Models) -> dict[str, dict[str, Any]]:
+    """The first model's rows of the images that every model scored."""
+    tables = [model.ranked.rows for of in models.values() for model in of]
+    return {path: row for path, row in tables[0].items() if all(path in table for table in tables)}
+
+
+def _scores(models: Models, paths: list[str]) -> np.ndarray:
+    """float64 [methods, seeds, images]."""
+    return np.array(
+        [[[model.ranked.rows[path]["score"] for path in paths] for model in of] for of in models.values()]
+    )
 
 
 def differences(labels: Sequence[str], ranking: Ranking) -> list[dict[str, Any]]:
@@ -115,6 +121,9 @@ def method_table(models: Models, ranking: Ranking | None, speeds: dict[str, floa
     for index, (label, of) in enumerate(models.items()):
         results = [model.test.result for model in of]
         ranked = [model.ranked.result.measured for model in of]
+        first = results[0].measured
+        alarms, calibrated_on = first["false_alarms"], first["calibrated_on"]
+        p = false_alarm_p(alarms["flagged"], alarms["good_images"], calibrated_on, alarms["in_force"])
         memory = [one.peak_memory_mb for one in results if one.peak_memory_mb is not None]
         pixel = [one["pixel"] for one in ranked if one["pixel"] is not None]
         rows.append(
@@ -137,8 +146,8 @@ def method_table(models: Models, ranking: Ranking | None, speeds: dict[str, floa
                     kind: _mean([one["defects"][kind]["auroc"] for one in ranked])
                     for kind in ranked[0]["defects"]
                 },
-                "false_alarms": _false_alarms(results[0].measured),
-                "detected": results[0].measured["detected"],
+                "false_alarms": alarms | {"p": p},
+                "detected": first["detected"],
                 "stability": _stability(of),
                 "fit_seconds": _mean([one.fit_seconds for one in results]),
                 "peak_memory_mb": max(memory, default=None),
@@ -147,12 +156,6 @@ def method_table(models: Models, ranking: Ranking | None, speeds: dict[str, floa
             }
         )
     return rows
-
-
-def _false_alarms(measured: dict[str, Any]) -> dict[str, Any]:
-    alarms = measured["false_alarms"]
-    p = false_alarm_p(alarms["flagged"], alarms["good_images"], measured["calibrated_on"], alarms["in_force"])
-    return alarms | {"p": p}
 
 
 def _stability(of: list[FittedModel]) -> float | None:

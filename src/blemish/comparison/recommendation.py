@@ -52,8 +52,7 @@ def recommend(methods: list[Row], pairs: list[Pair], *, measure: str, images: di
         if other == best["label"]
     }
     found["best"] = best["label"]
-    sure = interval(best["auroc_interval"])
-    sure = sure if sure.startswith("perfect") else f"95 % interval {sure}"
+    sure = interval(best["auroc_interval"], "95 % interval ")
     first = f"{best['label']} has the highest {measure}, {fraction(best['auroc'])} ({sure})"
     if best["auroc_interval"][0] <= 0.5:
         advice = [f"{first}: nothing here surely beats guessing, so there is no recommendation."]
@@ -61,11 +60,19 @@ def recommend(methods: list[Row], pairs: list[Pair], *, measure: str, images: di
         close = [row for row in ranked[1:] if best["auroc"] - row["auroc"] <= CLOSE + 1e-9]
         candidates = [best, *(row for row in close if _may_be_chance(versus[row["label"]]))]
         choice = max(candidates, key=lambda row: row["images_per_second"])
-        found["heading"] = _heading(versus, choice, measure)
-        found["choice"] = choice["label"]
+        undecided = all(map(_may_be_chance, versus.values()))
+        if not versus:
+            heading = "One method was measured"
+        elif measure == "synthetic AUROC":
+            heading = f"For a start, take {choice['label']}"
+        elif undecided:
+            heading = f"None is surely more accurate than the others; take {choice['label']}"
+        else:
+            heading = f"Take {choice['label']}"
+        found |= {"heading": heading, "choice": choice["label"]}
         found["candidates"] = [row["label"] for row in candidates]
         advice = _advice(first, ranked, versus, candidates, choice)
-        if versus and all(map(_may_be_chance, versus.values())):
+        if versus and undecided:
             advice.insert(-1, _undecided(versus[ranked[1]["label"]], measure, images))
     advice.append(f"The smallest model file is {smallest['label']}'s, {megabytes(smallest['model_bytes'])}.")
     advice += [_too_many_alarms(row) for row in methods if row["false_alarms"]["p"] < SIGNIFICANT]
@@ -91,16 +98,6 @@ def images_needed(pair: Pair, count: int) -> int | None:
 
 def _may_be_chance(pair: Pair) -> bool:
     return pair["p"] is None or pair["p"] >= SIGNIFICANT
-
-
-def _heading(versus: dict[str, Pair], choice: Row, measure: str) -> str:
-    if not versus:
-        return "One method was measured"
-    if measure == "synthetic AUROC":
-        return f"For a start, take {choice['label']}"
-    if all(map(_may_be_chance, versus.values())):
-        return f"None is surely more accurate than the others; take {choice['label']}"
-    return f"Take {choice['label']}"
 
 
 def _advice(

@@ -5,19 +5,18 @@ import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from blemish.comparison.data import MOST_ORIGINALS, Split, draw_synthetic, split_dataset
-from blemish.comparison.fitting import Models, check_unclaimed, fit_all
+from blemish.comparison.data import draw_synthetic, split_dataset
+from blemish.comparison.fitting import Models, check_unclaimed, fit_all, scoring_speed
 from blemish.comparison.methods import DEFAULT_METHODS, Method, read_methods
 from blemish.comparison.page import write_comparison
 from blemish.comparison.ranking import differences, method_table, rank_by_defects, rank_by_synthetic
 from blemish.comparison.recommendation import recommend
 from blemish.comparison.result import Comparison
-from blemish.comparison.speed import scoring_speed
-from blemish.datasets import Sample, Source, read_dataset
+from blemish.datasets import Dataset, Sample, Source, read_dataset
 from blemish.errors import BlemishError, ConfigError, Interrupted
 from blemish.files import make_folder
 from blemish.models.registry import config_class
-from blemish.progress import progress_bar, show_messages_to_people
+from blemish.progress import show_messages_to_people
 
 log = logging.getLogger(__name__)
 
@@ -79,24 +78,35 @@ def compare(
     page = out / "comparison.html" if page is None else Path(page)
     if page.is_dir() or page.suffix.lower() != ".html":
         raise BlemishError(f"The page {page} must be a file that ends in .html.")
-    split = split_dataset(read_dataset(data, held_out=held_out, data_root=data_root))
+    dataset, kept_out = split_dataset(read_dataset(data, held_out=held_out, data_root=data_root))
     make_folder(out)
     make_folder(page.parent)
-    seeds = seeds or (1 if split.labelled else 2)
+    images = {
+        "train": len(dataset.train),
+        "good": sum(sample.label == 0 for sample in dataset.test),
+        "defective": sum(sample.label == 1 for sample in dataset.test),
+        "kept_out": kept_out,
+    }
+    seeds = seeds or (1 if images["defective"] else 2)
     check_unclaimed(chosen, seeds, out)
     try:
-        return _compare(chosen, seeds, split, out, page)
+        return _compare(chosen, seeds, dataset, images, out, page)
     except KeyboardInterrupt:
         raise Interrupted("Stopped; the same command goes on from there.") from None
 
 
-def _compare(methods: list[Method], seeds: int, split: Split, out: Path, page: Path) -> Comparison:
+def _compare(
+    methods: list[Method], seeds: int, data: Dataset, images: dict[str, int], out: Path, page: Path
+) -> Comparison:
     import torch
 
     from blemish.inference.detector import Detector
 
-    data = split.data
-    synthetic = [] if split.labelled else _draw_synthetic(data.test, methods, out)
+    synthetic = []
+    if not images["defective"]:
+        sides = [method.config.frame.resize for method in methods]
+        side = None if None in sides else max(map(int, filter(None, sides)))
+        synthetic = draw_synthetic(data.test, out / "synthetic", side, methods[0].config.frame.bit_depth)
     models, failed = fit_all(methods, seeds, data, synthetic, out)
     rate = methods[0].config.false_alarm_rate
     detectors = {label: Detector.load(of[0].file, false_alarm_rate=rate) for label, of in models.items()}
@@ -104,16 +114,10 @@ def _compare(methods: list[Method], seeds: int, split: Split, out: Path, page: P
     scored = next(iter(models.values()))[0].test.rows
     speeds = scoring_speed(detectors, [Sample(Path(path)) for path in scored])
 
-    ranking = rank_by_defects(models) if split.labelled else rank_by_synthetic(models)
-    measure = ("image AUROC" if split.labelled else "synthetic AUROC") if ranking else ""
+    ranking = rank_by_synthetic(models) if synthetic else rank_by_defects(models)
+    measure = ("synthetic AUROC" if synthetic else "image AUROC") if ranking else ""
     table = method_table(models, ranking, speeds)
     pairs = differences(list(models), ranking) if ranking else []
-    images = {
-        "train": len(data.train),
-        "good": sum(sample.label == 0 for sample in data.test),
-        "defective": sum(sample.label == 1 for sample in data.test),
-        "kept_out": split.kept_out,
-    }
     comparison = Comparison(
         name=data.name,
         images=images,
@@ -121,32 +125,21 @@ def _compare(methods: list[Method], seeds: int, split: Split, out: Path, page: P
         methods=table,
         differences=pairs,
         recommendation=recommend(table, pairs, measure=measure, images=images),
-        machine={
-            "device": "GPU" if torch.cuda.is_available() else "CPU",
-            "threads": torch.get_num_threads(),
-        },
-        notes=_notes(split, models, failed, seeds, synthetic),
+        machine={"device": "GPU" if torch.cuda.is_available() else "CPU", "threads": torch.get_num_threads()},
+        notes=_notes(images, models, failed, seeds, synthetic),
     )
     write_comparison(comparison, models, detectors, page)
     return comparison
 
 
-def _draw_synthetic(test: list[Sample], methods: list[Method], out: Path) -> list[Sample]:
-    good = [sample for sample in test if sample.label == 0]
-    sides = [method.config.frame.resize for method in methods]
-    side = None if None in sides else max(map(int, filter(None, sides)))
-    with progress_bar("Drawing synthetic defects", min(len(good), MOST_ORIGINALS)) as advance:
-        return draw_synthetic(good, out / "synthetic", side, advance)
-
-
 def _notes(
-    split: Split, models: Models, failed: dict[str, str], seeds: int, synthetic: list[Sample]
+    images: dict[str, int], models: Models, failed: dict[str, str], seeds: int, synthetic: list[Sample]
 ) -> list[str]:
     notes = [f"{label} could not be fitted and is left out: {reason}" for label, reason in failed.items()]
-    if split.kept_out:
+    if images["kept_out"]:
         notes.append(
-            f"{split.kept_out} of the good images were kept out of fitting and calibration, to measure on; "
-            "there were no good test images."
+            f"{images['kept_out']} of the good images were kept out of fitting and calibration, to measure "
+            "on; there were no good test images."
         )
     if synthetic:
         originals = sum(not sample.label for sample in synthetic)

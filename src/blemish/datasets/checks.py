@@ -1,13 +1,15 @@
 """What must hold for the samples as a whole before anything is learnt or measured."""
 
+import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from blemish.datasets.sample import Dataset, Sample
+from blemish.datasets.sample import Dataset, Sample, mask_files
 from blemish.errors import DatasetError, ImageError
 from blemish.files import file_digest
-from blemish.images.reading import image_size
+from blemish.images.reading import frame_digest, image_size, read_image
 
 
 def check_dataset(dataset: Dataset, source: str) -> None:
@@ -58,6 +60,23 @@ def check_disjoint(first: tuple[list[Sample], str], second: tuple[list[Sample], 
                 )
 
 
+def without_copies(samples: list[Sample]) -> list[Sample]:
+    """The samples without those whose pixels equal an earlier one's; what cannot be read is kept."""
+
+    def digest(sample: Sample) -> str:
+        try:
+            image = read_image(sample.path)
+        except ImageError:
+            return str(sample.path)  # told, or skipped, when the image is loaded
+        return f"{image.shape} {frame_digest(image)}"
+
+    first: dict[str, Sample] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for sample, seen in zip(samples, pool.map(digest, samples), strict=True):
+            first.setdefault(seen, sample)
+    return list(first.values())
+
+
 def check_mask(sample: Sample) -> None:
     """Refuse a mask that does not have its image's size; an image that cannot be read is passed over.
 
@@ -65,18 +84,17 @@ def check_mask(sample: Sample) -> None:
         DatasetError: with both sizes.
         ImageError: the mask cannot be read.
     """
-    if sample.mask is None:
-        return
-    mask_size = image_size(sample.mask)
+    sizes = {mask: image_size(mask) for mask in mask_files(sample.mask)}
     try:
-        size = image_size(sample.path)
+        size = image_size(sample.path) if sizes else (0, 0)
     except ImageError:
         return  # told, or skipped, when the image is loaded
-    if mask_size != size:
-        raise DatasetError(
-            f"{sample.mask} is {mask_size[0]} x {mask_size[1]} pixels, but {sample.path} is "
-            f"{size[0]} x {size[1]}; give the mask the size of its image."
-        )
+    for mask, (width, height) in sizes.items():
+        if (width, height) != size:
+            raise DatasetError(
+                f"{mask} is {width} x {height} pixels, but {sample.path} is {size[0]} x {size[1]}; "
+                "give the mask the size of its image."
+            )
 
 
 def _by_size(samples: Iterable[Sample]) -> dict[int, list[Path]]:

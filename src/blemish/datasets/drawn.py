@@ -11,6 +11,7 @@ from PIL import Image
 from blemish.datasets.sample import GOOD
 from blemish.datasets.shapes import bent_line, blend, blob, coverage, noise, relief, spot_on
 from blemish.errors import ConfigError, DatasetError
+from blemish.files import writing
 
 Texture = Literal["metal", "fabric", "ceramic"]
 Defect = Literal["scratch", "stain", "hole", "missing"]
@@ -60,9 +61,10 @@ def generate(
             masks.mkdir(parents=True)
         for index in range(count):
             image, mask = draw_part(texture, kind, seed=(seed, number, index), size=size)
-            Image.fromarray(image).save(images / f"{index:03}.png")
-            if kind != GOOD:
-                Image.fromarray(mask.astype(np.uint8) * 255).save(masks / f"{index:03}_mask.png")
+            with writing(root):
+                Image.fromarray(image).save(images / f"{index:03}.png")
+                if kind != GOOD:
+                    Image.fromarray(mask.astype(np.uint8) * 255).save(masks / f"{index:03}_mask.png")
     return root
 
 

@@ -4,14 +4,16 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from blemish.datasets.sample import Sample
+from blemish.datasets.sample import Sample, mask_files
 from blemish.errors import DatasetError, ImageError
+from blemish.images.finding import FilePath
 from blemish.images.frame import Frame, framed_size
-from blemish.images.reading import MAX_PIXELS, frame_digest, image_size, load_frame
+from blemish.images.reading import MAX_PIXELS, frame_digest, image_size, load_frame, read_mask
 from blemish.images.tiling import Grid
 from blemish.progress import progress_bar
 
@@ -24,10 +26,11 @@ class Rows(NamedTuple):
     Attributes:
         images: uint8 [R, S, S, 3].
         owners: int64 [R], which of the samples each row belongs to, ascending.
-        samples: K, those that could be read.
+        samples: K, those that could be read, without copies.
         sizes: height and width of each of the K framed images.
         digests: of each of the K framed images, see `blemish.images.reading.frame_digest`.
-        skipped: for each file left out its path and one sentence.
+        skipped: for each file that could not be read its path and one sentence.
+        copies: each image that was left out as equal, once framed, to an earlier one, and that one.
     """
 
     images: np.ndarray
@@ -36,6 +39,7 @@ class Rows(NamedTuple):
     sizes: list[tuple[int, int]]
     digests: list[str]
     skipped: list[tuple[str, str]]
+    copies: list[tuple[Sample, Sample]]
 
     def of(self, samples: np.ndarray) -> np.ndarray:
         """The rows, int64 ascending, that belong to these of the K samples."""
@@ -54,7 +58,7 @@ def load_rows(
     skip_unreadable: bool = False,
     allocate: Allocate = lambda shape: np.empty(shape, np.uint8),
 ) -> Rows:
-    """Decode the samples' images in parallel, in order, straight into one array.
+    """Decode the samples' images in parallel, in order, straight into one array, and leave copies out.
 
     Args:
         samples: whose images to decode.
@@ -88,11 +92,14 @@ def load_rows(
                 out[row] = tile
             return None
 
-        kept: list[int] = []
+        kept: dict[str, int] = {}  # by digest
         skipped: list[tuple[str, str]] = []
+        copies: list[tuple[Sample, Sample]] = []
         for index, error in enumerate(pool.map(load, range(total))):
             if error is None:
-                kept.append(index)
+                first = kept.setdefault(digests[index], index)
+                if first != index:
+                    copies.append((samples[index], samples[first]))
             elif skip_unreadable:
                 skipped.append((str(samples[index].path), str(error)))
             else:
@@ -101,19 +108,33 @@ def load_rows(
             advance()
     if skipped and not kept:
         raise DatasetError(f"None of the {total} images can be read; the first one: {skipped[0][1]}")
-    owners = np.repeat(np.arange(len(kept)), [counts[index] for index in kept])
-    if skipped:
-        rows = (row for index in kept for row in range(ends[index] - counts[index], ends[index]))
+    owners = np.repeat(np.arange(len(kept)), [counts[index] for index in kept.values()])
+    if len(kept) < total:
+        rows = (row for index in kept.values() for row in range(ends[index] - counts[index], ends[index]))
         for position, row in enumerate(rows):
             out[position] = out[row]
     return Rows(
         out[: len(owners)],
         owners,
-        [samples[index] for index in kept],
-        [sizes[index] for index in kept],
-        [digests[index] for index in kept],
+        [samples[index] for index in kept.values()],
+        [sizes[index] for index in kept.values()],
+        list(kept),
         skipped,
+        copies,
     )
+
+
+def load_mask(mask: FilePath) -> np.ndarray:
+    """What a sample's mask, a file or a folder of several, marks as defective: bool [H, W].
+
+    Raises:
+        DatasetError: a folder holds no masks, or masks of different sizes.
+        ImageError: as `blemish.images.reading.read_mask`.
+    """
+    parts = [read_mask(file) for file in mask_files(Path(mask))]
+    if len({part.shape for part in parts}) != 1:
+        raise DatasetError(f"{mask} must hold masks of one size; give each the size of its image.")
+    return np.asarray(np.logical_or.reduce(parts))
 
 
 def _count_rows(sample: Sample, frame: Frame) -> int:

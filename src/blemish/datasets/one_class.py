@@ -4,10 +4,10 @@ import random
 from pathlib import Path
 
 from blemish.datasets.checks import check_disjoint
-from blemish.datasets.folder import image_folders, is_folder
-from blemish.datasets.sample import GOOD, Dataset, Sample
+from blemish.datasets.folder import by_folder, counted, find_all, is_folder, tell_unused
+from blemish.datasets.sample import Dataset, Sample, is_good
 from blemish.errors import DatasetError
-from blemish.images.finding import FilePath, find_images
+from blemish.images.finding import FilePath
 
 Classes = dict[str, list[Path]]
 
@@ -31,7 +31,7 @@ def leave_one_class_out(name: str, train: Classes, test: Classes, held_out: str)
         )
     if held_out not in classes:
         raise DatasetError(f"{name} has no class {held_out!r} to hold out; choose from {', '.join(classes)}.")
-    if held_out.lower() == GOOD:
+    if is_good(held_out):
         raise DatasetError(
             f"The class {held_out!r} of {name} cannot be the abnormal one; hold out another, or rename it."
         )
@@ -79,16 +79,18 @@ def read_classes(root: Path) -> tuple[Classes, Classes]:
     Raises:
         DatasetError: not a folder, only one of `train` and `test`, or images beside the class folders.
     """
-    parts = [root / "train", root / "test"]
+    parts, found = (root / "train", root / "test"), by_folder(find_all(root), root)
     if not any(is_folder(part) for part in parts):
-        splits = {key: split(images) for key, images in _by_class(root).items()}
+        splits = {key: split(images) for key, images in _classes(root, found).items()}
         return {key: pair[0] for key, pair in splits.items()}, {key: pair[1] for key, pair in splits.items()}
     for part in parts:
         if not is_folder(part):
             raise DatasetError(
                 f"{part} is missing; give both train/<class> and test/<class>, or class folders only."
             )
-    return _by_class(parts[0]), _by_class(parts[1])
+    tell_unused(found, [part.name for part in parts])
+    train, test = (_classes(part, by_folder(found.get(part.name, []), part)) for part in parts)
+    return train, test
 
 
 def split(images: list[Path]) -> tuple[list[Path], list[Path]]:
@@ -106,7 +108,9 @@ def split(images: list[Path]) -> tuple[list[Path], list[Path]]:
     )
 
 
-def _by_class(folder: Path) -> Classes:
-    if find_images(folder):
-        raise DatasetError(f"{folder} holds images beside its class folders; move them into one of these.")
-    return {child.name: find_images(child) for child in image_folders(folder)}
+def _classes(folder: Path, found: Classes) -> Classes:
+    if beside := found.get(""):
+        raise DatasetError(
+            f"{folder} holds {counted(beside)} beside its class folders; move them into one of these."
+        )
+    return found

@@ -7,7 +7,7 @@ from blemish.datasets.one_class import leave_one_class_out, read_classes, read_o
 from blemish.datasets.published import CLASSES, PUBLISHED, unpack
 from blemish.datasets.sample import Dataset
 from blemish.datasets.table import read_table
-from blemish.errors import DatasetError
+from blemish.errors import DatasetError, explained
 from blemish.images.finding import FilePath, path_errors
 
 Source = FilePath | Dataset
@@ -97,5 +97,8 @@ def _published(name: str, held_out: str | None, data_root: FilePath | None) -> D
         raise DatasetError(
             f"{asked} which class to hold out: --held-out with one of {', '.join(CLASSES[name])}."
         )
-    root = Path.home() / ".cache" / "blemish" if data_root is None else Path(data_root)
-    return leave_one_class_out(name, *read_classes(unpack(name, root)), held_out)
+    if data_root is None:
+        homeless = f"There is no home folder to keep {name} in; name a folder with --data DIR."
+        with explained(DatasetError, lambda _: homeless, RuntimeError):
+            data_root = Path.home() / ".cache" / "blemish"
+    return leave_one_class_out(name, *read_classes(unpack(name, Path(data_root))), held_out)

@@ -1,14 +1,15 @@
 """Data sets that are a table of image files."""
 
 import csv
+from contextlib import suppress
 from pathlib import Path
 
 from blemish.datasets.checks import check_dataset
-from blemish.datasets.sample import Dataset, Sample
+from blemish.datasets.sample import Dataset, Sample, is_good
 from blemish.errors import DatasetError
-from blemish.images.finding import FilePath
+from blemish.images.finding import FilePath, name_on_disk
 
-GOOD_LABELS = frozenset({"good", "0", "0.0", "ok", "normal"})
+GOOD_NUMBERS = frozenset({"0", "0.0"})
 DEFECT_LABELS = frozenset({"1", "1.0", "bad", "defect"})
 COLUMNS = ("path", "label", "mask", "split")
 
@@ -16,9 +17,9 @@ COLUMNS = ("path", "label", "mask", "split")
 def read_table(table: FilePath) -> Dataset:
     """Read a comma-separated table with a header row and the columns path, label, mask and split.
 
-    Paths are relative to the table. A label is `good` (or 0, ok, normal) for a good image; 1, bad and defect
-    stand for the kind "defect", anything else is itself the kind of defect. `mask` may be absent or empty,
-    and is not used for a good image.
+    Paths are relative to the table. A label is 0 or one of `GOOD_NAMES` for a good image; 1, bad and
+    defect stand for the kind "defect", anything else is itself the kind of defect. `mask` may be absent or
+    empty, and is not used for a good image.
     `split` is train or test; without that column good images are for training and defective ones for testing.
 
     Raises:
@@ -72,23 +73,23 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     return [(line, dict(zip(header, cells, strict=True))) for line, cells in lines[1:]]
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+def _file(table: Path, name: str) -> Path | None:
+    with suppress(DatasetError, OSError):
+        path = name_on_disk(table.parent, name)
+        return path if path.is_file() else None
+    return None
 
 
 def _sample(table: Path, line: int, row: dict[str, str]) -> Sample:
-    image = table.parent / row["path"]
-    if not row["path"] or not _is_file(image):
+    image = _file(table, row["path"])
+    if image is None:
         raise _fault(table, line, "path", f"{row['path'] or 'nothing'} is not a file; give an image file")
     if not row["label"]:
         raise _fault(table, line, "label", "is empty; write good or the kind of defect")
-    mask = table.parent / row["mask"] if row.get("mask") else None
-    if mask is not None and not _is_file(mask):
+    mask = _file(table, row["mask"]) if row.get("mask") else None
+    if row.get("mask") and mask is None:
         raise _fault(table, line, "mask", f"{row['mask']} is not a file; give a mask file or leave it empty")
-    if row["label"].lower() in GOOD_LABELS:
+    if is_good(row["label"]) or row["label"] in GOOD_NUMBERS:
         return Sample(image, label=0)
     kind = "defect" if row["label"].lower() in DEFECT_LABELS else row["label"]
     return Sample(image, label=1, defect=kind, mask=mask)

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blemish.datasets.checks import check_mask
+from blemish.datasets.loading import load_mask
 from blemish.datasets.sample import GOOD, Sample
 from blemish.errors import DatasetError
 from blemish.evaluation.metrics import auroc, image_metrics, or_none, pixel_metrics
 from blemish.images.frame import Frame
-from blemish.images.reading import frame_digest, mask_to_frame, read_mask
+from blemish.images.reading import frame_digest, mask_to_frame
 from blemish.progress import progress_bar
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
+
+MOST_MARKED = 0.5  # of an image, by a mask that is hardly an inverted one
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
     for sample in samples:
         if sample.label not in (0, 1):
             raise DatasetError(f"{sample.path} has no label: say whether it is good or defective.")
-    masks = [_framed_mask(sample, detector.frame) for sample in samples]
+    marked: dict[str, float] = {}
+    masks = [_framed_mask(sample, detector.frame, marked) for sample in samples]
     scored = _score(detector, samples, masks)
     if not scored.rows:
         reason = scored.unreadable[0]["error"]
@@ -118,7 +122,7 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
         masks_outside=dict(sorted(outside.items())),
         threshold=calibration.threshold,
         calibration_note=calibration.note,
-        notes=_notes(samples, masks, len(scored.unreadable), scored.known),
+        notes=_notes(samples, masks, len(scored.unreadable), scored.known) + _mask_notes(marked),
         warning=detector.warning,
         seconds=scored.seconds,
         model=dict(detector.metadata),
@@ -168,13 +172,17 @@ def _score(detector: "Detector", samples: list[Sample], masks: list[np.ndarray |
     return scored
 
 
-def _framed_mask(sample: Sample, frame: Frame) -> np.ndarray | None:
-    """The mask as the network's frame cuts it, bool [H, W]; None for good images, no mask or an empty one."""
+def _framed_mask(sample: Sample, frame: Frame, marked: dict[str, float]) -> np.ndarray | None:
+    """The mask as the network's frame cuts it, bool [H, W]; None for good images, no mask or an empty one.
+
+    Notes in `marked` what share of the image it marks.
+    """
     if sample.mask is None or not sample.label:
         return None
-    mask = read_mask(sample.mask)
+    mask = load_mask(sample.mask)
     if frame.tile:
         check_mask(sample)
+    marked[str(sample.mask)] = float(mask.mean())
     return mask_to_frame(mask, frame) if mask.any() else None
 
 
@@ -232,5 +240,21 @@ def _notes(samples: list[Sample], masks: list[np.ndarray | None], unreadable: in
     if masked and unmasked:
         notes.append(
             f"The pixel metrics leave out {unmasked} defective images that have no mask, or an empty one."
+        )
+    return notes
+
+
+def _mask_notes(marked: dict[str, float]) -> list[str]:
+    empty = [mask for mask, share in marked.items() if not share]
+    large = [mask for mask, share in marked.items() if share > MOST_MARKED]
+    notes = []
+    if empty:
+        notes.append(
+            f"{len(empty)} of {len(marked)} masks are empty and count as none; the first is {empty[0]}."
+        )
+    if large:
+        notes.append(
+            f"{len(large)} of {len(marked)} masks mark more than half of their image; if they are inverted, "
+            f"swap black and white. The first is {large[0]}."
         )
     return notes

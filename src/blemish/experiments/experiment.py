@@ -9,6 +9,7 @@ from typing import Any
 
 import blemish
 from blemish.datasets import Dataset, Sample
+from blemish.datasets.sample import mask_files
 from blemish.errors import ImageError
 from blemish.files import file_digest, value_digest
 from blemish.images.finding import path_errors
@@ -69,8 +70,7 @@ class Experiment:
     @cached_property
     def scoring(self) -> dict[str, Any]:
         """The fields of the model that concern scoring alone: models that differ in them share their fit."""
-        values = self.config.model.model_dump(mode="json")
-        return {key: values[key] for key in sorted(self.config.model.scoring_only)}
+        return self.config.model.model_dump(mode="json", include=set(self.config.model.scoring_only))
 
     @cached_property
     def fit(self) -> str:
@@ -85,10 +85,8 @@ class Experiment:
 
 def fit_settings(config: RunConfig) -> str:
     """A digest of the part of a configuration that decides the weights."""
-    values = config.model_dump(mode="json", exclude={"preset": True, "false_alarm_rate": True})
-    for section, without in (("model", config.model.scoring_only), ("training", NO_PART)):
-        values[section] = {key: values[section][key] for key in values[section].keys() - without}
-    return value_digest(values)
+    without: Any = {"preset": True, "false_alarm_rate": True, "model": config.model.scoring_only}
+    return value_digest(config.model_dump(mode="json", exclude=without | {"training": NO_PART}))
 
 
 @cache
@@ -122,7 +120,7 @@ def digest_of_samples(samples: Iterable[Sample]) -> str:
     """
     whole = hashlib.sha256()
     for sample in samples:
-        mask = digest_of_file(sample.mask) if sample.mask else ""
+        mask = " ".join(map(digest_of_file, mask_files(sample.mask)))
         line = f"{digest_of_file(sample.path)} {sample.label} {sample.defect} {mask}\n"
         whole.update(line.encode(errors="surrogateescape"))  # folders' names need not be text
     return whole.hexdigest()

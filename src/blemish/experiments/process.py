@@ -16,8 +16,7 @@ from contextlib import suppress
 from typing import IO, Any
 
 from blemish.errors import BlemishError, Interrupted
-from blemish.experiments.result import Result
-from blemish.experiments.worker import Job, run_job
+from blemish.experiments.worker import Job, Outcome, run_job
 from blemish.progress import LOGGER
 
 log = logging.getLogger(__name__)
@@ -27,13 +26,12 @@ class JobProcess:
     """A job that runs in a process of its own.
 
     Args:
-        job: what to do.
-        label: stands before its sentences, which are said here.
+        job: what to do; its stem stands before its sentences, which are said here.
         bars: whether it draws progress bars; several processes would draw over each other.
     """
 
-    def __init__(self, job: Job, label: str, *, bars: bool = False) -> None:
-        self.label = label
+    def __init__(self, job: Job, *, bars: bool = False) -> None:
+        self.stem = job.stem
         threads = {"OMP_NUM_THREADS": str(job.cpus)} if job.cpus else {}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "blemish.experiments.process"],
@@ -47,11 +45,10 @@ class JobProcess:
             pickle.dump((job, LOGGER.getEffectiveLevel()), self.process.stdin)
             self.process.stdin.flush()
 
-    def wait(self) -> list[Result]:
-        """What the job gives.
+    def wait(self) -> Outcome:
+        """What the job gives; that the process ended without an answer is an error too.
 
         Raises:
-            BlemishError: what the job raised, or that the process ended without an answer.
             KeyboardInterrupt: it was stopped.
         """
         assert self.process.stdin and self.process.stdout
@@ -61,13 +58,9 @@ class JobProcess:
                 while answer is None:
                     kind, value = pickle.load(self.process.stdout)
                     if kind == "log":
-                        log.log(value[0], f"{self.label}: {value[1]}")
+                        log.log(value[0], f"{self.stem}: {value[1]}")
                     else:
                         answer = kind, value
-        except KeyboardInterrupt:
-            self.stop()
-            self.process.wait()
-            raise
         finally:
             if answer is None and self.process.poll() is None:
                 with suppress(subprocess.TimeoutExpired):
@@ -77,17 +70,15 @@ class JobProcess:
             self.stop()
             self.process.stdout.close()
         if answer is None:
-            raise BlemishError(
+            return BlemishError(
                 f"The process ended without a result (exit code {self.process.returncode}); if the machine "
                 "is short of memory, run fewer at once, leave this method out or give a smaller frame."
             )
-        kind, value = answer
+        kind, outcome = answer
         if kind == "stopped":
             raise KeyboardInterrupt
-        if kind == "error":
-            raise BlemishError(value)
-        results: list[Result] = value
-        return results
+        assert isinstance(outcome, list | BlemishError)
+        return outcome
 
     def stop(self) -> None:
         """Ask it to stop as after Ctrl-C; `wait` then raises KeyboardInterrupt."""
@@ -113,14 +104,15 @@ def main() -> None:
     job, level = pickle.load(sys.stdin.buffer)
     LOGGER.setLevel(level)
     LOGGER.addHandler(_Sentences(answers))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell has it ignored
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background shell has the first ignored
+        signal.signal(number, signal.default_int_handler)
     threading.Thread(target=_stop_with_input, daemon=True).start()
     try:
         _answer(answers, "done", run_job(job))
     except (Interrupted, KeyboardInterrupt):
         _answer(answers, "stopped", None)
     except BlemishError as error:
-        _answer(answers, "error", str(error))
+        _answer(answers, "done", BlemishError(str(error)))
 
 
 def _answer(answers: IO[bytes], kind: str, value: Any) -> None:

@@ -1,7 +1,7 @@
 """What an experiment gives, and where it is kept."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -42,11 +42,11 @@ class Result:
     curve: list[dict[str, Any]]
     facts: dict[str, Any]
 
-    def rows(self, dataset: Dataset) -> list[dict[str, Any]]:
-        """What is known of each scored image: `images` with "path", "label", "defect", "mask" (or None)."""
-        return [
-            row
-            | {
+    def rows(self, dataset: Dataset) -> dict[str, dict[str, Any]]:
+        """By path, what is known of each scored image: `images` with "path", "label", "defect" and "mask"."""
+        return {
+            str(sample.path): {
+                **row,
                 "path": str(sample.path),
                 "label": int(bool(sample.label)),
                 "defect": sample.defect,
@@ -54,7 +54,7 @@ class Result:
             }
             for row, sample in zip(self.images, dataset.test, strict=True)
             if not row["error"]
-        ]
+        }
 
 
 class Store:
@@ -70,12 +70,10 @@ class Store:
     def read(self, experiment: Experiment) -> Result | None:
         """The experiment's result; None where there is none yet, or none that can be read."""
         try:
-            values = json.loads(self._path(experiment.fingerprint).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            text = (self.folder / f"{experiment.fingerprint}.json").read_text(encoding="utf-8")
+            return Result(**json.loads(text))
+        except (OSError, ValueError, TypeError):  # TypeError: of another version
             return None
-        if not isinstance(values, dict) or values.keys() != {field.name for field in fields(Result)}:
-            return None  # of another version
-        return Result(**values)
 
     def write(self, result: Result) -> None:
         """Keep a result, whole or not at all.
@@ -83,13 +81,10 @@ class Store:
         Raises:
             BlemishError: it cannot be written.
         """
-        path = self._path(result.fingerprint)
+        path = self.folder / f"{result.fingerprint}.json"
         own = path.with_suffix(f".{uuid4().hex}")  # several may write the same result at once
         with writing(path):
             self.folder.mkdir(parents=True, exist_ok=True)
             with whole_file(own) as file:
                 json.dump(asdict(result), file)
             own.replace(path)
-
-    def _path(self, fingerprint: str) -> Path:
-        return self.folder / f"{fingerprint}.json"

@@ -2,22 +2,25 @@
 
 import logging
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from blemish.errors import BlemishError
 from blemish.experiments.experiment import Experiment, code_version
 from blemish.experiments.process import JobProcess
-from blemish.experiments.result import Result, Store
-from blemish.experiments.worker import Job
-from blemish.progress import Advance, progress_bar
+from blemish.experiments.result import Store
+from blemish.experiments.worker import Job, Outcome, run_job
+from blemish.inference.cluster import connected, machines, room
+from blemish.progress import progress_bar
 
 LOCAL = "local"
+RETRIES = 3  # of a job whose worker or machine is lost
+SECONDS_TO_STOP = 60
 
-Outcome = tuple[int, list[Result] | BlemishError]  # number of the job, and what it gave or why it could not
+Outcomes = Generator[tuple[Job, Outcome], None, None]  # as jobs end
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +67,7 @@ def run_experiments(
         Why experiments failed, by their fit.
 
     Raises:
+        BlemishError: no machine of the cluster has what a fit asks for.
         KeyboardInterrupt: Ctrl-C; all work has written its checkpoints.
     """
     fits: dict[str, list[Experiment]] = {}
@@ -78,88 +82,103 @@ def run_experiments(
     if done:
         log.info(f"{done} of {len(fits)} fits are done already.")
     failures = {}
-    with _progress(len(fits), done, place) as advance, _outcomes(jobs, place) as outcomes:
-        for number, outcome in outcomes:
-            first = jobs[number].experiments[0]
+    one_by_one = place.on == LOCAL and place.workers == 1  # each fit draws its own bars
+    bar = nullcontext(lambda: None) if one_by_one else progress_bar("Fits", len(fits), done=done)
+    with bar as advance, closing(_outcomes(jobs, place)) as outcomes:
+        for job, outcome in outcomes:
             done += 1
             advance()
+            start = f"[{done}/{len(fits)}] {job.stem}: "
             if isinstance(outcome, BlemishError):
-                failures[first.fit] = str(outcome)
-                log.warning(f"[{done}/{len(fits)}] {first.stem}: {outcome}")
+                failures[job.experiments[0].fit] = str(outcome)
+                log.warning(f"{start}{outcome}")
                 continue
             for result in outcome:
                 store.write(result)
             area, minutes = outcome[0].measured["image"]["auroc"], outcome[0].fit_seconds / 60
             measured = "" if area is None else f"image AUROC {area:.3f}, "
-            log.info(f"[{done}/{len(fits)}] {first.stem}: {measured}{minutes:.1f} minutes of fitting")
+            log.info(f"{start}{measured}{minutes:.1f} minutes of fitting")
     return failures
 
 
 def _is_done(experiment: Experiment, store: Store, folder: Path, keep: Sequence[str]) -> bool:
     """Whether there is a result, and the model where it is to be kept."""
-    if store.read(experiment) is None:
-        return False
-    return "weights" not in keep or Job([experiment], folder).fitted
+    measured = store.read(experiment) is not None
+    return measured and ("weights" not in keep or Job([experiment], folder).fitted)
 
 
-@contextmanager
-def _progress(fits: int, done: int, place: Place) -> Iterator[Advance]:
-    """A bar of the fits, unless they come one at a time and draw bars themselves."""
-    if place.on == LOCAL and place.workers == 1:
-        yield lambda: None
-        return
-    with progress_bar("Fits", fits, done=done) as advance:
-        yield advance
-
-
-@contextmanager
-def _outcomes(jobs: list[Job], place: Place) -> Iterator[Iterator[Outcome]]:
-    if not jobs:
-        yield iter(())
-    elif place.on == LOCAL:
+def _outcomes(jobs: list[Job], place: Place) -> Outcomes:
+    if place.on == LOCAL:
         workers = place.workers or max(1, (os.cpu_count() or 1) // (place.cpus or os.cpu_count() or 1))
-        with closing(_run_locally(jobs, workers, bars=place.workers == 1)) as outcomes:
-            yield outcomes
-    else:
-        from blemish.experiments.on_ray import run_on_ray
-        from blemish.inference.cluster import connected
-
+        yield from _run_locally(jobs, workers, bars=place.workers == 1)
+    elif jobs:
         cpus = place.cpus or 1
-        with (
-            connected(place.on, cpus=place.workers and place.workers * cpus),
-            closing(run_on_ray(jobs, cpus=cpus, gpus=place.gpus)) as outcomes,
-        ):
-            yield outcomes
+        with connected(place.on, cpus=place.workers and place.workers * cpus):
+            yield from _run_on_ray(jobs, cpus, place.gpus)
 
 
-def _run_locally(jobs: list[Job], workers: int, *, bars: bool) -> Generator[Outcome, None, None]:
-    """Run jobs, each in a process of its own, so many at once; outcomes come as jobs end.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C; all processes have then written their checkpoints.
-    """
-    processes: dict[int, JobProcess] = {}
-    waiting = list(reversed(range(len(jobs))))
-    running: dict[Future[list[Result]], int] = {}
+def _run_locally(jobs: list[Job], workers: int, *, bars: bool) -> Outcomes:
+    """Run jobs, each in a process of its own, so many at once."""
+    waiting = jobs[::-1]
+    running: dict[Future[Outcome], tuple[Job, JobProcess]] = {}
     with ThreadPoolExecutor(workers) as pool:
         try:
             while waiting or running:
                 while waiting and len(running) < workers:
-                    number = waiting.pop()
-                    label = jobs[number].experiments[0].stem
-                    processes[number] = JobProcess(jobs[number], label, bars=bars)
-                    running[pool.submit(processes[number].wait)] = number
+                    job = waiting.pop()
+                    process = JobProcess(job, bars=bars)
+                    running[pool.submit(process.wait)] = job, process
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    number = running.pop(future)
-                    del processes[number]
-                    yield number, _outcome(future)
+                    job, _ = running.pop(future)
+                    yield job, future.result()
         finally:
-            for process in processes.values():
+            for _, process in running.values():
                 process.stop()
 
 
-def _outcome(future: Future[list[Result]]) -> list[Result] | BlemishError:
+def _run_on_ray(jobs: list[Job], cpus: int, gpus: float | None) -> Outcomes:
+    """Run jobs on the cluster that this program is connected to.
+
+    A job whose worker is lost is done again elsewhere; it goes on from its checkpoint where the folder of its
+    files is there.
+    """
+    import ray
+
+    if gpus is None:
+        gpus = 1.0 if any(machine.get("GPU") for machine in machines()) else 0.0
+    if not room(cpus, gpus):
+        raise BlemishError(
+            f"A task asks for {cpus} CPUs and {gpus:g} GPUs, which no machine of the cluster has; "
+            "give smaller --cpus or --gpus."
+        )
+    remote = ray.remote(
+        num_cpus=cpus,
+        num_gpus=gpus,
+        max_retries=RETRIES,
+        max_calls=1,  # memory is given back, and the measured peak is the job's own
+        runtime_env={"env_vars": {"OMP_NUM_THREADS": str(cpus)}},
+    )(_run)
+    running = {remote.remote(job): job for job in jobs}
     try:
-        return future.result()
+        while running:
+            (done,), _ = ray.wait(list(running), num_returns=1)
+            job = running.pop(done)
+            try:
+                yield job, ray.get(done)
+            except ray.exceptions.RayTaskError as error:
+                yield job, BlemishError(f"The worker failed: {str(error).strip().splitlines()[-1]}")
+            except ray.exceptions.RayError as error:
+                reason = f"The worker was lost {RETRIES + 1} times ({type(error).__name__})."
+                yield job, BlemishError(reason)
+    finally:
+        for reference in running:
+            ray.cancel(reference)
+        if running:  # they write their checkpoints
+            ray.wait(list(running), num_returns=len(running), timeout=SECONDS_TO_STOP)
+
+
+def _run(job: Job) -> Outcome:
+    try:
+        return run_job(job)
     except BlemishError as error:
-        return error
+        return BlemishError(str(error))

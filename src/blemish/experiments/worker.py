@@ -3,21 +3,26 @@
 import fcntl
 import json
 import logging
+import os
 import platform
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from blemish.calibration import Calibration
-from blemish.errors import BlemishError, CheckpointError, ModelFileError, explained
+from blemish.datasets import Sample
+from blemish.errors import BlemishError, CheckpointError, explained
 from blemish.evaluation.evaluate import Evaluation, evaluate
 from blemish.experiments.experiment import Experiment, code_version
 from blemish.experiments.result import Result
-from blemish.files import file_digest, whole_file
-from blemish.images.reading import load_frame
+from blemish.export.recalibrate import fitted_digests
+from blemish.files import file_digest, unfinished, whole_file
+from blemish.images.reading import frame_digest, load_frame
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import Metadata
 from blemish.inference.outputs import Outputs, predict_to_files
@@ -28,6 +33,8 @@ log = logging.getLogger(__name__)
 # what is kept of an evaluation, beside the images
 MEASURED = ("image", "pixel", "defects", "false_alarms", "detected", "threshold", "calibration_note", "notes")
 MODEL, CHECKPOINT, LOG, RECORD = ".safetensors", ".checkpoint", ".log.jsonl", ".json"
+
+Outcome = list[Result] | BlemishError  # what a job gives, or why it cannot
 
 
 @dataclass(frozen=True)
@@ -48,9 +55,14 @@ class Job:
     keep: Sequence[str] = ()
     code: str = ""
 
+    @property
+    def stem(self) -> str:
+        """Name of its files, without an ending."""
+        return self.experiments[0].stem
+
     def file(self, ending: str) -> Path:
         """One of its files."""
-        return self.folder / f"{self.experiments[0].stem}{ending}"
+        return self.folder / f"{self.stem}{ending}"
 
     @property
     def record(self) -> dict[str, Any]:
@@ -83,9 +95,9 @@ def run_job(job: Job) -> list[Result]:
     if job.cpus:
         torch.set_num_threads(job.cpus)
     unusable = explained(BlemishError, lambda why: f"{job.folder} cannot be used: {why}.", OSError)
-    with unusable, _alone(job):
+    with unusable, alone(job.file(".lock")):  # a process may not have noticed yet that its caller ended
         record = _fitted(job)
-        detector = _load(job)
+        detector = Detector.load(job.file(MODEL), engine="torch", threads=job.cpus)
         results = [_measure(job, experiment, detector, record) for experiment in job.experiments]
         if "weights" not in record["keep"]:
             for ending in (MODEL, LOG, RECORD):
@@ -104,14 +116,18 @@ def read_record(path: Path) -> dict[str, Any]:
 
 def _fitted(job: Job) -> dict[str, Any]:
     """Have the model file; the record of its fit."""
-    first, path, model = job.experiments[0], job.file(RECORD), job.file(MODEL)
-    checkpoint = job.file(CHECKPOINT)
+
+    def write(record: dict[str, Any]) -> None:
+        with whole_file(job.file(RECORD)) as file:
+            json.dump(record, file)
+
+    first, model, checkpoint = job.experiments[0], job.file(MODEL), job.file(CHECKPOINT)
     record = job.record
     if not record:
         record = {"fit": first.fit, "seconds": 0.0, "keep": []}
         checkpoint.unlink(missing_ok=True)
     record["keep"] = sorted({*record["keep"], *job.keep})
-    _write(path, record)
+    write(record)
     if job.fitted:
         log.info("already fitted.")
         return record
@@ -121,29 +137,20 @@ def _fitted(job: Job) -> dict[str, Any]:
     from blemish.training.machine import peak_memory_mb
 
     start = time.perf_counter()
-    options: dict[str, Any] = {"weights": first.weights}
     train = replace(first.dataset, test=[])
     try:
         try:
-            fit(train, first.config, model, resume=checkpoint.is_file(), **options)
+            fit(train, first.config, model, weights=first.weights, resume=checkpoint.is_file())
         except CheckpointError:
             checkpoint.unlink()
-            fit(train, first.config, model, **options)
+            fit(train, first.config, model, weights=first.weights)
     finally:
         if checkpoint.is_file():  # else nothing of this time was of use
-            _write(path, record | {"seconds": record["seconds"] + time.perf_counter() - start})
+            write(record | {"seconds": record["seconds"] + time.perf_counter() - start})
     record["seconds"] += time.perf_counter() - start
     record |= {"model": file_digest(model), "peak_memory_mb": peak_memory_mb()}
-    _write(path, record)
+    write(record)
     return record
-
-
-def _load(job: Job) -> Detector:
-    try:
-        return Detector.load(job.file(MODEL), engine="torch", threads=job.cpus)
-    except ModelFileError:
-        job.file(RECORD).unlink()  # the next call fits it afresh
-        raise
 
 
 def _measure(job: Job, experiment: Experiment, fitted: Detector, record: dict[str, Any]) -> Result:
@@ -180,7 +187,6 @@ def _measure(job: Job, experiment: Experiment, fitted: Detector, record: dict[st
 def _rescored(experiment: Experiment, fitted: Detector) -> Detector:
     """The detector under the experiment's scoring; where that is not the fit's, it is calibrated anew."""
     from blemish.inference.engines.torch import TorchEngine
-    from blemish.training.batches import split_indices
 
     metadata, rate = Metadata.model_validate(fitted.metadata), experiment.config.false_alarm_rate
     assert isinstance(fitted.engine, TorchEngine)
@@ -189,25 +195,34 @@ def _rescored(experiment: Experiment, fitted: Detector) -> Detector:
         detector.calibration = detector.calibration.with_rate(rate)
         return detector
     detector = Detector(fitted.engine.rescored(experiment.scoring), metadata)
-    training, good = experiment.config.training, experiment.dataset.train
-    _, held_out = split_indices(len(good), training.validation_share, training.seed)
-    pictures = (load_frame(good[index].path, metadata.frame) for index in held_out)
+    pictures = _held_out(experiment.dataset.train, metadata)
     detector.calibration = Calibration(calibrate(detector.engine, metadata.frame, pictures)[0], rate)
     return detector
 
 
+def _held_out(good: list[Sample], metadata: Metadata) -> Iterator[np.ndarray]:
+    """The images that a fit held out, framed; each once, whatever copies there are."""
+    wanted = fitted_digests(metadata)[1]
+    for sample in good:
+        picture = load_frame(sample.path, metadata.frame)
+        if (digest := frame_digest(picture)) in wanted:
+            wanted.remove(digest)
+            yield picture
+
+
 def _images(experiment: Experiment, evaluation: Evaluation) -> list[dict[str, Any]]:
-    nothing = {"score": None, "p_value": None, "is_anomalous": None}
-    scored = {row["path"]: {key: row[key] for key in nothing} | {"error": ""} for row in evaluation.images}
-    unreadable = {row["path"]: nothing | {"error": row["error"]} for row in evaluation.unreadable}
-    rows = scored | unreadable
-    return [rows[str(sample.path)] for sample in experiment.dataset.test]
+    rows = {row["path"]: row for row in (*evaluation.images, *evaluation.unreadable)}
+    unset = {"score": None, "p_value": None, "is_anomalous": None, "error": ""}
+    return [
+        {key: rows[str(sample.path)].get(key, nothing) for key, nothing in unset.items()}
+        for sample in experiment.dataset.test
+    ]
 
 
 def _curve(path: Path) -> list[dict[str, Any]]:
     """The epochs of a training log; empty where nothing was trained."""
     if not path.is_file():
-        path = path.with_name(path.name + ".part")  # the end came between the model and its log
+        path = unfinished(path)  # the end came between the model and its log
     if not path.is_file():
         return []
     lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
@@ -226,20 +241,29 @@ def _curve(path: Path) -> list[dict[str, Any]]:
 def _machine() -> str:
     import torch
 
-    if torch.cuda.is_available():
-        return f"{torch.cuda.get_device_name()}, {torch.get_num_threads()} threads"
-    return f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads"
-
-
-def _write(path: Path, record: dict[str, Any]) -> None:
-    with whole_file(path) as file:
-        json.dump(record, file)
+    gpu = torch.cuda.is_available()
+    name = torch.cuda.get_device_name() if gpu else f"{platform.system()} {platform.machine()}"
+    threads = torch.get_num_threads()
+    return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 @contextmanager
-def _alone(job: Job) -> Iterator[None]:
-    """Keep others out, such as a process that has not yet noticed its caller's end."""
-    job.folder.mkdir(parents=True, exist_ok=True)
-    with (job.folder / f".{job.experiments[0].stem}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def alone(lock: Path, busy: str = "") -> Iterator[None]:
+    """Keep other processes out by a file, which is there only meanwhile.
+
+    Raises:
+        BlemishError: `busy`, where another process is in; without it this waits.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as files:
+        while True:
+            file = files.enter_context(lock.open("w"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+            except BlockingIOError:
+                raise BlemishError(busy) from None
+            with suppress(FileNotFoundError):  # whoever was in has removed it
+                if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                    break
+        files.callback(lock.unlink, missing_ok=True)
         yield

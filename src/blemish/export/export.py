@@ -6,11 +6,10 @@ from tempfile import TemporaryDirectory
 
 from blemish.datasets import Source, read_dataset
 from blemish.errors import BlemishError, ConfigError, ModelFileError
-from blemish.export.parity import Candidate, check, compare, score_all
+from blemish.export.parity import ExportReport, check, compare, score_all
 from blemish.export.probes import dataset_probes, stored_probes
 from blemish.export.recalibrate import Roles, assign_roles, range_images, recalibrate
-from blemish.export.report import ExportReport, remarks
-from blemish.files import check_output, writing
+from blemish.files import check_output, end_of_links, writing
 from blemish.inference.engines import installed, open_engine, read_metadata
 from blemish.inference.model_file import Metadata
 
@@ -45,6 +44,7 @@ def export_model(
         BlemishError: `out` cannot be written, the images cannot be used, or the scores differ.
     """
     to = _target(out, to)
+    out = end_of_links(out)
     _check(model, out, to)
     metadata = read_metadata(model)
     roles = None
@@ -63,17 +63,16 @@ def export_model(
     with writing(out), TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         graph = Path(folder) / "floats.onnx"
         write_graph(model, graph, metadata, whole=to == "onnx" or int8)
-        candidates = [Candidate(open_engine(model, device="cpu")[0], metadata)]
+        written = floats = graph if roles else _apart(_converted(graph, to))
+        candidates = [open_engine(model, device="cpu")]
+        candidates += [open_engine(floats, engine=name, device="cpu") for name in installed(floats)]
         if roles:
             written = _apart(_quantised(graph, metadata, roles, to))
-            candidates += [*_in_all_engines(graph), Candidate(*open_engine(written, device="cpu"))]
-        else:
-            written = _apart(_converted(graph, to))
-            candidates += _in_all_engines(written)
+            candidates.append(open_engine(written, device="cpu"))
         rows = compare(candidates, score_all(candidates, probes), probes)
         check(rows, str(out))
         _publish(written, out)
-    return ExportReport(out, tuple(rows), tuple(remarks(rows)))
+    return ExportReport(out, rows)
 
 
 def _target(out: Path, to: str | None) -> str:
@@ -97,6 +96,8 @@ def _check(model: Path, out: Path, to: str) -> None:
     if to == "openvino" and find_spec("openvino") is None:
         raise BlemishError('Exporting to OpenVINO needs OpenVINO: pip install "blemish[openvino]".')
     check_output(out)
+    if out.exists() and not out.is_file():
+        raise BlemishError(f"{out} is no regular file; name a file to write.")
     weights = out.with_suffix(".bin")
     if to == "openvino" and weights.exists() and (weights.is_dir() or not out.exists()):
         raise BlemishError(f"{weights} would be overwritten, and {out} is not there; choose another name.")
@@ -129,10 +130,6 @@ def _publish(written: Path, out: Path) -> None:
             raise
     else:
         written.replace(out)
-
-
-def _in_all_engines(path: Path) -> list[Candidate]:
-    return [Candidate(*open_engine(path, engine=name, device="cpu")) for name in installed(path)]
 
 
 def _quantised(graph: Path, metadata: Metadata, roles: Roles, to: str) -> Path:

@@ -1,7 +1,7 @@
-"""Whether exported files score as the original does."""
+"""Whether exported files score as the original does, and what people are told of it."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 
@@ -20,12 +20,11 @@ ROUNDING = 1e-2  # the range counts as at least this share of a score: float32 s
 TINY = 1e-30  # for models that give every image the score 0
 AT_ONCE = 6  # unlike 1, and unlike the number that the graph was traced with
 
+AUROC_LOSS = 0.01
+FLIPPED = 0.05
+RANK_CORRELATION = 0.9  # where there are no labels: less, and other images would stand out than before
 
-class Candidate(NamedTuple):
-    """A model file in an engine, with its description; the first of several is the original."""
-
-    engine: Engine
-    metadata: Metadata
+Candidate = tuple[Engine, Metadata]  # from `open_engine`; the first of several is the original
 
 
 @dataclass
@@ -85,13 +84,11 @@ def score_all(candidates: list[Candidate], probes: Probes) -> list[Scored]:
             rows = range(start, min(start + AT_ONCE, len(probes)))
             images = [probes.load(index) for index in rows]
             originals: list[np.ndarray] = []
-            for candidate, outcome in zip(candidates, outcomes, strict=True):
-                scores, maps = zip(
-                    *score_images(candidate.engine, probes.frame, images, AT_ONCE), strict=True
-                )
-                originals = originals or list(maps)
-                outcome.scores += scores
-                for index, anomaly_map, original in zip(rows, maps, originals, strict=True):
+            for (engine, _), outcome in zip(candidates, outcomes, strict=True):
+                scored = score_images(engine, probes.frame, images, AT_ONCE)
+                originals = originals or [anomaly_map for _, anomaly_map in scored]
+                for index, (score, anomaly_map), original in zip(rows, scored, originals, strict=True):
+                    outcome.scores.append(score)
                     apart = np.abs(anomaly_map - original).max()
                     outcome.map_difference = float(np.maximum(outcome.map_difference, apart))  # keeps NaN
                     outcome.largest = max(outcome.largest, float(np.abs(anomaly_map).max()))
@@ -103,10 +100,36 @@ def score_all(candidates: list[Candidate], probes: Probes) -> list[Scored]:
 
 def compare(candidates: list[Candidate], outcomes: list[Scored], probes: Probes) -> list[Parity]:
     """One row per candidate, the original first."""
-    return [
-        _row(candidates[0], outcomes[0], candidate, outcome, probes)
-        for candidate, outcome in zip(candidates, outcomes, strict=True)
-    ]
+    original, expected = outcomes[0], np.array(outcomes[0].scores)
+    before = Calibration.from_dict(candidates[0][1].calibration)
+    verdicts = before.is_anomalous(expected)
+    largest = max(np.abs(before.scores).max(), np.abs(expected).max())
+    scale = float(max(np.ptp(before.scores) or largest, ROUNDING * largest, TINY))
+    sure = np.abs(expected - before.threshold) > TOLERANCE * scale
+    labels = np.array([-1 if label is None else label for label in probes.labels])
+    rows = []
+    for (engine, metadata), outcome in zip(candidates, outcomes, strict=True):
+        scores, after = np.array(outcome.scores), Calibration.from_dict(metadata.calibration)
+        apart = np.abs(scores - expected)
+        integers = metadata.precision != "fp32"
+        flipped = (_anomalous(after, scores) != verdicts) & (sure | integers)
+        rows.append(
+            Parity(
+                engine=engine.name,
+                precision=metadata.precision,
+                images=len(scores),
+                score_difference=float(apart.max() / scale),
+                map_difference=outcome.map_difference / max(original.largest, TINY),
+                flips=int(flipped.sum()),
+                flips_uncalibrated=int((_anomalous(before, scores) != verdicts).sum()) if integers else None,
+                rank_correlation=_rank_correlation(expected, scores),
+                image_auroc=or_none(auroc(scores[labels >= 0], labels[labels >= 0])),
+                pixel_auroc=_pixel_auroc(outcome.maps, list(probes.masks.values())),
+                worst=probes.names[int(np.argmax(apart))],
+                flipped=probes.names[int(np.argmax(flipped))] if flipped.any() else "",
+            )
+        )
+    return rows
 
 
 def check(rows: list[Parity], name: str) -> None:
@@ -138,41 +161,6 @@ def check(rows: list[Parity], name: str) -> None:
             raise BlemishError(f"In {row.engine} the verdict on {row.flipped} is another; {written}.")
 
 
-def score_scale(calibration: Calibration, scores: np.ndarray) -> float:
-    """What score differences are measured in: the range of the calibration scores, or what replaces it."""
-    largest = max(np.abs(calibration.scores).max(), np.abs(scores).max())
-    span = float(np.ptp(calibration.scores))
-    return float(max(span or largest, ROUNDING * largest, TINY))
-
-
-def _row(first: Candidate, original: Scored, other: Candidate, outcome: Scored, probes: Probes) -> Parity:
-    before = Calibration.from_dict(first.metadata.calibration)
-    after = Calibration.from_dict(other.metadata.calibration)
-    expected, scores = np.array(original.scores), np.array(outcome.scores)
-    scale = score_scale(before, expected)
-    apart = np.abs(scores - expected)
-    integers = other.metadata.precision != "fp32"
-    verdicts = before.is_anomalous(expected)
-    flipped = _anomalous(after, scores) != verdicts
-    if not integers:
-        flipped &= np.abs(expected - before.threshold) > TOLERANCE * scale
-    labels = np.array([-1 if label is None else label for label in probes.labels])
-    return Parity(
-        engine=other.engine.name,
-        precision=other.metadata.precision,
-        images=len(scores),
-        score_difference=float(apart.max() / scale),
-        map_difference=outcome.map_difference / max(original.largest, TINY),
-        flips=int(flipped.sum()),
-        flips_uncalibrated=int((_anomalous(before, scores) != verdicts).sum()) if integers else None,
-        rank_correlation=_rank_correlation(expected, scores),
-        image_auroc=or_none(auroc(scores[labels >= 0], labels[labels >= 0])),
-        pixel_auroc=_pixel_auroc(outcome.maps, list(probes.masks.values())),
-        worst=probes.names[int(np.argmax(apart))],
-        flipped=probes.names[int(np.argmax(flipped))] if flipped.any() else "",
-    )
-
-
 def _anomalous(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
     """Verdicts bool [n]; a NaN, which has none, counts as anomalous."""
     return np.asarray(calibration.is_anomalous(np.nan_to_num(scores, nan=np.inf)))
@@ -191,3 +179,73 @@ def _pixel_auroc(maps: list[np.ndarray], masks: list[np.ndarray | None]) -> floa
         return None
     planes = [np.zeros(m.shape, bool) if mask is None else mask for m, mask in zip(maps, masks, strict=True)]
     return pixel_metrics(maps, planes)["auroc"]
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """The outcome of an export; as text it is the table of what was compared, and the remarks.
+
+    Attributes:
+        path: the file written.
+        rows: one per engine and precision, the original first.
+    """
+
+    path: Path
+    rows: list[Parity]
+
+    def __str__(self) -> str:
+        cells = [_cells(row, number == 0) for number, row in enumerate(self.rows)]
+        used = [head for head in cells[0] if any(row[head] for row in cells)]
+        lines = [{head: head for head in used}, *cells]
+        widths = {head: max(len(line[head]) for line in lines) for head in used}
+        table = ["  ".join(line[head].ljust(widths[head]) for head in used).rstrip() for line in lines]
+        integers = any(row.flips_uncalibrated is not None for row in self.rows)
+        brackets = " (in brackets: with the original's threshold)" if integers else ""
+        legend = (
+            "Score differences are in ranges of the calibration scores, map differences in the largest value "
+            f"of the original's maps, flips are verdicts that differ{brackets}."
+        )
+        return "\n".join([*table, legend, *self.remarks])
+
+    @property
+    def remarks(self) -> list[str]:
+        """Warnings about int8 graphs that judge worse than the original."""
+        before = self.rows[0].image_auroc
+        found = []
+        for row in self.rows:
+            if row.precision == "fp32":
+                continue
+            which = f"Warning: in {row.engine} {row.precision}"
+            if row.flips > FLIPPED * row.images:
+                found.append(
+                    f"{which} changes {row.flips} of {row.images} verdicts; "
+                    "calibrate it on more images, or export without --int8."
+                )
+            if before is not None and row.image_auroc is not None:
+                if before - row.image_auroc > AUROC_LOSS:
+                    found.append(
+                        f"{which} loses image AUROC, {before:.3f} to {row.image_auroc:.3f}; "
+                        "export without --int8 if that is too much."
+                    )
+            elif row.rank_correlation < RANK_CORRELATION:
+                found.append(
+                    f"{which} ranks the images otherwise (rank correlation "
+                    f"{row.rank_correlation:.2f}); measure it on labelled images before you rely on it."
+                )
+        return found
+
+
+def _cells(row: Parity, is_original: bool) -> dict[str, str]:
+    flips = str(row.flips)
+    if row.flips_uncalibrated is not None:
+        flips += f" ({row.flips_uncalibrated})"
+    return {
+        "engine": row.engine,
+        "precision": row.precision,
+        "images": str(row.images),
+        "score difference": "" if is_original else f"{row.score_difference:.1e}",
+        "map difference": "" if is_original else f"{row.map_difference:.1e}",
+        "flips": "" if is_original else flips,
+        "image AUROC": "" if row.image_auroc is None else f"{row.image_auroc:.4f}",
+        "pixel AUROC": "" if row.pixel_auroc is None else f"{row.pixel_auroc:.4f}",
+    }

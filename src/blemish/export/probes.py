@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from blemish.datasets import Dataset, Sample
+from blemish.datasets.loading import load_mask
 from blemish.errors import DatasetError, ModelFileError
 from blemish.images.frame import Frame
-from blemish.images.reading import load_frame, mask_to_frame, read_mask
+from blemish.images.reading import load_frame, mask_to_frame
 from blemish.inference.model_file import read_probes
 
 DRAWN = 64  # good images of a data set's `train`
@@ -77,14 +78,8 @@ def dataset_probes(dataset: Dataset, frame: Frame) -> Probes:
         raise DatasetError(f"{dataset.name} holds no images to verify on; give good ones with --calibrate.")
     labels = [None] * len(drawn) + [sample.label for sample in labelled]
     masks = {
-        index: _mask(sample, frame)
+        index: mask_to_frame(load_mask(sample.mask), frame) if sample.mask and sample.label else None
         for index, sample in enumerate(samples)
         if index >= len(drawn) and (sample.label == 0 or sample.mask is not None)
     }
     return Probes(frame, samples, [str(sample.path) for sample in samples], labels, masks)
-
-
-def _mask(sample: Sample, frame: Frame) -> np.ndarray | None:
-    if sample.mask is None or not sample.label:
-        return None
-    return mask_to_frame(read_mask(sample.mask), frame)

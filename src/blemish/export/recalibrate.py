@@ -63,6 +63,7 @@ def assign_roles(dataset: Dataset, metadata: Metadata) -> Roles:
     a quarter of them gives the ranges.
 
     Raises:
+        ModelFileError: the model does not say what it was fitted to.
         DatasetError: no image is left to calibrate on.
         ImageError: an image cannot be used.
     """

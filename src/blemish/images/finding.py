@@ -1,34 +1,48 @@
 """Image files in folders, by their names."""
 
+import unicodedata
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from os import PathLike
 from pathlib import Path
 
 from blemish.errors import BlemishError, DatasetError, explained
+from blemish.images.formats import EXTENSIONS, HEIF_EXTENSIONS, UNREAD_EXTENSIONS
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+SYSTEM_FOLDERS = frozenset(  # of Synology, QNAP, macOS, Windows and Linux: thumbnails, and what was deleted
+    {"@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "__macosx", "$recycle.bin"}
+    | {"system volume information", "lost+found"}
+)
 
 FilePath = str | PathLike[str]
 
 
-def find_images(folder: FilePath, *, recursive: bool = False) -> list[Path]:
-    """The image files of a folder by extension, sorted; hidden files and folders are passed over.
+def find_images(folder: FilePath, others: list[str] | None = None) -> list[Path]:
+    """The image files of a folder and all its subfolders, linked ones too, by extension, sorted.
+
+    What is hidden is passed over (`is_hidden`). Pictures of other formats go to `others`.
 
     Raises:
-        DatasetError: the folder is not there, or may not be listed.
+        DatasetError: the folder is not there, or one may not be listed.
     """
     images: list[Path] = []
-    waiting = [Path(folder)]
+    waiting: list[tuple[Path, frozenset[Path]]] = [(Path(folder), frozenset())]
     while waiting:
-        files, folders = list_folder(waiting.pop())
+        here, above = waiting.pop()
+        files, folders = list_folder(here)
+        with path_errors(here, DatasetError):
+            real = here.resolve()
+        if real in above:  # a link to a folder that it lies in
+            continue
         images += [path for path in files if path.suffix.lower() in EXTENSIONS]
-        if recursive:
-            waiting += [path for path in folders if not path.is_symlink()]
+        if others is not None:
+            others += [str(path) for path in files if path.suffix.lower() in UNREAD_EXTENSIONS]
+        waiting += [(path, above | {real}) for path in folders]
     return sorted(images)
 
 
 def list_folder(folder: FilePath) -> tuple[list[Path], list[Path]]:
-    """The files and the subfolders of a folder, each sorted; hidden ones are passed over.
+    """The files and the subfolders of a folder, each sorted, without those that are hidden.
 
     Raises:
         DatasetError: the folder is not there, or may not be listed.
@@ -37,8 +51,33 @@ def list_folder(folder: FilePath) -> tuple[list[Path], list[Path]]:
     with path_errors(root, DatasetError):
         if not root.is_dir():
             raise DatasetError(f"{root} is not a folder; give the folder that holds the images.")
-        paths = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+        paths = sorted(path for path in root.iterdir() if not is_hidden(path.name))
         return [path for path in paths if path.is_file()], [path for path in paths if path.is_dir()]
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or one that a system makes for itself."""
+    return name.startswith(".") or name.lower() in SYSTEM_FOLDERS
+
+
+def passed_over(others: Sequence[str]) -> str:
+    """One sentence on pictures that are not read, at least one."""
+    files = "1 file is" if len(others) == 1 else f"{len(others)} files are"
+    first = min(others)
+    heic = ', or run pip install "blemish[heic]"' if first.lower().endswith(tuple(HEIF_EXTENSIONS)) else ""
+    return f"{files} passed over, for such pictures are not read: convert {first} and its like to PNG{heic}."
+
+
+def name_on_disk(folder: Path, name: str) -> Path:
+    """The file of this name; where there is none, the one whose accents are composed in the other way.
+
+    Raises:
+        DatasetError: the system will not say (the path is forbidden, too long or has a NUL inside).
+    """
+    path = folder / name
+    with path_errors(path, DatasetError):
+        spellings = (path, *(folder / unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
+        return next((spelling for spelling in spellings if spelling.exists()), path)
 
 
 def path_errors(path: FilePath, kind: type[BlemishError]) -> AbstractContextManager[None]:

@@ -32,6 +32,8 @@ class Frame(BaseModel):
             network sees one at a time. Smaller images are enlarged. None: no tiles.
         overlap: the share of a tile, in [0, 0.75], by which neighbouring tiles overlap at least. Only with
             `tile`.
+        bit_depth: of the pixels of grey 16-bit images, in [8, 16]; they are divided by 2^(bit_depth - 8). A
+            camera of 10 or 12 bits that saves 16 needs its own number here, or its images are almost black.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +42,7 @@ class Frame(BaseModel):
     crop: _Side = Field(default=224, ge=MIN_SIDE)
     tile: _Side = Field(default=None, ge=MIN_SIDE, le=4096)
     overlap: float = Field(default=0.25, ge=0, le=0.75)
+    bit_depth: int = Field(default=16, ge=8, le=16)
 
     @model_validator(mode="before")
     @classmethod
@@ -69,9 +72,10 @@ class Frame(BaseModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_tiling_unless_tiled(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_is_not_in_force(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
-        return values if self.tile else {key: values[key] for key in values if key not in _TILING}
+        unsaid = (() if self.tile else _TILING) + (() if self.bit_depth < 16 else ("bit_depth",))
+        return {key: values[key] for key in values if key not in unsaid}
 
     @property
     def size(self) -> int:

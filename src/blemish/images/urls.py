@@ -1,5 +1,6 @@
 """Images in object storage and whatever else fsspec reaches, by URL: s3://bucket/parts/, gs://, file://."""
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from blemish.errors import BlemishError, DatasetError, ImageError, explained
-from blemish.images.finding import EXTENSIONS, FilePath
+from blemish.images.finding import FilePath, is_hidden
+from blemish.images.formats import EXTENSIONS, UNREAD_EXTENSIONS
+
+log = logging.getLogger(__name__)
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
@@ -32,10 +36,11 @@ def url_to_storage(url: str) -> tuple[Any, str]:
     return system_and_path
 
 
-def find_urls(url: str) -> Iterator[str]:
+def find_urls(url: str, others: list[str] | None = None) -> Iterator[str]:
     """The image files below a URL by extension, hidden ones passed over, or the URL itself if it is a file.
 
-    Folder after folder is listed as the caller goes on, each sorted.
+    Folder after folder is listed as the caller goes on, each sorted; linked ones are named and passed over.
+    Pictures of other formats go to `others`.
 
     Raises:
         DatasetError: it cannot be listed.
@@ -54,10 +59,16 @@ def find_urls(url: str) -> Iterator[str]:
         folders = []
         for entry in entries:
             path = PurePosixPath(entry["name"])
-            if path.name.startswith(".") or entry["name"].strip("/") == folder.strip("/"):
+            if is_hidden(path.name) or entry["name"].strip("/") == folder.strip("/"):
                 continue  # object stores list a folder in itself where somebody made a marker for it
-            if entry["type"] == "directory" and not entry.get("islink"):
+            if entry.get("islink") and system.isdir(entry["name"]):
+                log.warning(
+                    f"{entry['name']} is a link to a folder and is passed over; name that folder itself."
+                )
+            elif entry["type"] == "directory":
                 folders.append(entry["name"])
+            elif others is not None and path.suffix.lower() in UNREAD_EXTENSIONS:
+                others.append(system.unstrip_protocol(entry["name"]))
             elif path.suffix.lower() in EXTENSIONS:
                 with _storage_errors(url, DatasetError):
                     is_file = entry["type"] == "file" or system.isfile(entry["name"])  # else a link

@@ -41,7 +41,6 @@ def connected(on: str, *, cpus: int | None = None) -> Iterator[None]:
         return
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options |= {"address": "local", "num_cpus": cpus, "include_dashboard": False}
         options["object_store_memory"] = OBJECT_STORE
     else:

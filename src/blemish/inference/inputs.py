@@ -1,16 +1,19 @@
 """From what is named on a command line to image files."""
 
 import glob
+import logging
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from blemish.errors import DatasetError
-from blemish.images.finding import find_images
+from blemish.images.finding import find_images, is_hidden, passed_over
 from blemish.images.urls import find_urls, is_url
 
 STANDARD_INPUT = "-"
 OVERLAY_SUFFIX, EXPLANATION_SUFFIX = ".heat.png", ".explain.png"  # of what `predict` writes
+
+log = logging.getLogger(__name__)
 
 
 def expand_inputs(inputs: Iterable[str]) -> Iterator[str]:
@@ -18,32 +21,58 @@ def expand_inputs(inputs: Iterable[str]) -> Iterator[str]:
     "-" for a list on stdin.
 
     A file is passed on unread, so that a bad one becomes a row with its error. Overlays and explanations
-    that an earlier run left in a folder are passed over.
+    that an earlier run left in a folder are passed over. Folders without images, and pictures that are not
+    read, are told at the end.
 
     Raises:
-        DatasetError: an input that is not there, a folder without images, a pattern that matches nothing.
+        DatasetError: an input that is not there, a pattern that matches nothing, or no images in any folder.
     """
+    empty: list[str] = []
+    others: list[str] = []
+    found = False
     for item in inputs:
-        path = Path(item)
-        if not item:
-            raise DatasetError("An input is empty; give image files, folders, patterns, URLs or -.")
-        if item == STANDARD_INPUT:
-            yield from (line.strip() for line in sys.stdin if line.strip())
-        elif is_url(item) or path.is_dir():
-            found = find_urls(item) if is_url(item) else map(str, find_images(path, recursive=True))
-            images = (image for image in found if not image.endswith((OVERLAY_SUFFIX, EXPLANATION_SUFFIX)))
+        for place in _places(item):
+            images = _images(place, others)
             first = next(images, None)
-            if first is None:
-                raise DatasetError(f"The folder {item} holds no images.")
-            yield first
-            yield from images
-        elif path.exists():
-            yield item
-        elif glob.has_magic(item):
-            matches = glob.glob(item, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
-            files = [match for match in sorted(matches) if Path(match).is_file()]
-            if not files:
-                raise DatasetError(f"No file matches {item}.")
-            yield from files
-        else:
-            raise DatasetError(f"{item} does not exist; give image files, folders, patterns, URLs or -.")
+            if first is not None:
+                found = True
+                yield first
+                yield from images
+            elif place != STANDARD_INPUT:
+                empty.append(place)
+    if others:
+        log.warning(passed_over(others))
+    if empty and not found:
+        raise DatasetError(f"The folder {empty[0]} holds no images.")
+    if empty:
+        holds = "1 folder holds" if len(empty) == 1 else f"{len(empty)} folders hold"
+        log.warning(f"{holds} no images; the first is {empty[0]}.")
+
+
+def _places(item: str) -> Iterator[str]:
+    """The files, folders and URLs that an input names."""
+    if not item:
+        raise DatasetError("An input is empty; give image files, folders, patterns, URLs or -.")
+    if item == STANDARD_INPUT or is_url(item) or Path(item).exists():
+        yield item
+    elif glob.has_magic(item):
+        names = sorted(glob.glob(item, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
+        hidden = {part for name in names for part in Path(name).parts if is_hidden(part) and part not in item}
+        matches = [name for name in names if hidden.isdisjoint(Path(name).parts)]
+        if "**" in item:  # which matches what is in the folders as well
+            matches = [name for name in matches if Path(name).is_file()]
+        if not matches:
+            raise DatasetError(f"No file matches {item}.")
+        yield from matches
+    else:
+        raise DatasetError(f"{item} does not exist; give image files, folders, patterns, URLs or -.")
+
+
+def _images(place: str, others: list[str]) -> Iterator[str]:
+    if place == STANDARD_INPUT:
+        yield from filter(None, (line.lstrip("\ufeff").strip() for line in sys.stdin))
+    elif is_url(place) or Path(place).is_dir():
+        found = find_urls(place, others) if is_url(place) else map(str, find_images(place, others))
+        yield from (name for name in found if not name.endswith((OVERLAY_SUFFIX, EXPLANATION_SUFFIX)))
+    else:
+        yield place

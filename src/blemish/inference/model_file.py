@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blemish.calibration import Calibration
 from blemish.errors import ConfigError, ModelFileError, explained
-from blemish.files import file_digest, whole_file, writing
+from blemish.files import file_digest, write_whole
 from blemish.images.frame import Frame
 from blemish.models.registry import config_class
 
@@ -59,9 +59,9 @@ class Metadata(BaseModel):
     quantisation: dict[str, Any] = Field(default_factory=dict)
 
 
-def write_model(path: Path, tensors: "dict[str, Tensor]", metadata: Metadata) -> None:
-    """Write a .safetensors model file, as `write_tensors` does."""
-    write_tensors(path, tensors, {KEY: metadata.model_dump_json()})
+def model_bytes(tensors: "dict[str, Tensor]", metadata: Metadata) -> bytes:
+    """What a .safetensors model file holds."""
+    return tensor_bytes(tensors, {KEY: metadata.model_dump_json()})
 
 
 def write_tensors(path: Path, tensors: "dict[str, Tensor]", description: dict[str, str]) -> None:
@@ -70,11 +70,14 @@ def write_tensors(path: Path, tensors: "dict[str, Tensor]", description: dict[st
     Raises:
         BlemishError: the file cannot be written.
     """
+    write_whole(path, tensor_bytes(tensors, description))
+
+
+def tensor_bytes(tensors: "dict[str, Tensor]", description: dict[str, str]) -> bytes:
+    """What a .safetensors file holds."""
     from safetensors.torch import save
 
-    contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with whole_file(path, "wb") as file, writing(path):
-        file.write(save(contiguous, description))  # save_file would hide it from other users
+    return save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, description)
 
 
 def read_weights_metadata(path: Path) -> Metadata:

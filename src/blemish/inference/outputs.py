@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -12,17 +13,24 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from blemish.errors import BlemishError
-from blemish.files import check_output, make_folder, whole_file, writing
+from blemish.files import (
+    LONGEST_NAME,
+    check_output,
+    make_folder,
+    shortened,
+    whole_file,
+    writing,
+)
 from blemish.images.drawing import HeatScale, panels, save_png
-from blemish.images.urls import is_url
 from blemish.inference.inputs import EXPLANATION_SUFFIX, OVERLAY_SUFFIX
+from blemish.inference.parquet import local_path
 from blemish.inference.result import COLUMNS, Result
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
 
-STANDARD_OUTPUT = "Standard output"
 MAP_SUFFIX = ".map.npy"
+ROOM_FOR_NUMBER = 8  # bytes that tell apart files whose names would be the same
 
 Sink = Callable[[Result], None]
 
@@ -32,11 +40,10 @@ class Outputs:
     """What a prediction writes.
 
     Attributes:
-        csv: file for rows (`Result.to_row`). It takes its name once it is complete; after a failure the
-            rows so far lie in a file of that name with .part behind it.
+        csv: file for rows (`Result.to_row`), or "-" for standard output. It takes its name once it is
+            complete; after a failure the rows so far lie in a file of that name with .part behind it.
         jsonl: likewise, one JSON object per line.
         parquet: likewise, a file or a URL; see `blemish.inference.parquet`.
-        rows: an open text file for CSV rows, such as standard output.
         overlays: folder for a PNG of each image under its heat map.
         explain: folder for a PNG of each image beside its reconstruction, error map and Grad-CAM map.
         maps: folder for each raw anomaly map, float32 [S, S] in NumPy's .npy format.
@@ -48,19 +55,18 @@ class Outputs:
     csv: Path | None = None
     jsonl: Path | None = None
     parquet: str | None = None
-    rows: IO[str] | None = None
     overlays: Path | None = None
     explain: Path | None = None
     maps: Path | None = None
 
     def __post_init__(self) -> None:
-        parquet = Path(self.parquet.removeprefix("file://")) if self.parquet else None
+        parquet = None if self.parquet is None else local_path(self.parquet)
         named = {"--csv": self.csv, "--jsonl": self.jsonl, "--parquet": parquet}
-        files = {option: file.resolve() for option, file in named.items() if file is not None}
+        files = {option: os.path.realpath(file) for option, file in named.items() if file is not None}
         for (option, file), (other, another) in combinations(files.items(), 2):
             if file == another:
                 raise BlemishError(f"{option} and {other} both name {file}; give two files.")
-        for path in (self.csv, self.jsonl, None if is_url(self.parquet or "") else parquet):
+        for path in (self.csv, self.jsonl, parquet):
             if path is not None:
                 check_output(path)
 
@@ -112,12 +118,11 @@ def predict_to_files(
 def _sinks(outputs: Outputs, detector: "Detector", stack: ExitStack) -> list[tuple[Path | str, Sink]]:
     """What takes each result, and its name in messages."""
     sinks: list[tuple[Path | str, Sink]] = []
-    if outputs.rows is not None:
-        with writing(STANDARD_OUTPUT):
-            sinks.append((STANDARD_OUTPUT, _csv_sink(outputs.rows)))
     for path, sink in ((outputs.csv, _csv_sink), (outputs.jsonl, _jsonl_sink)):
         if path is not None:
-            sinks.append((path, sink(stack.enter_context(whole_file(path, keep_unfinished=True)))))
+            file = stack.enter_context(whole_file(path, keep_unfinished=True))
+            with writing(path):
+                sinks.append((path, sink(file)))
     if outputs.parquet is not None:
         from blemish.inference.parquet import parquet_rows
 
@@ -157,7 +162,8 @@ def _picture_sink(folder: Path, suffix: str, scale: HeatScale) -> Sink:
             return
         given = Path(result.path)
         parts = given.parts[1:] if given.anchor else given.parts
-        wanted = folder.joinpath(*("up" if part == ".." else part for part in parts))
+        room = LONGEST_NAME - len(suffix) - ROOM_FOR_NUMBER
+        wanted = folder.joinpath(*("up" if part == ".." else shortened(part, room) for part in parts))
         place, number = wanted.with_name(wanted.name + suffix), 1
         while hash(place) in taken:
             number += 1
@@ -165,7 +171,8 @@ def _picture_sink(folder: Path, suffix: str, scale: HeatScale) -> Sink:
         taken.add(hash(place))
         place.parent.mkdir(parents=True, exist_ok=True)
         if suffix == MAP_SUFFIX:
-            np.save(place, np.asarray(result.anomaly_map))
+            with whole_file(place, "wb") as file:
+                np.save(file, np.asarray(result.anomaly_map))
         elif suffix == OVERLAY_SUFFIX:
             save_png(result.overlay(scale), place)
         else:

@@ -5,9 +5,10 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from blemish.errors import BlemishError, explained
+from blemish.files import whole_file
 from blemish.images.urls import is_url, url_to_storage
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"]
         BlemishError: pyarrow or fsspec is not installed, or the file cannot be written.
     """
     try:
+        import fsspec  # noqa: F401
         import pyarrow as pa
-        from fsspec.implementations.local import LocalFileSystem
         from pyarrow.parquet import ParquetWriter
     except ImportError as error:
         raise BlemishError('--parquet needs pyarrow and fsspec: pip install "blemish[ray]".') from error
@@ -71,19 +72,34 @@ def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"]
             writer.write_table(pa.Table.from_pylist(waiting, schema))
         waiting.clear()
 
-    with _storing(out):
-        system, target = (
-            url_to_storage(out) if is_url(out) else (LocalFileSystem(), str(Path(out).absolute()))
-        )
-        taken = system.exists(target) and not system.isfile(target)  # a folder, a pipe, a device
-        if not out or out.endswith("/") or taken:
-            raise BlemishError(f"{out or 'The empty name'} is no regular file; name a Parquet file to write.")
-        file = system.open(f"{target}.part", "wb")
-    with file, ParquetWriter(file, schema) as writer:
+    place = local_path(out)
+    opened = _stored_file(out) if place is None else whole_file(place, "wb", keep_unfinished=True)
+    with opened as file, ParquetWriter(file, schema) as writer:
         yield write
         write_group()
         with _storing(out):
             writer.close()
+
+
+def local_path(out: str) -> Path | None:
+    """The file that a name or a file:// URL means; None for another URL."""
+    name = out.removeprefix("file://")
+    if not name or out.endswith("/"):
+        raise BlemishError(f"{out or 'The empty name'} is no regular file; name a Parquet file to write.")
+    return None if is_url(name) else Path(name)
+
+
+@contextmanager
+def _stored_file(url: str) -> Iterator[IO[bytes]]:
+    """A file in a storage, which takes its name at the end."""
+    with _storing(url):
+        system, target = url_to_storage(url)
+        if url.endswith("/") or (system.exists(target) and not system.isfile(target)):
+            raise BlemishError(f"{url} is no regular file; name a Parquet file to write.")
+        file = system.open(f"{target}.part", "wb")
+    with file:
+        yield file
+        with _storing(url):
             file.close()
             system.mv(f"{target}.part", target)
 

@@ -3,7 +3,6 @@ missing file is reported at once."""
 
 import importlib.util
 import os
-import pickle
 import socket
 import threading
 import urllib.parse
@@ -104,13 +103,10 @@ def read_weights(source: WeightsSource) -> "dict[str, Tensor]":
     path = source.path or _download(source.model)
     state: Any
     unreadable = f"{path} cannot be read as a weights file"
+    damaged = f"{unreadable}: it is damaged, or holds more than tensors; get it again, or save a state dict."
     with (
-        explained(WeightsError, lambda why: f"{unreadable} ({why}); get it again."),
-        explained(
-            WeightsError,
-            lambda _: f"{unreadable}: it is damaged or holds more than tensors; save its state dict alone.",
-            pickle.UnpicklingError,
-        ),
+        explained(WeightsError, lambda _: damaged),
+        explained(WeightsError, lambda why: f"{unreadable} ({why}); get it again.", OSError),
     ):
         if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file

@@ -1,6 +1,7 @@
 """From the rows of a table, and what the user wants otherwise, to configurations."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from blemish.errors import ConfigError
@@ -49,22 +50,20 @@ def values_of(section: Section, row: Row) -> dict[str, Any]:
     return values
 
 
-def changes(table: Table, rows: Iterable[Row], overrides: Sequence[str]) -> list[str]:
-    """How the rows are measured otherwise than the table says: "training.epochs is 20 instead of 300.".
+def changes(table: Table, overrides: Sequence[str]) -> list[str]:
+    """How rows are measured otherwise than the table says: "training.epochs is 20 instead of 300.".
 
     Rows that differ in the same way share a sentence.
     """
     found: dict[str, dict[str, None]] = {}  # names of rows by the change
-    measured = [row for row in rows if row.config is not None]
-    for section in table.sections:
-        for row in measured:
-            asked, printed = (_flat(config_of(section, row, of)) for of in (overrides, ()))
-            for key in asked.keys() | printed.keys():
-                if asked.get(key) != printed.get(key):
-                    change = f"{key} is {asked.get(key)} instead of {printed.get(key)}"
-                    found.setdefault(change, {})[row.name] = None
+    for section, row in product(table.sections, table.measured):
+        asked, printed = (_flat(config_of(section, row, of)) for of in (overrides, ()))
+        for key in asked.keys() | printed.keys():
+            if asked.get(key) != printed.get(key):
+                change = f"{key} is {asked.get(key)} instead of {printed.get(key)}"
+                found.setdefault(change, {})[row.name] = None
     return [
-        f"{change}." if len(names) == len(measured) else f"{', '.join(names)}: {change}."
+        f"{change}." if len(names) == len(table.measured) else f"{', '.join(names)}: {change}."
         for change, names in sorted(found.items())
     ]
 

@@ -1,17 +1,18 @@
-"""Which experiments a table asks for, and what cannot be measured."""
+"""Which experiments a table asks for, and what cannot be measured; and what there is, as text."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 from blemish.datasets import Dataset
 from blemish.errors import DatasetError, ImageError, WeightsError
-from blemish.experiments.experiment import Experiment, digest_of_samples, teacher_digest
+from blemish.experiments.experiment import Experiment, digest_of_samples, fit_settings, teacher_digest
 from blemish.images.reading import image_size
-from blemish.papers.configs import config_of
+from blemish.papers.configs import config_of, values_of
 from blemish.papers.sources import read_category
-from blemish.papers.table import Row, Section, Table
+from blemish.papers.table import METRIC_NAMES, Row, Section, Table, find_table, load_tables
 
 
 class Task(NamedTuple):
@@ -54,17 +55,13 @@ class Planner:
     def plan(self, table: Table, categories: Sequence[str], sources: dict[str, Path | None]) -> None:
         """Add the tasks of a table's rows, on these categories or on all."""
         for section in table.sections:
-            for category in section.categories:
-                if categories and category not in categories:
-                    continue
-                for row in table.rows:
-                    if row.config is None:
-                        continue
-                    try:
-                        self._add(table, section, row, category, sources[section.data])
-                    except (DatasetError, ImageError, WeightsError) as error:
-                        cell = table.name, row.id, section.data, category
-                        self.missing += [Missing(*cell, seed, str(error)) for seed in range(self.seeds)]
+            wanted = [category for category in section.categories if not categories or category in categories]
+            for category, row in product(wanted, table.measured):
+                try:
+                    self._add(table, section, row, category, sources[section.data])
+                except (DatasetError, ImageError, WeightsError) as error:
+                    cell = table.name, row.id, section.data, category
+                    self.missing += [Missing(*cell, seed, str(error)) for seed in range(self.seeds)]
 
     def other_images(self, table: Table) -> list[str]:
         """How the images that were read differ in number from the published ones, in sentences."""
@@ -114,8 +111,41 @@ def backbones_of(tables: Sequence[Table], overrides: Sequence[str]) -> list[str]
     found = [
         getattr(config_of(section, row, overrides).model, "backbone", None)
         for table in tables
-        for section in table.sections
-        for row in table.rows
-        if row.config is not None
+        for section, row in product(table.sections, table.measured)
     ]
-    return list(dict.fromkeys(name for name in found if name))
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def list_tables() -> str:
+    """One line per table: name, data, results and trainings for each seed, and what it shows."""
+    lines = []
+    for table in load_tables().values():
+        results, trainings = 0, 0
+        for section in table.sections:
+            configs = [config_of(section, row) for row in table.measured]
+            results += len(configs) * len(section.categories)
+            trainings += len({fit_settings(config) for config in configs}) * len(section.categories)
+        data = ", ".join(section.data for section in table.sections)
+        work = f"{results} results of {trainings} trainings"
+        lines.append(f"{table.name:11} {data:15} {work:27} {table.title}")
+    return "\n".join(lines)
+
+
+def list_cells(name: str) -> str:
+    """A table's rows with their settings, and its categories.
+
+    Raises:
+        ConfigError: there is no such table.
+    """
+    table = find_table(name)
+    metrics = ", ".join(METRIC_NAMES[metric] for metric in table.metrics)
+    lines = [f"{table.name}: {table.title}", f"{table.source}; {metrics}"]
+    lines += [f"{section.data}: {', '.join(section.categories)}" for section in table.sections]
+    width = max(len(row.id) for row in table.rows)
+    for row in table.rows:
+        settings = "quoted only"
+        if row.config is not None:
+            fields = values_of(table.sections[0], row)["model"].items()
+            settings = ", ".join([row.config["method"], *(f"{key} {value}" for key, value in fields)])
+        lines.append(f"  {row.id:{width}}  {row.name}: {settings}")
+    return "\n".join(lines)

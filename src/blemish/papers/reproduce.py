@@ -1,18 +1,16 @@
 """Measures the cells of published tables, keeps the results, and puts them beside the published numbers."""
 
-import fcntl
 import importlib.util
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from blemish.errors import BlemishError, Interrupted
+from blemish.errors import BlemishError, ConfigError, Interrupted
 from blemish.experiments.result import Result, Store
-from blemish.experiments.run import Place, run_experiments
+from blemish.experiments.run import LOCAL, Place, run_experiments
+from blemish.experiments.worker import alone
 from blemish.files import make_folder
 from blemish.models.registry import config_class
-from blemish.papers.checks import check_options
 from blemish.papers.configs import changes
 from blemish.papers.output.summary import Summary, result_row, summarise
 from blemish.papers.output.text import missing_results
@@ -22,6 +20,7 @@ from blemish.papers.table import Table, find_table
 from blemish.training.checks import check_concerned
 
 HERE = Place()
+KEEPABLE = ("weights", "maps")
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +70,11 @@ def reproduce(
         Interrupted: Ctrl-C.
     """
     chosen = [find_table(name) for name in dict.fromkeys(tables)]
-    check_options(chosen, cells, categories, seeds, place, keep)
-    chosen = [table for whole in chosen if (table := _with_rows(whole, cells)).rows]
+    _check_numbers(seeds, place, keep)
+    _check_names(chosen, cells, categories)
+    if cells:
+        rows = [tuple(row for row in table.rows if row.id in cells) for table in chosen]
+        chosen = [table.model_copy(update={"rows": of}) for table, of in zip(chosen, rows, strict=True) if of]
     overrides = [] if epochs is None else [f"training.epochs={epochs}"]
     overrides += [] if backbone is None else [f"model.backbone={backbone}"]
     overrides += assignments
@@ -94,26 +96,47 @@ def reproduce(
     make_folder(out / "runs")
     results = Store(out / "results" if store is None else Path(store))
     experiments = [task.experiment for task in sorted(planner.tasks, key=lambda task: task.seed)]
-    with _alone(out / "runs"):
+    busy = f"Another sweep is at work in {out}; wait for it, or give another --out (with the same --store)."
+    with alone(out / "runs" / ".lock", busy):
         try:
             failures = run_experiments(experiments, results, out / "runs", place, keep=keep)
         except KeyboardInterrupt:
             raise Interrupted("Stopped; the same command goes on from there.") from None
     found = [(task, results.read(task.experiment)) for task in planner.tasks]
-    return [_summary(table, overrides, planner, found, failures) for table in chosen]
+    return [_summary(table, planner, found, failures) for table in chosen]
 
 
-def _with_rows(table: Table, cells: Sequence[str]) -> Table:
-    rows = tuple(row for row in table.rows if not cells or row.id in cells)
-    return table.model_copy(update={"rows": rows})
+def _check_numbers(seeds: int, place: Place, keep: Sequence[str]) -> None:
+    if seeds < 1:
+        raise ConfigError(f"--seeds must be at least 1, not {seeds}; leave it out for one.")
+    for name, value in (("cpus", place.cpus), ("workers", place.workers)):
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name} must be at least 1, not {value}; leave it out.")
+    if place.on not in (LOCAL, "ray") and not place.on.startswith("ray://"):
+        raise ConfigError(f"--on is local, ray or ray://host:port, not {place.on!r}.")
+    if place.on.startswith("ray://") and place.workers is not None:
+        raise ConfigError("--workers is for this machine; a cluster runs what it has room for: leave it out.")
+    if place.on == LOCAL and place.gpus is not None:
+        raise ConfigError("--gpus is for --on ray; leave it out, or give --on ray.")
+    for one in keep:
+        if one not in KEEPABLE:
+            raise ConfigError(f"--keep takes {' or '.join(KEEPABLE)}, not {one!r}.")
+
+
+def _check_names(tables: Sequence[Table], cells: Sequence[str], categories: Sequence[str]) -> None:
+    ids = [row.id for table in tables for row in table.rows]
+    names = [name for table in tables for section in table.sections for name in section.categories]
+    for option, given, known in (("--cells", cells, ids), ("--categories", categories, names)):
+        for one in given:
+            if one not in known:
+                raise ConfigError(
+                    f"{option}: there is no {one!r} in {', '.join(table.name for table in tables)}; "
+                    f"choose from {', '.join(dict.fromkeys(known))}."
+                )
 
 
 def _summary(
-    table: Table,
-    overrides: Sequence[str],
-    planner: Planner,
-    found: Sequence[tuple[Task, Result | None]],
-    failures: dict[str, str],
+    table: Table, planner: Planner, found: Sequence[tuple[Task, Result | None]], failures: dict[str, str]
 ) -> Summary:
     rows = []
     missing = [one for one in planner.missing if one.table == table.name]
@@ -130,23 +153,5 @@ def _summary(
         if unreadable:
             reason = f"A test image cannot be used: {unreadable[0]}"
         missing.append(Missing(*task[:5], reason))
-    told = [*planner.other_images(table), *notes, *changes(table, table.rows, overrides)]
+    told = [*planner.other_images(table), *notes, *changes(table, planner.overrides)]
     return summarise(table, rows, missing, told)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second sweep out of the folder.
-
-    Raises:
-        BlemishError: there is one.
-    """
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlemishError(
-                f"Another sweep is at work in {folder.parent}; wait for it, or give another --out "
-                "(both may have the same --store)."
-            ) from None
-        yield

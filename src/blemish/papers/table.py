@@ -154,14 +154,16 @@ class Table(_Part):
             if one.value == printed[one.row, one.column]:
                 raise ValueError(f"the correction of {one.row!r}, {one.column!r} changes nothing")
         for numbers in (*printed.values(), *(one.value for one in self.corrections)):
-            self._check_numbers(numbers)
+            if len(numbers) != len(self.metrics):
+                raise ValueError(f"{numbers} must be one number for each of {', '.join(self.metrics)}")
+            if not all(number is None or 0 <= number <= self._scale for number in numbers):
+                raise ValueError(f"{numbers} must lie between 0 and {self._scale}")
         return self
 
-    def _check_numbers(self, numbers: Numbers) -> None:
-        if len(numbers) != len(self.metrics):
-            raise ValueError(f"{numbers} must be one number for each of {', '.join(self.metrics)}")
-        if not all(number is None or 0 <= number <= self._scale for number in numbers):
-            raise ValueError(f"{numbers} must lie between 0 and {self._scale}")
+    @property
+    def measured(self) -> list[Row]:
+        """The rows of methods that are among ours; the others are quoted only."""
+        return [row for row in self.rows if row.config is not None]
 
     @property
     def _scale(self) -> int:
@@ -176,10 +178,6 @@ class Table(_Part):
         if numbers is None:
             return None
         return tuple(None if number is None else number / self._scale for number in numbers)
-
-    def is_corrected(self, row: Row, column: str) -> bool:
-        """Whether `published` differs there from what is printed."""
-        return any((one.row, one.column) == (row.id, column) for one in self.corrections)
 
 
 @cache

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from blemish.datasets.loading import load_mask
 from blemish.images.drawing import HeatScale, encode_jpeg, overlay
 from blemish.images.frame import Frame
-from blemish.images.reading import mask_to_frame, read_mask
+from blemish.images.reading import mask_to_frame
 from blemish.inference.result import Result
 from blemish.reports.numbers import short_number
 
@@ -86,37 +87,28 @@ class Gallery:
     cards: list[Card]
 
 
-def shrunk(result: Result, side: int = SIDE) -> Result:
-    """A result whose pictures and maps have at most `side` pixels on the longer side; small ones stay as they
+def shrunk(result: Result) -> Result:
+    """A result whose pictures and maps have at most `SIDE` pixels on the longer side; small ones stay as they
     are. Pictures are averaged, maps keep their largest values."""
-    if result.image is None or max(result.image.shape) <= side:
+    if result.image is None or max(result.image.shape) <= SIDE:
         return result
-    height, width = result.image.shape[:2]
-    share = side / max(height, width)
-    height, width = max(1, round(height * share)), max(1, round(width * share))
-
-    def picture(of: np.ndarray | None) -> np.ndarray | None:
-        if of is None:
-            return None
-        return np.asarray(Image.fromarray(of).resize((width, height), Image.Resampling.BOX))
-
-    def largest(of: np.ndarray | None) -> np.ndarray | None:
-        return None if of is None else largest_in_cells(of, height, width)
-
-    return replace(
-        result,
-        image=picture(result.image),
-        anomaly_map=largest(result.anomaly_map),
-        reconstruction=picture(result.reconstruction),
-        attention=largest(result.attention),
-    )
+    share = SIDE / max(result.image.shape)
+    height, width = (max(1, round(length * share)) for length in result.image.shape[:2])
+    smaller: dict[str, Any] = {}
+    for name in ("image", "reconstruction"):
+        if (of := getattr(result, name)) is not None:
+            smaller[name] = np.asarray(Image.fromarray(of).resize((width, height), Image.Resampling.BOX))
+    for name in ("anomaly_map", "attention"):
+        if (of := getattr(result, name)) is not None:
+            smaller[name] = largest_in_cells(of, height, width)
+    return replace(result, **smaller)
 
 
-def framed_mask(path: str | None, frame: Frame, result: Result) -> np.ndarray | None:
+def shown_mask(path: str | None, frame: Frame, result: Result) -> np.ndarray | None:
     """The mask in a file as bool [H, W] of a `shrunk` result's map, None where there is none to draw."""
     if path is None or result.anomaly_map is None:
         return None
-    mask = largest_in_cells(mask_to_frame(read_mask(path), frame), *result.anomaly_map.shape)
+    mask = largest_in_cells(mask_to_frame(load_mask(path), frame), *result.anomaly_map.shape)
     return mask if mask.any() else None
 
 

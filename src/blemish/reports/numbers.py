@@ -32,12 +32,12 @@ def signed(difference: float, *, unit: str = "fraction") -> str:
     return text.replace("-", MINUS) if float(text) else text[1:]
 
 
-def interval(low_high: Sequence[float] | None) -> str:
-    """A 95 % interval of an AUROC; resampling cannot show how sure a perfect order is."""
+def interval(low_high: Sequence[float] | None, before: str = "") -> str:
+    """`before` and a 95 % interval of an AUROC; resampling cannot show how sure a perfect order is."""
     if low_high is None:
         return "n/a"
     low, high = low_high
-    return "perfect on these images" if low == high == 1 else f"{fraction(low)} to {fraction(high)}"
+    return "perfect on these images" if low == high == 1 else f"{before}{fraction(low)} to {fraction(high)}"
 
 
 def p_value(p: float) -> str:

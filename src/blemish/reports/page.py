@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,19 +11,9 @@ from blemish.evaluation.metrics import roc_curve
 from blemish.inference.model_file import facts
 from blemish.inference.result import Result
 from blemish.reports.charts import Bars, Chart, mirrored_histogram, roc_chart
-from blemish.reports.gallery import (
-    Card,
-    Gallery,
-    Picture,
-    Row,
-    Verdict,
-    data_uri,
-    framed_mask,
-    legend,
-    shrunk,
-)
+from blemish.reports.gallery import Card, Gallery, Picture, Row, Verdict, data_uri, legend, shown_mask, shrunk
 from blemish.reports.numbers import fraction, interval, percent, short_number
-from blemish.reports.template import render, write_page
+from blemish.reports.template import render, write_text
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
@@ -31,14 +21,6 @@ if TYPE_CHECKING:
 SMALL = 64  # images up to this side are enlarged with sharp pixels
 MOST_LISTED = 20  # unreadable files named on the page
 CARDS = 6  # per gallery
-
-
-class Tile(NamedTuple):
-    """One headline number."""
-
-    label: str
-    value: str
-    detail: str
 
 
 def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str) -> None:
@@ -57,8 +39,7 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
         "blemish.reports",
         evaluation=evaluation,
         tiles=_tiles(evaluation),
-        roc=_roc(evaluation),
-        histogram=_histogram(evaluation),
+        **_figures(evaluation),
         galleries=galleries,
         redrawn=any(len(card.pictures) > 2 for gallery in galleries for card in gallery.cards),
         crisp=detector.frame.size <= SMALL and not detector.frame.tile,
@@ -70,7 +51,7 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_page(path, html)
+    write_text(path, html)
 
 
 def _galleries(evaluation: Evaluation, detector: "Detector") -> list[Gallery]:
@@ -103,7 +84,7 @@ def _choose(rows: list[Row]) -> list[tuple[str, str, list[Row]]]:
 
 
 def _card(row: Row, result: Result, detector: "Detector") -> Card:
-    mask = framed_mask(row["mask"], detector.frame, result)
+    mask = shown_mask(row["mask"], detector.frame, result)
     verdict = Verdict.of(row, detector.calibration.threshold)
     score = f"Score {short_number(row['score'])}"
     pictures = [
@@ -117,28 +98,28 @@ def _card(row: Row, result: Result, detector: "Detector") -> Card:
     return Card(Path(row["path"]).name, row["defect"], pictures, verdict, details)
 
 
-def _tiles(evaluation: Evaluation) -> list[Tile]:
+def _tiles(evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """Headline numbers: label, value and detail."""
     image, pixel = evaluation.image, evaluation.pixel
     found, alarms = evaluation.detected, evaluation.false_alarms
     tiles = []
     if image["auroc"] is not None:
-        sure = interval(image["auroc_interval"])
-        sure = sure if sure.startswith("perfect") else f"95\u00a0% interval {sure}"
-        tiles.append(Tile("Image AUROC", fraction(image["auroc"]), sure))
+        sure = interval(image["auroc_interval"], "95\u00a0% interval ")
+        tiles.append(("Image AUROC", fraction(image["auroc"]), sure))
     if found["defective_images"]:
         detail = f"{found['flagged']} of {found['defective_images']} defective images"
-        tiles.append(Tile("Defects found", percent(found["share"]), detail))
+        tiles.append(("Defects found", percent(found["share"]), detail))
     if alarms["good_images"]:
         low, high = map(percent, alarms["interval"])
         detail = (
             f"{alarms['flagged']} of {alarms['good_images']} good images; {_rate(alarms)}; "
             f"95\u00a0% interval {low} to {high}"
         )
-        tiles.append(Tile("False alarms", percent(alarms["observed"]), detail))
+        tiles.append(("False alarms", percent(alarms["observed"]), detail))
     if pixel and pixel["auroc"] is not None:
-        tiles.append(Tile("Pixel AUROC", fraction(pixel["auroc"]), "of all pixels, pooled"))
+        tiles.append(("Pixel AUROC", fraction(pixel["auroc"]), "of all pixels, pooled"))
         detail = f"up to 30\u00a0% false positives; {fraction(pixel['aupro_05'])} up to 5\u00a0%"
-        tiles.append(Tile("AUPRO", fraction(pixel["aupro_30"]), detail))
+        tiles.append(("AUPRO", fraction(pixel["aupro_30"]), detail))
     return tiles
 
 
@@ -148,27 +129,20 @@ def _rate(alarms: dict[str, Any]) -> str:
     return asked if same else f"{asked}, {percent(alarms['in_force'])} in force"
 
 
-def _scores(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+def _figures(evaluation: Evaluation) -> dict[str, str]:
     scores = np.array([row["score"] for row in evaluation.images], np.float64)
     labels = np.array([row["label"] for row in evaluation.images], np.int64)
-    return scores, labels
-
-
-def _roc(evaluation: Evaluation) -> str:
-    if evaluation.image["auroc"] is None:
-        return ""
-    fpr, tpr, _ = roc_curve(*_scores(evaluation))
-    return roc_chart(fpr, tpr, evaluation.false_alarms["observed"], evaluation.detected["share"])
-
-
-def _histogram(evaluation: Evaluation) -> str:
-    scores, labels = _scores(evaluation)
-    return mirrored_histogram(
+    roc = ""
+    if evaluation.image["auroc"] is not None:
+        fpr, tpr, _ = roc_curve(scores, labels)
+        roc = roc_chart(fpr, tpr, evaluation.false_alarms["observed"], evaluation.detected["share"])
+    histogram = mirrored_histogram(
         Chart("Histogram of image scores: good images above the line, defective images below it"),
         Bars(scores[labels == 0], "good", "good"),
         Bars(scores[labels == 1], "defective", "bad"),
         evaluation.threshold,
     )
+    return {"roc": roc, "histogram": histogram}
 
 
 def _facts(evaluation: Evaluation, detector: "Detector") -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from blemish.files import whole_file
+from blemish.files import write_whole
 from blemish.reports.numbers import fraction, p_value, percent, short_number, signed
 
 HERE = "blemish.reports"  # base.html.j2 and macros.html.j2, which all pages share
@@ -27,27 +27,17 @@ def render(package: str, **values: Any) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {
-        "percent": percent,
-        "fraction": fraction,
-        "short": short_number,
-        "signed": signed,
-        "p_value": p_value,
-    }
-    style = "".join(read_resource(folder, "page.css") for folder in reversed(folders))
+    environment.filters |= {"percent": percent, "fraction": fraction, "short": short_number}
+    environment.filters |= {"signed": signed, "p_value": p_value}
+    sheets = [resources.files(folder).joinpath("page.css") for folder in reversed(folders)]
+    style = "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
     return environment.get_template("page.html.j2").render(style=style, **values)
 
 
-def write_page(path: Path, html: str) -> None:
-    """Write a page, whole or not at all; what is no text in file names is replaced by question marks.
+def write_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all; what is no text in file names is replaced by question marks.
 
     Raises:
         BlemishError: the file cannot be written.
     """
-    with whole_file(path, "wb") as file:
-        file.write(html.encode("utf-8", "replace"))
-
-
-def read_resource(package: str, name: str) -> str:
-    """The text of a file beside the code."""
-    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
+    write_whole(path, text.encode("utf-8", "replace"))

@@ -10,10 +10,11 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from blemish.images.finding import EXTENSIONS
+from blemish.images.finding import is_hidden
+from blemish.images.formats import EXTENSIONS, UNREAD_EXTENSIONS
 from blemish.station.storage.files import synchronise
 
-ENDINGS = tuple(EXTENSIONS)
+ENDINGS, UNREAD = tuple(EXTENSIONS), tuple(UNREAD_EXTENSIONS)
 
 
 class Stamp(NamedTuple):
@@ -29,20 +30,27 @@ def stamp_of(found: os.stat_result) -> Stamp:
     return Stamp(found.st_mtime_ns, found.st_size, found.st_ctime_ns)
 
 
-def find_files(root: Path, pass_over: Path | None, unlisted: list[OSError]) -> Iterator[tuple[str, Stamp]]:
+def find_files(
+    root: Path, pass_over: Path | None, unlisted: list[OSError], others: list[str]
+) -> Iterator[tuple[str, Stamp]]:
     """Paths below a folder and stamps of its images, by extension; without what is hidden, and links.
 
     Args:
         root: an absolute path.
         pass_over: a folder below it that is not looked into, or None.
         unlisted: takes what is said of folders that cannot be listed.
+        others: takes the pictures in formats that are not read.
     """
     start = len(str(root / "_")) - 1
     for folder, folders, names in os.walk(root, onerror=unlisted.append):
-        visible = (name for name in folders if not name.startswith("."))
+        visible = (name for name in folders if not is_hidden(name))
         folders[:] = [name for name in visible if f"{folder}/{name}" != str(pass_over)]
         for name in names:
-            if name.startswith(".") or not name.lower().endswith(ENDINGS):
+            if is_hidden(name):
+                continue
+            if name.lower().endswith(UNREAD):
+                others.append(f"{folder}/{name}")
+            if not name.lower().endswith(ENDINGS):
                 continue
             path = f"{folder}/{name}"
             with suppress(FileNotFoundError):  # gone meanwhile

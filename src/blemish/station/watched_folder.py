@@ -13,6 +13,7 @@ from typing import Any
 
 from blemish.errors import BlemishError
 from blemish.files import make_folder
+from blemish.images.finding import passed_over
 from blemish.station.background import Background
 from blemish.station.errors import Busy, Unavailable, Unusable
 from blemish.station.pipeline import Pipeline
@@ -102,10 +103,11 @@ class WatchedFolder(Background):
         seen: dict[str, _File] = {}
         finished: dict[str, Stamp] = {}
         unlisted: list[OSError] = []
+        others: list[str] = []
         if self._mounted and not self._folder.is_mount():
             unlisted.append(OSError(ENODEV, "nothing is mounted there", str(self._folder)))
         else:
-            for name, stamp in find_files(self._folder, self._move_to, unlisted):
+            for name, stamp in find_files(self._folder, self._move_to, unlisted, others):
                 if self._finished.get(name) == stamp:
                     finished[name] = stamp
                     continue
@@ -118,6 +120,8 @@ class WatchedFolder(Background):
             problems[error.filename] = (
                 f"{_printable(error.filename)} cannot be watched ({error.strerror}); {mend}."
             )
+        if others:
+            problems["others"] = passed_over([_printable(name) for name in others])
         due = [file for file in seen.values() if file.due <= now]
         return sorted(due, key=lambda file: (file.stamp.modified, file.name))
 

@@ -41,13 +41,19 @@ def check_run(config: RunConfig, *, weights: bool, resume: bool) -> None:
 
 def process_count() -> int:
     """How many processes train one model, as `accelerate launch` and torchrun tell them."""
-    count = os.environ.get("WORLD_SIZE", "")
-    return int(count) if count.isdecimal() and "MASTER_ADDR" in os.environ else 1
+    count, rank = os.environ.get("WORLD_SIZE", ""), os.environ.get("RANK", "")
+    launched = "MASTER_ADDR" in os.environ and count.isdecimal() and rank.isdecimal()
+    return int(count) if launched else 1  # a scheduler leaves some of these where nothing was launched
 
 
 def process_rank() -> int:
     """The number of this process among those that train one model."""
-    return int(os.environ.get("RANK", "0")) if process_count() > 1 else 0
+    return int(os.environ["RANK"]) if process_count() > 1 else 0
+
+
+def has_voice() -> bool:
+    """Whether this process says why a fit failed: of those that fit one model, the first of each machine."""
+    return process_count() == 1 or os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def check_concerned(given: Iterable[str], methods: dict[str, type[ModelConfig]]) -> None:

@@ -4,24 +4,26 @@ import hashlib
 import importlib.util
 import logging
 import platform
+from contextlib import nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from blemish.calibration import Calibration
 from blemish.datasets import Source, check_trainable, read_dataset
 from blemish.errors import BlemishError
-from blemish.files import check_output
+from blemish.files import check_output, end_of_links, unfinished, whole_file, writing
 from blemish.inference.engines.base import Engine
-from blemish.inference.model_file import PROBES, Metadata, write_model
+from blemish.inference.model_file import PROBES, Metadata, model_bytes
 from blemish.inference.scoring import calibrate
+from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.models.registry import model_class
 from blemish.models.weights import RANDOM, WeightsSource, find_weights, read_weights
 from blemish.progress import LOGGER, progress_bar
-from blemish.training.checks import ONE_PASS, check_run, process_rank
+from blemish.training.checks import ONE_PASS, check_run, process_count, process_rank
 from blemish.training.config import RunConfig
 from blemish.training.read_images import GoodImages, read_images
 
@@ -46,15 +48,22 @@ class RunFiles:
 
     def __init__(self, model: Path) -> None:
         self.model = model
-        self.checkpoint = model.with_suffix(".checkpoint")
-        self.log = model.with_suffix(".log.jsonl")
-        self.unfinished_log = self.log.with_name(self.log.name + ".part")
+        self.checkpoint, self.log = (
+            end_of_links(model.with_suffix(end)) for end in (".checkpoint", ".log.jsonl")
+        )
+        self.unfinished_log = unfinished(self.log)
 
-    def check(self, *, resume: bool) -> None:
-        """Refuse a file that cannot be written, and a checkpoint beside it that does not go with `resume`."""
+    def check(self) -> None:
+        """Refuse files that cannot be written."""
         if self.model.suffix != ".safetensors":
             raise BlemishError(f"The model file {self.model} must end in .safetensors.")
         check_output(self.model)
+        for path in (self.checkpoint, self.log):
+            if path.exists() and not path.is_file():
+                raise BlemishError(f"{path} is no regular file; move it away, or name another model file.")
+
+    def check_checkpoint(self, *, resume: bool) -> None:
+        """Refuse a checkpoint that does not go with `resume`."""
         if self.checkpoint.exists() and not resume:
             raise BlemishError(
                 f"{self.checkpoint} holds an unfinished run: add --resume to go on with it, "
@@ -64,6 +73,15 @@ class RunFiles:
             raise BlemishError(
                 f"There is no checkpoint {self.checkpoint} to resume from; leave out --resume."
             )
+
+    def finish(self, *, trained: bool) -> None:
+        """Once the model is there, its log takes its name; one of a model that was replaced goes."""
+        if trained:
+            self.unfinished_log.replace(self.log)
+        else:
+            self.log.unlink(missing_ok=True)
+        for leftover in (self.checkpoint, unfinished(self.checkpoint)):
+            leftover.unlink(missing_ok=True)
 
 
 def fit(
@@ -97,12 +115,36 @@ def fit(
         LOGGER.setLevel(logging.ERROR)
     files = RunFiles(out)
     check_run(config, weights=bool(weights), resume=resume)
-    files.check(resume=resume)
+    files.check()
+    first = process_rank() == 0
+    with whole_file(out, "wb") if first else nullcontext() as file:  # held: another run is refused
+        files.check_checkpoint(resume=resume)
+        detector = _fit(data, config, files, file, held_out, data_root, weights, resume, skip_unreadable)
+    if first:
+        files.finish(trained=not isinstance(config.model, TrainingFreeConfig))
+    if process_count() > 1:
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
+    return detector
+
+
+def _fit(
+    data: Source,
+    config: RunConfig,
+    files: RunFiles,
+    file: IO[bytes] | None,
+    held_out: str | None,
+    data_root: str | Path | None,
+    weights: str | Path | None,
+    resume: bool,
+    skip_unreadable: bool,
+) -> "Detector":
     dataset = read_dataset(data, held_out=held_out, data_root=data_root)
     check_trainable(dataset)
     source = _find_teacher(config, weights)
     log.info(f"Fitting {config.method}, preset {config.preset}.")
-    images = read_images(dataset, config, out.parent, skip_unreadable=skip_unreadable)
+    images = read_images(dataset, config, files.model.parent, skip_unreadable=skip_unreadable)
 
     from blemish.inference.detector import Detector
     from blemish.inference.engines.torch import TorchEngine
@@ -133,7 +175,8 @@ def fit(
         versions={"python": platform.python_version()}
         | {package: version(package) for package in ("blemish", "torch", "timm", "numpy")},
     )
-    _write(model, images, metadata, files)
+    if file:
+        _write(model, images, metadata, files.model, file)
     return Detector(engine, metadata)
 
 
@@ -207,20 +250,13 @@ def _calibrate(engine: Engine, images: GoodImages, config: RunConfig) -> tuple[C
     return calibration, peaks
 
 
-def _write(model: "AnomalyModel", images: GoodImages, metadata: Metadata, files: RunFiles) -> None:
-    """Write the model file with some held-out images; of several processes one does, the others wait."""
+def _write(
+    model: "AnomalyModel", images: GoodImages, metadata: Metadata, path: Path, file: IO[bytes]
+) -> None:
+    """Write the model with some held-out images."""
     import torch
-    from accelerate import PartialState
 
-    from blemish.models.base import TrainedModel
-
-    if PartialState().is_main_process:
-        probes = torch.from_numpy(np.array(images.some(images.held_out_rows, PROBE_COUNT)))
-        write_model(files.model, model.state_dict() | {PROBES: probes}, metadata)
-        if isinstance(model, TrainedModel):
-            files.unfinished_log.replace(files.log)
-        else:
-            files.log.unlink(missing_ok=True)  # of the model that was replaced
-        for leftover in (files.checkpoint, files.checkpoint.with_name(files.checkpoint.name + ".part")):
-            leftover.unlink(missing_ok=True)
-    PartialState().wait_for_everyone()
+    probes = torch.from_numpy(np.array(images.some(images.held_out_rows, PROBE_COUNT)))
+    content = model_bytes(model.state_dict() | {PROBES: probes}, metadata)
+    with writing(path):
+        file.write(content)

@@ -4,11 +4,13 @@ import io
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from accelerate import Accelerator
 
+from blemish.files import writing
 from blemish.training.checkpoint import Position
 
 
@@ -23,9 +25,10 @@ class TrainingLog:
         self.path, self.checkpoint, self.accelerator = path, checkpoint, accelerator
         self.file: TextIO = io.StringIO()
         if accelerator.is_main_process:
-            self.file = path.open("a", encoding="utf-8")
-            self.file.truncate(min(keep_bytes, path.stat().st_size))
-            self.file.seek(0, os.SEEK_END)
+            with writing(path):
+                self.file = path.open("a", encoding="utf-8")
+                self.file.truncate(min(keep_bytes, path.stat().st_size))
+                self.file.seek(0, os.SEEK_END)
         self.epoch_started = time.monotonic()
 
     def batch(self, position: Position, losses: dict[str, float]) -> None:
@@ -47,14 +50,16 @@ class TrainingLog:
         self.epoch_started = now
 
     def _write(self, entry: dict[str, Any]) -> None:
-        self.file.write(json.dumps(entry) + "\n")
-        self.file.flush()
+        with writing(self.path):
+            self.file.write(json.dumps(entry) + "\n")
+            self.file.flush()
 
     def __enter__(self) -> "TrainingLog":
         return self
 
     def __exit__(self, failed: type[BaseException] | None, *details: object) -> None:
-        self.file.close()
+        with suppress(OSError):  # on a full disk what is left fails again
+            self.file.close()
         if failed and self.accelerator.is_main_process and not self.checkpoint.exists():
             self.path.unlink(missing_ok=True)
         for tracker in self.accelerator.trackers:

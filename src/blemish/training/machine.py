@@ -15,8 +15,16 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import nn
 
+from blemish.training.checks import process_count
+
 if TYPE_CHECKING:
     from blemish.training.config import TrainingConfig
+
+# what Accelerate learns of other processes from
+OF_PROCESSES = (
+    *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"),
+    *("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"),
+)
 
 
 def start_accelerator(config: "TrainingConfig", run: str, folder: Path) -> Accelerator:
@@ -25,12 +33,13 @@ def start_accelerator(config: "TrainingConfig", run: str, folder: Path) -> Accel
     The tracker calls it `run` and has its files in `folder`.
     """
     AcceleratorState._reset_state()  # else a second run in this process could not choose its own precision
-    accelerator = Accelerator(
-        cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
-        mixed_precision=choose_precision(config.precision),
-        log_with=None if config.tracker == "none" else config.tracker,
-        project_dir=folder,
-    )
+    with _launched_or_alone():
+        accelerator = Accelerator(
+            cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
+            mixed_precision=choose_precision(config.precision),
+            log_with=None if config.tracker == "none" else config.tracker,
+            project_dir=folder,
+        )
     set_seed(config.seed)
     if config.tracker != "none":
         accelerator.init_trackers(
@@ -39,6 +48,16 @@ def start_accelerator(config: "TrainingConfig", run: str, folder: Path) -> Accel
             init_kwargs={"mlflow": {"run_name": run}, "wandb": {"name": run}},
         )
     return accelerator
+
+
+@contextmanager
+def _launched_or_alone() -> Iterator[None]:
+    """Hide from Accelerate what a scheduler says of processes that nobody has launched."""
+    hidden = {} if process_count() > 1 else {name: os.environ.pop(name, None) for name in OF_PROCESSES}
+    try:
+        yield
+    finally:
+        os.environ.update({name: value for name, value in hidden.items() if value is not None})
 
 
 def choose_precision(precision: str) -> Literal["no", "bf16"]:
@@ -88,24 +107,29 @@ def agree(accelerator: Accelerator, losses: dict[str, float], stop: bool) -> tup
 
 
 class Interruption:
-    """Turns Ctrl-C into a wish that a loop grants between two steps; a second one stops at once."""
+    """Turns Ctrl-C and SIGTERM into a wish that a loop grants between two steps.
+
+    A second Ctrl-C stops at once; a SIGTERM does not, since launchers send it after a Ctrl-C.
+    """
 
     asked = False
 
     def __enter__(self) -> "Interruption":
-        self._previous = signal.getsignal(signal.SIGINT)
+        self._previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         with suppress(ValueError):  # not the main thread: the caller handles interrupts
-            signal.signal(signal.SIGINT, self._ask)
+            for number in self._previous:
+                signal.signal(number, self._ask)
         return self
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = True
 
     def __exit__(self, *exception: object) -> None:
-        if signal.getsignal(signal.SIGINT) == self._ask:
-            signal.signal(signal.SIGINT, self._previous)
+        for number, previous in self._previous.items():
+            if signal.getsignal(number) == self._ask:
+                signal.signal(number, previous)
 
 
 def peak_memory_mb() -> float | None:

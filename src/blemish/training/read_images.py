@@ -12,12 +12,14 @@ import numpy as np
 from blemish.datasets import Dataset
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import Rows, load_rows
+from blemish.errors import DatasetError, ImageError
 from blemish.images.frame import MIN_SIDE, visible_share
-from blemish.images.reading import image_size
+from blemish.images.reading import image_size, used_bits
 from blemish.models.config import ModelConfig
 from blemish.training.cache import room_for_images
 from blemish.training.config import RunConfig
 
+LOOKED_AT = 8  # images, for the bits that all of them use
 MOSTLY_VISIBLE = 0.7  # the paper's 224 of 256 pixels leave 77 % of a square image
 
 log = logging.getLogger(__name__)
@@ -58,19 +60,33 @@ def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unrea
     Raises:
         BlemishError: too few can be read, or there is no room for them.
     """
-    rows = load_rows(
-        dataset.train,
-        config.frame,
-        skip_unreadable=skip_unreadable,
-        allocate=partial(room_for_images, gigabytes=config.training.cache_gigabytes, folder=folder),
-    )
+    allocate = partial(room_for_images, gigabytes=config.training.cache_gigabytes, folder=folder)
+    try:
+        rows = load_rows(dataset.train, config.frame, skip_unreadable=skip_unreadable, allocate=allocate)
+    except ImageError as error:
+        raise ImageError(
+            f"{str(error).removesuffix('.')}, or leave such files out with --skip-unreadable."
+        ) from error
     for _, reason in rows.skipped:
         log.warning(f"Skipped: {reason}")
     if rows.skipped:
         log.warning(f"{len(rows.skipped)} of {len(dataset.train)} images were skipped as unreadable.")
-    check_trainable(Dataset(dataset.name, train=rows.samples))
     for remark in _remarks(rows.samples[0].path, config):
         log.warning(remark)
+    if config.frame.bit_depth == 16:
+        _tell_unused_bits([sample.path for sample in rows.samples[:: -(-len(rows.samples) // LOOKED_AT)]])
+    if rows.copies:
+        copy, original = rows.copies[0]
+        if len(rows.samples) == 1:
+            raise DatasetError(
+                f"All {len(rows.copies) + 1} images of {dataset.name} look the same to the network as "
+                f"{original.path}; give at least 2 that differ, better 50 or more."
+            )
+        log.warning(
+            f"{len(rows.copies)} of {len(dataset.train)} images are copies of others and are left out; "
+            f"the first is {copy.path}, which looks the same to the network as {original.path}."
+        )
+    check_trainable(Dataset(dataset.name, train=rows.samples))
     return GoodImages(rows, config)
 
 
@@ -94,6 +110,18 @@ def _remarks(path: Path, config: RunConfig) -> Iterator[str]:
         enlarged = f"{path.name} is enlarged from {width} x {height} to {frame.size} pixels"
         cheaper = _largest_size(config.model, min(width, height))
         yield f"{enlarged}; frame.resize={cheaper} would cost less." if cheaper else f"{enlarged}."
+
+
+def _tell_unused_bits(paths: list[Path]) -> None:
+    used = {path: bits for path in paths if (bits := used_bits(path)) is not None}
+    most = max(used.values(), default=16)
+    if most <= 14:
+        depth = max(8, most + most % 2)
+        log.warning(
+            f"16-bit images such as {next(iter(used)).name} stay below {2**most} of 65536 and are very dark; "
+            f"set frame.bit_depth={depth} to make all 16-bit images, here and in predict, "
+            f"{2 ** (16 - depth)} times as bright."
+        )
 
 
 def _largest_size(model: ModelConfig, limit: int) -> int | None:

@@ -1,5 +1,8 @@
 """ONNX Runtime: threads, and a provider that is not there is named and never replaced by the CPU."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,8 @@ import pytest
 from blemish.errors import ConfigError, ModelFileError
 from blemish.inference.engines import open_engine
 from blemish.inference.engines.onnx import OnnxEngine
+
+SWITCHES = "ORT_DISABLE_TELEMETRY", "RAY_USAGE_STATS_ENABLED", "WANDB_ERROR_REPORTING", "DO_NOT_TRACK"
 
 
 def test_it_takes_the_threads_and_does_not_spin(exported: Path) -> None:
@@ -57,3 +62,26 @@ def test_it_never_goes_on_with_the_cpu_unasked(exported: Path, monkeypatch: pyte
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: promised)
     with pytest.raises(ConfigError, match="could not start CUDAExecutionProvider"):
         open_engine(exported, device="cuda")
+
+
+@pytest.mark.slow
+def test_a_prediction_reports_to_nobody(exported: Path, files: list[Path], tmp_path: Path) -> None:
+    """ONNX Runtime opens a file in the home folder before it sends anything."""
+    asked = {"GITHUB_ACTIONS", "XDG_CACHE_HOME", *SWITCHES}
+    environment = {name: value for name, value in os.environ.items() if name not in asked}
+    script = (
+        "import ctypes, sys, blemish\n"
+        "assert blemish.load(sys.argv[1]).predict(sys.argv[2]).score is not None\n"
+        "native = ctypes.CDLL(None).getenv\n"
+        "native.restype = ctypes.c_char_p\n"
+        "print(*(native(name.encode()).decode() for name in sys.argv[3:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, exported, files[0], *SWITCHES],
+        env=environment | {"HOME": str(tmp_path), "RAY_USAGE_STATS_ENABLED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["1", "1", "false", "1"]  # the user's own word stays
+    assert list(tmp_path.iterdir()) == []

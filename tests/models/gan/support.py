@@ -9,12 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from blemish.models.base import Batch, Step, images_to_tensor
-from blemish.models.gan.anotrans import Generator
 from blemish.models.gan.base import to_unit_range
-from blemish.models.gan.config import AnoTransConfig
 from blemish.training import loop
 from blemish.training.config import TrainingConfig
-from tests.models.support import FIELDS, SIZE, build, scrambled
+from tests.models.support import FIELDS, SIZE, build
 from tests.support import textures
 
 METHODS = ("anotrans", "ganomaly", "sagan", "skip_ganomaly")
@@ -22,16 +20,6 @@ LATENT = ("anotrans", "sagan", "skip_ganomaly")
 CHANNELS = FIELDS["anotrans"]["channels"]
 every_method = pytest.mark.parametrize("method", METHODS)
 every_latent_method = pytest.mark.parametrize("method", LATENT)
-
-
-def small(**fields: Any) -> AnoTransConfig:
-    """AnoTrans with fewer channels and as many heads as in the paper."""
-    return AnoTransConfig(**({"channels": CHANNELS} | fields))
-
-
-def small_generator(size: int = 32, **fields: Any) -> Any:
-    """AnoTrans's, and its every weight can be seen in what it gives."""
-    return scrambled(Generator(small(**fields), size))
 
 
 def seen(method: str, **fields: Any) -> Any:
@@ -85,12 +73,6 @@ def train(model: Any, folder: Path, config: TrainingConfig, count: int) -> Path:
         fingerprint="f",
     )
     return log
-
-
-def fakes_and_codes(model: Any, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Straight from the generator."""
-    output = model.generator(images)
-    return (output[0], output[1:]) if isinstance(output, tuple) else (output, ())
 
 
 def values(tensor: Tensor) -> np.ndarray:

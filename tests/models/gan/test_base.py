@@ -15,7 +15,6 @@ from blemish.models.gan.base import initialise, to_unit_range
 from tests.models.gan.support import (
     every_latent_method,
     every_method,
-    fakes_and_codes,
     make_images,
     seen,
     take_steps,
@@ -36,36 +35,29 @@ def test_the_log_has_all_losses_of_each_batch_and_their_means_for_the_epoch(tmp_
         assert line["losses"].keys() == LOSSES and np.isfinite(list(line["losses"].values())).all()
     for name in LOSSES:
         assert epoch["losses"][name] == pytest.approx(np.mean([one["losses"][name] for one in batches]))
-    losses = batches[0]["losses"]
-    total = losses["adversarial"] + 50 * losses["contextual"] + losses["latent"]
-    assert losses["generator"] == pytest.approx(total, rel=1e-5)
-    assert losses["discriminator"] >= losses["cross_entropy"] * (1 - 1e-6)
 
 
 @every_method
 def test_the_discriminator_is_changed_twice_and_then_the_generator_by_one_reconstruction(method: str) -> None:
+    untouched_model = build(method, d_steps=2)
+    untouched = list(untouched_model.training_steps(Batch(make_images(), ())))
+    untouched[0].loss.backward()
+    assert all(parameter.grad is None for parameter in untouched_model.generator.parameters())
+    assert all(parameter.grad.abs().sum() > 0 for parameter in untouched_model.discriminator.parameters())
+
     model, redrawn = build(method, d_steps=2), []
     model.generator.register_forward_hook(lambda *_: redrawn.append(1))
     first, second, last = take_steps(model, make_images())
     assert [step.group for step in (first, second, last)] == ["discriminator", "discriminator", "generator"]
     assert len(redrawn) == 1
-    untouched = list(build(method, d_steps=2).training_steps(Batch(make_images(), ())))
     assert second.parts["cross_entropy"] < first.parts["cross_entropy"] == untouched[0].parts["cross_entropy"]
     assert last.parts["adversarial"] != untouched[-1].parts["adversarial"], "the discriminator has changed"
     assert last.parts["contextual"] == untouched[-1].parts["contextual"]
 
 
-@every_method
-def test_the_discriminators_loss_does_not_reach_the_generator(method: str) -> None:
-    model = build(method)
-    next(model.training_steps(Batch(make_images(), ()))).loss.backward()
-    assert all(parameter.grad is None for parameter in model.generator.parameters())
-    assert all(parameter.grad.abs().sum() > 0 for parameter in model.discriminator.parameters())
-
-
 def literal_generator_losses(model: Any, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Adversarial, contextual and latent loss as the authors' code has them."""
-    fakes, codes = fakes_and_codes(model, images)
+    fakes, codes = model.redraw(images)
     _, real = model.discriminator(images)
     logit, fake = model.discriminator(fakes)
     matching = (real.detach() - fake).square().mean()
@@ -95,32 +87,33 @@ def test_each_of_three_losses_reaches_the_generator_once(method: str) -> None:
     assert [step.parts[name].item() for name in names] == pytest.approx([one.item() for one in losses])
 
 
-def literal_entropies(model: Any, images: Tensor, fakes: Tensor) -> tuple[float, float]:
-    """-log D(x) and -log(1 - D(G(x))), the two terms of eq. 5, as means over the batch."""
-    real, fake = (1 / (1 + np.exp(-values(model.discriminator(one)[0]))) for one in (images, fakes))
-    return float(-np.log(real).mean()), float(-np.log(1 - fake).mean())
+def images_and_fakes(model: Any) -> tuple[Tensor, Tensor]:
+    images = to_unit_range(make_images())
+    return images, model.redraw(images).images.detach()
+
+
+def literal_entropy(model: Any) -> float:
+    """Eq. 5: the means over the batch of -log D(x) and -log(1 - D(G(x)))."""
+    real, fake = (1 / (1 + np.exp(-values(model.discriminator(one)[0]))) for one in images_and_fakes(model))
+    return float(-np.log(real).mean() - np.log(1 - fake).mean())
 
 
 @pytest.mark.parametrize("latent", [True, False])
 @every_latent_method
 def test_the_discriminator_minimises_eq_5_and_eq_7_where_it_is_told(method: str, latent: bool) -> None:
     model = seen(method, latent_trains_discriminator=latent, latent_weight=3)
-    images = to_unit_range(make_images())
-    fakes = model.redraw(images).images.detach()
+    images, fakes = images_and_fakes(model)
     entropy, loss = model.discriminator_losses(images, fakes)
-    literal = sum(literal_entropies(model, images, fakes))
-    assert entropy.item() == pytest.approx(literal, rel=1e-4)
+    assert entropy.item() == pytest.approx(literal_entropy(model), rel=1e-4)
     real, fake = (values(model.discriminator(one)[1]) for one in (images, fakes))
     eq_7 = ((real - fake) ** 2).mean()
     assert eq_7 > 1e-3
-    assert loss.item() == pytest.approx(literal + 3 * eq_7 * latent, rel=1e-4)
+    assert loss.item() == pytest.approx(literal_entropy(model) + 3 * eq_7 * latent, rel=1e-4)
 
 
 def test_the_latent_loss_trains_the_discriminator_by_both_features() -> None:
-    model = seen("anotrans")
-    images = to_unit_range(make_images())
-    fakes = model.redraw(images).images.detach()
-    features: list[Tensor] = []
+    model, features = seen("anotrans"), []
+    images, fakes = images_and_fakes(model)
     model.discriminator.register_forward_hook(lambda module, given, output: features.append(output[1]))
     entropy, loss = model.discriminator_losses(images, fakes)
     real, fake = torch.autograd.grad(loss - entropy, features)
@@ -130,33 +123,22 @@ def test_the_latent_loss_trains_the_discriminator_by_both_features() -> None:
 
 def test_ganomalys_discriminator_minimises_half_the_sum_and_nothing_else() -> None:
     model = seen("ganomaly")
-    images = to_unit_range(make_images())
-    fakes = model.redraw(images).images.detach()
-    entropy, loss = model.discriminator_losses(images, fakes)
+    entropy, loss = model.discriminator_losses(*images_and_fakes(model))
     assert loss is entropy
-    assert loss.item() == pytest.approx(sum(literal_entropies(model, images, fakes)) / 2, rel=1e-4)
+    assert loss.item() == pytest.approx(literal_entropy(model) / 2, rel=1e-4)
 
 
 @every_method
 def test_initial_weights_are_dcgans(method: str) -> None:
     model = build(method)
-    weights: list[Tensor] = []
-    scales: list[Tensor] = []
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            weights.append(module.weight.flatten())
-        elif isinstance(module, nn.BatchNorm2d):
-            scales.append(module.weight)
-        else:
-            continue
-        assert module.bias is None or not module.bias.any()
-    for network in (model.generator, model.discriminator):
-        assert any(isinstance(module, nn.Conv2d) for module in network.modules())
-    large = [weight for weight in weights if len(weight) > 2000]
+    drawn = [one for one in model.modules() if isinstance(one, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
+    norms = [one for one in model.modules() if isinstance(one, nn.BatchNorm2d)]
+    assert not any(one.bias.any() for one in drawn + norms if one.bias is not None)
+    large = [one.weight for one in drawn if one.weight.numel() > 2000]
     assert len(large) > 5
     assert [weight.std().item() for weight in large] == pytest.approx([0.02] * len(large), rel=0.1)
     assert [weight.mean().item() for weight in large] == pytest.approx([0] * len(large), abs=2e-3)
-    scale = torch.cat(scales)
+    scale = torch.cat([one.weight for one in norms])
     assert scale.mean().item() == pytest.approx(1, abs=0.01)
     assert scale.std().item() == pytest.approx(0.02, rel=0.15)
 

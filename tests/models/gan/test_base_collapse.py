@@ -56,15 +56,13 @@ def test_a_last_batch_of_one_image_does_not_hide_a_collapse(
 @every_method
 def test_a_discriminator_with_nothing_left_to_learn_is_named_or_restarted(method: str) -> None:
     low, healthy = ({"spread": 1.0, "cross_entropy": entropy} for entropy in (0.9e-3, 1.1e-3))
-    stopping = build(method, restart_discriminator=False, discriminator_floor=1e-3)
+    stopping, mending = (
+        build(method, restart_discriminator=one, discriminator_floor=1e-3) for one in (False, True)
+    )
     before = {name: value.clone() for name, value in stopping.state_dict().items()}
-    assert stopping.after_batch(healthy) == ""
+    assert stopping.after_batch(healthy) == mending.after_batch(healthy) == ""
     assert stopping.after_batch(low) == "the discriminator's cross entropy is below 0.001"
-    assert same_tensors(stopping.state_dict(), before)
-
-    mending = build(method, restart_discriminator=True, discriminator_floor=1e-3)
-    assert mending.after_batch(healthy) == ""
-    assert same_tensors(mending.state_dict(), before)
+    assert same_tensors(stopping.state_dict(), before) and same_tensors(mending.state_dict(), before)
     assert mending.after_batch(low) == ""
     for name, value in mending.named_parameters():
         new = name.startswith("discriminator.") and not name.endswith(".bias")

@@ -11,7 +11,7 @@ from blemish.datasets import Dataset, Sample
 from blemish.errors import BlemishError, ConfigError
 from blemish.export import export_model
 from blemish.images.reading import load_frame
-from blemish.inference.detector import WARNINGS, Detector
+from blemish.inference.detector import WARNINGS
 from blemish.inference.outputs import Outputs, predict_to_files
 from blemish.training.config import build_config
 from blemish.training.fit import fit
@@ -36,11 +36,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def detector(models: dict[str, Path]) -> Detector:
-    return blemish.load(models["gan"])
-
-
-@pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return texture_files(tmp_path_factory.mktemp("new"), 9, seed=4)
 
@@ -52,12 +47,12 @@ def data(files: list[Path]) -> Dataset:
 
 
 def test_results_carry_reconstruction_and_attention_where_asked_for(
-    detector: Detector, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    models: dict[str, Path], files: list[Path], tmp_path: Path
 ) -> None:
+    detector = blemish.load(models["gan"])
     assert detector.can_explain
     explain, batches = detector.engine.explain, []
-    spy = lambda images: (batches.append(len(images)), explain(images))[1]  # noqa: E731
-    monkeypatch.setattr(detector.engine, "explain", spy)
+    detector.engine.explain = lambda images: (batches.append(len(images)), explain(images))[1]
     plain = list(detector.predict_many(files))
     given = [*files[:2], tmp_path / "missing.png", *files[2:]]
     explained: list[Any] = list(detector.predict_many(given, batch_size=BATCH, explain=True))
@@ -89,9 +84,16 @@ def test_other_models_have_none(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_batches_are_those_of_training_in_the_order_of_the_data(
+def test_other_statistics_take_the_batches_of_training_and_come_with_a_warning(
     models: dict[str, Path], data: Dataset, files: list[Path]
 ) -> None:
+    plain = blemish.evaluate(models["gan"], data)
+    same, alone = (
+        blemish.evaluate(models["gan"], data, batchnorm_at_test=one) for one in ("eval", "instance")
+    )
+    assert plain.warning == same.warning == "" and same.images == plain.images
+    assert alone.warning == WARNINGS["instance"] and alone.images != plain.images
+
     detector = blemish.load(models["gan"], batchnorm_at_test="batch")
     engine, seen = detector.engine, []
     detector.engine = lambda images: (seen.append(images), engine(images))[1]  # type: ignore[assignment]
@@ -104,18 +106,7 @@ def test_batches_are_those_of_training_in_the_order_of_the_data(
     assert [row["score"] for row in evaluation.images] == direct.tolist()
 
 
-def test_other_statistics_come_with_a_warning_and_what_the_model_does_anyway_does_not(
-    models: dict[str, Path], data: Dataset
-) -> None:
-    plain = blemish.evaluate(models["gan"], data)
-    same, alone = (
-        blemish.evaluate(models["gan"], data, batchnorm_at_test=one) for one in ("eval", "instance")
-    )
-    assert plain.warning == same.warning == "" and same.images == plain.images
-    assert alone.warning == WARNINGS["instance"] and alone.images != plain.images
-
-
-def test_wrong_uses_are_refused(models: dict[str, Path], detector: Detector, data: Dataset) -> None:
+def test_wrong_uses_are_refused(models: dict[str, Path], data: Dataset) -> None:
     for which, at_test, words in (
         ("gan", "train", "one of eval, instance, batch, not 'train'"),
         ("exported", "", "one of eval, instance, batch, not ''"),
@@ -125,4 +116,4 @@ def test_wrong_uses_are_refused(models: dict[str, Path], detector: Detector, dat
         with pytest.raises(ConfigError, match=words):
             blemish.load(models[which], batchnorm_at_test=at_test)
     with pytest.raises(ConfigError, match=r"not with a Detector; give it to blemish\.load"):
-        blemish.evaluate(detector, data, batchnorm_at_test="batch")
+        blemish.evaluate(blemish.load(models["gan"]), data, batchnorm_at_test="batch")

@@ -1,4 +1,4 @@
-"""BatchNorm with a choice of its statistics at test time, CBAM, the pyramid and the discriminator."""
+"""BatchNorm with a choice of its statistics at test time, CBAM and the discriminator."""
 
 import copy
 
@@ -6,14 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from blemish.models.gan.layers import (
-    CBAM,
-    BatchNorm2d,
-    BatchNormAtTest,
-    Discriminator,
-    pyramid,
-    set_batchnorm_at_test,
-)
+from blemish.models.gan.layers import CBAM, BatchNorm2d, BatchNormAtTest, Discriminator, set_batchnorm_at_test
 from tests.models.gan.support import every_method
 from tests.models.support import build, scrambled
 from tests.support import same_tensors
@@ -31,22 +24,18 @@ def make() -> tuple[BatchNorm2d, nn.BatchNorm2d, Tensor]:
     return ours, reference, torch.randn(3, 4, 5, 5) * torch.tensor([1.0, 2, 3])[:, None, None, None]
 
 
-def test_by_default_it_is_torchs_in_both_modes() -> None:
-    ours, reference, features = make()
-    assert torch.equal(ours.eval()(features), reference.eval()(features))
-    assert torch.equal(ours.train()(features), reference.train()(features))
-    assert same_tensors(ours.state_dict(), reference.state_dict())
-
-
-@pytest.mark.parametrize("at_test", ["instance", "batch"])
-def test_the_choice_is_train_mode_of_each_image_alone_or_of_the_batch(at_test: BatchNormAtTest) -> None:
+@pytest.mark.parametrize("at_test", ["eval", "instance", "batch"])
+def test_the_choice_is_eval_mode_or_train_mode_of_each_image_alone_or_of_the_batch(
+    at_test: BatchNormAtTest,
+) -> None:
     ours, reference, features = make()
     set_batchnorm_at_test(ours, at_test)
     before = copy.deepcopy(ours.state_dict())
     result = ours.eval()(features)
     parts = features.split(1) if at_test == "instance" else [features]
-    torch.testing.assert_close(result, torch.cat([reference.train()(part) for part in parts]))
-    assert torch.allclose(result[:1], ours(features[:1])) is (at_test == "instance"), "neighbours matter"
+    reference.train(at_test != "eval")
+    torch.testing.assert_close(result, torch.cat([reference(part) for part in parts]))
+    assert torch.allclose(result[:1], ours(features[:1])) is (at_test != "batch"), "neighbours matter"
     assert same_tensors(ours.state_dict(), before)
 
     ours, reference, features = make()
@@ -78,17 +67,6 @@ def test_cbam_weighs_channels_and_then_positions() -> None:
             convolution, norm = cbam.spatial
             logit = norm(convolution(maps[None]))[0]
             torch.testing.assert_close(output, by_channel * logit.sigmoid())
-
-
-@pytest.mark.parametrize(
-    ("size", "widths", "remaining"),
-    [(32, [64, 128, 256], 4), (64, [64, 128, 256, 512], 4), (96, [64, 128, 256, 512, 1024], 3)],
-)
-def test_the_pyramid_says_what_it_ends_in(size: int, widths: list[int], remaining: int) -> None:
-    layers, channels, left = pyramid(size)
-    assert [layer.out_channels for layer in layers if isinstance(layer, nn.Conv2d)] == widths
-    assert (channels, left) == (widths[-1], remaining)
-    assert layers(torch.zeros(2, 3, size, size)).shape == (2, channels, remaining, remaining)
 
 
 @pytest.mark.parametrize("size", [32, 96])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from blemish.models.gtrans.anomaly_map import (
@@ -17,7 +17,8 @@ from blemish.models.gtrans.anomaly_map import (
     loss,
     rough_distance,
 )
-from blemish.models.gtrans.config import Combination, GTransConfig
+from blemish.models.gtrans.config import GTransConfig
+from tests.models.support import literal_resize
 
 SHAPES = ((6, 16), (8, 8), (10, 4))  # channels and side of each level
 
@@ -84,11 +85,14 @@ def test_weights_are_eq_16_to_18_of_each_image() -> None:
 
 
 @pytest.mark.parametrize("alpha", ["harmonic", "mse", "cos", "fixed"])
-def test_equal_features_give_zero_without_nan(alpha: str) -> None:
+def test_equal_features_give_zero_and_silent_ones_on_one_side_no_nan(alpha: str) -> None:
     config = GTransConfig.model_validate({"alpha": alpha})
     same = features(0)
     same[0][:, :, :4] = 0  # positions where no channel is active
     assert AnomalyMap(config, 32)(same, same).abs().max() < 1e-9
+    silent = [torch.zeros_like(level) for level in same]
+    for f_g, f_m in ((silent, same), (same, silent)):
+        assert AnomalyMap(config, 32)(f_g, f_m).isfinite().all()
     for level in same:
         assert torch.equal(distance(level, level), torch.zeros_like(level[:, 0]))
         if alpha != "fixed":
@@ -96,36 +100,17 @@ def test_equal_features_give_zero_without_nan(alpha: str) -> None:
             assert weight.abs().max() < 1e-6 and (weight >= 0).all()
 
 
-def test_silent_features_on_one_side_only_give_finite_maps() -> None:
-    silent = [torch.zeros_like(level) for level in features(0)]
-    for f_g, f_m in ((silent, features(0)), (features(0), silent)):
-        assert torch.isfinite(AnomalyMap(GTransConfig(), 32)(f_g, f_m)).all()
-
-
-@pytest.mark.parametrize(
-    ("mode", "formula"),
-    [
-        ("P1", lambda m1, m2, m3: m3),
-        ("P2", lambda m1, m2, m3: m1 * m3),
-        ("P3", lambda m1, m2, m3: m2 * m3),
-        ("P4", lambda m1, m2, m3: m1 + m2 + m3),
-        ("P5", lambda m1, m2, m3: m1 * m2 * m3),
-        ("P6", lambda m1, m2, m3: m3 * (m1 + m2)),
-        ("P7", lambda m1, m2, m3: m1 * m2 * m3**2),
-    ],
-)
-def test_combinations_are_table_7(mode: Combination, formula: object) -> None:
+def test_combinations_are_table_7_or_the_geometric_mean_of_any_levels() -> None:
     maps = list(torch.rand(3, 2, 4, 4) + 0.1)
-    assert callable(formula)
-    torch.testing.assert_close(combine(maps, mode), formula(*maps))
-
-
-def literal_resize(image: np.ndarray, size: int) -> np.ndarray:
-    """Bilinear between pixel centres (align_corners false)."""
-    centres = (np.arange(size) + 0.5) * len(image) / size - 0.5
-    return np.asarray(
-        map_coordinates(image, np.meshgrid(centres, centres, indexing="ij"), order=1, mode="nearest")
-    )
+    m1, m2, m3 = maps
+    table_7 = [m3, m1 * m3, m2 * m3, m1 + m2 + m3, m1 * m2 * m3, m3 * (m1 + m2), m1 * m2 * m3**2]
+    for number, expected in enumerate(table_7, start=1):
+        torch.testing.assert_close(combine(maps, f"P{number}"), expected)
+    for levels in (1, 2, 3, 4):
+        maps = list(torch.rand(levels, 2, 5, 5) + 0.1)
+        expected = torch.stack(maps).prod(dim=0) ** (1 / levels)
+        torch.testing.assert_close(combine(maps, "geometric"), expected)
+    assert combine([torch.zeros(1, 2, 2)], "geometric").isfinite().all()
 
 
 def test_the_whole_map_is_eq_15_to_18_combined_by_p6_and_smoothed() -> None:
@@ -140,13 +125,6 @@ def test_the_whole_map_is_eq_15_to_18_combined_by_p6_and_smoothed() -> None:
             levels.append(0.1 * cos * mse / (mse + 0.1 * cos) * literal_resize(p, size))
         literal = gaussian_filter(levels[0] * levels[2] + levels[1] * levels[2], 4)
         np.testing.assert_allclose(maps[image], literal, rtol=1e-4)
-
-
-@pytest.mark.parametrize("levels", [1, 2, 3, 4])
-def test_geometric_mean_of_any_levels(levels: int) -> None:
-    maps = torch.rand(levels, 2, 5, 5) + 0.1
-    torch.testing.assert_close(combine(list(maps), "geometric"), maps.prod(dim=0) ** (1 / levels))
-    assert combine([torch.zeros(1, 2, 2)], "geometric").isfinite().all()
 
 
 LEVELS, SIZE = 2, 48
@@ -174,5 +152,4 @@ def test_its_statistics_are_those_of_numpy_and_scipy(batch: int) -> None:
 def test_a_student_without_error_gives_no_division_by_zero() -> None:
     nothing, module = torch.zeros(LEVELS, 3, SIZE, SIZE), Standardise(LEVELS, SIZE)
     module.learn([nothing])
-    assert module(nothing).isfinite().all()
-    assert module(nothing + 1).isfinite().all()
+    assert module(nothing).isfinite().all() and module(nothing + 1).isfinite().all()

@@ -25,15 +25,11 @@ def test_the_preset_paper_has_the_papers_values() -> None:
     assert (model.alpha, model.alpha_lambda, model.combine, model.sigma) == ("harmonic", 0.1, "P6", 4.0)
 
 
-def test_paper_fast_changes_the_papers_training_and_leaves_its_model() -> None:
-    fast, paper = preset("paper-fast"), preset("paper")
+def test_paper_fast_changes_the_papers_training_and_improved_the_model_too() -> None:
+    fast, paper, improved = preset("paper-fast"), preset("paper"), preset("improved")
     assert (fast.model, fast.frame) == (paper.model, paper.frame)
     assert fast.training.epochs < paper.training.epochs
     assert fast.training.schedule == "one-cycle"
-
-
-def test_improved_changes_the_model_and_learns_by_the_fast_schedule() -> None:
-    improved, fast = preset("improved"), preset("paper-fast")
     epochs = {"epochs": improved.training.epochs}
     assert improved.training == fast.training.model_copy(update=epochs)
     assert improved.model != fast.model

@@ -28,6 +28,10 @@ def make_batch(model: GTrans, count: int = 4) -> Batch:
         return Batch(images, model.frozen_features(images))
 
 
+def mapped(model: GTrans, batch: Batch) -> list[Tensor]:
+    return model.mapped_features(model.trans.normalise(batch.images), list(batch.frozen))
+
+
 def loss_of(model: GTrans, batch: Batch) -> Tensor:
     (step,) = model.training_steps(batch)
     return step.loss
@@ -94,12 +98,10 @@ def test_the_mapper_is_eq_12() -> None:
 def test_a_level_is_mapped_from_its_own_group_of_tokens() -> None:
     model = make(tfm="bypass").eval()
     batch = make_batch(model, 2)
-    normalised = model.trans.normalise(batch.images)
-    before = model.mapped_features(normalised, list(batch.frozen))
+    before = mapped(model, batch)
     with torch.no_grad():
         model.tokenizers[1].value.weight.mul_(3)
-    after = model.mapped_features(normalised, list(batch.frozen))
-    changed = [not torch.equal(b, a) for b, a in zip(before, after, strict=True)]
+    changed = [not torch.equal(b, a) for b, a in zip(before, mapped(model, batch), strict=True)]
     assert changed == [False, True, False]
 
 
@@ -107,26 +109,18 @@ def test_the_decoder_lets_agns_tokens_guide_and_the_encoder_alone_does_not() -> 
     for tfm, guided in (("encoder-decoder", True), ("encoder", False), ("bypass", False), ("none", False)):
         model = make(tfm=tfm).eval()
         batch = make_batch(model, 2)
-        normalised = model.trans.normalise(batch.images)
-        one = model.mapped_features(normalised, list(batch.frozen))
-        other = model.mapped_features(normalised, [f.roll(1, dims=0) for f in batch.frozen])
-        assert any(not torch.equal(a, b) for a, b in zip(one, other, strict=True)) is guided, tfm
+        other = Batch(batch.images, tuple(level.roll(1, dims=0) for level in batch.frozen))
+        pairs = zip(mapped(model, batch), mapped(model, other), strict=True)
+        assert any(not torch.equal(a, b) for a, b in pairs) is guided, tfm
 
 
 def test_validation_measures_each_image_exactly_and_training_the_mean_roughly() -> None:
     model = make().eval()
     batch = make_batch(model)
-    f_m = model.mapped_features(model.trans.normalise(batch.images), list(batch.frozen))
+    f_m = mapped(model, batch)
     torch.testing.assert_close(model.validation_loss(batch), loss(batch.frozen, f_m))
     rough = loss(batch.frozen, f_m, rough_distance).mean()
     torch.testing.assert_close(loss_of(model, batch), rough)
-
-
-def test_the_score_is_the_maximum_of_the_map() -> None:
-    with torch.inference_mode():
-        scores, maps = make().eval()(images_to_tensor(textures(3)))
-    assert maps.shape == (3, SIZE, SIZE) and scores.dtype == maps.dtype == torch.float32
-    assert torch.equal(scores, maps.flatten(1).max(dim=1).values)
 
 
 ABLATIONS: list[dict[str, Any]] = [
@@ -139,7 +133,7 @@ ABLATIONS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("fields", ABLATIONS, ids=str)
-def test_every_ablation_trains_and_scores(fields: dict[str, Any]) -> None:
+def test_every_ablation_trains_and_scores_by_the_maximum_of_its_map(fields: dict[str, Any]) -> None:
     model = make(**fields).train()
     batch = make_batch(model)
     optimiser = torch.optim.Adam(model.parameter_groups()["student"], 1e-3)
@@ -156,6 +150,7 @@ def test_every_ablation_trains_and_scores(fields: dict[str, Any]) -> None:
     with torch.inference_mode():
         scores, maps = model.eval()(batch.images)
     assert torch.isfinite(maps).all() and (scores > 0).all()
+    assert torch.equal(scores, maps.amax(dim=(1, 2)))
 
 
 def test_parameter_counts_are_the_papers_networks() -> None:
@@ -168,8 +163,8 @@ def test_parameter_counts_are_the_papers_networks() -> None:
     assert count_parameters(wide.trans) == 24_862_528
     assert count_parameters(model.tokenizers) == 118_272
     assert count_parameters(model.mappers) == 315_392
-    assert [count_parameters(block) for block in model.tfm.encoder] == [352_256] * 2
-    assert [count_parameters(block) for block in model.tfm.decoder] == [352_256] * 2
+    blocks = [*model.tfm.encoder, *model.tfm.decoder]
+    assert [count_parameters(block) for block in blocks] == [352_256] * 4
 
 
 def test_damage_is_seen_by_trans_and_tokenizers_but_not_by_the_target(
@@ -179,7 +174,7 @@ def test_damage_is_seen_by_trans_and_tokenizers_but_not_by_the_target(
     monkeypatch.setattr("blemish.models.gtrans.model.damage", lambda images: black)
     model = make(damage=1.0)
     batch = make_batch(model)
-    f_m = model.mapped_features(model.trans.normalise(black), list(model.frozen_features(black)))
+    f_m = mapped(model, Batch(black, model.frozen_features(black)))
     torch.testing.assert_close(loss_of(model, batch), loss(batch.frozen, f_m).mean())
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
-from torch.nn import functional
 
 from blemish.models.base import images_to_tensor
-from tests.models.support import build, learn
+from blemish.models.memory_bank.features import positions_first
+from tests.models.support import build, learn, literal_resize
 from tests.support import BACKBONE, SIZE, textures
 
 
@@ -28,9 +28,13 @@ def images(count: int, seed: int = 0) -> Tensor:
     return images_to_tensor(textures(count, seed))
 
 
+def patches_of(model: Any, given: Tensor) -> np.ndarray:
+    """The features at all positions, float64 [B, P, C]."""
+    with torch.inference_mode():
+        return positions_first(model.features(given)).double().numpy()
+
+
 def literal_map(distances: np.ndarray) -> np.ndarray:
     """The smoothed map of one image's distances [P] at a square of positions."""
     side = int(len(distances) ** 0.5)
-    small = torch.from_numpy(distances.reshape(1, 1, side, side))
-    enlarged = functional.interpolate(small, (SIZE, SIZE), mode="bilinear")[0, 0].numpy()
-    return np.asarray(gaussian_filter(enlarged, 4))
+    return np.asarray(gaussian_filter(literal_resize(distances.reshape(side, side), SIZE), 4))

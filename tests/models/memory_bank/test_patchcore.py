@@ -1,7 +1,5 @@
 """PatchCore against literal computations."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -9,23 +7,21 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from blemish.models.memory_bank.coreset import choose_coreset
-from blemish.models.memory_bank.features import positions_first
-from tests.models.memory_bank.support import images, learned, literal_map
-
-
-def patches_of(model: Any, given: Tensor) -> np.ndarray:
-    """float64 [B, P, C]."""
-    with torch.inference_mode():
-        return positions_first(model.features(given)).double().numpy()
+from tests.models.memory_bank.support import images, learned, literal_map, patches_of
 
 
 @pytest.mark.parametrize("neighbours", [9, 3, 1])
-def test_maps_and_reweighted_scores(neighbours: int) -> None:
+def test_maps_and_reweighted_scores_by_a_memory_of_patches(neighbours: int) -> None:
     model = learned("patchcore", 6, coreset=0.1, neighbours=neighbours)
     new = images(3, seed=5)
     with torch.inference_mode():
         scores, maps = model(new)
-    memory = model.memory.double().numpy()
+    known, memory = (
+        patches_of(model, images(6)).reshape(-1, model.memory.shape[1]),
+        model.memory.double().numpy(),
+    )
+    assert len(memory) == round(0.1 * len(known))
+    assert NearestNeighbors(n_neighbors=1).fit(known).kneighbors(memory)[0].max() < 1e-4
     search = NearestNeighbors(algorithm="brute").fit(memory)
     for patches, score, anomaly_map in zip(patches_of(model, new), scores, maps, strict=True):
         distances, nearest = (found[:, 0] for found in search.kneighbors(patches, 1))
@@ -35,15 +31,6 @@ def test_maps_and_reweighted_scores(neighbours: int) -> None:
         weight = 1 - np.exp(distances[worst]) / np.exp(to_them).sum() if neighbours > 1 else 1
         assert float(score) == pytest.approx(weight * distances[worst], rel=1e-4)
         np.testing.assert_allclose(anomaly_map, literal_map(distances), rtol=1e-3)
-
-
-def test_the_memory_holds_patches_of_the_images() -> None:
-    model = learned("patchcore", 6, coreset=0.1)
-    patches = patches_of(model, images(6)).reshape(-1, model.memory.shape[1])
-    assert len(model.memory) == round(0.1 * len(patches))
-    distances, rows = NearestNeighbors(n_neighbors=1).fit(patches).kneighbors(model.memory.double().numpy())
-    assert distances.max() < 1e-4
-    assert len(set(rows[:, 0].tolist())) == len(model.memory)
 
 
 def test_candidates_and_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,23 +1,15 @@
 """Sentences and numbers that stay true, whatever was measured."""
 
-import pytest
-
 from blemish.papers.output import text
 from blemish.papers.output.files import to_markdown
 from blemish.papers.output.page import to_html
 from blemish.papers.output.summary import Summary, summarise
-from blemish.papers.plan import Missing
-from tests.papers.support import CATEGORIES, full, result, table
-
-
-def missing(row: str, category: str, seed: int, reason: str) -> Missing:
-    return Missing("test-1", row, "mvtec", category, seed, reason)
+from tests.papers.support import CATEGORIES, full, missing, result, section, table
 
 
 def test_numbers() -> None:
-    assert [text.number(value, "percent") for value in (float("nan"), 0.97, 0.99999)] == [
-        *(text.NONE, "97.0", "99.99")
-    ]
+    numbers = [text.number(value, "percent") for value in (float("nan"), 0.97, 0.99999)]
+    assert numbers == [text.NONE, "97.0", "99.99"]
 
 
 def test_how_to_read_the_numbers(complete: Summary) -> None:
@@ -32,60 +24,38 @@ def test_intervals_are_explained_where_they_are_shown(complete: Summary) -> None
     (sentence,) = text.intervals(complete)
     assert sentence in to_html(complete) and sentence not in to_markdown(complete)
     assert text.intervals(summarise(table(), [], [])) == []
-
-
-def test_classes_that_are_held_out_share_their_test_images() -> None:
-    section = {"data": "cifar10", "categories": CATEGORIES, "averages": {"all": CATEGORIES}}
     of = [one | {"data": "cifar10"} for one in full()]
-    sentences = text.intervals(summarise(table(sections=(section,)), of, []))
-    assert sentences[1].startswith("Classes held out in turn share test images")
+    held_out = summarise(table(sections=(section(CATEGORIES, "cifar10"),)), of, [])
+    assert text.intervals(held_out)[1].startswith("Classes held out in turn share test images")
 
 
-class TestMissing:
-    def test_same_reasons_are_one_sentence(self) -> None:
-        gone = [missing("first", name, seed, "Not there.") for name in CATEGORIES[1:] for seed in (0, 1)]
-        assert text.missing_results(table(), gone) == [
-            "5 categories (part1, part2, part3, part4, part5), 1*2|3, seeds 0, 1: Not there."
-        ]
-        summary = summarise(table(), [result("first", "part0", seed) for seed in (0, 1)], gone)
-        assert text.progress(summary) == "2 of 12 results measured."
+def test_missing_results_with_the_same_reason_are_one_sentence() -> None:
+    gone = [missing("first", name, seed, "Not there.") for name in CATEGORIES[1:] for seed in (0, 1)]
+    told = "5 categories (part1, part2, part3, part4, part5), 1*2|3, seeds 0, 1: Not there."
+    assert text.missing_results(table(), gone) == [told]
+    summary = summarise(table(), [result("first", "part0", seed) for seed in (0, 1)], gone)
+    assert text.progress(summary) == "2 of 12 results measured."
 
-    def test_reasons_stay_apart(self) -> None:
-        gone = [
-            missing("first", "part0", 0, "No images."),
-            missing("first", "part1", 0, "No masks."),
-            missing("second", "part0", 0, "No images."),
-            missing("second", "part1", 1, "No masks."),
-        ]
-        assert text.missing_results(table(), gone) == [
-            "1 category (part0), all rows, seed 0: No images.",
-            "1 category (part1), 1*2|3, seed 0: No masks.",
-            "1 category (part1), S_2, seed 1: No masks.",
-        ]
-        assert text.missing_results(table(), []) == []
-        assert text.missing_results(table(name="other-1"), gone) == []
+    gone = [missing(row, "part0", 0, "No images.") for row in ("first", "second")]
+    gone += [missing(row, "part1", seed, "No masks.") for row, seed in (("first", 0), ("second", 1))]
+    assert text.missing_results(table(), gone) == [
+        "1 category (part0), all rows, seed 0: No images.",
+        "1 category (part1), 1*2|3, seed 0: No masks.",
+        "1 category (part1), S_2, seed 1: No masks.",
+    ]
+    assert text.missing_results(table(), []) == text.missing_results(table(name="other-1"), gone) == []
 
 
-class TestCosts:
-    def test_a_shared_training_counts_once(self) -> None:
-        shared = [
-            result(row, "part0", seed, fit=f"fit {seed}") for row in ("first", "second") for seed in (0, 1)
-        ]
-        summary = summarise(table(), shared, [])
-        first, _ = text.costs(summary)
-        assert text.total_time(summary).startswith("2 trainings took 2 min 0 s;")
-        assert (first["fit"], first["trainings"], first["shared"]) == ("2 min 0 s", "2", "S_2")
-        assert (first["speed"], first["epoch"], first["epochs"], first["memory"]) == (
-            "10",
-            "2 s",
-            "1",
-            text.NONE,
-        )
+def test_a_shared_training_counts_once_in_the_costs() -> None:
+    places = [(row, "part0", seed) for row in ("first", "second") for seed in (0, 1)]
+    summary = summarise(table(), [result(*place, fit=f"fit {place[2]}") for place in places], [])
+    first, _ = text.costs(summary)
+    assert text.total_time(summary).startswith("2 trainings took 2 min 0 s;")
+    assert (first["fit"], first["trainings"], first["shared"]) == ("2 min 0 s", "2", "S_2")
+    shown = [first[key] for key in ("speed", "epoch", "epochs", "memory")]
+    assert shown == ["10", "2 s", "1", text.NONE]
 
-    @pytest.mark.parametrize("memory", [900.0, None])
-    def test_without_epochs(self, memory: float | None) -> None:
-        summary = summarise(table(), [result("first", "part0", curve=[], peak_memory_mb=memory)], [])
-        (one,) = text.costs(summary)
-        assert (one["epochs"], one["epoch"]) == (text.NONE, text.NONE)
-        assert one["memory"] == ("900 MB" if memory else text.NONE)
-        assert text.total_time(summary) == "The one training took 1 min 0 s."
+    summary = summarise(table(), [result("first", "part0", curve=[], peak_memory_mb=900.0)], [])
+    (one,) = text.costs(summary)
+    assert [one[key] for key in ("epoch", "epochs", "memory")] == [text.NONE, text.NONE, "900 MB"]
+    assert text.total_time(summary) == "The one training took 1 min 0 s."

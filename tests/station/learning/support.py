@@ -22,12 +22,10 @@ def inspect(
     image: bytes | None = None,
     **fields: Any,
 ) -> list[int]:
-    """Numbers of new inspections, judged by the calibration in force, and by a person if `said`.
+    """Numbers of new inspections, one for each score; None is an image that could not be scored.
 
-    Args:
-        scores: one of each; None is an image that could not be scored.
-        image: content of the file of all; None gives each its own, which is not kept.
-        fields: of `NewInspection`.
+    They are judged by the calibration in force, and by a person if `said`. `image` is the content of the file
+    of all; without it each has its own, which is not kept. The fields are those of `NewInspection`.
     """
     if image is not None:
         station.files.add({digest_of(image): image})
@@ -45,11 +43,11 @@ def _new(station: Station, score: float | None, image: bytes | None, fields: dic
     number, active = next(NUMBERS), station.models.active
     values: dict[str, Any] = {"source": Source.API, "name": f"{number}.png", "image_bytes": 10}
     values |= {"image": digest_of(image or b"%d" % number), "model": active.fingerprint}
-    values["received"] = BEGIN + timedelta(milliseconds=number)
-    if score is None:
-        return NewInspection.model_validate(values | {"error": "It is damaged."} | fields)
-    score = float(np.float32(score))
-    values |= dict(zip(("p_value", "is_anomalous"), active.calibration.judge(score), strict=True))
-    values |= {"score": score, "threshold": active.calibration.threshold, "image_type": "image/png"}
-    values |= {"calibration": active.calibrated.id}
+    values |= {"received": BEGIN + timedelta(milliseconds=number), "error": "It is damaged."}
+    if score is not None:
+        score = float(np.float32(score))
+        p_value, is_anomalous = active.calibration.judge(score)
+        values |= {"score": score, "p_value": p_value, "is_anomalous": is_anomalous, "error": ""}
+        values |= {"threshold": active.calibration.threshold, "calibration": active.calibrated.id}
+        values |= {"image_type": "image/png"}
     return NewInspection.model_validate(values | fields)

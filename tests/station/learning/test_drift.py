@@ -4,13 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 
-from blemish.station.learning.drift import chance, distance, measure_drift
+from blemish.station.learning.drift import measure_drift
 from blemish.station.records import Verdict
 from blemish.station.station import Station
 from tests.station.learning.support import inspect
-
-stats = pytest.importorskip("scipy.stats")
 
 
 def gamma(seed: int, size: int) -> np.ndarray:
@@ -22,34 +21,11 @@ def station(calibrated: Callable[..., Station]) -> Station:
     return calibrated(gamma(0, 199), 0.02)
 
 
-@pytest.mark.parametrize(("n", "m"), [(30, 20), (200, 199), (200, 5000)])
-def test_distance_and_chance_are_those_of_scipy(n: int, m: int) -> None:
-    rng = np.random.default_rng(n + m)
-    for shift in (0, 0.1, 0.5, 3):
-        one, other = rng.normal(size=n), rng.normal(shift, size=m)
-        one[:5] = other[:5]  # equal values
-        found = distance(one, other)
-        assert found == pytest.approx(stats.ks_2samp(one, other, method="asymp").statistic, abs=1e-12)
-        root = found * np.sqrt(n * m / (n + m))
-        assert chance(found, n, m) == pytest.approx(stats.kstwobign.sf(root), abs=1e-12)
-        exact = stats.ks_2samp(one, other, method="exact").pvalue
-        assert chance(found, n, m) == pytest.approx(exact, abs=0.05)
-    assert chance(0, n, m) == 1
-    assert chance(1, n, m) < 1e-9
-
-
-def test_without_drift_the_share_of_warnings_is_what_is_promised() -> None:
-    rng, trials = np.random.default_rng(0), 4000
-    pairs = zip(rng.gamma(3, size=(trials, 200)), rng.gamma(3, size=(trials, 199)), strict=True)
-    p = np.array([chance(distance(one, other), 200, 199) for one, other in pairs])
-    for level in (0.001, 0.01, 0.1):
-        assert np.mean(p < level) <= level + 4 * np.sqrt(level * (1 - level) / trials)
-    assert np.mean(p < 0.1) > 0.06  # nor is it deaf
-
-
 def test_what_went_up_or_down_is_told_and_nothing_else(station: Station) -> None:
-    inspect(station, *gamma(1, 500))
+    inspect(station, *gamma(1, 210))
     same = measure_drift(station)
+    exact = ks_2samp(gamma(1, 210)[-200:].astype(np.float32), gamma(0, 199), method="exact")
+    assert same.ks == pytest.approx(exact.statistic) and exact.pvalue <= same.p < exact.pvalue + 0.05
     assert (same.count, same.rate, same.message, same.unsure) == (200, 0.02, "", "")
     assert same.p > 0.01 and abs(same.shift) < 0.1 and same.ks < 0.15 and same.alarms < 0.06
     inspect(station, *gamma(1, 200) + 2)
@@ -65,9 +41,7 @@ def test_what_went_up_or_down_is_told_and_nothing_else(station: Station) -> None
     assert "lower than" in down.message and down.message.endswith("material, then calibrate again.")
 
 
-def test_another_spread_around_the_same_median_matters_only_if_it_alarms(
-    calibrated: Callable[..., Station],
-) -> None:
+def test_another_spread_matters_only_if_it_alarms(calibrated: Callable[..., Station]) -> None:
     station = calibrated(np.random.default_rng(0).normal(size=2000), 0.02)
     inspect(station, *np.random.default_rng(1).normal(scale=0.3, size=200))
     result = measure_drift(station)
@@ -80,11 +54,11 @@ def test_another_spread_around_the_same_median_matters_only_if_it_alarms(
 def test_confirmed_defects_other_models_and_failures_do_not_count(station: Station) -> None:
     inspect(station, *gamma(1, 100))
     inspect(station, *gamma(3, 20), said=Verdict.GOOD)
-    inspect(station, *[50.0] * 100, said=Verdict.DEFECT)
-    inspect(station, *[50.0] * 100, model="b" * 64)
+    inspect(station, *[50.0] * 20, said=Verdict.DEFECT)
+    inspect(station, *[50.0] * 20, model="b" * 64)
     inspect(station, None, None)
     result = measure_drift(station)
-    assert (result.count, result.message) == (100, "")  # of the last 200
+    assert (result.count, result.message) == (120, "")
 
 
 def test_too_little_is_said_to_be_too_little(station: Station, calibrated: Callable[..., Station]) -> None:

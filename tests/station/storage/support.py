@@ -18,21 +18,11 @@ def new(number: int = 0, **fields: Any) -> NewInspection:
     """An inspection whose score, 0.00 to 0.99, is anomalous above 0.9."""
     score = number % 100 / 100
     values: dict[str, Any] = {"source": Source.API, "name": f"part {number}.png", "image_type": "image/png"}
-    values |= {
-        "received": NOON + timedelta(seconds=number),
-        "milliseconds": 12.5,
-        "width": 640,
-        "height": 480,
-    }
+    values |= {"received": NOON + timedelta(seconds=number), "milliseconds": 12.5, "width": 640}
     values |= {"image": f"{number:064x}", "image_bytes": 1000, "map": f"f{number:063x}", "map_bytes": 10}
-    values |= {
-        "map_low": -0.1,
-        "map_high": 1 / 3,
-        "score": score,
-        "p_value": 0.25,
-        "is_anomalous": score > 0.9,
-    }
-    values |= {"threshold": 0.9, "false_alarm_rate": 0.01, "model": MODEL, "calibration": 7}
+    values |= {"height": 480, "map_low": -0.1, "map_high": 1 / 3, "score": score, "p_value": 0.25}
+    values |= {"is_anomalous": score > 0.9, "threshold": 0.9, "false_alarm_rate": 0.01}
+    values |= {"model": MODEL, "calibration": 7}
     return NewInspection.model_validate(values | fields)
 
 

@@ -55,18 +55,13 @@ def all_fail(store: Store, expected: str) -> None:
         assert store.database.name.rpartition("/")[2] in str(error.value) and str(error.value).endswith(".")
 
 
-def test_commits_are_made_to_last(store: Store) -> None:
-    assert shown(store, "PRAGMA journal_mode", "PRAGMA synchronous") == ["wal", 2]  # FULL
-
-
 @pytest.mark.parametrize(
     ("replaced", "expected"), [(False, "is gone; put it back"), (True, "is not the one that was opened")]
 )
-def test_a_file_that_was_moved_is_missed_and_welcomed_back(
-    store: Store, file: Path, replaced: bool, expected: str
-) -> None:
+def test_a_moved_file_is_missed(store: Store, file: Path, replaced: bool, expected: str) -> None:
     elsewhere, other = file.with_name("elsewhere"), file.with_name("other")
     Store(f"sqlite:///{other}").close()
+    assert shown(store, "PRAGMA journal_mode", "PRAGMA synchronous") == ["wal", 2]  # FULL: commits last
     file.rename(elsewhere)
     if replaced:
         shutil.copy(other, file)
@@ -90,10 +85,7 @@ def test_a_file_overwritten_with_garbage_is_told(store: Store, file: Path) -> No
 
 def test_nothing_is_acknowledged_when_the_file_goes_in_the_middle(store: Store, file: Path) -> None:
     elsewhere = file.with_name("elsewhere")
-    with (
-        pytest.raises(Unavailable, match="is gone"),
-        store.database.transaction(writing=True) as connection,
-    ):
+    with pytest.raises(Unavailable, match="is gone"), store.database.transaction(writing=True) as connection:
         connection.exec_driver_sql("UPDATE inspections SET name = 'changed'")
         file.rename(elsewhere)
     elsewhere.rename(file)
@@ -114,15 +106,13 @@ def test_what_is_acknowledged_while_files_come_and_go_is_there(store: Store, fil
 
     thread = threading.Thread(target=keep_adding)
     thread.start()
-    for _ in range(25):
+    while len(refused) < 10 or len(acknowledged) < 25:
         stop.wait(0.01)
         file.rename(elsewhere)
         stop.wait(0.005)
         elsewhere.rename(file)
-    stop.wait(0.05)
     stop.set()
     thread.join()
-    assert refused and len(acknowledged) > 25
     assert set(acknowledged) <= set(names(store))
 
 
@@ -147,10 +137,7 @@ def test_a_write_that_fails_keeps_nothing(store: Store) -> None:
         ("mysql://user:secret@host/name", "of kind mysql"),
         ("postgresql://user:secret@host:port/name", "URL cannot be read"),
         ("nonsense", "URL cannot be read"),
-        (
-            "postgres://user:secret@127.0.0.1:9/name?application_name=secret",
-            r"postgresql\+psycopg://user:\*\*\*@127.0.0.1:9/name cannot be used",
-        ),
+        ("postgres://user:secret@127.0.0.1:9/x?application_name=secret", r"//user:\*\*\*@127.0.0.1:9/x can"),
     ],
 )
 def test_databases_that_cannot_be_used(url: str, expected: str) -> None:

@@ -53,9 +53,7 @@ def test_a_database_of_revision_2_opens_with_all_that_is_in_it(tmp_path: Path) -
     assert differences(store.database) == []
 
 
-def test_an_older_database_takes_the_steps_that_it_lacks(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_one_is_upgraded(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Database(database_url).close()
     scripts = tmp_path / "migrations"
     shutil.copytree(Path(migrations.__file__).parent, scripts)

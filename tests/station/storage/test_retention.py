@@ -3,7 +3,7 @@
 import threading
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -81,25 +81,6 @@ def test_judged_images_alone_can_be_too_much(store: Store, files: Files) -> None
     assert much.run_once(NOON) == 1 and much.over == ""
 
 
-def test_shared_files_stay_as_long_as_one_needs_them(store: Store, files: Files) -> None:
-    first, _ = keep(store, files, [40, 30])
-    (again,) = store.add([new(image=first.image, map=first.map, image_bytes=IMAGE, map_bytes=MAP)])
-    judge(store, again.id)
-    much = Retention(store, files, None, 1.2 * EACH / 1e9)
-    assert much.run_once(NOON) == 2  # the first frees nothing
-    assert left(store, files) == [again.id] and stored(files) == {first.image, first.map}
-
-
-def test_a_judgement_in_the_last_moment_saves(
-    store: Store, files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keep(store, files, [40, 40])
-    real = store.expired
-    monkeypatch.setattr(store, "expired", lambda *given: (real(*given), judge(store, 1))[0])
-    Retention(store, files, 30, None).run_once(NOON)
-    assert left(store, files) == [1] and len(stored(files)) == 2
-
-
 def test_sweeping_removes_what_no_record_needs(store: Store, files: Files) -> None:
     keep(store, files, [3, 2, 1])
     add_files(files, b"killed before the record", b"and another")
@@ -110,9 +91,7 @@ def test_sweeping_removes_what_no_record_needs(store: Store, files: Files) -> No
     assert cleaner.sweep() == 0 and set(digests) < stored(files)  # hardly the database of this folder
 
 
-def test_what_is_added_during_a_sweep_stays(
-    store: Store, files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_added_in_a_sweep_stays(store: Store, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(store, files, [3, 2, 1])
     (fresh,) = add_files(files, b"not yet recorded")
     real, asked = store.digests, []
@@ -156,12 +135,9 @@ def test_the_thread_survives_errors(
     keep(store, files, [40_000, 40_000, 40_000])
     add_files(files, b"stray")
 
-    def down(prefix: str) -> Any:
-        raise Unavailable("The database is down.")
-
     worker = Retention(store, files, 30, None)
     with monkeypatch.context() as broken:
-        broken.setattr(store, "digests", down)
+        broken.setattr(store, "digests", Mock(side_effect=Unavailable("The database is down.")))
         worker.start()
         until(lambda: len(caplog.records) > 1)
         assert (caplog.messages[0], caplog.records[0].levelname) == ("retention failed", "ERROR")

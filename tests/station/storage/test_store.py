@@ -1,12 +1,11 @@
 """What the station writes down comes back as it was, from SQLite and from PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from blemish.station.errors import NotFound
 from blemish.station.records import Filter, Inspection, NewInspection, Source, Verdict
@@ -37,11 +36,10 @@ def test_what_goes_in_comes_out(store: Store) -> None:
 
 
 def test_times_of_other_zones_are_kept_as_utc(store: Store) -> None:
-    there = timezone(timedelta(hours=-7))
-    (kept,) = store.add([new(received=NOON.astimezone(there))])
+    there = NOON.astimezone(timezone(timedelta(hours=-7)))
+    (kept,) = store.add([new(received=there)])
     assert kept.received == NOON and kept.received.utcoffset() == timedelta(0)
-    assert store.count(Filter(since=NOON.astimezone(there))) == 1
-    assert store.count(Filter(until=NOON.astimezone(there))) == 0
+    assert (store.count(Filter(since=there)), store.count(Filter(until=there))) == (1, 0)
 
 
 def test_a_key_counts_once(store: Store) -> None:
@@ -84,13 +82,9 @@ def test_any_text_can_be_kept(store: Store) -> None:
     assert store.count(Filter(text="\0")) == 1
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def filled(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Store]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('filled') / 'station.sqlite'}"
-    else:
-        url = request.getfixturevalue("postgresql").make()
-    store = Store(url)
+@pytest.fixture(scope="module")
+def filled(new_database: Callable[[], str]) -> Iterator[Store]:
+    store = Store(new_database())
     store.add([new(number) for number in range(1, 101)])
     store.add([failed(101, name="Bad_1.PNG", source=Source.WATCH, model=None)])
     store.add([new(102, name="100% ÄRGER.png", model="ab" * 32, source=Source.PAGE, score=0.95)])
@@ -130,23 +124,6 @@ def test_filters(filled: Store, fields: dict[str, Any], expected: list[int]) -> 
     wanted = Filter(**fields)
     assert numbers(filled.select(wanted, limit=50)) == expected
     assert filled.count(wanted) == len(expected)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("model", "%b"),
-        ("model", "a" * 65),
-        ("image", "ab"),
-        ("text", "%" * 256),
-        ("feedback", "perhaps"),
-        ("min_score", float("nan")),
-        ("since", datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))),
-    ],
-)
-def test_filters_that_cannot_be(field: str, value: Any) -> None:
-    with pytest.raises(ValidationError, match=field):
-        Filter(**{field: value})
 
 
 def test_what_is_known_of_many(filled: Store) -> None:

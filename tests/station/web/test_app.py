@@ -20,17 +20,11 @@ def test_health_readiness_and_figures(running: Running) -> None:
     assert health["status"] == "ok"
     assert {part["name"] for part in health["parts"]} >= {"database", "disk", "model"}
     assert running.client.get("/v1/ready").status_code == 200
-
-    def alarms() -> float:
-        figures = running.client.get("/metrics").text
-        return float(
-            figures.split('blemish_inspections_total{source="api",verdict="anomalous"} ')[1].split()[0]
-        )
-
+    alarms = 'inspections_total{source="api",verdict="anomalous"}'
     running.inspect(bad_part(9))
-    before = alarms()
+    before = running.figure(alarms)
     running.inspect(bad_part(10))
-    assert alarms() == before + 1
+    assert running.figure(alarms) == before + 1
 
 
 def test_the_openapi_document_names_every_route_and_problem(running: Running) -> None:
@@ -51,9 +45,7 @@ def test_unknown_places_and_methods_answer_in_sentences(running: Running) -> Non
 
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.name)
-def test_requests_made_from_the_openapi_document(
-    running: Running, mode: "schemathesis.GenerationMode"
-) -> None:
+def test_requests_made_from_the_document(running: Running, mode: "schemathesis.GenerationMode") -> None:
     for seed in range(3):
         running.inspect(good_part(seed))
     document = schemathesis.openapi.from_url(f"{running.url}/v1/openapi.json")
@@ -62,7 +54,7 @@ def test_requests_made_from_the_openapi_document(
     for found in document.get_all_operations():
         operation = found.ok()
 
-        @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
         @given(operation.as_strategy(generation_mode=mode))
         def send(case: schemathesis.Case) -> None:
             answer = case.call(timeout=30)
@@ -72,7 +64,7 @@ def test_requests_made_from_the_openapi_document(
 
         with suppress(Unsatisfiable):  # what takes nothing cannot be sent anything wrong
             send()
-    assert sum(statuses.values()) > 200
+    assert sum(statuses.values()) > 100
     assert running.client.get("/v1/ready").status_code == 200
 
 

@@ -92,18 +92,7 @@ def test_a_review_goes_on_by_itself(page: "sync_api.Page", browsed: Running) -> 
     page.wait_for_url("**/inspections/8?review=2,8,11")
 
 
-def test_a_judgement_that_is_not_saved_says_so(page: "sync_api.Page", browsed: Running) -> None:
-    page.goto("/inspections/3")
-    page.context.set_offline(True)
-    page.locator("body").press("d")
-    expect(page.locator("#said")).to_contain_text("Not saved: The station does not answer")
-    page.context.set_offline(False)
-    assert feedback(browsed, 3) is None
-
-
-def test_the_threshold_is_tried_and_used_unless_another_changed_it(
-    page: "sync_api.Page", browsed: Running
-) -> None:
+def test_a_rate_is_tried_and_used_unless_another_was_set(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/threshold")
     use = page.get_by_role("button", name="Use this rate")
     expect(page.locator("#preview .tiles")).to_be_visible()
@@ -155,6 +144,21 @@ def test_calibrating_from_what_was_judged_and_the_way_back(page: "sync_api.Page"
     assert browsed.station.models.active.calibrated.scores == before.scores
 
 
+def test_what_is_not_saved_says_so_and_takes_nobody_away(page: "sync_api.Page", browsed: Running) -> None:
+    page.goto("/inspections/3")
+    page.context.set_offline(True)
+    page.locator("body").press("d")
+    expect(page.locator("#said")).to_contain_text("Not saved: The station does not answer")
+    page.context.set_offline(False)
+    page.route("**/feedback", lambda route: route.fulfill(status=401, json={"detail": "Send the token."}))
+    page.get_by_label("Note").fill("typed")
+    page.get_by_role("button", name="Defect").click()
+    again = page.get_by_role("link", name="Log in again")
+    expect(again).to_have_attribute("href", "/login?next=%2Finspections%2F3")
+    expect(page.get_by_label("Note")).to_have_value("typed")
+    assert feedback(browsed, 3) is None
+
+
 def test_of_judgements_in_a_hurry_the_last_one_counts(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/inspections/4")
     held: list[sync_api.Route] = []
@@ -167,9 +171,7 @@ def test_of_judgements_in_a_hurry_the_last_one_counts(page: "sync_api.Page", bro
     assert feedback(browsed, 4) is None
 
 
-def test_a_note_is_kept_when_it_is_left_and_no_other_tab_undoes_it(
-    page: "sync_api.Page", browsed: Running
-) -> None:
+def test_a_note_is_saved_when_left_and_survives_another_tab(page: "sync_api.Page", browsed: Running) -> None:
     other = page.context.new_page()
     for tab in (page, other):
         tab.goto("/inspections/7")

@@ -6,6 +6,7 @@ from importlib import resources
 
 import numpy as np
 import pytest
+from PIL import ImageColor
 
 from blemish.calibration import Calibration
 from blemish.station.records import Point
@@ -24,20 +25,17 @@ def test_long_histories_are_thinned_to_their_extremes() -> None:
     "scores", [[3.0], [0.0, 0.0], [-5.0, 2.0], [1e-9, 1e6], [1e-30, 2e-30], [7e30, 8e30]]
 )
 def test_charts_stay_inside_their_frame(scores: list[float]) -> None:
-    now = datetime.now(UTC)
-    points = [
-        Point(id=number, received=now, score=score, is_anomalous=score > 1, feedback=None)
-        for number, score in enumerate(scores)
-    ]
+    given = {"received": datetime.now(UTC), "feedback": None}
+    points = [Point(id=at, score=score, is_anomalous=score > 1, **given) for at, score in enumerate(scores)]
     for draw in (charts.history_chart, charts.distribution_chart):
         svg = draw(points, Calibration(np.array(scores), 0.1))
         assert "nan" not in svg and "inf" not in svg
-        for x in re.findall(r'\b(?:x|cx|x1)="([-\d.]+)"', svg):
-            assert 0 <= float(x) <= charts.SIZE["width"]
-        for y in re.findall(r'\b(?:y|cy|y1)="([-\d.]+)"', svg):
-            assert -1 <= float(y) <= charts.SIZE["height"]
-        for height in re.findall(r'height="([-\d.]+)"', svg):
-            assert float(height) >= 0
+        x, y, height = (
+            np.array(re.findall(rf'\b(?:{name})="([-\d.]+)"', svg), float)
+            for name in ("x|cx|x1", "y|cy|y1", "height")
+        )
+        assert ((x >= 0) & (x <= charts.SIZE["width"])).all() and (height >= 0).all()
+        assert ((y >= -1) & (y <= charts.SIZE["height"])).all()
 
 
 def test_colours_can_be_read() -> None:
@@ -53,9 +51,8 @@ def test_colours_can_be_read() -> None:
             assert contrast("#ffffff", scheme[fill]) >= 4.5, fill
         for mark in ("good", "bad", "edge"):
             assert contrast(scheme[mark], scheme["paper"]) >= 3, mark
-        assert contrast(scheme["good-ink"], scheme["good-wash"]) >= 4.5
-        assert contrast(scheme["ink"], scheme["warn-wash"]) >= 4.5
-        assert contrast(scheme["down-ink"], scheme["down-wash"]) >= 4.5
+        for ink, wash in (("good-ink", "good-wash"), ("ink", "warn-wash"), ("down-ink", "down-wash")):
+            assert contrast(scheme[ink], scheme[wash]) >= 4.5, wash
 
 
 def contrast(one: str, other: str) -> float:
@@ -65,7 +62,6 @@ def contrast(one: str, other: str) -> float:
 
 
 def luminance(colour: str) -> float:
-    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
-    shares = np.array([int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)])
+    shares = np.array(ImageColor.getrgb(colour)) / 255
     linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))

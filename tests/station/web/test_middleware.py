@@ -46,21 +46,13 @@ def test_every_answer_has_the_security_headers(locked: TestClient) -> None:
     assert client().get("/static/station.css").headers["cache-control"] == "max-age=60"  # it says so
 
 
-@pytest.mark.parametrize(
-    "host", ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST", "127.0.0.5:8000"]
-)
-def test_without_a_token_this_machines_names_are_answered(host: str) -> None:
-    answer = client(host="127.0.0.5").get("/", headers={"Host": host})
-    assert (answer.status_code, answer.json()) == (200, True)
-
-
-@pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "", "[", "evil@localhost:x"]
-)
-def test_other_names_are_with_a_token_alone(locked: TestClient, host: str) -> None:
-    answer = client().get("/", headers={"Host": host})
-    assert answer.status_code == 421 and "localhost alone" in answer.json()["detail"]
-    assert locked.get("/", headers=BEARER | {"Host": host}).status_code == 200
+def test_without_a_token_this_machines_names_alone_are_answered(locked: TestClient) -> None:
+    for host in ("localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST", "127.0.0.5:80"):
+        assert client(host="127.0.0.5").get("/", headers={"Host": host}).json() is True, host
+    for host in ("evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "", "[", "evil@localhost:x"):
+        answer = client().get("/", headers={"Host": host})
+        assert answer.status_code == 421 and "localhost alone" in answer.json()["detail"], host
+        assert locked.get("/", headers=BEARER | {"Host": host}).status_code == 200, host
 
 
 @pytest.mark.parametrize(
@@ -97,20 +89,15 @@ def test_pictures_are_not_shown_in_other_sites_pages() -> None:
     assert client().get("/hello", headers=foreign | {"Sec-Fetch-Mode": "navigate"}).status_code == 200
 
 
-def test_what_is_open_without_a_token(locked: TestClient) -> None:
+def test_what_is_open_without_a_token_and_what_is_not(locked: TestClient) -> None:
     for path in ("/login", "/static/station.js", "/v1/health", "/v1/ready"):
         assert locked.get(path).json() is False
         assert locked.get(path, headers=BEARER).json() is True
-    assert locked.post("/login", data={"token": "x"}).json() == "login"
-
-
-@pytest.mark.parametrize(
-    "path", ["/", "/metrics", "/v1/openapi.json", "/v1/healthy", "/login/x", "/static", "/v1/health/"]
-)
-def test_what_is_not(locked: TestClient, path: str) -> None:
-    answer = locked.get(path)
-    assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
-    assert "Authorization: Bearer" in answer.json()["detail"]
+    assert locked.post("/login", data={"token": "x"}).json() == len("token=x")
+    for path in ("/", "/metrics", "/v1/openapi.json", "/v1/healthy", "/login/x", "/static", "/v1/health/"):
+        answer = locked.get(path)
+        assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
+        assert "Authorization: Bearer" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -123,10 +110,6 @@ def test_wrong_tokens_are_refused_and_lock_nobody_out(locked: TestClient, header
     assert answer.status_code == 401
     assert "Bearer" not in header or time.monotonic() - since >= 0.05  # guessing takes its time
     assert locked.get("/v1/inspections", headers=BEARER).status_code == 200
-
-
-def test_any_text_may_be_tried_as_token() -> None:
-    assert asyncio.run(middleware.is_token(settings(token=TOKEN), TOKEN))
     assert not asyncio.run(middleware.is_token(settings(token=TOKEN), "\udcff"))
 
 

@@ -14,8 +14,8 @@ from blemish.station.web.pages import chance, score, several
 from tests.station.support import Running, running_station
 from tests.station.web.support import cards_of, page_of
 
+pytestmark = pytest.mark.slow
 PAGES = ("/", "/inspections", "/history", "/threshold", "/models")
-HTML = {"Accept": "text/html"}
 
 
 def test_chances_and_counts_in_words() -> None:
@@ -30,13 +30,10 @@ def test_chances_and_counts_in_words() -> None:
     ("value", "beside", "text"),
     [(3.8, None, "3.80"), (1234.5, None, "1.23e+03"), (0.50001, 0.5, "0.50001"), (2.0, 2.0, "2.00")],
 )
-def test_a_score_has_as_many_digits_as_tell_it_from_another(
-    value: float, beside: float | None, text: str
-) -> None:
+def test_a_score_has_the_digits_that_tell_it_apart(value: float, beside: float | None, text: str) -> None:
     assert score(value, beside) == text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("address", [*PAGES, "/inspections/1", "/inspections/13", "/inspections/14"])
 def test_a_page_is_whole_and_brings_nothing_inline(visitor: httpx2.Client, address: str) -> None:
     text = page_of(visitor, address)
@@ -53,10 +50,9 @@ def test_a_page_is_whole_and_brings_nothing_inline(visitor: httpx2.Client, addre
     assert set(re.findall(r'(?:aria-labelledby|\sfor)="([^"]+)"', text)) <= set(ids)
 
 
-@pytest.mark.slow
 def test_empty_pages_say_what_to_do_also_while_the_station_is_down(tmp_path: Path) -> None:
     with running_station(tmp_path, min_free_gb=10**9) as it:
-        it.client.headers |= HTML
+        it.client.headers["Accept"] = "text/html"
         for address, words in (
             ("/", "Nothing has been inspected yet"),
             ("/", f'curl --data-binary @part.png "{it.url}/v1/inspect?name=part.png"'),
@@ -71,7 +67,6 @@ def test_empty_pages_say_what_to_do_also_while_the_station_is_down(tmp_path: Pat
             assert words in " ".join(unescape(page_of(it.client, address)).split())
 
 
-@pytest.mark.slow
 def test_what_others_wrote_is_escaped(visitor: httpx2.Client, visited: Running) -> None:
     said = Feedback(feedback=Verdict.DEFECT, note="</textarea><b>note</b>")
     visited.station.store.set_feedback(13, said)
@@ -82,14 +77,12 @@ def test_what_others_wrote_is_escaped(visitor: httpx2.Client, visited: Running) 
     assert name in page_of(visitor, "/inspections/13")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("address", ["/inspections/99", "/nothing", "/static/nothing.css"])
 def test_what_is_not_there_has_a_page(visitor: httpx2.Client, address: str) -> None:
     assert "There is nothing here" in page_of(visitor, address, status=404)
     assert visitor.get(address, headers={"Accept": "application/json"}).json()["detail"]
 
 
-@pytest.mark.slow
 def test_pieces_of_a_page_are_asked_for_when_there_is_something_new(visitor: httpx2.Client) -> None:
     assert visitor.get("/live?after=14").status_code == 204
     text = page_of(visitor, "/live?after=13")
@@ -98,7 +91,6 @@ def test_pieces_of_a_page_are_asked_for_when_there_is_something_new(visitor: htt
     assert 'id="pill"' in text and 'id="banners"' in text and "<html" not in text
 
 
-@pytest.mark.slow
 def test_scores_over_time(visitor: httpx2.Client) -> None:
     text = page_of(visitor, "/history")
     for number in range(1, 14):
@@ -111,14 +103,12 @@ def test_scores_over_time(visitor: httpx2.Client) -> None:
     assert "last is one of 200, 1000, 5000, not 7; choose one." in refused
 
 
-@pytest.mark.slow
 def test_a_preview_counts_and_shows(visitor: httpx2.Client) -> None:
     text = " ".join(page_of(visitor, "/threshold/preview?false_alarm_rate=0.9").split())
     assert "Of the last 13 inspections by this model" in text and len(cards_of(text)) > 3
     assert page_of(visitor, "/threshold/preview?false_alarm_rate=2", status=422)
 
 
-@pytest.mark.slow
 def test_warnings_are_shown_where_they_matter(
     visitor: httpx2.Client, monkeypatch: pytest.MonkeyPatch, visited: Running
 ) -> None:

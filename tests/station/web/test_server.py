@@ -3,38 +3,35 @@
 import signal
 import socket
 import ssl
-import subprocess
-import sys
+import threading
 import time
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import httpx2
 import pytest
+import uvicorn
 from typer.testing import CliRunner
 
 import blemish.cli  # noqa: F401 (its commands)
 from blemish.cli.app import app
 from blemish.errors import ConfigError
-from blemish.station.records import Filter
-from blemish.station.storage.store import Store
-from blemish.station.web.server import listen
-from tests.station.support import TOKEN, bad_part, encoded, good_part, station_process, until
-from tests.station.web.support import settings
+from blemish.station.web import server
+from tests.station.support import TOKEN, bad_part, encoded, good_part, recorded, station_process, until
+from tests.station.web.support import guarded, settings
 
 pytestmark = pytest.mark.slow
 
 
-def records(folder: Path) -> int:
-    store = Store(f"sqlite:///{folder / 'station.sqlite'}")
-    count = store.count(Filter())
-    store.close()
-    return count
+def is_answered(connection: HTTPConnection) -> bool:
+    try:
+        connection.request("GET", "/v1/health")
+        return bool(connection.getresponse().read())
+    except (HTTPException, OSError):
+        return False
 
 
-def test_it_says_where_it_is_inspects_and_ends_with_0_and_tells_no_secret(
-    grey_model: Path, tmp_path: Path
-) -> None:
+def test_it_inspects_ends_with_0_and_tells_no_secret(grey_model: Path, tmp_path: Path) -> None:
     config = tmp_path / "station.toml"
     config.write_text(f'model = "{grey_model}"\nfolder = "{tmp_path / "kept"}"\nqueue_size = 7\n')
     with station_process("--config", config, BLEMISH_TOKEN=TOKEN) as it:
@@ -50,79 +47,83 @@ def test_it_says_where_it_is_inspects_and_ends_with_0_and_tells_no_secret(
     requests = [(line["path"], line["status"]) for line in lines if line["event"] == "request"]
     assert requests == [("/v1/inspect", 401), ("/v1/inspect", 201), ("/v1/inspect", 201)]
     assert lines[-1]["event"] == "station stopped" and TOKEN not in str(lines)
-    assert records(tmp_path / "kept") == 2
+    assert len(recorded(f"sqlite:///{tmp_path / 'kept' / 'station.sqlite'}")) == 2
 
 
 @pytest.mark.parametrize("moment", ["Station", "create_app"])
-def test_a_signal_while_it_starts_ends_it(grey_model: Path, tmp_path: Path, moment: str) -> None:
-    script = "import os, signal, sys; from pathlib import Path; from blemish.station.web import server\n"
-    script += "from blemish.station.settings import load_settings\n"
-    script += f"made = server.{moment}\n"
-    script += f"server.{moment} = lambda given: (made(given), os.kill(os.getpid(), signal.SIGTERM))[0]\n"
-    script += "server.serve(load_settings(model=Path(sys.argv[1]), folder=Path(sys.argv[2]), port=0))\n"
-    command = [sys.executable, "-c", script, grey_model, tmp_path / "kept"]
-    done = subprocess.run(command, capture_output=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+def test_a_signal_while_it_starts_ends_it(
+    grey_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    make, before = getattr(server, moment), signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(server, moment, lambda given: (make(given), signal.raise_signal(signal.SIGTERM)))
+    monkeypatch.setattr(server.logs, "configure", lambda secrets: None)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            server.serve(settings(model=grey_model, folder=tmp_path / "kept"))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == 0
 
 
 def test_what_is_arriving_when_it_is_told_to_stop_is_finished(grey_model: Path, tmp_path: Path) -> None:
     image = encoded(good_part(3))
     with station_process(grey_model, "--folder", tmp_path) as it:
         place = it.url.removeprefix("http://")
-        connection, later = HTTPConnection(place, timeout=60), HTTPConnection(place, timeout=5)
+        connection = HTTPConnection(place, timeout=60)
         connection.putrequest("POST", "/v1/inspect")
         connection.putheader("Content-Length", str(len(image)))
         connection.endheaders(image[:100])
         time.sleep(0.3)
         it.process.send_signal(signal.SIGTERM)
-
-        def accepts() -> bool:
-            try:
-                later.connect()
-                later.close()
-            except OSError:
-                return False
-            return True
-
-        until(lambda: not accepts())
+        until(lambda: not is_answered(HTTPConnection(place, timeout=5)))
         connection.send(image[100:])
         answer = connection.getresponse()
         assert answer.status == 201 and answer.read()
         assert it.process.wait(60) == 0
-    assert records(tmp_path) == 1
+    assert len(recorded(f"sqlite:///{tmp_path / 'station.sqlite'}")) == 1
 
 
-def test_https(grey_model: Path, tmp_path: Path) -> None:
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost"
-    options = ("-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem")
-    made = subprocess.run([*command.split(), *options], cwd=tmp_path, capture_output=True)
-    if made.returncode:
-        pytest.skip("openssl made no certificate")
-    pair = ("--tls-certificate", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem")
+def test_a_busy_client_that_connects_while_it_is_told_to_stop_does_not_keep_it() -> None:
+    running = server.Server(uvicorn.Config(guarded(), port=0, lifespan="off", http="h11", log_config=None))
+    thread, held = threading.Thread(target=running.run, daemon=True), threading.Barrier(2, timeout=10)
+    thread.start()
+    until(lambda: running.started)
+    listening = running.servers[0]
+    early, late = (HTTPConnection(*listening.sockets[0].getsockname(), timeout=10) for _ in range(2))
+
+    assert is_answered(early)
+    listening.get_loop().call_soon_threadsafe(lambda: (held.wait(), held.wait()))
+    held.wait()
+    late.connect()
+    running.should_exit = True
+    time.sleep(0.2)  # so that it finds the connection and that it should stop in the same turn
+    held.wait()
+    until(lambda: not is_answered(late))
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_https(grey_model: Path, tmp_path: Path, certificate: dict[str, Path]) -> None:
+    pair = ("--tls-certificate", certificate["tls_certificate"], "--tls-key", certificate["tls_key"])
     with station_process(grey_model, "--folder", tmp_path / "kept", "--host", "localhost", *pair) as it:
         assert it.url.startswith("https://localhost:")
-        trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        trusting = ssl.create_default_context(cafile=str(certificate["tls_certificate"]))
         answer = httpx2.get(f"{it.url}/v1/health", timeout=60, verify=trusting)
         assert answer.status_code == 200
         assert "strict-transport-security" not in answer.headers  # it would bind all ports of the name
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({}, "Port [0-9]+ of 127.0.0.1 cannot be had"),
-        ({"host": "no-such-host.invalid", "token": TOKEN}, "'no-such-host.invalid' is not known"),
-    ],
-)
-def test_addresses_that_cannot_be_had(options: dict[str, str], expected: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        chosen = settings(port=taken.getsockname()[1], **options)
-        with pytest.raises(ConfigError, match=expected):
-            listen(chosen)
+def test_addresses_that_cannot_be_had() -> None:
+    taken = socket.create_server(("127.0.0.1", 0))
+    with taken, pytest.raises(ConfigError, match=r"Port \d+ of 127\.0\.0\.1 cannot be had"):
+        server.listen(settings(port=taken.getsockname()[1]))
+    with pytest.raises(ConfigError, match=r"'no-such-host\.invalid' is not known"):
+        server.listen(settings(host="no-such-host.invalid", token=TOKEN))
 
 
 def test_small_answers_come_at_once() -> None:
-    with listen(settings()) as listening:
+    with server.listen(settings()) as listening:
         assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # else they wait 40 ms
         with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -1,6 +1,6 @@
 """The engines, and which of them runs a model file."""
 
-import sys
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,9 +14,8 @@ DEVICES = {
     "onnxruntime": ("auto", "cpu", "cuda", "tensorrt"),
     "openvino": ("auto", "cpu", "gpu"),
 }
+THREADS_PER_CORE = 8  # with thousands of them a model never opens
 EXTRAS = {"torch": "blemish[train]", "onnxruntime": "blemish", "openvino": "blemish[openvino]"}
-
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # else importing openvino phones home
 
 
 def open_engine(
@@ -83,9 +82,11 @@ def _check_choice(path: Path, name: str, threads: int | None, device: str) -> No
             f"The engine {name} runs {suffixes} files, not {path}; leave out --engine, or give such a file "
             f"(`blemish {command}` writes them)."
         )
-    if threads is not None and (type(threads) is not int or threads < 1):
+    most = THREADS_PER_CORE * (os.cpu_count() or 1)
+    if threads is not None and (type(threads) is not int or not 1 <= threads <= most):
         raise ConfigError(
-            f"threads is a whole number from 1 on, not {threads!r}; leave it out for the engine's own."
+            f"threads is a whole number from 1 to {most} on this machine, not {threads!r}; leave it out for "
+            "the engine's own."
         )
     if device not in DEVICES[name]:
         known = " or ".join([", ".join(DEVICES[name][:-1]), DEVICES[name][-1]])

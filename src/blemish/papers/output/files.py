@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from blemish.files import whole_file
 from blemish.papers.output import text
 from blemish.papers.output.page import to_html
 from blemish.papers.output.summary import Summary
 from blemish.papers.table import METRIC_NAMES
 from blemish.reports.numbers import MINUS, p_value, signed
+from blemish.reports.template import write_text
 
 CSV_COLUMNS = (
     "kind", "table", "row", "row_name", "column", "metric", "published", "printed", "corrected",
@@ -32,22 +32,11 @@ LATEX = str.maketrans(
 
 
 def write_outputs(summary: Summary, folder: Path) -> list[Path]:
-    """Write NAME.md, NAME.csv, NAME.tex and NAME.html; older ones are replaced, each whole.
-
-    Args:
-        summary: of one table.
-        folder: which must exist.
-
-    Returns:
-        The files.
-    """
+    """Write NAME.md, NAME.csv, NAME.tex and NAME.html to a folder; older ones are replaced, each whole."""
     paths = []
     for suffix, convert in ((".md", to_markdown), (".csv", to_csv), (".tex", to_latex), (".html", to_html)):
-        path = folder / f"{summary.table.name}{suffix}"
-        content = convert(summary)
-        with whole_file(path, "wb") as file:
-            file.write(content.encode("utf-8", "replace"))
-        paths.append(path)
+        paths.append(folder / f"{summary.table.name}{suffix}")
+        write_text(paths[-1], convert(summary))
     return paths
 
 
@@ -129,11 +118,12 @@ def _cell(cell: Any, unit: str, strong: str = "") -> str:
     if pd.isna(cell.measured):
         return shown
     shown += f" / {strong}{text.number(cell.measured, unit)}{strong}"
-    if spread := text.spread(cell, unit):
-        shown += f" ± {spread}"
+    if pd.notna(cell.sd):
+        shown += f" ± {text.number(cell.sd, unit)}"
     if coverage := text.coverage(cell):
         shown += f" ({coverage})"
-    return f"{shown} / {text.difference(cell, unit)}" if strong else shown
+    difference = text.NONE if pd.isna(cell.difference) else signed(cell.difference, unit=unit)
+    return f"{shown} / {difference}" if strong else shown
 
 
 def _pairs(summary: Summary, pairs: Sequence[Any]) -> str:

@@ -3,7 +3,7 @@
 import math
 from functools import partial
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -16,12 +16,7 @@ from blemish.reports.template import render
 
 MOST_PANELS = 6
 
-
-class Panel(NamedTuple):
-    """One drawing and its heading."""
-
-    title: str
-    svg: str
+Panel = tuple[str, str]  # a heading, and a drawing as SVG text
 
 
 def to_html(summary: Summary) -> str:
@@ -62,8 +57,7 @@ def _agreement(summary: Summary) -> list[Panel]:
             first = group.iloc[0]
             title = f"{rows[first['row']] if by_row else columns[first['column']]}, {METRIC_NAMES[metric]}"
             description, number = f"{title}: published and measured", partial(text.number, unit=unit)
-            axis = "percent" if unit == "percent" else "fraction"
-            panels.append(Panel(title, dot_chart(description, dots, lowest, axis, number)))
+            panels.append((title, dot_chart(description, dots, lowest, unit, number)))
     return panels
 
 
@@ -84,7 +78,7 @@ def _learning_curves(summary: Summary) -> dict[str, Any]:
         title = f"{category} ({data})" if fits["data"].nunique() > 1 else category
         groups = {styles[row]: list(of["losses"]) for row, of in here.groupby("row", sort=False)}
         if len(panels) < MOST_PANELS:
-            panels.append(Panel(title, learning_curves(f"{title}: validation loss by epoch", groups)))
+            panels.append((title, learning_curves(f"{title}: validation loss by epoch", groups)))
     legend = [
         (line_sample(styles[first]), ", ".join(summary.names[row] for row in rows))
         for first, rows in sharing.items()

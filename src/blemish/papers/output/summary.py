@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from blemish.experiments.result import Result
-from blemish.papers.output.aggregate import Category, images_of, statistic, values_of
-from blemish.papers.output.pairs import compare_rows
+from blemish.papers.output.statistics import Category, compare_rows, images_of, statistic, values_of
 from blemish.papers.plan import Missing, Task
 from blemish.papers.table import METRIC_NAMES, Row, Table
 
@@ -130,7 +129,7 @@ def summarise(
     for index, metric in enumerate(table.metrics):
         values = {row.id: values_of(results, row.id, metric) for row in table.rows}
         for row in table.rows:
-            draws = {category: on.draws_of(row.id) for category, on in images.items() if row.id in on.rows}
+            draws = {category: on.draws[row.id] for category, on in images.items() if row.id in on.draws}
             for column in columns:
                 found = statistic(values[row.id], column.categories, draws if metric == "image_auroc" else {})
                 cells.append(_cell(table, row, column, index, found))

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from blemish.papers.output.pairs import OVER_CATEGORIES, OVER_IMAGES
-from blemish.papers.output.summary import Column, Summary
+from blemish.papers.output.statistics import OVER_CATEGORIES, OVER_IMAGES
+from blemish.papers.output.summary import Summary
 from blemish.papers.plan import Missing
-from blemish.papers.table import METRIC_NAMES, Row, Table
-from blemish.reports.numbers import duration, fraction, signed
+from blemish.papers.table import METRIC_NAMES, Table
+from blemish.reports.numbers import duration, fraction
 
 HELD_OUT = ("cifar10", "stl10")
 DAGGER = "\N{DAGGER}"
@@ -39,17 +39,16 @@ def grids(summary: Summary) -> list[Grid]:
     rows, columns = summary.table.rows, summary.columns
     extra = not all(column.printed for column in columns)
     down = summary.table.across or (extra and len(columns) > len(rows))
+    row_names = [f"{row.name} (quoted)" if row.config is None else row.name for row in rows]
+    names = [column.label if column.printed else f"{column.label} (not in the paper)" for column in columns]
     found = []
     for metric in summary.table.metrics:
-        lines = [
-            (_row_name(row), [summary.cell(row.id, column.id, metric) for column in columns]) for row in rows
-        ]
-        names = [_column_name(column) for column in columns]
+        cells = [[summary.cell(row.id, column.id, metric) for column in columns] for row in rows]
         if down:
-            turned = zip(names, map(list, zip(*(cells for _, cells in lines), strict=True)), strict=True)
-            found.append(Grid(metric, "Category", [name for name, _ in lines], list(turned)))
+            turned = [list(line) for line in zip(*cells, strict=True)]
+            found.append(Grid(metric, "Category", row_names, list(zip(names, turned, strict=True))))
         else:
-            found.append(Grid(metric, "Method", names, lines))
+            found.append(Grid(metric, "Method", names, list(zip(row_names, cells, strict=True))))
     return found
 
 
@@ -63,22 +62,10 @@ def published(cell: Any, unit: str) -> str:
     return number(cell.published, unit) + (DAGGER if cell.corrected else "")
 
 
-def spread(cell: Any, unit: str) -> str:
-    """The standard deviation of a cell, "" for one seed."""
-    if pd.isna(cell.sd):
-        return ""
-    return f"{100 * cell.sd:.1f}" if unit == "percent" else f"{cell.sd:.3f}"
-
-
 def coverage(cell: Any) -> str:
     """How much of an average is measured: "3 of 15", or "" for all of it."""
     whole = cell.categories_measured == cell.categories
     return "" if whole else f"{cell.categories_measured} of {cell.categories}"
-
-
-def difference(cell: Any, unit: str) -> str:
-    """Measured minus published, or a dash."""
-    return NONE if pd.isna(cell.difference) else signed(cell.difference, unit=unit)
 
 
 def reading(summary: Summary) -> list[str]:
@@ -98,7 +85,7 @@ def reading(summary: Summary) -> list[str]:
             "A mean over only some of the categories says how many; no difference is given for it, because "
             "the paper's is over all."
         )
-    if any(row.config is None for row in summary.table.rows):
+    if len(summary.table.measured) < len(summary.table.rows):
         sentences.append(
             "Quoted: the paper took these numbers from others, and the method is not among ours."
         )
@@ -139,7 +126,7 @@ def missing_results(table: Table, missing: Sequence[Missing]) -> list[str]:
         keys = [name for name in frame.columns if name != merged]
         frame = frame.groupby(keys, sort=False)[merged].agg(tuple).reset_index()
     names = {row.id: row.name for row in table.rows}
-    measured = {row.id for row in table.rows if row.config is not None}
+    measured = {row.id for row in table.measured}
     sentences = []
     for one in frame.itertuples():
         many = f"{len(one.category)} categories" if len(one.category) > 1 else "1 category"
@@ -198,12 +185,6 @@ def families(summary: Summary) -> dict[str, list[Pair]]:
     return found
 
 
-def names_in(summary: Summary, pairs: Sequence[Pair]) -> dict[str, str]:
-    """Names of the rows that these pairs are of, by id."""
-    rows = {pair[key] for pair in pairs for key in ("first", "second")}
-    return {row: name for row, name in summary.names.items() if row in rows}
-
-
 def tests(pairs: Sequence[Pair]) -> str:
     """What the tests of one family cover, in sentences."""
     tested = [pair for pair in pairs if pair["p"] is not None]
@@ -225,11 +206,3 @@ def tests(pairs: Sequence[Pair]) -> str:
     if over:
         sentences.append(f"Intervals are 95 %, by a paired bootstrap over {' and '.join(over)}.")
     return " ".join(sentences)
-
-
-def _row_name(row: Row) -> str:
-    return f"{row.name} (quoted)" if row.config is None else row.name
-
-
-def _column_name(column: Column) -> str:
-    return column.label if column.printed else f"{column.label} (not in the paper)"

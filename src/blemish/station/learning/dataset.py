@@ -6,18 +6,12 @@ from io import RawIOBase, StringIO
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
+from blemish.images.formats import EXTENSION_OF
 from blemish.station.errors import NotFound
 from blemish.station.records import Inspection, Verdict
 from blemish.station.station import Station
 
 FOLDERS = {Verdict.GOOD: "train/good", Verdict.DEFECT: "test/defect"}
-EXTENSIONS = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/bmp": ".bmp",
-    "image/tiff": ".tif",
-    "image/webp": ".webp",
-}
 COLUMNS = ("id", "received", "file", "feedback", "note", "score", "model")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula begins so
 
@@ -85,7 +79,7 @@ def _pieces(station: Station, said: dict[str, Verdict | None]) -> Iterator[bytes
 
 def _entry(station: Station, inspection: Inspection, said: dict[str, Verdict | None]) -> tuple[str, bytes]:
     """An image's name in the archive and its content; NotFound, with the reason, for what is left out."""
-    extension = EXTENSIONS.get(inspection.image_type)
+    extension = EXTENSION_OF.get(inspection.image_type)
     if inspection.image is None or extension is None:
         raise NotFound("it is no image that can be read")
     verdict = said[inspection.image]

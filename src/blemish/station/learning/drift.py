@@ -20,8 +20,12 @@ def measure_drift(station: Station) -> Drift:
     """Compare the active model's last scored inspections, but for confirmed defects, with its calibration.
 
     Without drift one look warns wrongly with a chance of at most 0.001, as far as images are independent;
-    images that resemble their predecessors, or a look at every image, make it more.
+    images that resemble their predecessors, or a look at every image, make it more. The test is that of
+    N. V. Smirnov, "On the estimation of the discrepancy between empirical curves of distribution for two
+    independent samples", 1939; equal values make the true chance smaller.
     """
+    from scipy.stats import ks_2samp, kstwobign
+
     active = station.models.active
     calibration = active.calibration
     points = station.store.points(Filter(model=active.fingerprint), LAST)
@@ -33,38 +37,14 @@ def measure_drift(station: Station) -> Drift:
         if count < enough:
             unsure = f"Too few {kind} images to tell: {count}, where {enough} are enough."
             return found.model_copy(update={"unsure": unsure})
-    ks = distance(scores, known)
-    p = chance(ks, len(scores), len(known))
+    ks = float(ks_2samp(scores, known, method="asymp").statistic)
+    p = float(kstwobign.sf(ks * math.sqrt(len(scores) * len(known) / (len(scores) + len(known)))))
     shift = _shift(scores, known)
     alarms = float(np.mean(calibration.is_anomalous(scores)))
     matters = abs(shift) >= SHIFT or alarms > TIMES * found.rate
     message = _message(len(scores), shift, alarms, found.rate) if p < CHANCE and matters else ""
     measured = {"ks": ks, "p": p, "shift": shift, "alarms": alarms, "message": message}
     return found.model_copy(update=measured)
-
-
-def distance(one: np.ndarray, other: np.ndarray) -> float:
-    """The largest distance between the distribution functions of two samples, [n] and [m], in 0..1.
-
-    N. V. Smirnov, "On the estimation of the discrepancy between empirical curves of distribution for two
-    independent samples", 1939.
-    """
-    places = np.concatenate([one, other])
-    shares = [np.searchsorted(np.sort(sample), places, side="right") / len(sample) for sample in (one, other)]
-    return float(np.abs(shares[0] - shares[1]).max())
-
-
-def chance(distance: float, n: int, m: int) -> float:
-    """Chance of at least this distance between samples of n and m from one distribution, for large n and m.
-
-    A. N. Kolmogorov, "Sulla determinazione empirica di una legge di distribuzione", 1933. Equal values make
-    the true chance smaller.
-    """
-    root = distance * math.sqrt(n * m / (n + m))
-    if root < 0.2:
-        return 1.0  # to 12 digits, where the series would converge slowly
-    terms = (math.copysign(2, k % 2 - 0.5) * math.exp(-2 * (k * root) ** 2) for k in range(1, 40))
-    return min(1.0, max(0.0, math.fsum(terms)))
 
 
 def _shift(scores: np.ndarray, known: np.ndarray) -> float:

@@ -4,7 +4,6 @@ All of it raises `errors.Unavailable` while the database cannot be used, and wha
 `errors.Conflict` where the model or its calibration was changed meanwhile, or is not the one `expected`.
 """
 
-import math
 import random
 from collections import Counter
 
@@ -125,13 +124,15 @@ def evidence(station: Station) -> Evidence:
     have a chance below 0.01 (Fisher's exact test, one-sided). Unjudged defects among the others only make
     the warning rarer.
     """
+    from scipy.stats import hypergeom
+
     tally = station.store.tally(station.models.active.fingerprint)
     good_alarms = tally[True, Verdict.GOOD]
     good = good_alarms + tally[False, Verdict.GOOD]
     alarms = good_alarms + tally[True, None]
     total = alarms + tally[False, None] + tally[False, Verdict.GOOD]
     share = alarms / max(1, total)
-    picked = chance_of_as_many(good_alarms, good, alarms, total) < CHANCE
+    picked = hypergeom.sf(good_alarms - 1, total, alarms, good) < CHANCE
     return Evidence(
         confirmed_good=good,
         confirmed_defect=tally[True, Verdict.DEFECT] + tally[False, Verdict.DEFECT],
@@ -155,20 +156,6 @@ def sample(station: Station, n: int) -> list[int]:
     model = station.models.active.fingerprint
     points = station.store.points(Filter(model=model, feedback="none"), SAMPLED_FROM)
     return random.sample([point.id for point in points], min(n, len(points)))
-
-
-def chance_of_as_many(found: int, drawn: int, marked: int, total: int) -> float:
-    """Chance of at least `found` marked ones among `drawn` of `total`, of which `marked` are marked."""
-    ways = _log_choose(total, drawn)
-    logs = (
-        _log_choose(marked, k) + _log_choose(total - marked, drawn - k) - ways
-        for k in range(max(found, drawn - (total - marked)), min(drawn, marked) + 1)
-    )
-    return min(1.0, math.fsum(map(math.exp, logs)))
-
-
-def _log_choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
 def _active(station: Station, expected: int | None) -> LoadedModel:

@@ -1,6 +1,5 @@
 """Images and anomaly maps as files, each under the SHA-256 of its content."""
 
-import fcntl
 import io
 import math
 import os
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from blemish.errors import BlemishError, ImageError, explained
+from blemish.files import hold
 from blemish.station.errors import MEND, REPLACED, NotFound, Unavailable
 
 GIGABYTE = 10**9
@@ -57,11 +57,9 @@ class Files:
         with unusable, ExitStack() as undo:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = undo.enter_context((self.folder / LOCK).open("a"))
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not hold(self._lock):
                 used = f"Another station uses the folder {self.folder}; stop it, or give another --folder."
-                raise Unavailable(used) from None
+                raise Unavailable(used)
             for name in (UNFINISHED, *PREFIXES):
                 (self.folder / name).mkdir(exist_ok=True)
             for part in (self.folder / UNFINISHED).iterdir():

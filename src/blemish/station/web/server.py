@@ -1,5 +1,6 @@
 """One station behind one web server, from start to end."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -21,8 +22,25 @@ from blemish.station.web.app import create_app
 HEADER_BYTES = 16_384  # of one request, at most
 CONNECTIONS = 500  # at once; a process may open about a thousand files where nobody has said otherwise
 KEEP_ALIVE_SECONDS = 10  # that an idle connection is kept
+ENDING_SECONDS = 0.1  # between looks for connections to end, while it is being stopped
 
 logger = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """Ends connections, too, that are made while it is told to stop: a busy client would keep it running."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, and finish what is asked."""
+        ending = asyncio.create_task(self._end_connections())
+        await super().shutdown(sockets)
+        ending.cancel()
+
+    async def _end_connections(self) -> None:
+        while True:
+            await asyncio.sleep(ENDING_SECONDS)
+            for connection in list(self.server_state.connections):
+                connection.shutdown()
 
 
 def serve(settings: Settings, *, check: bool = False) -> None:
@@ -46,7 +64,7 @@ def serve(settings: Settings, *, check: bool = False) -> None:
         _say(f"The station starts at {address} (Ctrl-C stops it).")
         for remark in remarks(settings):
             logger.warning(remark)
-        server = uvicorn.Server(
+        server = Server(
             uvicorn.Config(
                 create_app(station),
                 loop="asyncio",

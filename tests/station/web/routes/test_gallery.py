@@ -40,21 +40,14 @@ def test_the_gallery_keeps_what_was_asked_for(visitor: httpx2.Client) -> None:
     text = unescape(page_of(visitor, f"/inspections?{query}"))
     assert '<option value="good" selected>good</option>' in text and f"/inspections/4?{query}" in text
     assert 'value="good 3"' in text and 'value="0.01"' in text and 'value="2020-01-01T10:00"' in text
+    assert {"verdict", "feedback", "text", "since", "until"} <= set(re.findall(r' name="(\w+)"', text))
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "verdict=ugly",
-        "feedback=maybe",
-        "source=mail",
-        "since=yesterday",
-        "until=0001-01-01T00:00%2B23:00",
-        "min_score=a+lot",
-        "max_score=nan",
-        "model=%25b",
-    ],
-)
+IMPOSSIBLE = "verdict=ugly feedback=maybe source=mail min_score=a+lot max_score=nan model=%25b image=ab"
+TOO_MUCH = ["until=0001-01-01T00:00%2B23:00", f"model={65 * 'a'}", f"text={256 * 'x'}"]
+
+
+@pytest.mark.parametrize("query", [*IMPOSSIBLE.split(), "since=yesterday", *TOO_MUCH])
 def test_a_wish_that_cannot_be_is_a_sentence(visitor: httpx2.Client, query: str) -> None:
     text = unescape(page_of(visitor, f"/inspections?{query}", status=422))
     assert f"{query.partition('=')[0]} cannot be used: " in text and not cards_of(text)
@@ -79,35 +72,30 @@ def test_paging_goes_to_and_fro(visitor: httpx2.Client, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("address", "previous", "next", "among"),
+    ("query", "number", "previous", "next"),
     [
-        ("13?verdict=anomalous", "", "12?verdict=anomalous", "/inspections?verdict=anomalous"),
-        (
-            "12?verdict=anomalous",
-            "13?verdict=anomalous",
-            "11?verdict=anomalous",
-            "/inspections?verdict=anomalous",
-        ),
-        ("11?verdict=anomalous", "12?verdict=anomalous", "", "/inspections?verdict=anomalous"),
-        ("7?review=7,2,9", "", "2?review=7,2,9", "/threshold"),
-        ("2?review=7,2,9", "7?review=7,2,9", "9?review=7,2,9", "/threshold"),
-        ("9?review=7,2,9", "2?review=7,2,9", "", "/threshold"),
-        ("5?review=7,2,9", "", "", "/threshold"),
+        ("verdict=anomalous", 13, None, 12),
+        ("verdict=anomalous", 12, 13, 11),
+        ("verdict=anomalous", 11, 12, None),
+        ("review=7,2,9", 7, None, 2),
+        ("review=7,2,9", 2, 7, 9),
+        ("review=7,2,9", 9, 2, None),
+        ("review=7,2,9", 5, None, None),
     ],
 )
 def test_neighbours_are_those_of_the_gallery_or_of_the_review(
-    visitor: httpx2.Client, address: str, previous: str, next: str, among: str
+    visitor: httpx2.Client, query: str, number: int, previous: int | None, next: int | None
 ) -> None:
-    text = unescape(page_of(visitor, f"/inspections/{address}"))
-    for name, expected in (("previous", previous), ("next", next)):
-        assert re.findall(rf'id="{name}"[^>]* href="/inspections/([^"]+)"', text) == [expected] * bool(
-            expected
-        )
+    text = unescape(page_of(visitor, f"/inspections/{number}?{query}"))
+    for name, other in (("previous", previous), ("next", next)):
+        expected = [] if other is None else [f"{other}?{query}"]
+        assert re.findall(rf'id="{name}"[^>]* href="/inspections/([^"]+)"', text) == expected
+    among = "/threshold" if query.startswith("review") else f"/inspections?{query}"
     assert f'href="{among}">All</a>' in text
 
 
 def test_an_inspection_tells_what_is_known(visitor: httpx2.Client, visited: Running) -> None:
-    text = " ".join(unescape(page_of(visitor, "/inspections/12")).split())
+    good, bad = (" ".join(unescape(page_of(visitor, f"/inspections/{number}")).split()) for number in (3, 12))
     for words in (
         "None of the 199 good calibration images looks this unusual",
         f"grey.onnx <code>{visited.station.models.active.fingerprint[:12]}</code>",
@@ -115,17 +103,11 @@ def test_an_inspection_tells_what_is_known(visitor: httpx2.Client, visited: Runn
         "image/png",
         'href="/v1/inspections/12/map.npy"',
     ):
-        assert words in text
-    assert re.search(rf'data-colours="[0-9a-f]{{{256 * 6}}}"', text)
-
-
-def test_the_score_bar_passes_its_limit_when_anomalous(visitor: httpx2.Client) -> None:
-    for number, anomalous in ((3, False), (12, True)):
-        text = page_of(visitor, f"/inspections/{number}")
-        reach, limit = (
-            float(re.search(rf'class="{name}"[^>]* (?:width|x1)="([\d.]+)"', text)[1])
-            for name in ("reach", "limit")
-        )
+        assert words in bad
+    assert re.search(rf'data-colours="[0-9a-f]{{{256 * 6}}}"', bad)
+    bar = r'class="{}"[^>]* (?:width|x1)="([\d.]+)"'
+    for text, anomalous in ((good, False), (bad, True)):
+        reach, limit = (float(re.search(bar.format(name), text)[1]) for name in ("reach", "limit"))
         assert (reach > limit) == anomalous and 0 <= reach <= 200
 
 
