@@ -76,7 +76,9 @@ def compared(models: Models, name: str = "parts") -> Comparison:
     synthetic = first.ranked is not first.test
     ranking = rank_by_synthetic(models) if synthetic else rank_by_defects(models)
     measure = ("synthetic AUROC" if synthetic else "image AUROC") if ranking else ""
-    table = method_table(models, ranking, {label: 10.0 * (index + 1) for index, label in enumerate(models)})
+    table = method_table(
+        models, ranking, {label: [10.0 * (index + 1)] * 5 for index, label in enumerate(models)}
+    )
     pairs = differences(list(models), ranking) if ranking else []
     labels = [row["label"] for row in first.test.rows.values()]
     images = {"train": 80, "good": labels.count(0), "defective": labels.count(1), "kept_out": 0}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from blemish.comparison.page import write_comparison
+from blemish.comparison.result import summary
 from tests.browser import assert_fits, needs_browser
 from tests.comparison.support import LABELS, compared, fitted_models, synthetic_samples
 from tests.reports.support import NASTY, Page, assert_harmless, samples
@@ -56,6 +57,21 @@ def test_one_method_alone_and_only_one_class(tmp_path: Path) -> None:
     assert "One method was measured" in text and "Differences" not in text
     text = page(tmp_path, good=0, labels=("padim", "spade")).text
     assert "Accuracy could not be measured" in text and "No recommendation" in text
+
+
+@pytest.mark.parametrize(
+    ("interval", "marked"), [([0.3, 0.5], True), ([0.0, 0.1], True), ([0.1, 0.5], False)]
+)
+def test_false_alarms_whose_interval_excludes_the_rate_are_marked(
+    tmp_path: Path, interval: list[float], marked: bool
+) -> None:
+    models, detectors = fitted_models(samples(tmp_path, 20, 12), labels=("padim", "spade"))
+    models["spade"][0].test.result.measured["false_alarms"] |= {"interval": interval, "in_force": 0.2}
+    found = compared(models)
+    write_comparison(found, models, detectors, tmp_path / "page.html")  # type: ignore[arg-type]
+    text = Page((tmp_path / "page.html").read_text(encoding="utf-8")).text
+    assert ("A star marks a share whose interval excludes" in " ".join(text.split())) is marked
+    assert [" % *" in line for line in summary(found).splitlines()[1:3]] == [False, marked]
 
 
 @pytest.mark.slow

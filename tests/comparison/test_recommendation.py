@@ -15,8 +15,9 @@ def method(label: str, auroc: float, speed: float, size: int = 1_000_000) -> dic
         "auroc": auroc,
         "auroc_interval": [auroc - 0.04, min(1, auroc + 0.04)],
         "images_per_second": speed,
+        "turns": [0.9 * speed, speed, 1.05 * speed],
         "model_bytes": size,
-        "false_alarms": {"p": 0.6, "in_force": 0.05, "observed": 0.05},
+        "false_alarms": {"p": 0.6, "in_force": 0.05, "observed": 0.05, "unlike": ""},
     }
 
 
@@ -59,7 +60,7 @@ def test_the_fastest_of_those_not_significantly_worse() -> None:
 def test_the_best_where_it_is_significantly_or_probably_better() -> None:
     for speed, told in (
         (9, "Take b; a scores faster, but with a lower AUROC."),
-        (1, "Take b: no other has a higher AUROC, and none scores faster."),
+        (1, "Take b: no other has a higher AUROC, and none surely scores faster."),
     ):
         one = pair("a", "b", -0.2, 0.01)
         found, text = recommended(method("a", 0.7, speed), method("b", 0.9, 2), pairs=[one])
@@ -97,8 +98,41 @@ def test_nothing_distinguishable_says_how_many_images_would_do() -> None:
         assert told in recommended(*alike, pairs=[one])[1]
 
 
+@pytest.mark.parametrize(
+    ("turns", "choice", "told"),
+    [
+        ([10.0, 10.5, 10.2], "a", "about as fast"),
+        ([30.0, 31.0, 9.0], "a", "about as fast"),  # something else ran in most turns
+        ([13.0, 12.0, 11.5], "b", "1.2 times as fast"),
+        ([5.0, 5.1, 4.9], "a", "at 0.5 times its speed"),
+    ],
+)
+def test_a_difference_of_speed_within_noise_decides_nothing(
+    turns: list[float], choice: str, told: str
+) -> None:
+    best = method("a", 0.93, 10) | {"turns": [10.0, 10.1, 9.9]}
+    close = method("b", 0.92, sorted(turns)[1]) | {"turns": turns}
+    found, text = recommended(best, close, pairs=[pair("a", "b", 0.01)])
+    assert found["choice"] == choice and f"it scores {told}." in text
+    assert ("none surely scores faster" in text) and ("scores faster, but" not in text)
+
+
+def test_speed_within_noise_of_the_fastest_leaves_it_to_the_auroc() -> None:
+    others = method("c", 0.92, 8.2), method("b", 0.925, 8)
+    pairs = [pair("a", "b", 0.005), pair("a", "c", 0.01), pair("b", "c", 0.005)]
+    assert recommended(*others, method("a", 0.93, 2), pairs=pairs)[0]["choice"] == "b"
+
+
+@pytest.mark.parametrize("unlike", ["more", "fewer", ""])
+def test_false_alarms_unlike_the_rate_in_force_are_told_where_chance_explains_them(unlike: str) -> None:
+    alarms = {"p": 0.06, "in_force": 0.05, "observed": 0.2, "unlike": unlike, "calibrated_on": 20}
+    text = recommended(method("a", 0.9, 1) | {"false_alarms": alarms}, pairs=[])[1]
+    told = f"a gave {unlike} false alarms than intended: 20\N{NO-BREAK SPACE}% of the good test images"
+    assert (told in text and "rests on 20 held-out images" in text) == bool(unlike)
+
+
 def test_too_many_false_alarms_guessing_and_nothing_measured_are_told() -> None:
-    alarms = {"p": 0.01, "in_force": 0.05, "observed": 0.2}
+    alarms = {"p": 0.01, "in_force": 0.05, "observed": 0.2, "unlike": "more"}
     found, text = recommended(method("a", 0.52, 1) | {"false_alarms": alarms}, pairs=[])
     assert "more false alarms than chance explains: 20" in text
     assert "nothing here surely beats guessing" in text and "Take" not in text

@@ -35,7 +35,7 @@ def test_every_method_is_measured_as_evaluate_does_and_all_is_told(
         assert row["ap"] == evaluation.image["ap"] and evaluation.pixel is not None
         assert row["pixel"]["aupro_30"] == evaluation.pixel["aupro_30"] == row["aupro_seeds"][0]
         assert row["kinds"] == {kind: one["auroc"] for kind, one in evaluation.defects.items()}
-        assert row["false_alarms"] == evaluation.false_alarms | {"p": row["false_alarms"]["p"]}
+        assert row["false_alarms"].items() >= evaluation.false_alarms.items()
         assert 0 < row["false_alarms"]["p"] <= 1 and row["stability"] is None
         assert row["fit_seconds"] > 0 and row["images_per_second"] > 0 and row["peak_memory_mb"] > 50
         assert row["model_bytes"] == (out / f"{row['label']}.safetensors").stat().st_size
@@ -57,7 +57,7 @@ def test_what_is_finished_is_not_done_again_wherever_the_data_lies(
         found, written = again(moved, page=tmp_path / "page.html")
     assert caplog.messages == ["2 of 2 fits are done already.", "Measuring the speed of scoring."]
     assert not written and (tmp_path / "page.html").is_file()
-    unequal = {"images_per_second": 0, "models": []}
+    unequal = {"images_per_second": 0, "turns": [], "models": []}
     for one, other in zip(labelled[0].methods, found.methods, strict=True):
         assert one | unequal == other | unequal
 

@@ -66,7 +66,17 @@ def test_the_default_method_agrees_in_every_engine(model: Path, exported: Export
     agrees(model, *exported, parts)
 
 
-def test_an_openvino_pair_agrees(known_graph: None, model: Path, parts: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def in_two_files(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports of the model take the known graph as PyTorch saves a large one."""
+
+    def write(model: Path, out: Path, metadata: object, **options: object) -> None:
+        onnx.save(onnx.load(exported[0]), out, save_as_external_data=True, location="weights.data")
+
+    monkeypatch.setattr(graph, "write_graph", write)
+
+
+def test_an_openvino_pair_agrees(in_two_files: None, model: Path, parts: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     agrees(model, tmp_path / "model.xml", export_model(model, tmp_path / "model.xml"), parts)
     assert names(tmp_path) == ["model.bin", "model.xml"]
@@ -113,7 +123,7 @@ def test_whatever_goes_wrong_an_older_file_stays(
     if suffix == ".xml":
         pytest.importorskip("openvino")
 
-    def write_another(model: Path, out: Path, metadata: object) -> None:
+    def write_another(model: Path, out: Path, metadata: object, **options: object) -> None:
         """One with the channels of a convolution in another order."""
         network = onnx.load(exported[0])
         name = next(node.input[1] for node in network.graph.node if node.op_type == "Conv")
@@ -131,6 +141,22 @@ def test_whatever_goes_wrong_an_older_file_stays(
         export_model(model, out)
     monkeypatch.setattr("blemish.export.export.score_all", stop)
     with pytest.raises(KeyboardInterrupt):
+        export_model(model, out)
+    assert names(tmp_path) == [out.name] and out.read_text() == "older"
+
+
+def test_what_is_not_one_whole_onnx_file_is_refused(
+    in_two_files: None, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "model.onnx"
+    out.write_text("older")
+    with pytest.raises(ModelFileError, match="damaged or no ONNX model"):
+        export_model(model, out)
+    monkeypatch.undo()
+    monkeypatch.setattr(graph, "LARGEST", 1000)
+    with pytest.raises(
+        BlemishError, match=r"parts\.safetensors is too large for an \.onnx file, which holds 2 GB"
+    ):
         export_model(model, out)
     assert names(tmp_path) == [out.name] and out.read_text() == "older"
 

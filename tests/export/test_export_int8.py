@@ -27,7 +27,9 @@ Exported = tuple[Path, ExportReport]
 def integers(exported: Exported, model: Path, parts: Path) -> Exported:
     out = model.with_name("int8.onnx")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(graph, "write_graph", lambda model, out, metadata: shutil.copy(exported[0], out))
+        patch.setattr(
+            graph, "write_graph", lambda model, out, *rest, **options: shutil.copy(exported[0], out)
+        )
         return out, export_model(model, out, int8=True, calibrate=parts)
 
 

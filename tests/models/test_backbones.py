@@ -5,7 +5,7 @@ import timm
 import torch
 
 from blemish.errors import ConfigError
-from blemish.models.backbones import create_backbone
+from blemish.models.backbones import check_image_size, create_backbone
 from blemish.models.weights import ALIASES
 
 
@@ -86,3 +86,23 @@ def test_images_are_normalised_as_the_backbone_was_trained() -> None:
 def test_what_timm_cannot_give_is_refused(name: str, layers: tuple[int, ...], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         create_backbone(name, layers)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "nearest"),
+    [
+        ("swinv2_cr_tiny_ns_224", 96, "224"),  # positions of one size
+        ("maxvit_tiny_tf_224", 256, "224 or 448"),  # windows
+        ("coatnet_0_rw_224", 64, "224"),
+        ("dla34", 33, "32 or 64"),
+        ("test_resnet", 33, ""),
+        ("maxvit_tiny_tf_224", 224, ""),
+    ],
+)
+def test_images_of_a_size_that_a_backbone_cannot_take_are_refused(name: str, size: int, nearest: str) -> None:
+    if not nearest:
+        return check_image_size(name, (2, 3), (size, size))
+    with pytest.raises(
+        ConfigError, match=rf"{name}' cannot take images of {size} x {size} pixels; .* to {nearest}\.$"
+    ):
+        check_image_size(name, (2, 3), (size, size))

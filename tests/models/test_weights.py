@@ -41,15 +41,19 @@ def test_the_lite_package_fills_the_teacher_tensor_by_tensor() -> None:
     assert find_weights("tf_efficientnet_lite0").path == source.path
 
 
-@pytest.mark.parametrize("form", ["safetensors", "pth", "wrapped", "prefixed", "float16", "no counters"])
+WRAPPED = ("state_dict", "model", "model_state_dict", "state_dict_ema")
+PREFIXED = ("model.", "module.", "_orig_mod.", "module.model.", "_orig_mod.module.")
+
+
+@pytest.mark.parametrize("form", ["safetensors", "pth", "float16", "no counters", *WRAPPED, *PREFIXED])
 def test_a_file_of_a_whole_classifier_fills_the_teacher(form: str, tmp_path: Path) -> None:
     state = whole_classifier()
     expected = {key: value for key, value in state.items() if "layer4" not in key and "fc" not in key}
     if form == "float16":
         expected = {k: v.half().float() if v.is_floating_point() else v for k, v in expected.items()}
     given: dict[str, Any] = {
-        "wrapped": {"state_dict": state, "epoch": 3},
-        "prefixed": {f"model.{key}": value for key, value in state.items()},
+        **{form: {form: state, "epoch": 3} for form in WRAPPED},
+        **{form: {f"{form}{key}": value for key, value in state.items()} for form in PREFIXED},
         "float16": {key: v.half() if v.is_floating_point() else v for key, v in state.items()},
         "no counters": {key: value for key, value in state.items() if "num_batches_tracked" not in key},
     }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from blemish.datasets import Dataset, Sample
-from blemish.errors import BlemishError, DatasetError, WeightsError
+from blemish.errors import BlemishError, ConfigError, DatasetError, WeightsError
 from blemish.files import whole_file
 from blemish.inference.detector import Detector
 from blemish.models import weights as weights_module
@@ -58,6 +58,9 @@ def test_what_is_missing_is_told_before_any_work(
     monkeypatch.setattr(weights_module, "_hub_reachable", lambda: False)
     with pytest.raises(WeightsError, match="no ImageNet weights for test_resnet"):
         fit_in(tmp_path, weights=None)
+    swin = small_config(model={"backbone": "swin_tiny_patch4_window7_224"})
+    with pytest.raises(ConfigError, match="cannot take images of 64 pixels"):
+        fit_in(tmp_path, config=swin)
     monkeypatch.setattr(fitting.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BlemishError, match=r'pip install "blemish\[train\]"'):
         fit_in(tmp_path)

@@ -1,6 +1,5 @@
 """Fits all methods, keeps what was measured with each model, and measures how fast they score."""
 
-import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -118,12 +117,12 @@ def check_unclaimed(methods: Sequence[Method], seeds: int, out: Path) -> None:
             )
 
 
-def scoring_speed(detectors: Mapping[str, "Detector"], samples: Sequence[Sample]) -> dict[str, float]:
-    """Images per second from decoded frames to scores and maps, in batches of the detector's usual size.
+def scoring_speed(detectors: Mapping[str, "Detector"], samples: Sequence[Sample]) -> dict[str, list[float]]:
+    """Images per second in each turn, from decoded frames to scores and maps, in batches of the usual size.
 
     After a batch to warm up, the detectors take `TURNS` turns one after the other, so that a machine whose
-    speed drifts treats all of them alike, each of at least one batch and half a second; the median over the
-    turns counts. Decoding is left out: it is the same for all.
+    speed drifts treats all of them alike, each of at least one batch and half a second. Decoding is left out:
+    it is the same for all.
 
     Args:
         detectors: by name, in the order of their turns.
@@ -144,4 +143,4 @@ def scoring_speed(detectors: Mapping[str, "Detector"], samples: Sequence[Sample]
                 images += len(batches[name])
                 seconds = time.perf_counter() - start
             rates[name].append(images / seconds)
-    return {name: statistics.median(measured) for name, measured in rates.items()}
+    return rates

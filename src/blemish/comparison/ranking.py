@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import chain, combinations
+from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,7 +116,9 @@ def both_ways(pairs: Sequence[dict[str, Any]]) -> dict[tuple[str, str], dict[str
     return found
 
 
-def method_table(models: Models, ranking: Ranking | None, speeds: dict[str, float]) -> list[dict[str, Any]]:
+def method_table(
+    models: Models, ranking: Ranking | None, speeds: dict[str, list[float]]
+) -> list[dict[str, Any]]:
     """One row per method, as `Comparison.methods` describes."""
     rows = []
     for index, (label, of) in enumerate(models.items()):
@@ -146,16 +149,22 @@ def method_table(models: Models, ranking: Ranking | None, speeds: dict[str, floa
                     kind: _mean([one["defects"][kind]["auroc"] for one in ranked])
                     for kind in ranked[0]["defects"]
                 },
-                "false_alarms": alarms | {"p": p},
+                "false_alarms": alarms | {"p": p, "unlike": _unlike(alarms), "calibrated_on": calibrated_on},
                 "detected": first["detected"],
                 "stability": _stability(of),
                 "fit_seconds": _mean([one.fit_seconds for one in results]),
                 "peak_memory_mb": max(memory, default=None),
                 "model_bytes": max(one.model_bytes for one in results),
-                "images_per_second": speeds[label],
+                "images_per_second": median(speeds[label]),
+                "turns": speeds[label],
             }
         )
     return rows
+
+
+def _unlike(alarms: dict[str, Any]) -> str:
+    low, high = alarms["interval"] or (0, 1)
+    return "more" if low > alarms["in_force"] else "fewer" if high < alarms["in_force"] else ""
 
 
 def _stability(of: list[FittedModel]) -> float | None:

@@ -2,8 +2,8 @@
 
 Candidates are the best method and those that are both close to it (`CLOSE`) and not significantly worse (p at
 least 0.05 or no test; uncorrected: the correction guards against claiming a difference, here the risk is to
-overlook one); of these the fastest at scoring is recommended. Where not even the best is surely better than
-guessing, none is. Nothing but measurements enters.
+overlook one); of these the fastest at scoring is recommended, where that is no noise (`surely_faster`). Where
+not even the best is surely better than guessing, none is. Nothing but measurements enters.
 """
 
 import math
@@ -14,6 +14,7 @@ from blemish.reports.numbers import enumeration, fraction, interval, megabytes, 
 POWER = 1.96 + 0.84  # standard errors that a difference needs to be found in four of five test sets
 MOST_IMAGES = 100_000
 SIGNIFICANT = 0.05
+FASTER = 1.1  # times as fast: less decides nothing
 CLOSE = 0.02  # of AUROC: no more is given up for speed
 LEAST_TESTED = 10  # images of a class, or originals: with fewer no difference is tested
 
@@ -59,7 +60,9 @@ def recommend(methods: list[Row], pairs: list[Pair], *, measure: str, images: di
     else:
         close = [row for row in ranked[1:] if best["auroc"] - row["auroc"] <= CLOSE + 1e-9]
         candidates = [best, *(row for row in close if _may_be_chance(versus[row["label"]]))]
-        choice = max(candidates, key=lambda row: row["images_per_second"])
+        choice = best
+        for row in candidates[1:]:
+            choice = row if surely_faster(row, choice) else choice
         undecided = all(map(_may_be_chance, versus.values()))
         if not versus:
             heading = "One method was measured"
@@ -75,7 +78,7 @@ def recommend(methods: list[Row], pairs: list[Pair], *, measure: str, images: di
         if versus and undecided:
             advice.insert(-1, _undecided(versus[ranked[1]["label"]], measure, images))
     advice.append(f"The smallest model file is {smallest['label']}'s, {megabytes(smallest['model_bytes'])}.")
-    advice += [_too_many_alarms(row) for row in methods if row["false_alarms"]["p"] < SIGNIFICANT]
+    advice += filter(None, map(_alarms, methods))
     if measure == "synthetic AUROC":
         advice = [SYNTHETIC, *advice, "Collect 20 or more real defective images and compare again."]
     return found | {"sentences": advice}
@@ -96,6 +99,12 @@ def images_needed(pair: Pair, count: int) -> int | None:
     return math.ceil(count * (POWER * error / pair["difference"]) ** 2)
 
 
+def surely_faster(row: Row, other: Row) -> bool:
+    """Whether a method scored faster than another in each turn, and in the middle by more than noise."""
+    ratio = row["images_per_second"] / other["images_per_second"]
+    return ratio >= FASTER and all(one > two for one, two in zip(row["turns"], other["turns"], strict=True))
+
+
 def _may_be_chance(pair: Pair) -> bool:
     return pair["p"] is None or pair["p"] >= SIGNIFICANT
 
@@ -113,19 +122,19 @@ def _advice(
         value = f"{fraction(row['auroc'])}, {p}"
         if row in candidates:
             ratio = row["images_per_second"] / best["images_per_second"]
-            speed = f"at {ratio:.2g} times its speed" if ratio <= 0.9 else "about as fast"
-            speed = f"{ratio:.2g} times as fast" if ratio >= 1.1 else speed
+            speed = f"at {ratio:.2g} times its speed" if surely_faster(best, row) else "about as fast"
+            speed = f"{ratio:.2g} times as fast" if surely_faster(row, best) else speed
             sentences.append(f"{label} is close and not significantly worse ({value}); it scores {speed}.")
         elif label not in worse and _may_be_chance(pair):
             sentences.append(f"{label} is lower here ({value}), but the images do not prove it.")
         elif label not in worse:
             many = "not significant among so many comparisons"
             sentences.append(f"{label} is probably worse ({value}; {many}).")
-    faster = [row["label"] for row in others if row["images_per_second"] > best["images_per_second"]]
+    faster = [row["label"] for row in others if surely_faster(row, best)]
     if choice is not best:
         sentences.append(
             f"Take {choice['label']}: of the methods within {CLOSE} of the best and not significantly worse "
-            f"it scores fastest ({short_number(choice['images_per_second'])} images a second). "
+            f"none surely scores faster ({short_number(choice['images_per_second'])} images a second). "
             f"Take {best['label']} where a possible gain in accuracy counts for more than speed."
         )
     elif faster:
@@ -134,7 +143,7 @@ def _advice(
             f"Take {best['label']}; {enumeration(faster)} {verb} faster, but with a lower AUROC."
         )
     elif others:
-        sentences.append(f"Take {best['label']}: no other has a higher AUROC, and none scores faster.")
+        sentences.append(f"Take {best['label']}: no other has a higher AUROC, and none surely scores faster.")
     return sentences
 
 
@@ -157,9 +166,19 @@ def _undecided(pair: Pair, measure: str, images: dict[str, int]) -> str:
     )
 
 
-def _too_many_alarms(row: Row) -> str:
+def _alarms(row: Row) -> str:
+    """What is to be said of false alarms that are not as many as the rate in force; "" where they are."""
     alarms = row["false_alarms"]
-    return (
-        f"{row['label']} gave more false alarms than chance explains: {percent(alarms['observed'])} of the "
-        f"good test images, with {percent(alarms['in_force'])} in force. Are they like those it learned from?"
-    )
+    share = f"{percent(alarms['observed'])} of the good test images"
+    in_force = f"with {percent(alarms['in_force'])} in force"
+    if alarms["p"] < SIGNIFICANT:
+        return (
+            f"{row['label']} gave more false alarms than chance explains: {share}, {in_force}. Are they like "
+            "those it learned from?"
+        )
+    if alarms["unlike"]:
+        return (
+            f"{row['label']} gave {alarms['unlike']} false alarms than intended: {share}, {in_force}. Its "
+            f"threshold rests on {alarms['calibrated_on']} held-out images; more make it surer."
+        )
+    return ""

@@ -24,9 +24,11 @@ class Comparison:
             None) and "aupro_seeds" (of 30 %); "kinds" (AUROC of each kind of defect, mean over seeds);
             "false_alarms" and "detected" (as in `blemish.evaluation.evaluate.Evaluation`, of the first seed;
             with "p", the chance of at least so many false alarms where test images are like those of the
-            calibration); "stability" (rank correlation of good images' scores between seeds);
+            calibration, how many these were, "calibrated_on", and "unlike", "more" or "fewer", where the
+            interval excludes the rate in force, else "");
+            "stability" (rank correlation of good images' scores between seeds);
             "fit_seconds" (mean over seeds), "peak_memory_mb" while fitting and "model_bytes" (largest over
-            seeds), "images_per_second" (scoring decoded frames, first seed).
+            seeds), "images_per_second" (scoring decoded frames, first seed: the median) of the "turns".
         differences: in `measure`, one dictionary per pair of methods: "first", "second", "difference" (first
             minus second), "interval" (95 %, by a paired bootstrap), "p", "p_corrected" (Holm, over the pairs;
             both None with too few images to test) and "significant" (p_corrected below 0.05).
@@ -63,7 +65,8 @@ def summary(comparison: Comparison) -> str:
     for row in comparison.methods:
         cells = [row["label"], fraction(row["auroc"]), interval(row["auroc_interval"])]
         cells += [fraction((row["pixel"] or {}).get("aupro_30"))] if pixel else []
-        lines.append([*cells, percent(row["false_alarms"]["observed"]), *costs(row)])
+        alarms = row["false_alarms"]
+        lines.append([*cells, percent(alarms["observed"]) + " *" * bool(alarms["unlike"]), *costs(row)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = [
         "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()

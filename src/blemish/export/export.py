@@ -62,12 +62,12 @@ def export_model(
 
     with writing(out), TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         graph = Path(folder) / "floats.onnx"
-        write_graph(model, graph, metadata)
-        written = floats = graph if roles else _converted(graph, to)
+        write_graph(model, graph, metadata, whole=to == "onnx" or int8)
+        written = floats = graph if roles else _apart(_converted(graph, to))
         candidates = [open_engine(model, device="cpu")]
         candidates += [open_engine(floats, engine=name, device="cpu") for name in installed(floats)]
         if roles:
-            written = _quantised(graph, metadata, roles, to)
+            written = _apart(_quantised(graph, metadata, roles, to))
             candidates.append(open_engine(written, device="cpu"))
         rows = compare(candidates, score_all(candidates, probes), probes)
         check(rows, str(out))
@@ -103,6 +103,16 @@ def _check(model: Path, out: Path, to: str) -> None:
         raise BlemishError(f"{weights} would be overwritten, and {out} is not there; choose another name.")
     if model.suffix.lower() != ".safetensors":
         raise ModelFileError(f"{model} is no .safetensors model; only those can be exported.")
+
+
+def _apart(written: Path) -> Path:
+    """Move the file, or both of a pair, to a new folder, so that no engine finds anything else beside it."""
+    folder = written.parent / "apart"
+    folder.mkdir()
+    if written.suffix == ".xml":
+        weights = written.with_suffix(".bin")
+        weights.replace(folder / weights.name)
+    return written.replace(folder / written.name)
 
 
 def _publish(written: Path, out: Path) -> None:

@@ -14,21 +14,36 @@ from blemish.errors import BlemishError
 from blemish.inference.engines.torch import TorchEngine
 from blemish.inference.model_file import KEY, Metadata
 from blemish.models.gan.layers import BatchNorm2d
+from blemish.models.settings import usual_settings
 
+LARGEST = 2_000_000_000  # bytes of weights; protobuf's 2 GiB hold these with the graph and the description
 TRACED = 3  # images that the model is traced with; the graph takes any number
 
 
-def write_graph(model: Path, out: Path, metadata: Metadata) -> None:
+@usual_settings()
+def write_graph(model: Path, out: Path, metadata: Metadata, *, whole: bool) -> None:
     """Write what `forward` of a .safetensors model computes as an .onnx file.
 
     It takes "images", uint8 [B, 3, H, W], and gives "score", float32 [B], and "anomaly_map", float32
     [B, H, W]. BatchNorm behind a convolution is folded into it.
 
+    Args:
+        model: the .safetensors file.
+        out: the .onnx file to write.
+        metadata: the description to put inside.
+        whole: weights too large for one file are refused; else they lie in a second one beside it.
+
     Raises:
-        BlemishError: the graph is too large for one file.
+        BlemishError: the weights are too large for one file.
     """
     network = TorchEngine.load(model, device="cpu")[0].model.to(memory_format=torch.contiguous_format)
     _fold_batchnorm(network)
+    large = sum(tensor.nbytes for tensor in network.state_dict().values()) > LARGEST
+    if large and whole:
+        raise BlemishError(
+            f"{model} is too large for an .onnx file, which holds 2 GB; fit it with fewer channels or "
+            "images, or export to .xml without --int8."
+        )
     images = torch.zeros(TRACED, 3, *metadata.frame.shape, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -44,12 +59,10 @@ def write_graph(model: Path, out: Path, metadata: Metadata) -> None:
         )
     assert program is not None
     program.model.metadata_props[KEY] = metadata.model_dump_json()
-    try:
-        program.save(out, external_data=False)
-    except ValueError as error:  # of protobuf
-        raise BlemishError(
-            f"{model} is too large for an .onnx file, which holds 2 GB; fit it with fewer channels or images."
-        ) from error
+    if large:
+        program.save(out, external_data=True)
+    else:
+        onnx.save(program.model_proto, out)  # PyTorch's own `save` takes two files from 1.5 GB on
 
 
 def _fold_batchnorm(network: nn.Module) -> None:

