@@ -26,7 +26,7 @@ BATCH = 32
 
 def learning_history(seed: int, epochs: int) -> tuple[np.ndarray, np.ndarray]:
     """Losses and scores of the spare images after each epoch, both [epochs, SPARE]."""
-    config = build_config(values={"frame": {"resize": 64, "crop": 64}})
+    config = build_config(values={"method": "gtrans", "frame": {"resize": 64, "crop": 64}})
     cells = elpv("mono", train=TRAIN, good=SPARE, bad=0, seed=seed)
     train = images_to_tensor(load_rows(cells.train, config.frame).images)
     spare = images_to_tensor(load_rows(cells.test, config.frame).images)

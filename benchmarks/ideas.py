@@ -27,7 +27,14 @@ from blemish.models.gtrans.model import GTrans
 
 # name: what `blemish.fit` is told
 FITS: dict[str, dict[str, Any]] = {
+    "rad": {"method": "rad"},
+    "rad, 20 images": {"method": "rad", "assignments": ("model.neighbours=20",)},
+    "rad, no coreset": {"method": "rad", "assignments": ("model.coreset=1",)},
     "patchcore": {"method": "patchcore"},
+    "patchcore, whole images": {
+        "method": "patchcore",
+        "assignments": ("frame.resize=224", "frame.crop=none"),
+    },
     "padim": {"method": "padim"},
     "spade": {"method": "spade"},
     "improved": {"preset": "improved"},
@@ -117,7 +124,7 @@ def main() -> None:
                         weights=arguments.weights,
                         seed=seed,
                         epochs=arguments.epochs if trained else None,
-                        **FITS[fit],
+                        **{"method": "gtrans"} | FITS[fit],
                     )
                     summary = detector.metadata["training"]["summary"]
                     cost = {"seconds": summary["seconds"], "peak_memory_mb": summary["peak_memory_mb"]}

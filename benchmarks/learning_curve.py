@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=10, help="epochs between two lines")
     arguments = parser.parse_args()
 
-    values = {"preset": arguments.preset, "model": {"backbone": arguments.backbone}}
+    values = {"method": "gtrans", "preset": arguments.preset, "model": {"backbone": arguments.backbone}}
     config = build_config(assignments=arguments.assignments, values=values)
     data = read_dataset(arguments.data)
     images = load_rows(data.train, config.frame).images

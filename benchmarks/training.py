@@ -131,7 +131,7 @@ def warm(work: Contender) -> Contender:
 
 def measure(backbone: str, batch: int, preset: str, repeats: int, peers: bool) -> None:
     """Print the table of one model and batch size."""
-    config = build_config(values={"preset": preset, "model": {"backbone": backbone}})
+    config = build_config(values={"method": "gtrans", "preset": preset, "model": {"backbone": backbone}})
     torch.manual_seed(0)
     model = GTrans(config.model, config.frame.shape)
     shape = (max(batch, 32), config.frame.size, config.frame.size, 3)

@@ -59,7 +59,7 @@ def test_what_is_missing_is_told_before_any_work(
     with pytest.raises(WeightsError, match="no ImageNet weights for test_resnet"):
         fit_in(tmp_path, weights=None)
     swin = small_config(model={"backbone": "swin_tiny_patch4_window7_224"})
-    with pytest.raises(ConfigError, match="cannot take images of 64 pixels"):
+    with pytest.raises(ConfigError, match="cannot take images of 64 x 64 pixels"):
         fit_in(tmp_path, config=swin)
     monkeypatch.setattr(fitting.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BlemishError, match=r'pip install "blemish\[train\]"'):

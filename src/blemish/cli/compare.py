@@ -26,7 +26,7 @@ def compare(
     ],
     methods: Annotated[
         str, typer.Option(metavar="NAMES", help="Methods by name, or name:preset, separated by commas.")
-    ] = "gtrans,patchcore,padim,spade",
+    ] = "rad,gtrans,patchcore,padim",
     seeds: Annotated[
         int | None, typer.Option(help="Fit each method this often. [default: 1, without defective images 2]")
     ] = None,

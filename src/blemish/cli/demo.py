@@ -8,6 +8,7 @@ import typer
 
 from blemish.cli import options as opt
 from blemish.cli.app import app
+from blemish.training.config import DEFAULT_METHOD
 
 FALSE_ALARM_RATE = 0.05
 
@@ -29,7 +30,7 @@ def demo(
             help="solar-cells: photographs from the package elpv-dataset; parts: generated parts with masks."
         ),
     ] = "solar-cells",
-    method: Annotated[str, typer.Option(help="As for fit.")] = "patchcore",
+    method: Annotated[str, typer.Option(help="As for fit.")] = DEFAULT_METHOD,
     epochs: opt.Epochs = None,
     quiet: opt.Quiet = False,
 ) -> None:

@@ -8,6 +8,7 @@ import typer
 from blemish.cli import options as opt
 from blemish.cli.app import app
 from blemish.models.registry import METHODS
+from blemish.training.config import DEFAULT_METHOD
 
 
 @app.command(
@@ -15,11 +16,11 @@ from blemish.models.registry import METHODS
 Examples:
   blemish fit good/ --out parts.safetensors
   blemish fit mvtec/screw --out screw.safetensors --backbone resnet34 --seed 1
-  blemish fit good/ --out parts.safetensors --method patchcore
+  blemish fit good/ --out parts.safetensors --method gtrans
   blemish fit good/ --out boards.safetensors --tile 224
   blemish fit cifar10/ --held-out cat --method anotrans --set frame.resize=32 --out cat.safetensors
-  blemish fit parts.csv --out parts.safetensors --set training.epochs=50 --set frame.crop=256
-  accelerate launch --multi_gpu -m blemish fit good/ --out parts.safetensors
+  blemish fit parts.csv --out parts.safetensors --method gtrans --epochs 50 --set frame.crop=256
+  accelerate launch --multi_gpu -m blemish fit good/ --out parts.safetensors --method gtrans
 """
 )
 def fit(
@@ -36,7 +37,7 @@ def fit(
     held_out: opt.HeldOut = None,
     data_root: opt.DataRoot = None,
     method: Annotated[
-        str | None, typer.Option(help=f"One of {', '.join(METHODS)}. [default: gtrans]")
+        str | None, typer.Option(help=f"One of {', '.join(METHODS)}. [default: {DEFAULT_METHOD}]")
     ] = None,
     preset: Annotated[
         str | None,

@@ -55,7 +55,7 @@ Backbone = Annotated[
     str | None,
     typer.Option(
         help="efficientnet_lite0 (weights installed), efficientnet_lite1/2, resnet18, resnet34, "
-        "wide_resnet50_2 or any timm model with feature maps; for gtrans, patchcore, padim and spade."
+        "wide_resnet50_2 or any timm model with feature maps; not for the GANs."
     ),
 ]
 Weights = Annotated[
@@ -64,7 +64,7 @@ Weights = Annotated[
 Epochs = Annotated[
     int | None,
     typer.Option(
-        help="Passes over the images; not for patchcore, padim and spade, which need one. [default: 20 for "
+        help="Passes over the images; not for rad, patchcore, padim and spade, which need one. [default: 20 for "
         "gtrans (300 with --preset paper), 15 or 25 for the others]"
     ),
 ]

@@ -11,7 +11,7 @@ from blemish.models.weights import RANDOM, find_weights
 from blemish.training.checks import applies, check_concerned
 from blemish.training.config import RunConfig, build_config
 
-DEFAULT_METHODS = ("gtrans", "patchcore", "padim", "spade")
+DEFAULT_METHODS = ("rad", "gtrans", "patchcore", "padim")
 
 SAID_ELSEWHERE = {  # fields that --set cannot give, and what does
     "method": "--methods",

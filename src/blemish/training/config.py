@@ -13,7 +13,7 @@ from blemish.images.frame import Frame, Shape, has_tiles
 from blemish.models.config import ModelConfig
 from blemish.models.registry import config_class
 
-DEFAULT_METHOD = "gtrans"
+DEFAULT_METHOD = "rad"
 
 
 class TrainingConfig(BaseModel):
