@@ -39,8 +39,9 @@ def texture_dataset(folder: Path, count: int, seed: int = 0) -> Dataset:
 
 
 def small_config(**values: Any) -> RunConfig:
-    """A run of seconds: two epochs of a tiny ResNet on 64 pixels. Values are those of `build_config`."""
+    """GTrans in seconds: two epochs of a tiny ResNet on 64 pixels. Values are those of `build_config`."""
     small: dict[str, Any] = {
+        "method": "gtrans",
         "model": {"backbone": BACKBONE, "tokens": 3, "token_dim": 16},
         "frame": {"resize": SIZE, "crop": SIZE},
         "training": {"epochs": 2, "batch_size": 4, "precision": "fp32"},

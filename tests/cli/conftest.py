@@ -39,7 +39,8 @@ def fitted(data: Path, out: Path, *options: str) -> Path:
 def model(parts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Alone in its folder with what `blemish fit` wrote beside it."""
     out = tmp_path_factory.mktemp("model") / "parts.safetensors"
-    return fitted(parts_folder, out, "--epochs", "2", "--set", "frame.resize=64", "--set", "frame.crop=64")
+    small = ["--set", "frame.resize=64", "--set", "frame.crop=64"]
+    return fitted(parts_folder, out, "--method", "gtrans", "--epochs", "2", *small)
 
 
 @pytest.fixture(scope="session")

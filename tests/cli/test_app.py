@@ -31,9 +31,9 @@ def test_help_teaches(blemish: Command, command: str) -> None:
         ("fit {parts} --out m.safetensors --method magic", "There is no method 'magic'"),
         (
             "fit {parts} --out m.safetensors --preset magic",
-            "gtrans has no preset 'magic'; choose one of: impr",
+            "rad has no preset 'magic'; choose one of: standard",
         ),
-        ("fit {parts} --out m.safetensors --set model.tfm_depth=0", "'model.tfm_depth'"),
+        ("fit {parts} --out m.safetensors --method gtrans --set model.tfm_depth=0", "'model.tfm_depth'"),
         ("fit {parts} --out m.safetensors --tile 64 --overlap 0.9", "'frame.overlap'"),
         ("fit {parts} --out m.safetensors --weights none.pth", "no weights file none.pth"),
         ("fit {parts} --out m.safetensors --backbone resnet34", "--weights FILE"),

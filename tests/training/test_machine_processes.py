@@ -152,7 +152,16 @@ def test_ctrl_c_in_one_process_stops_all_and_resuming_is_exact(folder: Path) -> 
 def test_accelerate_launch_starts_two_processes_for_one_model(parts_folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     command += ["--main_process_port", str(free_port()), "-m", "blemish", "fit", str(parts_folder)]
-    command += ["--out", "model.safetensors", "--epochs", "2", "--set", "training.batch_size=4"]
+    command += [
+        "--out",
+        "model.safetensors",
+        "--method",
+        "gtrans",
+        "--epochs",
+        "2",
+        "--set",
+        "training.batch_size=4",
+    ]
     command += ["--set", "frame.resize=64", "--set", "frame.crop=64"]
     environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     result = subprocess.run(

@@ -64,8 +64,8 @@ Weights = Annotated[
 Epochs = Annotated[
     int | None,
     typer.Option(
-        help="Passes over the images; not for rad, patchcore, padim and spade, which need one. [default: 20 for "
-        "gtrans (300 with --preset paper), 15 or 25 for the others]"
+        help="Passes over the images; for gtrans and the GANs; the others need one. [default: 20 for gtrans "
+        "(300 with --preset paper), 15 or 25 for the GANs]"
     ),
 ]
 Assignments = Annotated[

@@ -8,7 +8,7 @@ from blemish.training.config import RunConfig, build_config
 
 
 def preset(name: str, *assignments: str) -> RunConfig:
-    return build_config(assignments=assignments, values={"preset": name})
+    return build_config(assignments=assignments, values={"method": "gtrans", "preset": name})
 
 
 def test_the_preset_paper_has_the_papers_values() -> None:
