@@ -69,7 +69,7 @@ def info(model: opt.Model, as_json: opt.AsJson = False) -> None:
         return
     rows = facts(metadata.model_dump(mode="json"))
     if model.suffix.lower() == ".safetensors" and (count := len(read_probes(model, metadata.frame.shape))):
-        rows.append(("images inside", f"{count}, held out, to verify exports on"))
+        rows.append(("images inside", f"{count}, to verify exports on"))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:{width}}  {value}")

@@ -51,6 +51,8 @@ def fitted_digests(metadata: Metadata) -> tuple[set[str], set[str]]:
     digests, training = metadata.data.get("frames", []), metadata.training
     if len(digests) < 2:
         raise ModelFileError("The model does not say which images it was fitted to; fit it again.")
+    if "validation_share" not in training:  # each was left out in its turn
+        return set(digests), set()
     learn, hold_out = split_indices(len(digests), training["validation_share"], training["seed"])
     learned = {digests[index] for index in learn}
     return learned, {digests[index] for index in hold_out} - learned
@@ -85,7 +87,7 @@ def assign_roles(dataset: Dataset, metadata: Metadata) -> Roles:
     if not calibration:
         raise DatasetError(
             f"{dataset.name} holds no good images to calibrate int8 on, only {len(ranges)} that the model "
-            "learned from or that ranges are taken from; add the ones it was fitted to, or new ones."
+            "learned from or that ranges are taken from; add ones that it held out, or new ones."
         )
     wanted = len(metadata.calibration["scores"])
     if len(calibration) < wanted:

@@ -148,6 +148,13 @@ class TrainingFreeModel(AnomalyModel):
         """
         raise NotImplementedError
 
+    def leave_out(self, rows: np.ndarray) -> None:
+        """Score from now on as if these rows of the images had not been learned from, int64; none: all were.
+
+        Only right after `learn`, and of methods whose configuration has `leave_one_out`.
+        """
+        raise NotImplementedError
+
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
         """Give the learned buffers the size that a model file's have.
 

@@ -23,6 +23,7 @@ class ModelConfig(BaseModel):
     Attributes:
         presets: named sets of values by section of a run ("frame", "model", "training"), weaker than what the
             user says. A run takes the first one unasked.
+        leave_one_out: all good images are learned from, and each calibrates while it alone is left out.
         square: the network takes square images only.
         scoring_only: fields that change the maps made of what was learned, and nothing about what is learned.
     """
@@ -30,6 +31,7 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     presets: ClassVar[dict[str, Preset]] = {"standard": {}}
+    leave_one_out: ClassVar[bool] = False
     square: ClassVar[bool] = False
     scoring_only: ClassVar[frozenset[str]] = frozenset()
 

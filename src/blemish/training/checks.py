@@ -9,9 +9,6 @@ from blemish.models.config import ModelConfig
 from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.training.config import RunConfig
 
-# the fields of `TrainingConfig` that mean something where nothing is trained
-ONE_PASS = {"validation_share", "seed", "deterministic", "cache_gigabytes"}
-
 
 def check_run(config: RunConfig, *, weights: bool, resume: bool) -> None:
     """Refuse what the method cannot use, and a tracker that is not there (Accelerate would say no word).
@@ -34,9 +31,15 @@ def check_run(config: RunConfig, *, weights: bool, resume: bool) -> None:
         raise ConfigError(f"{once} and leaves nothing to resume; leave out --resume.")
     if process_count() > 1:
         raise ConfigError(f"{once} in one process; start it without accelerate launch or torchrun.")
-    for name in sorted(config.training.model_fields_set - ONE_PASS):
+    for name in sorted(config.training.model_fields_set - one_pass_fields(type(config.model))):
         option = "--epochs" if name == "epochs" else f"training.{name}"
         raise ConfigError(f"{once}; leave out {option}.")
+
+
+def one_pass_fields(method: type[ModelConfig]) -> set[str]:
+    """The fields of `TrainingConfig` that mean something where nothing is trained."""
+    held_out = set() if method.leave_one_out else {"validation_share"}
+    return held_out | {"seed", "deterministic", "cache_gigabytes"}
 
 
 def process_count() -> int:
@@ -73,4 +76,8 @@ def applies(assignment: str, method: type[ModelConfig]) -> bool:
     section, _, field = assignment.partition("=")[0].strip().partition(".")
     if section == "model":
         return field.partition(".")[0] in method.model_fields
-    return section != "training" or field in ONE_PASS or not issubclass(method, TrainingFreeConfig)
+    return (
+        section != "training"
+        or field in one_pass_fields(method)
+        or not issubclass(method, TrainingFreeConfig)
+    )

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import logging
 import platform
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from blemish.calibration import Calibration
 from blemish.datasets import Source, check_trainable, read_dataset
 from blemish.errors import BlemishError
 from blemish.files import check_output, end_of_links, unfinished, whole_file, writing
+from blemish.images.frame import Frame
 from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import PROBES, Metadata, model_bytes
 from blemish.inference.scoring import calibrate
@@ -23,7 +25,7 @@ from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.models.registry import model_class
 from blemish.models.weights import RANDOM, WeightsSource, find_weights, read_weights
 from blemish.progress import LOGGER, progress_bar
-from blemish.training.checks import ONE_PASS, check_run, process_count, process_rank
+from blemish.training.checks import check_run, one_pass_fields, process_count, process_rank
 from blemish.training.config import RunConfig
 from blemish.training.read_images import GoodImages, read_images, shapes_of
 
@@ -219,7 +221,10 @@ def _learn(
 
     if isinstance(model, TrainingFreeModel):
         once = learn_in_one_pass(model, images.rows.images, images.learn_rows, config.training)
-        return config.training.model_dump(mode="json", include=ONE_PASS) | {"summary": once, "remark": ""}
+        return config.training.model_dump(mode="json", include=one_pass_fields(type(config.model))) | {
+            "summary": once,
+            "remark": "",
+        }
     assert isinstance(model, TrainedModel)
     unlearned: Any = {"training": CHANGEABLE, "model": config.model.scoring_only, "preset": True}
     settings = config.model_dump_json(exclude=unlearned)
@@ -241,14 +246,32 @@ def _learn(
 
 
 def _calibrate(engine: Engine, images: GoodImages, config: RunConfig) -> tuple[Calibration, list[float]]:
-    """From the held-out images; and the peaks of their maps."""
+    """From the held-out images, or from each while it is left out; and the peaks of their maps."""
     with progress_bar("Calibrating", len(images.held_out)) as advance:
-        pictures = (images.rows.picture(index, config.frame) for index in images.held_out)
-        scores, peaks = calibrate(engine, config.frame, pictures, advance)
+        if config.model.leave_one_out:
+            scores, peaks = _leave_one_out(engine, images, config.frame, advance)
+        else:
+            pictures = (images.rows.picture(index, config.frame) for index in images.held_out)
+            scores, peaks = calibrate(engine, config.frame, pictures, advance)
     calibration = Calibration(scores, config.false_alarm_rate)
     if calibration.note:
         log.warning(calibration.note)
     return calibration, peaks
+
+
+def _leave_one_out(
+    engine: Engine, images: GoodImages, frame: Frame, advance: Callable[[int], None]
+) -> tuple[np.ndarray, list[float]]:
+    """As `calibrate`, of all images: each is scored as if the model had learned from the others alone."""
+    model: Any = engine
+    scores, peaks = [], []
+    for index in images.held_out:
+        model.model.leave_out(images.rows.of(np.array([index])))
+        score, peak = calibrate(engine, frame, [images.rows.picture(index, frame)], advance)
+        scores.append(score)
+        peaks += peak
+    model.model.leave_out(np.empty(0, np.int64))
+    return np.concatenate(scores), peaks
 
 
 def _write(

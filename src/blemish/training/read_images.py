@@ -20,6 +20,7 @@ from blemish.training.cache import room_for_images
 from blemish.training.config import RunConfig
 
 LOOKED_AT = 8  # images, for the bits that all of them use
+LEFT_OUT = 1000  # images at most that are left out in their turn
 MOSTLY_VISIBLE = 0.7  # the paper's 224 of 256 pixels leave 77 % of a square image
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 class GoodImages:
     """Images that were read, split into those to learn from and those held out.
+
+    Where a method leaves images out by turns, all are learned from.
 
     Attributes:
         held_out: which of the K images of `rows`, int64 ascending.
@@ -38,19 +41,26 @@ class GoodImages:
         from blemish.training.batches import split_indices  # brings torch
 
         count = len(rows.samples)
-        learn, self.held_out = split_indices(count, config.training.validation_share, config.training.seed)
+        training = config.training
+        learn, self.held_out = split_indices(count, training.validation_share, training.seed)
+        if config.model.leave_one_out:
+            learn = np.arange(count)
+            self.held_out = learn[:: -(-count // LEFT_OUT)]
         self.rows = rows
         self.learn_rows, self.held_out_rows = rows.of(learn), rows.of(self.held_out)
         self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
-        log.info(f"{count} good images: {len(learn)} to learn from, {len(self.held_out)} held out.")
+        if config.model.leave_one_out:
+            log.info(
+                f"{count} good images to learn from; {len(self.held_out)} of them calibrate, each as if the "
+                "model knew the others alone."
+            )
+        else:
+            log.info(f"{count} good images: {len(learn)} to learn from, {len(self.held_out)} held out.")
         height, width = config.frame.shape
         if config.frame.crop is None and not config.frame.tile:
             log.info(f"The network sees whole images at {width} x {height} pixels.")
         if config.frame.tile:
-            log.info(
-                f"They were cut into {len(rows.images)} tiles of {config.frame.size} x {config.frame.size}: "
-                f"{len(self.learn_rows)} to learn from, {len(self.held_out_rows)} held out."
-            )
+            log.info(f"They were cut into {len(rows.images)} tiles of {width} x {height} pixels.")
 
     def some(self, rows: np.ndarray, most: int) -> np.ndarray:
         """Up to `most` of these rows at even distances, uint8 [n, S, S, 3]."""

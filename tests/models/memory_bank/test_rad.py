@@ -37,3 +37,25 @@ def test_scores_and_maps(neighbours: int) -> None:
         expected = literal_map(cdist(patches, others).min(axis=1))
         np.testing.assert_allclose(anomaly_map, expected, rtol=5e-3)  # float16 gallery
         assert float(score) == pytest.approx(float(anomaly_map.max()))
+
+
+@pytest.mark.parametrize("out", [[3], [0, 9]])
+def test_what_is_left_out_is_as_if_it_had_not_been_learned_from(out: list[int]) -> None:
+    model, new = learned("rad", 10, coreset=30), images(3, seed=5)
+    gallery, coreset = patches_of(model, images(10)), model.coreset.double().numpy()
+    owners = cdist(coreset, gallery.reshape(-1, gallery.shape[2])).argmin(axis=1) // gallery.shape[1]
+    kept = [index for index in range(10) if index not in out]
+    others = np.concatenate([coreset[~np.isin(owners, out)], *gallery[kept]])
+    with torch.inference_mode():
+        whole = model(new)[1]
+        model.leave_out(np.array(out))
+        left = model(new)[1]
+        model.leave_out(np.empty(0, np.int64))
+        assert torch.equal(model(new)[1], whole)
+    model.config = model.config.model_copy(update={"neighbours": 50})
+    model.leave_out(np.array(out))
+    with torch.inference_mode():
+        every = model(new)[1]
+    for patches, few, anomaly_map in zip(patches_of(model, new), left, every, strict=True):
+        np.testing.assert_allclose(anomaly_map, literal_map(cdist(patches, others).min(axis=1)), rtol=5e-3)
+        assert (few >= anomaly_map - 1e-4).all(), "fewer images are compared with"

@@ -86,6 +86,7 @@ class RADConfig(GalleryConfig):
             4,000 of ResNet-18); as much work as five images of 28 x 28 positions.
     """
 
+    leave_one_out: ClassVar[bool] = True
     presets: ClassVar[dict[str, Preset]] = {"standard": {"frame": {"resize": 224, "crop": "none"}}}
 
     neighbours: int = Field(default=5, ge=1, le=1000)

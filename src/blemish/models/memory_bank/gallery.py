@@ -17,6 +17,7 @@ class Gallery(MemoryBank):
     Attributes:
         pooled: float32 [N, D], what images are retrieved by.
         gallery: float16 [N, P, C], each image's features at its P positions.
+        remembered: int64 [N] ascending, which of the images learned from these are; empty in a loaded model.
     """
 
     described = 1  # values per channel of the last level
@@ -29,6 +30,7 @@ class Gallery(MemoryBank):
         super().__init__(config, image_shape, pooled=pooled)
         self.register_buffer("pooled", torch.empty(0, self.described * self.features.backbone.channels[-1]))
         self.register_buffer("gallery", torch.empty(0, 0, self.features.channels, dtype=torch.float16))
+        self.remembered = np.empty(0, np.int64)
 
     def describe(self, levels: list[Tensor]) -> Tensor:
         """Levels [B, c_l, h_l, w_l] to what images are retrieved by, [B, D]."""
@@ -38,8 +40,9 @@ class Gallery(MemoryBank):
     def learn(self, batches: Callable[[], Iterator[Tensor]], count: int, seed: int) -> None:
         """See `TrainingFreeModel.learn`. Remembers all images, or as many at random as the config allows."""
         order = np.random.default_rng(seed).permutation(count)
+        self.remembered = np.sort(order[: self.config.gallery])
         kept = torch.zeros(count, dtype=torch.bool)
-        kept[order[: self.config.gallery]] = True
+        kept[self.remembered] = True
         seen, filled = 0, 0
         for images in batches():
             wanted = images[kept[seen : seen + len(images)].to(images.device)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -25,6 +26,8 @@ class RAD(Gallery):
 
     Attributes:
         coreset: float32 [M, C].
+        coreset_images: int64 [M], which image of the gallery each is from; empty in a loaded model.
+        left_out: bool [N], the images of the gallery that are not looked at, or None.
     """
 
     described = GRID**2
@@ -35,6 +38,8 @@ class RAD(Gallery):
     def __init__(self, config: RADConfig, image_shape: Shape) -> None:
         super().__init__(config, image_shape, pooled=True)
         self.register_buffer("coreset", torch.empty(0, self.features.channels))
+        self.coreset_images = torch.empty(0, dtype=torch.int64)
+        self.left_out: Tensor | None = None
 
     @torch.no_grad()
     def learn(self, batches: Callable[[], Iterator[Tensor]], count: int, seed: int) -> None:
@@ -46,6 +51,12 @@ class RAD(Gallery):
         candidates = patches[drawn].float()
         rows = choose_coreset(candidates, min(self.config.coreset, len(candidates)), generator)
         self.coreset = candidates[rows.to(patches.device)]
+        self.coreset_images = drawn[rows.to(patches.device)] // self.gallery.shape[1]
+
+    def leave_out(self, rows: np.ndarray) -> None:
+        """See `TrainingFreeModel.leave_out`."""
+        left_out = torch.from_numpy(np.isin(self.remembered, rows)).to(self.gallery.device)
+        self.left_out = left_out if left_out.any() else None
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
         """See `TrainingFreeModel.resize_state`."""
@@ -68,10 +79,14 @@ class RAD(Gallery):
         levels = self.features.levels(images)
         features = side_by_side(levels)
         patches = positions_first(features)
-        count = min(self.config.neighbours, len(self.pooled))
-        alike = (self.describe(levels) @ self.pooled.T).topk(count, dim=1).indices
-        nearest = self.coreset[nearest_rows(patches.flatten(0, 1), self.coreset)].reshape(patches.shape)
-        of_coreset = (patches - nearest).square().sum(dim=2)
-        distances = torch.minimum(self.nearest_positions(patches, alike), of_coreset).sqrt()
-        maps = self.to_map(distances, *features.shape[2:])
+        similarity, coreset, count = self.describe(levels) @ self.pooled.T, self.coreset, len(self.pooled)
+        if self.left_out is not None:
+            similarity = similarity.masked_fill(self.left_out, -1)
+            coreset, count = coreset[~self.left_out[self.coreset_images]], count - int(self.left_out.sum())
+        alike = similarity.topk(min(self.config.neighbours, count), dim=1).indices
+        squares = self.nearest_positions(patches, alike)
+        if len(coreset):
+            nearest = coreset[nearest_rows(patches.flatten(0, 1), coreset)].reshape(patches.shape)
+            squares = torch.minimum(squares, (patches - nearest).square().sum(dim=2))
+        maps = self.to_map(squares.sqrt(), *features.shape[2:])
         return maps.amax(dim=(1, 2)), maps
