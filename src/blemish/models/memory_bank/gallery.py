@@ -1,5 +1,6 @@
 """Good images remembered whole, and the comparison of an image with those most like it."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -9,6 +10,8 @@ from torch import Tensor
 from blemish.images.frame import Shape
 from blemish.models.memory_bank.config import GalleryConfig
 from blemish.models.memory_bank.features import MemoryBank, nearest_of_blocks, positions_first, side_by_side
+
+log = logging.getLogger(__name__)
 
 
 class Gallery(MemoryBank):
@@ -40,6 +43,11 @@ class Gallery(MemoryBank):
     def learn(self, batches: Callable[[], Iterator[Tensor]], count: int, seed: int) -> None:
         """See `TrainingFreeModel.learn`. Remembers all images, or as many at random as the config allows."""
         order = np.random.default_rng(seed).permutation(count)
+        if count > self.config.gallery:
+            log.warning(
+                f"{self.config.gallery} of {count} images or tiles are remembered, drawn at random; "
+                "model.gallery says how many."
+            )
         self.remembered = np.sort(order[: self.config.gallery])
         kept = torch.zeros(count, dtype=torch.bool)
         kept[self.remembered] = True
