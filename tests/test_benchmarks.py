@@ -67,7 +67,7 @@ def test_every_model_file_but_pytorchs_runs_with_one_thread_too(benchmark):
 
 
 def test_each_line_of_a_learning_curve_has_its_statistics(benchmark, capsys):
-    model = benchmark("learning_curve").Watched(small_config(model={"standardise": True}).model, SIZE)
+    model = benchmark("learning_curve").Watched(small_config(model={"standardise": True}).model, (SIZE, SIZE))
     spread = model.anomaly_map.standardise.spread
     test = SimpleNamespace(measure=lambda model: f"{spread.mean() != 1}")
     model.watch(test, textures(9), batch_size=4, every=2)

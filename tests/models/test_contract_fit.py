@@ -20,7 +20,7 @@ from blemish.inference.model_file import PROBES, model_bytes
 from blemish.models.registry import METHODS, config_class
 from blemish.training import loop
 from blemish.training.batches import split_indices
-from blemish.training.checks import ONE_PASS
+from blemish.training.checks import one_pass_fields
 from blemish.training.config import RunConfig, build_config
 from blemish.training.fit import fit
 from tests.models.support import FIELDS, SIZE, TRAINED, TRAINING_FREE, whole_classifier
@@ -33,7 +33,9 @@ TAUGHT = [method for method in METHODS if "backbone" in config_class(method).mod
 
 
 def small_run(method: str, preset: str | None = None, *, seed: int = 0, **fields: Any) -> RunConfig:
-    training: dict[str, Any] = {"validation_share": SHARE, "seed": seed}
+    training: dict[str, Any] = {"seed": seed}
+    if not config_class(method).leave_one_out:
+        training["validation_share"] = SHARE
     if method in TRAINED:
         training |= {"epochs": 1, "batch_size": 4, "precision": "fp32"}
     values = {"method": method, "preset": preset, "frame": {"resize": SIZE, "crop": "none"}}
@@ -76,7 +78,9 @@ def test_a_file_that_says_what_it_is_and_the_log_of_a_training_are_left(fitted: 
     assert (metadata.method, metadata.preset) == (config.method, config.preset)
     assert (metadata.config, metadata.frame) == (config.model.model_dump(mode="json"), config.frame)
     assert metadata.teacher == ("teacher.safetensors" if config.method in TAUGHT else "")
-    assert (metadata.data["images"], metadata.data["held_out"], len(metadata.map_peaks)) == (COUNT, 3, 3)
+    calibrating = COUNT if config.model.leave_one_out else len(HELD_OUT)
+    assert (metadata.data["images"], metadata.data["held_out"]) == (COUNT, calibrating)
+    assert len(metadata.map_peaks) == calibrating
     summary, left = metadata.training["summary"], {path.name for path in fitted.file.parent.iterdir()}
     assert summary["precision"] == "fp32" and summary["seconds"] >= 0
     if config.method in TRAINED:
@@ -86,7 +90,7 @@ def test_a_file_that_says_what_it_is_and_the_log_of_a_training_are_left(fitted: 
         assert summary["validation_loss"] == log[-1]["validation_loss"]
         assert left == {"model.safetensors", "model.log.jsonl"}
     else:
-        said = config.training.model_dump(mode="json", include=ONE_PASS)
+        said = config.training.model_dump(mode="json", include=one_pass_fields(type(config.model)))
         assert "epochs" not in summary and left == {"model.safetensors"}
     assert metadata.training == said | {"summary": summary, "remark": metadata.training["remark"]}
 
@@ -102,9 +106,18 @@ def test_a_loaded_model_scores_bit_for_bit_the_same(fitted: Fitted) -> None:
     assert loaded.metadata == fitted.detector.metadata
 
 
-def test_the_held_out_images_and_only_they_calibrate(fitted: Fitted, data: Dataset) -> None:
-    images = load_rows(data.train, fitted.config.frame).images[HELD_OUT]
-    scores, maps = fitted.detector.engine(images)
+def test_what_is_held_or_left_out_calibrates(fitted: Fitted, data: Dataset) -> None:
+    images = load_rows(data.train, fitted.config.frame).images
+    engine: Any = fitted.detector.engine
+    if fitted.config.model.leave_one_out:
+        found = [(engine.model.leave_out(np.array([row])), *engine(images[[row]])) for row in range(COUNT)]
+        engine.model.leave_out(np.empty(0))
+        scores, maps = (np.concatenate(part) for part in list(zip(*found, strict=True))[1:])
+        assert (scores > engine(images)[0] + 0.01).all(), "an image that is remembered has no distance"
+        images = images[::2]  # go into the file
+    else:
+        images = images[HELD_OUT]
+        scores, maps = engine(images)
     assert fitted.detector.calibration.scores.tolist() == pytest.approx(sorted(scores.tolist()), rel=1e-5)
     peaks = fitted.detector.metadata["map_peaks"]
     assert peaks == pytest.approx(maps.max(axis=(1, 2)).tolist(), rel=1e-5) and min(peaks) > 0

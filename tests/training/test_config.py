@@ -9,6 +9,7 @@ from blemish.models.gtrans.config import GTransConfig
 from blemish.training.config import build_config
 
 TOML = """
+method = "gtrans"
 preset = "paper"
 false_alarm_rate = 0.05
 model = {backbone = "resnet18", layers = [2, 3], combine = "P4"}

@@ -8,7 +8,7 @@ import typer
 
 from blemish.cli import options as opt
 from blemish.cli.app import app
-from blemish.training.config import DEFAULT_METHOD
+from blemish.models.registry import DEFAULT_METHOD
 
 FALSE_ALARM_RATE = 0.05
 

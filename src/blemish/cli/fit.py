@@ -7,8 +7,7 @@ import typer
 
 from blemish.cli import options as opt
 from blemish.cli.app import app
-from blemish.models.registry import METHODS
-from blemish.training.config import DEFAULT_METHOD
+from blemish.models.registry import DEFAULT_METHOD, METHODS
 
 
 @app.command(

@@ -23,6 +23,9 @@ METHODS = {
 }
 
 
+DEFAULT_METHOD = "rad"
+
+
 def config_class(method: str) -> "type[ModelConfig]":
     """The class of a method's configuration.
 

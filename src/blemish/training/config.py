@@ -11,9 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from blemish.errors import ConfigError
 from blemish.images.frame import Frame, Shape, has_tiles
 from blemish.models.config import ModelConfig
-from blemish.models.registry import config_class
-
-DEFAULT_METHOD = "rad"
+from blemish.models.registry import DEFAULT_METHOD, config_class
 
 
 class TrainingConfig(BaseModel):
