@@ -277,10 +277,12 @@ def _leave_one_out(
 def _write(
     model: "AnomalyModel", images: GoodImages, metadata: Metadata, path: Path, file: IO[bytes]
 ) -> None:
-    """Write the model with some held-out images."""
+    """Write the model with some held-out images, or mirrored ones, which are not what it remembers."""
     import torch
 
-    probes = torch.from_numpy(np.array(images.some(images.held_out_rows, PROBE_COUNT)))
-    content = model_bytes(model.state_dict() | {PROBES: probes}, metadata)
+    probes = images.some(images.held_out_rows, PROBE_COUNT)
+    if len(images.learn_rows) == len(images.rows.images):
+        probes = probes[:, :, ::-1]
+    content = model_bytes(model.state_dict() | {PROBES: torch.from_numpy(probes.copy())}, metadata)
     with writing(path):
         file.write(content)
