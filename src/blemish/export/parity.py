@@ -53,7 +53,7 @@ class Parity:
         images: how many.
         score_difference: the largest one, in ranges of the original's calibration scores; NaN where a
             score is.
-        map_difference: the largest one, as a share of the largest value in the original's maps.
+        map_difference: the largest one, as a share of the largest value in the original's maps and those that calibrated.
         flips: verdicts that differ, in fp32 only where more than rounding can have caused it.
         flips_uncalibrated: of an int8 graph, the flips that the original's calibration would have given.
         rank_correlation: of its scores with the original's (Spearman), 1 with fewer than two images.
@@ -106,6 +106,7 @@ def compare(candidates: list[Candidate], outcomes: list[Scored], probes: Probes)
     largest = max(np.abs(before.scores).max(), np.abs(expected).max())
     scale = float(max(np.ptp(before.scores) or largest, ROUNDING * largest, TINY))
     sure = np.abs(expected - before.threshold) > TOLERANCE * scale
+    largest_map = max(original.largest, *map(abs, candidates[0][1].map_peaks), TINY)
     labels = np.array([-1 if label is None else label for label in probes.labels])
     rows = []
     for (engine, metadata), outcome in zip(candidates, outcomes, strict=True):
@@ -119,7 +120,7 @@ def compare(candidates: list[Candidate], outcomes: list[Scored], probes: Probes)
                 precision=metadata.precision,
                 images=len(scores),
                 score_difference=float(apart.max() / scale),
-                map_difference=outcome.map_difference / max(original.largest, TINY),
+                map_difference=outcome.map_difference / largest_map,
                 flips=int(flipped.sum()),
                 flips_uncalibrated=int((_anomalous(before, scores) != verdicts).sum()) if integers else None,
                 rank_correlation=_rank_correlation(expected, scores),
