@@ -53,7 +53,8 @@ class Parity:
         images: how many.
         score_difference: the largest one, in ranges of the original's calibration scores; NaN where a
             score is.
-        map_difference: the largest one, as a share of the largest value in the original's maps and those that calibrated.
+        map_difference: the largest one, as a share of the largest value in the original's maps, those that
+            calibrated included.
         flips: verdicts that differ, in fp32 only where more than rounding can have caused it.
         flips_uncalibrated: of an int8 graph, the flips that the original's calibration would have given.
         rank_correlation: of its scores with the original's (Spearman), 1 with fewer than two images.
