@@ -103,7 +103,8 @@ def test_nothing_distinguishable_says_how_many_images_would_do() -> None:
     [
         ([10.0, 10.5, 10.2], "a", "about as fast"),
         ([30.0, 31.0, 9.0], "a", "about as fast"),  # something else ran in most turns
-        ([13.0, 12.0, 11.5], "b", "1.2 times as fast"),
+        ([14.0, 14.5, 14.9], "a", "about as fast"),
+        ([16.0, 15.5, 15.0], "b", "1.6 times as fast"),
         ([5.0, 5.1, 4.9], "a", "at 0.5 times its speed"),
     ],
 )

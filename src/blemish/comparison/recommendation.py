@@ -14,7 +14,7 @@ from blemish.reports.numbers import enumeration, fraction, interval, megabytes, 
 POWER = 1.96 + 0.84  # standard errors that a difference needs to be found in four of five test sets
 MOST_IMAGES = 100_000
 SIGNIFICANT = 0.05
-FASTER = 1.1  # times as fast: less decides nothing
+FASTER = 1.5  # times as fast: less decides nothing
 CLOSE = 0.02  # of AUROC: no more is given up for speed
 LEAST_TESTED = 10  # images of a class, or originals: with fewer no difference is tested
 
