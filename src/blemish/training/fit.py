@@ -170,7 +170,7 @@ def _fit(
         data={
             "name": dataset.name,
             "images": len(images.rows.samples),
-            "held_out": len(images.held_out),
+            "held_out": len(images.rows.samples) - images.learned,
             "sha256": images.digest,
             "frames": images.rows.digests,
         }

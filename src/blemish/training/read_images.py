@@ -32,6 +32,7 @@ class GoodImages:
     Where a method leaves images out by turns, all are learned from.
 
     Attributes:
+        learned: how many of the K images are learned from.
         held_out: which of the K images of `rows`, int64 ascending.
         learn_rows, held_out_rows: the rows of either part, int64 ascending.
         digest: SHA-256 of all rows.
@@ -46,7 +47,7 @@ class GoodImages:
         if config.model.leave_one_out:
             learn = np.arange(count)
             self.held_out = learn[:: -(-count // LEFT_OUT)]
-        self.rows = rows
+        self.rows, self.learned = rows, len(learn)
         self.learn_rows, self.held_out_rows = rows.of(learn), rows.of(self.held_out)
         self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
         if config.model.leave_one_out:
