@@ -29,7 +29,7 @@ from blemish.models.gtrans.model import GTrans
 FITS: dict[str, dict[str, Any]] = {
     "rad": {"method": "rad"},
     "rad, 20 images": {"method": "rad", "assignments": ("model.neighbours=20",)},
-    "rad, no coreset": {"method": "rad", "assignments": ("model.coreset=1",)},
+    "rad, no coreset": {"method": "rad", "assignments": ("model.memory=1",)},
     "patchcore": {"method": "patchcore"},
     "patchcore, whole images": {
         "method": "patchcore",

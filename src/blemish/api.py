@@ -42,7 +42,7 @@ def fit(
     In a terminal or a notebook it says what it does (`blemish.progress`).
 
     Args:
-        data: a folder of good images (its subfolders are not searched), a folder in the MVTec layout, a
+        data: a folder of good images, a folder in the MVTec layout, a
             .csv table, or a `Dataset`; with `held_out` a folder of class folders, "cifar10" or "stl10".
         held_out: the class to leave out as the abnormal one.
         data_root: where cifar10 and stl10 lie or are downloaded to; None is ~/.cache/blemish.

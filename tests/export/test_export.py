@@ -35,7 +35,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "anotrans": {"patch": 4, "channels": 4, "heads": 2, "skip": "identity"},
     "patchcore": {"backbone": BACKBONE},
     "padim": {"backbone": BACKBONE, "channels": 20},
-    "rad": {"backbone": BACKBONE, "coreset": 20},
+    "rad": {"backbone": BACKBONE, "memory": 20},
     "spade": {"backbone": BACKBONE, "neighbours": 5},
 }
 

@@ -19,7 +19,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "anotrans": {"channels": 16, "heads": 2},
     "patchcore": {"backbone": BACKBONE, "coreset": 1.0},
     "padim": {"backbone": BACKBONE, "channels": 10},
-    "rad": {"backbone": BACKBONE, "coreset": 20},
+    "rad": {"backbone": BACKBONE, "memory": 20},
     "spade": {"backbone": BACKBONE},
 }
 TRAINED = [name for name in METHODS if issubclass(model_class(name), TrainedModel)]

@@ -68,6 +68,10 @@ def test_an_assignment_is_a_toml_value_or_a_bare_word() -> None:
         (["frame.crop=300"], r"'frame': crop \(300\) must not be larger"),
         (["false_alarm_rate=0"], "'false_alarm_rate': .* greater than 0"),
         (["method=anotrans", "model.channels=30"], "'model': channels must be even and a multiple of heads"),
+        (
+            ["method=sagan", "frame.aspect=2"],
+            r"sagan takes square images, not 192 x 96 pixels; set frame.aspect=1",
+        ),
         (["method=ganomaly", "model.score_weight=0.5"], "no configuration field 'model.score_weight'"),
         (["training.adam_betas=[0.5, 1.0]"], r"'training.adam_betas.1': .* less than 1"),
         (["method=nothing"], "no method 'nothing'; choose one of: .*gtrans"),

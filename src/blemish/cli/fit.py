@@ -75,7 +75,8 @@ def fit(
 ) -> None:
     """Learn what normal looks like from good images.
 
-    Some of the images are held out: they calibrate the false-alarm rate and, for gtrans, choose the epoch.
+    Images held out, or each left out in its turn, calibrate the false-alarm rate; for gtrans they choose the
+    epoch too.
     Ctrl-C saves a checkpoint of what is trained; the same command with --resume goes on.
     """
     from blemish.api import fit

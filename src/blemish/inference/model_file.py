@@ -166,7 +166,7 @@ def parse_metadata(path: Path, text: str | None) -> Metadata:
                 f"{path} has format {version} and this version reads up to {FORMAT_VERSION}; upgrade blemish."
             )
         metadata = Metadata.model_validate(values)
-        config_class(metadata.method).model_validate(metadata.config).check_image_size(metadata.frame.size)
+        config_class(metadata.method).model_validate(metadata.config).check_frame(metadata.frame.shape)
         Calibration.from_dict(metadata.calibration)
         Calibration(np.array(metadata.map_peaks), metadata.calibration["false_alarm_rate"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError, ConfigError) as error:

@@ -4,6 +4,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from blemish.images.frame import Shape
+
 Preset = dict[str, dict[str, Any]]
 
 
@@ -35,8 +37,14 @@ class ModelConfig(BaseModel):
     square: ClassVar[bool] = False
     scoring_only: ClassVar[frozenset[str]] = frozenset()
 
+    def check_frame(self, shape: Shape) -> None:
+        """Refuse frames of this height and width, as `check_image_size` does."""
+        if self.square and shape[0] != shape[1]:
+            raise ValueError(f"takes square images, not {shape[1]} x {shape[0]} pixels")
+        self.check_image_size(shape[0])
+
     def check_image_size(self, size: int) -> None:
-        """Refuse frames that the network cannot take.
+        """Refuse sides that the network cannot take.
 
         Raises:
             ValueError: with the sizes that it takes, as the end of a sentence that begins with the method.

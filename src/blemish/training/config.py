@@ -72,9 +72,11 @@ class RunConfig(BaseModel):
     @model_validator(mode="after")
     def _frame_suits_model(self) -> Self:
         try:
-            self.model.check_image_size(self.frame.size)
+            self.model.check_frame(self.frame.shape)
         except ValueError as error:
-            field = "frame.tile" if self.frame.tile else "frame.resize"
+            field = (
+                "frame.tile" if self.frame.tile else "frame.aspect=1" if self.frame.aspect else "frame.resize"
+            )
             raise ValueError(f"{self.method} {error}; set {field}") from None
         return self
 

@@ -170,7 +170,7 @@ def _fit(
         data={
             "name": dataset.name,
             "images": len(images.rows.samples),
-            "held_out": len(images.rows.samples) - images.learned,
+            "held_out": 0 if config.model.leave_one_out else len(images.held_out),
             "sha256": images.digest,
             "frames": images.rows.digests,
         }
@@ -281,7 +281,7 @@ def _write(
     import torch
 
     probes = images.some(images.held_out_rows, PROBE_COUNT)
-    if len(images.learn_rows) == len(images.rows.images):
+    if not metadata.data["held_out"]:
         probes = probes[:, :, ::-1]
     content = model_bytes(model.state_dict() | {PROBES: torch.from_numpy(probes.copy())}, metadata)
     with writing(path):

@@ -32,7 +32,6 @@ class GoodImages:
     Where a method leaves images out by turns, all are learned from.
 
     Attributes:
-        learned: how many of the K images are learned from.
         held_out: which of the K images of `rows`, int64 ascending.
         learn_rows, held_out_rows: the rows of either part, int64 ascending.
         digest: SHA-256 of all rows.
@@ -47,16 +46,15 @@ class GoodImages:
         if config.model.leave_one_out:
             learn = np.arange(count)
             self.held_out = learn[:: -(-count // LEFT_OUT)]
-        self.rows, self.learned = rows, len(learn)
-        self.learn_rows, self.held_out_rows = rows.of(learn), rows.of(self.held_out)
-        self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
-        if config.model.leave_one_out:
             log.info(
                 f"{count} good images to learn from; {len(self.held_out)} of them calibrate, each as if the "
                 "model knew the others alone."
             )
         else:
             log.info(f"{count} good images: {len(learn)} to learn from, {len(self.held_out)} held out.")
+        self.rows = rows
+        self.learn_rows, self.held_out_rows = rows.of(learn), rows.of(self.held_out)
+        self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
         height, width = config.frame.shape
         if config.frame.crop is None and not config.frame.tile:
             log.info(f"The network sees whole images at {width} x {height} pixels.")
@@ -64,7 +62,7 @@ class GoodImages:
             log.info(f"They were cut into {len(rows.images)} tiles of {width} x {height} pixels.")
 
     def some(self, rows: np.ndarray, most: int) -> np.ndarray:
-        """Up to `most` of these rows at even distances, uint8 [n, S, S, 3]."""
+        """Up to `most` of these rows at even distances, uint8 [n, H, W, 3]."""
         return self.rows.images[rows[:: -(-len(rows) // most)]]
 
 

@@ -23,7 +23,7 @@ def descriptors(model: Any, given: Tensor) -> np.ndarray:
 @pytest.mark.parametrize("neighbours", [1, 3, 50])
 def test_scores_and_maps(neighbours: int) -> None:
     """Also with more neighbours than there are images."""
-    model = learned("rad", 10, neighbours=neighbours, coreset=7)
+    model = learned("rad", 10, neighbours=neighbours, memory=7)
     known, new = images(10), images(3, seed=5)
     with torch.inference_mode():
         scores, maps = model(new)
@@ -41,7 +41,7 @@ def test_scores_and_maps(neighbours: int) -> None:
 
 @pytest.mark.parametrize("out", [[3], [0, 9]])
 def test_what_is_left_out_is_as_if_it_had_not_been_learned_from(out: list[int]) -> None:
-    model, new = learned("rad", 10, coreset=30), images(3, seed=5)
+    model, new = learned("rad", 10, memory=30), images(3, seed=5)
     gallery, coreset = patches_of(model, images(10)), model.coreset.double().numpy()
     owners = cdist(coreset, gallery.reshape(-1, gallery.shape[2])).argmin(axis=1) // gallery.shape[1]
     kept = [index for index in range(10) if index not in out]

@@ -82,12 +82,12 @@ class RADConfig(GalleryConfig):
     """RAD (Zhang et al. 2026, arXiv 2601.22763) with a convolutional network, on whole images.
 
     Attributes:
-        coreset: how many patches of all images every image is compared with besides, 4 C bytes each (6 MB for
-            4,000 of ResNet-18); as much work as five images of 28 x 28 positions.
+        memory: how many patches of all images are remembered besides at most, a coreset, 4 C bytes each (6 MB
+            for 4,000 of ResNet-18); as much work as five images of 28 x 28 positions.
     """
 
     leave_one_out: ClassVar[bool] = True
     presets: ClassVar[dict[str, Preset]] = {"standard": {"frame": {"resize": 224, "crop": "none"}}}
 
     neighbours: int = Field(default=5, ge=1, le=1000)
-    coreset: int = Field(default=4000, ge=1, le=1_000_000)
+    memory: int = Field(default=4000, ge=1, le=1_000_000)

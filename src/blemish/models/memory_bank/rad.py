@@ -49,7 +49,7 @@ class RAD(Gallery):
         patches = self.gallery.flatten(0, 1)
         drawn = torch.randperm(len(patches), generator=generator)[:CANDIDATES].to(patches.device)
         candidates = patches[drawn].float()
-        rows = choose_coreset(candidates, min(self.config.coreset, len(candidates)), generator)
+        rows = choose_coreset(candidates, min(self.config.memory, len(candidates)), generator)
         self.coreset = candidates[rows.to(patches.device)]
         self.coreset_images = drawn[rows.to(patches.device)] // self.gallery.shape[1]
 
@@ -62,8 +62,8 @@ class RAD(Gallery):
         """See `TrainingFreeModel.resize_state`."""
         super().resize_state(shapes)
         rows = shapes["coreset"][0]
-        if not 0 < rows <= self.config.coreset:
-            raise ValueError(f"a coreset of {rows} patches where {self.config.coreset} are allowed")
+        if not 0 < rows <= self.config.memory:
+            raise ValueError(f"a coreset of {rows} patches where {self.config.memory} are allowed")
         self.coreset = self.coreset.new_empty(rows, self.coreset.shape[1])
 
     def describe(self, levels: list[Tensor]) -> Tensor:
