@@ -82,12 +82,16 @@ class RADConfig(GalleryConfig):
     """RAD (Zhang et al. 2026, arXiv 2601.22763) with a convolutional network, on whole images.
 
     Attributes:
-        memory: how many patches of all images are remembered besides at most, a coreset, 4 C bytes each (6 MB
-            for 4,000 of ResNet-18); as much work as five images of 28 x 28 positions.
+        gallery: see `GalleryConfig`; 76 kB an image at 28 x 28, for every other position is remembered.
+        components: D, how many principal components of the patches are compared, at most C
+            (`blemish.models.memory_bank.whitening`).
+        memory: how many patches of all images are remembered besides at most, a coreset, 4 (D + 1) bytes
+            each; 4,000 are as much work as ten images.
     """
 
     leave_one_out: ClassVar[bool] = True
     presets: ClassVar[dict[str, Preset]] = {"standard": {"frame": {"resize": 224, "crop": "none"}}}
 
     neighbours: int = Field(default=5, ge=1, le=1000)
+    components: int = Field(default=96, ge=1, le=4096)
     memory: int = Field(default=4000, ge=1, le=1_000_000)

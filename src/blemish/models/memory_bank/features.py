@@ -38,9 +38,15 @@ class PatchFeatures(FrozenBackbone):
         return levels
 
     @torch.no_grad()
+    def size(self, image_shape: Shape) -> Shape:
+        """h and w of the features, for images of this height and width."""
+        height, width = self(torch.zeros(1, 3, *image_shape, device=self.backbone.scale.device)).shape[2:]
+        return height, width
+
     def positions(self, image_shape: Shape) -> int:
         """P = h w, for images of this height and width."""
-        return self(torch.zeros(1, 3, *image_shape, device=self.backbone.scale.device)).shape[2:].numel()
+        height, width = self.size(image_shape)
+        return height * width
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 images [B, 3, H, W] to float32 [B, C, h, w]; coarser levels are enlarged bilinearly."""

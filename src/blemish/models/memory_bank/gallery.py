@@ -19,7 +19,7 @@ class Gallery(MemoryBank):
 
     Attributes:
         pooled: float32 [N, D], what images are retrieved by.
-        gallery: float16 [N, P, C], each image's features at its P positions.
+        gallery: float16 [N, P, C], each image's features at its P positions; see `RAD` for its own.
         remembered: int64 [N] ascending, which of the images learned from these are; empty in a loaded model.
     """
 
@@ -66,9 +66,13 @@ class Gallery(MemoryBank):
             self.gallery[filled : filled + len(wanted)] = features
             filled += len(wanted)
 
+    def remembered_positions(self) -> int:
+        """How many positions of each image are remembered."""
+        return self.features.positions(self.image_shape)
+
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
         """See `TrainingFreeModel.resize_state`. Learning decides how many images are remembered."""
-        count, positions = shapes["gallery"][0], self.features.positions(self.image_shape)
+        count, positions = shapes["gallery"][0], self.remembered_positions()
         if not 0 < count <= self.config.gallery or shapes["gallery"][1] != positions:
             raise ValueError(
                 f"a gallery of {count} images with {shapes['gallery'][1]} positions, where at most "

@@ -10,22 +10,25 @@ from torch.nn import functional
 from blemish.images.frame import Shape
 from blemish.models.memory_bank.config import RADConfig
 from blemish.models.memory_bank.coreset import choose_coreset
-from blemish.models.memory_bank.features import nearest_rows, positions_first, side_by_side
+from blemish.models.memory_bank.features import BLOCK, positions_first, side_by_side
 from blemish.models.memory_bank.gallery import Gallery
+from blemish.models.memory_bank.whitening import SAMPLE, Whitening
 
 GRID = 4  # a descriptor has one mean for each of 4 x 4 fields, so that it knows where things are
-CANDIDATES = 100_000  # patches, drawn at random, that the coreset is chosen from
 
 
 class RAD(Gallery):
     """Images are retrieved by the cosine of their last level on a coarse grid.
 
     The paper's network is a DINOv3 transformer whose class token retrieves; a convolutional network has none,
-    and the coarse grid stands in its place. Not in the paper: a coreset of the patches of all images
-    (`PatchCore`'s), for what the few retrieved ones happen not to show.
+    and the coarse grid stands in its place. Not in the paper: patches are whitened and shortened
+    (`Whitening`), every other position of a good image is remembered, as on the black fields of a chess
+    board, since neighbours share most of what they saw, and a coreset of the patches of all images
+    (`PatchCore`'s) stands in for what the few retrieved ones happen not to show.
 
     Attributes:
-        coreset: float32 [M, C].
+        gallery: float16 [N, P / 2, D + 1].
+        coreset: float32 [M, D + 1].
         coreset_images: int64 [M], which image of the gallery each is from; empty in a loaded model.
         left_out: bool [N], the images of the gallery that are not looked at, or None.
     """
@@ -37,7 +40,9 @@ class RAD(Gallery):
 
     def __init__(self, config: RADConfig, image_shape: Shape) -> None:
         super().__init__(config, image_shape, pooled=True)
-        self.register_buffer("coreset", torch.empty(0, self.features.channels))
+        self.whitening = Whitening(self.features.channels, config.components)
+        self.gallery = self.gallery.new_empty(0, 0, self.whitening.width)
+        self.register_buffer("coreset", torch.empty(0, self.whitening.width))
         self.coreset_images = torch.empty(0, dtype=torch.int64)
         self.left_out: Tensor | None = None
 
@@ -46,17 +51,25 @@ class RAD(Gallery):
         """See `Gallery.learn`. The coreset is chosen from the remembered images."""
         super().learn(batches, count, seed)
         generator = torch.Generator().manual_seed(seed)
-        patches = self.gallery.flatten(0, 1)
-        drawn = torch.randperm(len(patches), generator=generator)[:CANDIDATES].to(patches.device)
-        candidates = patches[drawn].float()
-        rows = choose_coreset(candidates, min(self.config.memory, len(candidates)), generator)
-        self.coreset = candidates[rows.to(patches.device)]
-        self.coreset_images = drawn[rows.to(patches.device)] // self.gallery.shape[1]
+        whole = self.gallery
+        drawn = torch.randperm(whole.shape[:2].numel(), generator=generator)[:SAMPLE]
+        sample = whole.flatten(0, 1)[drawn.to(whole.device)].float()
+        self.whitening.learn(sample)
+        sample = self.whitening(sample)
+        rows = choose_coreset(sample, min(self.config.memory, len(sample)), generator)
+        self.coreset = sample[rows.to(sample.device)]
+        self.coreset_images = drawn[rows].to(whole.device) // whole.shape[1]
+        black = _black_fields(self.features.size(self.image_shape)).to(whole.device)
+        self.gallery = torch.stack([self.whitening(image[black].float()).to(whole.dtype) for image in whole])
 
     def leave_out(self, rows: np.ndarray) -> None:
         """See `TrainingFreeModel.leave_out`."""
         left_out = torch.from_numpy(np.isin(self.remembered, rows)).to(self.gallery.device)
         self.left_out = left_out if left_out.any() else None
+
+    def remembered_positions(self) -> int:
+        """See `Gallery.remembered_positions`."""
+        return -(-super().remembered_positions() // 2)
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
         """See `TrainingFreeModel.resize_state`."""
@@ -73,20 +86,37 @@ class RAD(Gallery):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See `AnomalyModel.forward`.
 
-        The map is the smoothed Euclidean distance of each patch to the nearest patch of the K images that are
-        most alike, or of the coreset; the score is its largest value.
+        The map is the smoothed Euclidean distance of each whitened patch to the nearest one of the K images
+        that are most alike, or of the coreset; the score is its largest value.
         """
         levels = self.features.levels(images)
         features = side_by_side(levels)
-        patches = positions_first(features)
+        patches = self.whitening(positions_first(features))
         similarity, coreset, count = self.describe(levels) @ self.pooled.T, self.coreset, len(self.pooled)
         if self.left_out is not None:
             similarity = similarity.masked_fill(self.left_out, -1)
             coreset, count = coreset[~self.left_out[self.coreset_images]], count - int(self.left_out.sum())
         alike = similarity.topk(min(self.config.neighbours, count), dim=1).indices
-        squares = self.nearest_positions(patches, alike)
-        if len(coreset):
-            nearest = coreset[nearest_rows(patches.flatten(0, 1), coreset)].reshape(patches.shape)
-            squares = torch.minimum(squares, (patches - nearest).square().sum(dim=2))
-        maps = self.to_map(squares.sqrt(), *features.shape[2:])
+        distances = self._distances(patches, alike, coreset)
+        maps = self.to_map(distances, *features.shape[2:])
         return maps.amax(dim=(1, 2)), maps
+
+    def _distances(self, patches: Tensor, alike: Tensor, coreset: Tensor) -> Tensor:
+        """Of each patch [B, P, D + 1] to the nearest in images [B, K] or coreset; float32 [B, P]."""
+        least = []
+        # without the patch's own square, which is the same for all
+        for image in alike.unbind(dim=1):
+            other = self.gallery[image].float()
+            squares = other.square().sum(dim=2)[:, None]
+            least.append(torch.baddbmm(squares, patches, other.transpose(1, 2), alpha=-2).amin(dim=2))
+        for block in coreset.split(BLOCK) if len(coreset) else ():
+            to_block = torch.addmm(block.square().sum(dim=1), patches.flatten(0, 1), block.T, alpha=-2)
+            least.append(to_block.amin(dim=1).reshape(patches.shape[:2]))
+        squares = torch.stack(least).amin(dim=0) + patches.square().sum(dim=2)
+        return squares.clamp(min=0).sqrt()
+
+
+def _black_fields(size: Shape) -> Tensor:
+    """Every other position of a grid [h, w], row by row; int64 [P / 2], rounded up."""
+    rows, columns = torch.meshgrid(*map(torch.arange, size), indexing="ij")
+    return ((rows + columns) % 2 == 0).flatten().nonzero()[:, 0]
