@@ -173,7 +173,7 @@ def _strides(name: str) -> list[int]:
     check_backbone(name)
     logging.getLogger("timm").setLevel(logging.ERROR)
     with _feature_maps_of(name), torch.device("meta"):
-        network = timm.create_model(ALIASES.get(name, name), features_only=True)
+        network: Any = timm.create_model(ALIASES.get(name, name), features_only=True)
         return [level["reduction"] for level in network.feature_info.info]
 
 
