@@ -20,8 +20,8 @@ CANDIDATES = 100_000  # patches, drawn at random, that the coreset is chosen fro
 class RAD(Gallery):
     """Images are retrieved by the cosine of their last level on a coarse grid.
 
-    The paper's network is a DINOv3 transformer whose class token retrieves; a convolutional network has none,
-    and the coarse grid stands in its place. Not in the paper: a coreset of the patches of all images
+    In the paper the class token of a transformer retrieves; convolutional networks have none, and the coarse
+    grid stands in its place for all. Not in the paper: a coreset of the patches of all images
     (`PatchCore`'s), for what the few retrieved ones happen not to show.
 
     Attributes:
