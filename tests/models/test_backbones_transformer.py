@@ -94,18 +94,20 @@ def test_positions_are_interpolated_to_those_of_the_images(prefix: str) -> None:
 
 
 @pytest.mark.slow
-def test_files_in_the_authors_own_names_are_accepted() -> None:
-    """DINOv3's: tokens and scales have other names, and rotary positions a buffer."""
+def test_files_in_the_authors_own_names_are_accepted(capsys: pytest.CaptureFixture[str]) -> None:
+    """DINOv3's: tokens and scales have other names, positions a buffer, and queries biases of zero."""
     name = "vit_small_patch16_dinov3"
     own = {key: value.clone() for key, value in create_backbone(name, (1,)).network.state_dict().items()}
     renamed = {"reg_token": "storage_tokens", "gamma_1": "ls1.gamma", "gamma_2": "ls2.gamma"}
     given = {"mask_token": torch.zeros(1, 384), "rope_embed.periods": torch.ones(16)}
+    given["blocks.0.attn.qkv.bias"] = torch.zeros(3 * 384)
     for key, value in own.items():
         for ours, theirs in renamed.items():
             key = key.replace(ours, theirs)
         given[key] = value + 1
     backbone = create_backbone(name, (1,))
     backbone.load_weights(given)
+    assert not capsys.readouterr().out
     assert all(torch.equal(value, own[key] + 1) for key, value in backbone.network.state_dict().items())
 
 

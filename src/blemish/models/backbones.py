@@ -3,7 +3,7 @@
 import importlib
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, Self
 
 import timm
@@ -96,7 +96,10 @@ class TransformerExtractor(FeatureExtractor):
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """See `FeatureExtractor.load_weights`; also of the authors' own files, as timm converts them."""
         unfit = "The weights are not those of this very backbone"
-        with explained(WeightsError, lambda why: f"{unfit} ({why}); give such."):
+        with (
+            explained(WeightsError, lambda why: f"{unfit} ({why}); give such."),
+            redirect_stdout(None),  # timm prints of biases that DINOv3 has and does not use
+        ):
             convert = importlib.import_module(type(self.network).__module__).checkpoint_filter_fn
             converted = convert({_unwrapped(key): value for key, value in weights.items()}, self.network)
         super().load_weights(converted)
