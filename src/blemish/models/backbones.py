@@ -4,6 +4,7 @@ import importlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
+from functools import cache
 from typing import Any, Self
 
 import timm
@@ -171,16 +172,17 @@ def side_step(name: str) -> int:
     return strides[0] if _is_plain(strides) else STEP
 
 
-def _strides(name: str) -> list[int]:
+@cache
+def _strides(name: str) -> tuple[int, ...]:
     """In pixels, of all levels; of all blocks of a transformer."""
     check_backbone(name)
     logging.getLogger("timm").setLevel(logging.ERROR)
     with _feature_maps_of(name), torch.device("meta"):
         network: Any = timm.create_model(ALIASES.get(name, name), features_only=True)
-        return [level["reduction"] for level in network.feature_info.info]
+        return tuple(level["reduction"] for level in network.feature_info.info)
 
 
-def _is_plain(strides: list[int]) -> bool:
+def _is_plain(strides: tuple[int, ...]) -> bool:
     """Whether no level is coarser than another: so it is in Vision Transformers without a pyramid."""
     return len(strides) > 1 and len(set(strides)) == 1
 
