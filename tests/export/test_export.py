@@ -84,11 +84,19 @@ def test_an_openvino_pair_agrees(in_two_files: None, model: Path, parts: Path, t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", sorted(set(METHODS) - {"gtrans"}))
-def test_every_other_method_does_so_too(method: str, parts: Path, tmp_path: Path) -> None:
-    values = {"method": method, "model": SMALL.get(method, {}), "frame": {"resize": 32, "crop": 32}}
+@pytest.mark.parametrize(
+    ("method", "fields"),
+    [
+        *((method, SMALL.get(method, {})) for method in sorted(set(METHODS) - {"gtrans"})),
+        ("rad", {"backbone": "test_vit", "memory": 20}),
+    ],
+)
+def test_every_other_method_does_so_too(
+    method: str, fields: dict[str, Any], parts: Path, tmp_path: Path
+) -> None:
+    values = {"method": method, "model": fields, "frame": {"resize": 32, "crop": 32}}
     training: dict[str, Any] = {} if method == "rad" else {"validation_share": 0.4}
-    if "backbone" not in SMALL.get(method, {}):
+    if "backbone" not in fields:
         training |= {"epochs": 1, "batch_size": 4, "precision": "fp32"}
     config = build_config(values=values | {"training": training, "false_alarm_rate": 0.4})
     model, out = tmp_path / "model.safetensors", tmp_path / "model.onnx"

@@ -66,6 +66,15 @@ def test_whole_images_are_seen_in_the_median_proportions(shapes: list, expected:
         assert other.for_images(shapes) == other
 
 
+def test_sides_are_multiples_of_what_the_network_needs() -> None:
+    for frame in (Frame(resize=224, crop=None).for_images([(60, 100)], 14), Frame(crop=None, aspect=2)):
+        fitted = frame.for_images([(60, 100)], 14)
+        assert not any(side % 14 for side in fitted.shape) and fitted.shape[0] < fitted.shape[1]
+        assert Frame.model_validate(fitted.model_dump()) == fitted
+    square = Frame(crop=None).for_images([(50, 50)], 14)
+    assert square.shape == (256, 256) and "step" not in square.model_dump()
+
+
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("frame", FRAMES)
 def test_frames_of_images_and_masks_equal_torchvisions(width: int, height: int, frame: Frame) -> None:

@@ -80,7 +80,7 @@ def test_images_are_normalised_as_the_backbone_was_trained() -> None:
         ("", (1,), "no backbone ''"),
         ("test_convnext", (1, 2, 5), r"levels \[1, 2, 3, 4\], not all of \[1, 2, 5\]"),
         ("tresnet_m", (1, 2, 3), "gives no feature maps"),
-        ("test_vit", (1, 2, 3), r"levels \[3\], not all of"),
+        ("test_vit", (1, 7), r"blocks 1 to 6, not all of \[1, 7\]"),
     ],
 )
 def test_what_timm_cannot_give_is_refused(name: str, layers: tuple[int, ...], words: str) -> None:
@@ -95,6 +95,8 @@ def test_what_timm_cannot_give_is_refused(name: str, layers: tuple[int, ...], wo
         ("maxvit_tiny_tf_224", 256, "224 or 448"),  # windows
         ("coatnet_0_rw_224", 64, "224"),
         ("dla34", 33, "32 or 64"),
+        ("vit_small_patch14_reg4_dinov2", 230, "224 or 238"),
+        ("vit_tiny_patch16_224", 336, ""),
         ("test_resnet", 33, ""),
         ("maxvit_tiny_tf_224", 224, ""),
     ],

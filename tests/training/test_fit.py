@@ -56,7 +56,7 @@ def test_what_is_missing_is_told_before_any_work(
 ) -> None:
     monkeypatch.setattr(weights_module, "_cached", lambda model: None)
     monkeypatch.setattr(weights_module, "_hub_reachable", lambda: False)
-    with pytest.raises(WeightsError, match="no ImageNet weights for test_resnet"):
+    with pytest.raises(WeightsError, match="no pre-trained weights for test_resnet"):
         fit_in(tmp_path, weights=None)
     swin = small_config(model={"backbone": "swin_tiny_patch4_window7_224"})
     with pytest.raises(ConfigError, match="cannot take images of 64 x 64 pixels"):

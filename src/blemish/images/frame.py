@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 MIN_SIDE = 32
-STEP = 32  # pixels: networks halve the sides of whole images up to five times
+STEP = 32  # pixels: convolutional networks halve the sides of whole images up to five times
 
 Shape = tuple[int, int]  # height and width in pixels
 
@@ -36,7 +36,8 @@ class Frame(BaseModel):
             to about `resize`^2 pixels in the proportions of `aspect`. Always None with `tile`.
         aspect: width / height of a whole image in the network's eyes, in [1/16, 16]; only without `crop` and
             `tile`. None is 1 once a model is fitted, whatever the image's own; fitting takes the median of
-            the good images for it where the network can. Sides are multiples of 32 unless it is 1.
+            the good images for it where the network can. Sides are multiples of `step` unless it is 1.
+        step: in pixels; fitting takes what the network needs: 32, or the patch of a Vision Transformer.
         tile: side of the square tiles that the whole image is cut into, see `blemish.images.tiling`; the
             network sees one at a time. Smaller images are enlarged. None: no tiles.
         overlap: the share of a tile, in [0, 0.75], by which neighbouring tiles overlap at least. Only with
@@ -52,6 +53,7 @@ class Frame(BaseModel):
     tile: _Side = Field(default=None, ge=MIN_SIDE, le=4096)
     overlap: float = Field(default=0.25, ge=0, le=0.75)
     aspect: float | None = Field(default=None, ge=1 / 16, le=16)
+    step: int = Field(default=STEP, ge=1, le=64)
     bit_depth: int = Field(default=16, ge=8, le=16)
 
     @model_validator(mode="before")
@@ -86,7 +88,7 @@ class Frame(BaseModel):
     @model_serializer(mode="wrap")
     def _without_what_is_not_in_force(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
-        unsaid = {"aspect": not self.aspect, "bit_depth": self.bit_depth == 16}
+        unsaid = {"aspect": not self.aspect, "step": self.step == STEP, "bit_depth": self.bit_depth == 16}
         unsaid |= dict.fromkeys(_TILING, not self.tile)
         return {key: value for key, value in values.items() if not unsaid.get(key)}
 
@@ -103,15 +105,22 @@ class Frame(BaseModel):
         if self.aspect in (None, 1):
             return self.size, self.size
         root = math.sqrt(self.aspect)
-        height, width = (max(1, round(side / STEP)) * STEP for side in (self.size / root, self.size * root))
+        height, width = (
+            max(1, round(side / self.step)) * self.step for side in (self.size / root, self.size * root)
+        )
         return height, width
 
-    def for_images(self, shapes: Iterable[Shape]) -> Self:
-        """The frame in the median proportions of these images, if it shows whole ones and has no `aspect`."""
-        if self.crop or self.tile or self.aspect is not None:
+    def for_images(self, shapes: Iterable[Shape], step: int = STEP) -> Self:
+        """The frame for a network whose images' sides are multiples of `step` pixels.
+
+        If it shows whole images and has no `aspect`, it takes the median proportions of these.
+        """
+        if self.crop or self.tile:
             return self
-        aspect = median([width / height for height, width in shapes] or [1.0])
-        return self if aspect == 1 else self.model_copy(update={"aspect": min(max(aspect, 1 / 16), 16.0)})
+        aspect = self.aspect or median([width / height for height, width in shapes] or [1.0])
+        if aspect == 1:
+            return self
+        return self.model_copy(update={"aspect": min(max(aspect, 1 / 16), 16.0), "step": step})
 
 
 def has_tiles(values: dict[str, Any]) -> bool:

