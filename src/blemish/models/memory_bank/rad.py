@@ -21,10 +21,10 @@ class RAD(Gallery):
     """Images are retrieved by the cosine of their last level on a coarse grid.
 
     In the paper the class token of a transformer retrieves; convolutional networks have none, and the coarse
-    grid stands in its place for all. Not in the paper: patches are whitened and shortened (`Whitening`), every
-    other position of a good image is remembered, as on the black fields of a chess board, since neighbours
-    share most of what they saw, and a coreset of the patches of all images (`PatchCore`'s) stands in for what
-    the few retrieved ones happen not to show.
+    grid stands in its place for all. Not in the paper: patches are whitened and shortened (`Whitening`),
+    every other position of a good image is remembered, as on the black fields of a chess board, since
+    neighbours share most of what they saw, and a coreset of the patches of all images (`PatchCore`'s) stands
+    in for what the few retrieved ones happen not to show.
 
     Attributes:
         gallery: float16 [N, P / 2, D + 1].
