@@ -37,6 +37,7 @@ class FakeDetector:
     """Scores each path as it was told to; a blob in the map peaks at the score."""
 
     frame = Frame(resize=SIZE, crop=SIZE)
+    size = (SIZE, SIZE)  # width and height of every picture
 
     def __init__(
         self, scores: dict[str, float], rate: float = 0.05, *, redraws: bool = False, warning: str = ""
@@ -65,8 +66,11 @@ class FakeDetector:
             blob = np.exp(-((rows - 16) ** 2 + (columns - 16) ** 2) / 20) * score
             image = np.random.default_rng(len(path)).integers(60, 180, (SIZE, SIZE, 3), dtype=np.uint8)
             anomalous = self.calibration.is_anomalous(score)
-            pictures = (255 - image, blob / score) if explain and self.redraws else ()
-            yield Result(path, score, p_value, anomalous, blob.astype(np.float32), image, *pictures)
+            pictures = (255 - image, (blob / score).astype(np.float32)) if explain and self.redraws else ()
+            anomaly_map = blob.astype(np.float32)
+            width, height = self.size
+            of = {"frame": self.frame, "size": self.size, "array": np.resize(image, (height, width, 3))}
+            yield Result(path, score, p_value, anomalous, anomaly_map, image, *pictures, **of)
 
 
 class Page(HTMLParser):
