@@ -165,7 +165,7 @@ def test_an_outline_grows_with_the_picture() -> None:
     mask = np.zeros((1500, 2000), bool)
     mask[700:800, 900:1000] = True
     drawn = draw_contour(np.full((1500, 2000, 3), 128, np.uint8), mask)
-    assert drawn[750, 1000:1007, 0].tolist() == [255] * 3 + [0] * 3 + [128]
+    assert drawn[750, 1000:1013, 0].tolist() == [255] * 6 + [0] * 6 + [128]
 
 
 def test_files_read_back(tmp_path: Path) -> None:

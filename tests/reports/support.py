@@ -37,12 +37,18 @@ class FakeDetector:
     """Scores each path as it was told to; a blob in the map peaks at the score."""
 
     frame = Frame(resize=SIZE, crop=SIZE)
-    size = (SIZE, SIZE)  # width and height of every picture
 
     def __init__(
-        self, scores: dict[str, float], rate: float = 0.05, *, redraws: bool = False, warning: str = ""
+        self,
+        scores: dict[str, float],
+        rate: float = 0.05,
+        *,
+        redraws: bool = False,
+        warning: str = "",
+        size: tuple[int, int] = (SIZE, SIZE),
     ) -> None:
-        self.scores, self.redraws, self.warning = scores, redraws, warning
+        """Every picture has this width and height."""
+        self.scores, self.redraws, self.warning, self.size = scores, redraws, warning, size
         self.calibration = Calibration(1e-9 * np.exp(np.linspace(-1, 1, 99)), rate)
         peaks = self.calibration.scores * (50 if redraws else 1)
         self.heat_scale = HeatScale.from_calibration(Calibration(peaks, rate))

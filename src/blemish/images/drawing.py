@@ -41,9 +41,9 @@ _OPACITY = 0.65  # of full heat: what lies below stays legible
 _SATURATION = 0.35  # of a picture's own colours that are left, so that they are not taken for heat
 _GREY = np.array((0.299, 0.587, 0.114))
 _MUTE = (_SATURATION * np.eye(3) + (1 - _SATURATION) * _GREY[:, None]).astype(np.float32)  # for rows of RGB
-_HATCHES = 60  # from one end of a picture's longer side to the other, where nothing was seen
+_HATCHES = 40  # from one end of a picture's longer side to the other, where nothing was seen
 _DARKER, _LINE = 0.5, 90  # the grey share left there, and what a line of the hatching adds to it
-_LINES = 500  # an outline is this part of the shorter side
+_LINES = 320  # an outline is this part of the longer side
 
 _PANEL = 192  # pixels that a panel is wide at least
 _GAP = 8  # around panels
@@ -209,7 +209,7 @@ def draw_contour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     picture = image.copy()
     for shade in (255, 0):
         inside = mask
-        for _ in range(max(1, round(min(mask.shape) / _LINES))):
+        for _ in range(max(1, round(max(mask.shape) / _LINES))):
             mask = mask | contour(mask)
         picture[mask & ~inside] = shade
     return picture
@@ -218,7 +218,7 @@ def draw_contour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def encode_jpeg(image: np.ndarray) -> bytes:
     """uint8 [H, W, 3] as a JPEG file that keeps thin coloured lines sharp."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=88, subsampling=0, optimize=True)
+    Image.fromarray(image).save(buffer, "JPEG", quality=88, subsampling=0)
     return buffer.getvalue()
 
 

@@ -48,7 +48,7 @@ export async function picture(stage) {
 
 /** Whether a line of the hatching, for what the model did not see, runs through a pixel. */
 function hatched(at, { width, height }) {
-  const spacing = Math.max(4, Math.floor(Math.max(width, height) / 60));
+  const spacing = Math.max(4, Math.floor(Math.max(width, height) / 40));
   return ((at % width) + Math.floor(at / width)) % spacing < spacing / 4;
 }
 
@@ -57,7 +57,7 @@ function outline(drawn, heat, level) {
   const { width, height } = heat;
   let inside = new Uint8Array(width * height);
   for (let at = 0; at < inside.length; at += 1) inside[at] = heat.data[4 * at] > level;
-  const thick = Math.max(1, Math.round(Math.min(width, height) / 500)); // pixels, to be seen when shown small
+  const thick = Math.max(1, Math.round(Math.max(width, height) / 320)); // pixels, to be seen when shown small
   for (const shade of [255, 0]) {
     let grown = inside;
     for (let times = 0; times < thick; times += 1) grown = grow(grown, width);
