@@ -58,7 +58,7 @@ def test_large_pictures_are_shown_whole_and_smaller_and_what_is_hidden_is_said_o
     sentence = "The model sees 50 % of a picture of 800 x 400 pixels; the crop cuts off the rest."
     assert page.text.count(sentence) == 1 and page.text.count("Hatched:") == 1
     drawn = [Image.open(io.BytesIO(base64.b64decode(link.partition(",")[2]))) for link in page.links[1:]]
-    assert {image.size for image in drawn} == {(640, 320)} and "crisp" not in page.source
+    assert {image.size for image in drawn} == {(640, 320)} and 'class="pictures crisp"' not in page.source
     assert "Hatched:" not in report(tmp_path).text
 
 

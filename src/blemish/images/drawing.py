@@ -42,8 +42,8 @@ _SATURATION = 0.35  # of a picture's own colours that are left, so that they are
 _GREY = np.array((0.299, 0.587, 0.114))
 _MUTE = (_SATURATION * np.eye(3) + (1 - _SATURATION) * _GREY[:, None]).astype(np.float32)  # for rows of RGB
 _HATCHES = 40  # from one end of a picture's longer side to the other, where nothing was seen
-_DARKER, _LINE = 0.5, 90  # the grey share left there, and what a line of the hatching adds to it
-_LINES = 320  # an outline is this part of the longer side
+_DARKER, _LIGHTER = 0.5, 90  # the grey share left there, and what a line of the hatching adds to it
+_OUTLINES = 320  # an outline is this part of the longer side
 
 _PANEL = 192  # pixels that a panel is wide at least
 _GAP = 8  # around panels
@@ -170,7 +170,7 @@ def _laid_over(
         if hidden.any():
             down, right = np.nonzero(hidden)
             lines = (top + down + right) % spacing < spacing / 4
-            drawn[hidden] = _DARKER * muted[hidden] + _LINE * lines[:, None]
+            drawn[hidden] = _DARKER * muted[hidden] + _LIGHTER * lines[:, None]
         picture[band] = np.rint(drawn)
     return picture
 
@@ -209,7 +209,7 @@ def draw_contour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     picture = image.copy()
     for shade in (255, 0):
         inside = mask
-        for _ in range(max(1, round(max(mask.shape) / _LINES))):
+        for _ in range(max(1, round(max(mask.shape) / _OUTLINES))):
             mask = mask | contour(mask)
         picture[mask & ~inside] = shade
     return picture
