@@ -149,7 +149,7 @@ def attention_overlay(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
 def _laid_over(
     image: np.ndarray, values: np.ndarray, heat: Callable[[np.ndarray], np.ndarray], stops: np.ndarray
 ) -> np.ndarray:
-    """The muted image under the colours of a map, whose values `heat` places in [0, 1]; 0 leaves it as it is."""
+    """The muted image under the colours of a map, whose values `heat` places in [0, 1]; 0 is no colour."""
     if image.shape != (*values.shape, 3):
         raise ValueError(f"an image {image.shape} cannot carry a map {values.shape}")
     levels = np.linspace(0, 1, _LEVELS)

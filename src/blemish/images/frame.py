@@ -143,7 +143,7 @@ def hidden_sentence(width: int, height: int, frame: Frame) -> str | None:
 
 
 def visible_box(width: int, height: int, frame: Frame) -> tuple[Box, Box]:
-    """What the frame shows of an image: the box of the image, and that of its anomaly map which this fills."""
+    """What the frame shows of an image: the box of the image, and that of its anomaly map which it fills."""
     across, down = resized(width, height, frame)
     if frame.crop is None:
         return (0, 0, width, height), (0, 0, across, down)

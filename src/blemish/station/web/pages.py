@@ -69,8 +69,8 @@ def outcome(station: Station, inspection: Inspection) -> dict[str, Any]:
 
 
 def hidden(inspection: Inspection, frame: dict[str, Any]) -> str | None:
-    """What a model's frame hides of a picture, or None."""
-    if inspection.width is None or inspection.height is None:
+    """How much of a picture a model with this frame sees, or None where that is all or the size is unknown."""
+    if not inspection.width:
         return None
     return hidden_sentence(inspection.width, inspection.height, Frame.model_validate(frame))
 

@@ -115,7 +115,6 @@ def _map_on_image(station: Station, inspection: Inspection, side: int | None = N
     if inspection.map is None or inspection.map_low is None or inspection.map_high is None:
         raise NotFound(f"Inspection {inspection.id} has no anomaly map; its error says why.")
     anomaly_map = decode_map(station.files.read(inspection.map), inspection.map_low, inspection.map_high)
-    assert inspection.width is not None and inspection.height is not None
     frame = _frame(station, inspection)
     return map_on_image(anomaly_map, inspection.width, inspection.height, frame, side)
 
