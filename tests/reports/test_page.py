@@ -59,6 +59,7 @@ def test_large_pictures_are_shown_whole_and_smaller_and_what_is_hidden_is_said_o
     assert page.text.count(sentence) == 1 and page.text.count("Hatched:") == 1
     drawn = [Image.open(io.BytesIO(base64.b64decode(link.partition(",")[2]))) for link in page.links[1:]]
     assert {image.size for image in drawn} == {(640, 320)} and 'class="pictures crisp"' not in page.source
+    assert 'class="cards stacked"' in page.source
     assert "Hatched:" not in report(tmp_path).text
 
 

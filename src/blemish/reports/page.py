@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 20  # unreadable files named on the page
 CARDS = 6  # per gallery
+OBLONG = 1.5  # width / height from which on the pictures of a card stand one above the other
 
 
 def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str) -> None:
@@ -53,6 +54,7 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
         galleries=galleries,
         redrawn=any(len(card.pictures) > 2 for gallery in galleries for card in gallery.cards),
         crisp=are_small(sizes),
+        oblong=all(width >= OBLONG * height for width, height in sizes),
         hidden=hidden(sizes, detector.frame),
         scale=scale,
         peak_is_score=math.isclose(scale.alarm, evaluation.threshold, rel_tol=1e-5),

@@ -69,7 +69,7 @@ def outcome(station: Station, inspection: Inspection) -> dict[str, Any]:
 
 
 def hidden(inspection: Inspection, frame: dict[str, Any]) -> str | None:
-    """How much of a picture a model with this frame sees, or None where that is all or the size is unknown."""
+    """How much of a picture a model of this frame sees; None where that is all, or the size is unknown."""
     if not inspection.width:
         return None
     return hidden_sentence(inspection.width, inspection.height, Frame.model_validate(frame))
