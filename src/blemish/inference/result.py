@@ -110,7 +110,8 @@ class Result:
         """What there is to see of the whole picture, each uint8 [H, W, 3], by caption.
 
         That is the input and the overlay, and with a reconstruction that and the Grad-CAM map too, all with
-        at most PAGE_SIDE pixels on the longer side. A reconstruction is black where the frame hides the picture.
+        at most PAGE_SIDE pixels on the longer side. A reconstruction is black
+        where the frame hides the picture.
 
         Args:
             scale: the model's `Detector.heat_scale`.
