@@ -62,6 +62,6 @@ def test_it_writes_rows_and_pictures(
     assert [set(row) for row in rows] == [{"path", "score", "p_value", "is_anomalous", "error"}] * 2
     kinds = ("heat.png", "explain.png", "map.npy")
     (overlay, _), explained, (first, _) = (sorted(tmp_path.rglob(f"*.{kind}")) for kind in kinds)
-    assert Image.open(overlay).size == (32, 32) and len(explained) == 2
+    assert Image.open(overlay).size == (96, 96) and len(explained) == 2
     anomaly_map = np.load(first)
-    assert anomaly_map.shape == (32, 32) and anomaly_map.dtype == np.float32
+    assert anomaly_map.shape == (96, 96) and anomaly_map.dtype == np.float32

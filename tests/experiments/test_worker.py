@@ -33,7 +33,7 @@ def test_what_is_measured_is_an_evaluation_and_what_is_kept_stays(
     assert scores(result) == [row["score"] for row in expected.images]
     assert [entry["epoch"] for entry in result.curve] == [1] and result.fit_seconds > 0
     maps = sorted((tmp_path / "maps" / STEM).rglob("*.npy"))
-    assert len(maps) == 10 and np.load(maps[0]).shape == (64, 64)
+    assert len(maps) == 10 and np.load(maps[0]).shape == (96, 96)
 
     job = Job([one], tmp_path)
     assert job.fitted and "already fitted." not in caplog.messages

@@ -9,6 +9,7 @@ import pytest
 
 from blemish.calibration import Calibration
 from blemish.images.drawing import HeatScale
+from blemish.images.frame import Frame
 from blemish.inference.outputs import Outputs, predict_to_files
 from blemish.inference.result import Result
 
@@ -32,7 +33,8 @@ class FakeDetector:
                 image = np.zeros((40, 40, 3), np.uint8)
                 anomaly_map = np.full((40, 40), score, np.float32)
                 pictures = (image + 99, anomaly_map / score) if explain else ()
-                yield Result(path, score, 0.05, True, anomaly_map, image, *pictures)
+                of = {"frame": Frame(resize=40, crop=None), "size": (40, 40)}
+                yield Result(path, score, 0.05, True, anomaly_map, image, *pictures, **of)
 
 
 def predict(

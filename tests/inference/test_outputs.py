@@ -78,6 +78,24 @@ def test_pictures_and_maps_never_touch_an_input_nor_each_other(pictures: list[st
     assert np.load("a.png.map.npy").shape == (40, 40)
 
 
+def test_a_file_that_goes_before_it_is_drawn_stops_nothing(
+    pictures: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its map is written all the same."""
+    judge = FakeDetector().predict_many
+
+    class Hurried(FakeDetector):
+        def predict_many(self, paths: Iterable[str], **options: Any) -> Iterator[Result]:
+            for result in judge(paths, **options):
+                Path(result.path).unlink()
+                yield result
+
+    counts = predict(pictures[:2], detector=Hurried(), overlays=Path("seen"), maps=Path("seen"))
+    assert counts == {"images": 2, "anomalous": 2, "errors": 0}
+    assert sorted(path.name for path in Path("seen").iterdir()) == ["a.jpg.map.npy", "a.png.map.npy"]
+    assert "No picture is drawn: a.png does not exist; check the path." in caplog.messages
+
+
 def test_the_longest_names_stop_nobody(pictures: list[str]) -> None:
     """Nor do they share a file."""
     long = [f"{'a' * 240}{end}.jpg" for end in "xy"] + ["\N{GREEK SMALL LETTER ALPHA}" * 125 + ".png"]

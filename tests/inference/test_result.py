@@ -1,27 +1,87 @@
-"""A result is validated once and draws itself."""
+"""A result is validated once and draws itself on the whole original."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from blemish.images.drawing import HeatScale, attention_overlay, overlay
+from blemish.errors import ImageError
+from blemish.images.drawing import HeatScale, contour
+from blemish.images.frame import Frame
+from blemish.images.maps import map_on_image
+from blemish.images.reading import to_frame
 from blemish.inference.result import Result
 
 SCALE = HeatScale(1.0, 8.0)
-PICTURE, REDRAWN = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-MAP = np.random.default_rng(1).random((32, 32), dtype=np.float32) * 4
+ORIGINAL = np.random.default_rng(0).integers(100, 140, (60, 120, 3), dtype=np.uint8)
+FRAME = Frame(resize=32, crop=32)
+MAP = np.zeros((32, 32), np.float32)
+MAP[20:24, 8:12] = 9.0  # columns 45 to 53 and rows 37 to 45 of the original
+HOT = (slice(38, 44), slice(46, 52))
 
 
-def test_it_draws_what_it_has() -> None:
-    mask, attention = MAP > 3, MAP / 4
-    plain = Result("a.png", 4.0, 0.1, True, MAP, PICTURE)
-    assert (plain.overlay(SCALE) == overlay(PICTURE, MAP, SCALE)).all()
-    assert list(plain.pictures(SCALE)) == ["input", "heat map"]
-    shown = Result("a.png", 4.0, 0.1, True, MAP, PICTURE, REDRAWN, attention)
-    whole = shown.pictures(SCALE, mask)
-    assert list(whole) == ["input", "reconstruction", "error map", "Grad-CAM (own scale)"]
-    assert (whole["reconstruction"] == REDRAWN).all()
-    assert (whole["error map"] == shown.overlay(SCALE, mask)).all()
-    assert (whole["Grad-CAM (own scale)"] == attention_overlay(PICTURE, attention)).all()
+def result(**changes: object) -> Result:
+    values: dict[str, object] = {"frame": FRAME, "size": (120, 60), "array": ORIGINAL}
+    return Result("", 4.0, 0.1, True, MAP, to_frame(ORIGINAL, FRAME), **values | changes)  # type: ignore[arg-type]
+
+
+def saturation(picture: np.ndarray) -> np.ndarray:
+    return np.ptp(picture.astype(int), axis=2)
+
+
+def test_the_heat_lies_on_the_whole_original_and_what_was_not_seen_is_hatched() -> None:
+    drawn = result().overlay(SCALE)
+    assert drawn.shape == ORIGINAL.shape
+    assert saturation(drawn)[HOT].min() > 80 and saturation(drawn)[:30, 35:85].max() < 20
+    hidden = drawn[:, :30].astype(int).mean(axis=2)
+    assert (hidden < 75).any() and (hidden > 130).any(), "dark, with bright lines"
+    raw = result().map_on_image()
+    assert np.isnan(raw[:, :30]).all() and np.isnan(raw[:, 90:]).all() and (raw[HOT] > 6).all()
+
+
+def test_a_mask_is_outlined_where_it_lies_even_outside_the_frame() -> None:
+    mask = np.zeros((60, 120), bool)
+    mask[10:20, 5:15] = True
+    drawn = result().overlay(SCALE, mask)
+    assert (drawn[contour(mask)] == 255).all()
+    assert (drawn[mask] == result().overlay(SCALE)[mask]).all()
+
+
+def test_pages_get_smaller_pictures_of_large_originals() -> None:
+    large = np.repeat(np.repeat(ORIGINAL, 10, axis=0), 10, axis=1)
+    shown = result(array=large, size=(1200, 600)).pictures(SCALE)
+    assert list(shown) == ["input", "heat map"]
+    assert {picture.shape for picture in shown.values()} == {(320, 640, 3)}
+    heat = saturation(shown["heat map"])
+    rows, columns = np.nonzero(heat > heat.max() / 2)
+    assert abs(rows.mean() - 41.25 * 640 / 120) < 4 and abs(columns.mean() - 48.75 * 640 / 120) < 4
+
+
+def test_explanations_lie_on_the_original_too() -> None:
+    redrawn = np.full((32, 32, 3), 77, np.uint8)
+    shown = result(reconstruction=redrawn, attention=MAP / 9).pictures(SCALE)
+    assert list(shown) == ["input", "reconstruction", "error map", "Grad-CAM (own scale)"]
+    assert {picture.shape for picture in shown.values()} == {ORIGINAL.shape}
+    assert (shown["reconstruction"][:, 35:85] == 77).all() and (shown["reconstruction"][:, :25] == 0).all()
+    red, green, _ = shown["Grad-CAM (own scale)"][HOT].mean(axis=(0, 1))
+    assert green > 150 and (shown["error map"] == result().overlay(SCALE)).all() and red > 100
+
+
+def test_a_file_is_read_again_when_it_is_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "part.png"
+    Image.fromarray(ORIGINAL).save(path)
+    of_file = Result(str(path), 4.0, 0.1, True, MAP, frame=FRAME, size=(120, 60))
+    assert (of_file.original() == ORIGINAL).all()
+    assert (of_file.overlay(SCALE) == result().overlay(SCALE)).all()
+    Image.fromarray(ORIGINAL[:50]).save(path)
+    with pytest.raises(ImageError, match=r"part\.png has changed since it was scored"):
+        of_file.overlay(SCALE)
+    assert of_file.map_on_image().shape == (60, 120)
+    np.testing.assert_array_equal(of_file.map_on_image(), map_on_image(MAP, 120, 60, FRAME))
+    path.unlink()
+    with pytest.raises(ImageError, match="does not exist"):
+        of_file.overlay(SCALE)
 
 
 def test_an_error_has_nothing_to_draw_and_what_contradicts_itself_is_refused() -> None:

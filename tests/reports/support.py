@@ -39,9 +39,16 @@ class FakeDetector:
     frame = Frame(resize=SIZE, crop=SIZE)
 
     def __init__(
-        self, scores: dict[str, float], rate: float = 0.05, *, redraws: bool = False, warning: str = ""
+        self,
+        scores: dict[str, float],
+        rate: float = 0.05,
+        *,
+        redraws: bool = False,
+        warning: str = "",
+        size: tuple[int, int] = (SIZE, SIZE),
     ) -> None:
-        self.scores, self.redraws, self.warning = scores, redraws, warning
+        """Every picture has this width and height."""
+        self.scores, self.redraws, self.warning, self.size = scores, redraws, warning, size
         self.calibration = Calibration(1e-9 * np.exp(np.linspace(-1, 1, 99)), rate)
         peaks = self.calibration.scores * (50 if redraws else 1)
         self.heat_scale = HeatScale.from_calibration(Calibration(peaks, rate))
@@ -65,8 +72,11 @@ class FakeDetector:
             blob = np.exp(-((rows - 16) ** 2 + (columns - 16) ** 2) / 20) * score
             image = np.random.default_rng(len(path)).integers(60, 180, (SIZE, SIZE, 3), dtype=np.uint8)
             anomalous = self.calibration.is_anomalous(score)
-            pictures = (255 - image, blob / score) if explain and self.redraws else ()
-            yield Result(path, score, p_value, anomalous, blob.astype(np.float32), image, *pictures)
+            pictures = (255 - image, (blob / score).astype(np.float32)) if explain and self.redraws else ()
+            anomaly_map = blob.astype(np.float32)
+            width, height = self.size
+            of = {"frame": self.frame, "size": self.size, "array": np.resize(image, (height, width, 3))}
+            yield Result(path, score, p_value, anomalous, anomaly_map, image, *pictures, **of)
 
 
 class Page(HTMLParser):

@@ -1,40 +1,37 @@
-"""What pages show of an image: its verdict, and small pictures of large results."""
+"""What pages show of an image: its verdict, its mask, and what is hidden."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from blemish.images.frame import Frame
 from blemish.inference.result import Result
-from blemish.reports.gallery import Verdict, largest_in_cells, shrunk
-
-RNG = np.random.default_rng(0)
+from blemish.reports.gallery import Verdict, are_small, hidden, shown_mask
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (7, 5), (13, 40), (50, 61)])
-def test_each_cell_keeps_its_largest_value(shape: tuple[int, int]) -> None:
-    values = RNG.random((50, 61))
-    cells = largest_in_cells(values, *shape)
-    rows = np.arange(shape[0] + 1) * 50 // shape[0]
-    columns = np.arange(shape[1] + 1) * 61 // shape[1]
-    for row in range(shape[0]):
-        for column in range(shape[1]):
-            cell = values[rows[row] : rows[row + 1], columns[column] : columns[column + 1]]
-            assert cells[row, column] == cell.max()
-    np.testing.assert_array_equal(largest_in_cells(values > 0.9, *shape), cells > 0.9)
+@pytest.mark.parametrize("size", [(1600, 400), (800, 200)])
+def test_a_mask_lies_on_the_picture_of_the_page(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Also one that has not its image's size."""
+    mask = np.zeros((400, 1600), np.uint8)
+    mask[300:304, 800:820] = 1
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    shown = shown_mask(str(tmp_path / "mask.png"), Result("x", 1.0, size=size))
+    assert shown is not None and shown.shape == (160, 640)
+    rows, columns = np.nonzero(shown)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (120, 121, 320, 327)
+    Image.fromarray(mask * 0).save(tmp_path / "empty.png")
+    assert shown_mask(str(tmp_path / "empty.png"), Result("x", 1.0, size=size)) is None
 
 
-def test_a_large_result_shrinks_and_keeps_the_peak_of_its_map() -> None:
-    anomaly_map = RNG.random((256, 1024), np.float32)
-    anomaly_map[123, 456] = 7
-    image = RNG.integers(0, 256, (256, 1024, 3), np.uint8)
-    result = shrunk(Result("x", 1.0, 0.5, False, anomaly_map, image, image, anomaly_map))
-    assert result.image is not None and result.anomaly_map is not None and result.attention is not None
-    assert result.image.shape == (128, 512, 3) and result.image.dtype == np.uint8
-    assert result.anomaly_map[61, 228] == result.attention[61, 228] == 7
-    assert np.abs(result.image - image.reshape(128, 2, 512, 2, 3).mean(axis=(1, 3))).max() <= 1
-    assert np.array_equal(result.image, result.reconstruction)
-    small = Result("x", 1.0, 0.5, False, np.zeros((512, 30), np.float32), np.zeros((512, 30, 3), np.uint8))
-    broken = Result("x", error="x is damaged.")
-    assert shrunk(small) is small and shrunk(broken) is broken
+def test_the_picture_that_is_hidden_most_is_spoken_of() -> None:
+    frame = Frame(resize=256, crop=224)
+    assert hidden([(900, 900), (1800, 900)], frame) == (
+        "The model sees 38 % of a picture of 1800 x 900 pixels; the crop cuts off the rest."
+    )
+    assert hidden([], frame) is hidden([(1800, 900)], Frame(resize=224, crop=None)) is None
+    assert are_small([(32, 64)]) and not are_small([(32, 64), (900, 900)])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.reports.support import NASTY, SIZE, FakeDetector, Page, assert_harmle
 
 def report(folder: Path, *, broken: int = 0, name: str = "parts", **options: Any) -> Page:
     """Options are those of `samples` and `FakeDetector`."""
-    fake = {key: options.pop(key) for key in ("rate", "redraws", "warning") if key in options}
+    fake = {key: options.pop(key) for key in ("rate", "redraws", "warning", "size") if key in options}
     test = samples(folder, **{"good": 20, "bad": 15} | options)
     rng = np.random.default_rng(0)
     detector = FakeDetector({str(s.path): 1e-9 * np.exp(rng.normal(2 * s.label, 0.8)) for s in test}, **fake)
@@ -51,6 +51,16 @@ def test_pictures_open_and_many_images_make_no_larger_page(tmp_path: Path) -> No
         assert source.count(f"<span>{caption}</span>") == source.count(f'.png: {caption}"') == 18
     many = report(tmp_path, good=3000, bad=2000, masks=True)
     assert len(many.links) == len(page.links) and len(many.source) < 2 * len(page.source)
+
+
+def test_large_pictures_are_shown_whole_and_smaller_and_what_is_hidden_is_said_once(tmp_path: Path) -> None:
+    page = report(tmp_path, size=(800, 400))
+    sentence = "The model sees 50 % of a picture of 800 x 400 pixels; the crop cuts off the rest."
+    assert page.text.count(sentence) == 1 and page.text.count("Hatched:") == 1
+    drawn = [Image.open(io.BytesIO(base64.b64decode(link.partition(",")[2]))) for link in page.links[1:]]
+    assert {image.size for image in drawn} == {(640, 320)} and 'class="pictures crisp"' not in page.source
+    assert 'class="cards stacked"' in page.source
+    assert "Hatched:" not in report(tmp_path).text
 
 
 PIXEL = ("Pixel AUROC", "AUPRO", "outline of the defect")

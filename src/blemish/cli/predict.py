@@ -43,12 +43,16 @@ def predict(
     jsonl: Annotated[Path | None, typer.Option(metavar="FILE", help="Write rows as JSON lines.")] = None,
     parquet: Annotated[str | None, typer.Option(metavar="FILE|URL", help="Write rows as Parquet.")] = None,
     overlays: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write heat maps over the images, one fixed scale.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write heat maps over the whole images, one fixed scale."),
     ] = None,
     explain: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a GAN's reconstruction, error map and Grad-CAM.")
     ] = None,
-    maps: Annotated[Path | None, typer.Option(metavar="DIR", help="Write raw float32 maps as .npy.")] = None,
+    maps: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write raw float32 maps, of the images' sizes, as .npy."),
+    ] = None,
     false_alarm_rate: opt.Rate = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images scored at once.")] = 16,
     engine: opt.EngineName = None,

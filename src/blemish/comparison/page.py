@@ -12,8 +12,20 @@ from blemish.comparison.recommendation import LEAST_TESTED
 from blemish.comparison.result import Comparison, costs
 from blemish.datasets.synthetic import KINDS
 from blemish.images.drawing import draw_contour
+from blemish.inference.result import PAGE_SIDE
 from blemish.reports.charts import Dot, dot_chart
-from blemish.reports.gallery import Card, Gallery, Picture, Row, Verdict, data_uri, legend, shown_mask, shrunk
+from blemish.reports.gallery import (
+    Card,
+    Gallery,
+    Picture,
+    Row,
+    Verdict,
+    are_small,
+    data_uri,
+    hidden,
+    legend,
+    shown_mask,
+)
 from blemish.reports.numbers import fraction, interval
 from blemish.reports.template import render, write_text
 
@@ -22,7 +34,6 @@ if TYPE_CHECKING:
 
 HARDEST, DISPUTED, TYPICAL, HOTTEST = 4, 4, 2, 2  # images per gallery
 ORIGINALS = 3  # synthetic ones shown
-SMALL = 64  # images up to this side are enlarged with sharp pixels
 
 Tables = dict[str, dict[str, Row]]  # by label of the method and path of the image
 
@@ -35,6 +46,7 @@ def write_comparison(
     Args:
         models, detectors: all models, and detectors of the first seed, by method.
     """
+    galleries, sizes = _galleries(models, detectors)
     html = render(
         "blemish.comparison",
         comparison=comparison,
@@ -45,9 +57,10 @@ def write_comparison(
         names={row["label"]: row["label"] for row in comparison.methods},
         pairs=both_ways(comparison.differences),
         least_tested=LEAST_TESTED,
-        galleries=_galleries(models, detectors),
+        galleries=galleries,
+        hidden=_hidden(detectors, sizes),
         legend=legend(next(iter(detectors.values())).heat_scale),
-        crisp=all(detector.frame.size <= SMALL for detector in detectors.values()),
+        crisp=are_small(sizes),
     )
     write_text(path, html)
 
@@ -72,13 +85,29 @@ def _spread(values: list[float | None]) -> str:
     return f" ± {fraction(float(np.std(numbers, ddof=1)))}" if len(numbers) > 1 else ""
 
 
-def _galleries(models: Models, detectors: Mapping[str, "Detector"]) -> list[Gallery]:
-    """Images on which the methods fail, disagree or do well, by the models of the first seed."""
+def _hidden(detectors: Mapping[str, "Detector"], sizes: set[tuple[int, int]]) -> dict[str, str]:
+    """What the frames hide: each sentence once, with the methods that it holds for."""
+    methods: dict[str, list[str]] = {}
+    for label, detector in detectors.items():
+        if sentence := hidden(sizes, detector.frame):
+            methods.setdefault(sentence, []).append(label)
+    return {", ".join(labels): sentence for sentence, labels in methods.items()}
+
+
+def _galleries(
+    models: Models, detectors: Mapping[str, "Detector"]
+) -> tuple[list[Gallery], set[tuple[int, int]]]:
+    """Images on which the methods fail, disagree or do well, by the models of the first seed, and the widths
+    and heights of them all."""
     tables = {label: of[0].ranked.rows for label, of in models.items()}
     rows = list(scored_by_all(models).values())
     synthetic = any(of[0].ranked is not of[0].test for of in models.values())
     chosen = _choose_synthetic(rows) if synthetic else _choose(rows, tables)
-    return [Gallery(title, text, _cards(of, tables, detectors)) for title, text, of in chosen if of]
+    sizes: set[tuple[int, int]] = set()
+    galleries = [
+        Gallery(title, text, _cards(of, tables, detectors, sizes)) for title, text, of in chosen if of
+    ]
+    return galleries, sizes
 
 
 def _choose(rows: list[Row], tables: Tables) -> list[tuple[str, str, list[Row]]]:
@@ -118,18 +147,22 @@ def _choose_synthetic(rows: list[Row]) -> list[tuple[str, str, list[Row]]]:
     return [*drawn, ("Without a defect", "One of the same images as it was.", clean)]
 
 
-def _cards(rows: list[Row], tables: Tables, detectors: Mapping[str, "Detector"]) -> list[Card]:
+def _cards(
+    rows: list[Row], tables: Tables, detectors: Mapping[str, "Detector"], sizes: set[tuple[int, int]]
+) -> list[Card]:
+    """One per image that can still be read; its width and height are added to `sizes`."""
     pictures: dict[str, list[Picture]] = {row["path"]: [] for row in rows}
     for label, detector in detectors.items():
-        results = map(shrunk, detector.predict_many(list(pictures)))
-        for row, result in zip(rows, results, strict=True):
-            if result.image is None:  # the file has gone since it was measured
+        for row, result in zip(rows, detector.predict_many(list(pictures)), strict=True):
+            if result.size is None:  # the file has gone since it was measured
                 continue
-            mask, shown = shown_mask(row["mask"], detector.frame, result), pictures[row["path"]]
+            sizes.add(result.size)
+            mask, shown = shown_mask(row["mask"], result), pictures[row["path"]]
             if not shown:
-                image = result.image if mask is None else draw_contour(result.image, mask)
+                image = result.original(PAGE_SIDE)
+                image = image if mask is None else draw_contour(image, mask)
                 shown.append(Picture("image", data_uri(image), mask is not None))
             verdict = Verdict.of(tables[label][row["path"]], detector.calibration.threshold)
-            heat = data_uri(result.overlay(detector.heat_scale, mask))
+            heat = data_uri(result.overlay(detector.heat_scale, mask, PAGE_SIDE))
             shown.append(Picture(label, heat, mask is not None, verdict))
     return [Card(Path(row["path"]).name, row["defect"], of) for row in rows if (of := pictures[row["path"]])]

@@ -1,7 +1,7 @@
 """Heat maps and mask contours as pictures. One fixed scale for all images, so that good ones stay cool."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from blemish.files import whole_file, writing
+from blemish.images.maps import BAND
 
 if TYPE_CHECKING:
     from blemish.calibration import Calibration
@@ -35,7 +36,14 @@ _STOPS = np.linspace(0, 1, len(_PLASMA))
 _DOUBLINGS = 3  # a third of the colours each: up to the alarm, up to 3 and up to 7 times its distance
 _ALARM = 1 / (2**_DOUBLINGS - 1)  # where the alarm lies between low and high
 
-_BAND = 1_000_000  # pixels drawn at once: large pictures need little memory beside themselves
+_LEVELS = 1024  # of heat that are told apart
+_OPACITY = 0.65  # of full heat: what lies below stays legible
+_SATURATION = 0.35  # of a picture's own colours that are left, so that they are not taken for heat
+_GREY = np.array((0.299, 0.587, 0.114))
+_MUTE = (_SATURATION * np.eye(3) + (1 - _SATURATION) * _GREY[:, None]).astype(np.float32)  # for rows of RGB
+_HATCHES = 40  # from one end of a picture's longer side to the other, where nothing was seen
+_DARKER, _LIGHTER = 0.5, 90  # the grey share left there, and what a line of the hatching adds to it
+_OUTLINES = 320  # an outline is this part of the longer side
 
 _PANEL = 192  # pixels that a panel is wide at least
 _GAP = 8  # around panels
@@ -108,10 +116,11 @@ def heat_colours(map01: np.ndarray, stops: np.ndarray = _PLASMA) -> np.ndarray:
 def overlay(
     image: np.ndarray, anomaly_map: np.ndarray, scale: HeatScale, mask: np.ndarray | None = None
 ) -> np.ndarray:
-    """Lay the heat over the greyed image.
+    """Lay the heat over the image, whose own colours are muted.
 
     Nothing is taken from this image's own range: what a colour means never changes. Values up to `low` leave
-    the grey image untouched, those between `low` and the alarm tint it, and those above it dominate.
+    the muted image untouched, those between `low` and the alarm tint it, and those above it dominate. NaN,
+    where the model saw nothing, is darkened and hatched.
 
     Args:
         image: uint8 [H, W, 3].
@@ -125,24 +134,45 @@ def overlay(
     Raises:
         ValueError: the sizes differ.
     """
-    if image.shape != (*anomaly_map.shape, 3):
-        raise ValueError(f"an image {image.shape} cannot carry a map {anomaly_map.shape}")
-    picture = np.empty_like(image)
-    rows = max(1, _BAND // image.shape[1])
-    for start in range(0, len(image), rows):
-        band = slice(start, start + rows)
-        picture[band] = _tint(image[band], scale.heat(anomaly_map[band]), _PLASMA)
+    picture = _laid_over(image, anomaly_map, scale.heat, _PLASMA)
     return picture if mask is None else draw_contour(picture, mask)
 
 
 def attention_overlay(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
-    """Lay a Grad-CAM map, float [H, W] in [0, 1], over the greyed image, otherwise as `overlay` does.
+    """Lay a Grad-CAM map, float [H, W] in [0, 1], over the image, otherwise as `overlay` does.
 
     It is in greens, so that nobody takes it for a heat map.
     """
-    if image.shape != (*attention.shape, 3):
-        raise ValueError(f"an image {image.shape} cannot carry a map {attention.shape}")
-    return _tint(image, attention.astype(np.float64), _VIRIDIS)
+    return _laid_over(image, attention, np.asarray, _VIRIDIS)
+
+
+def _laid_over(
+    image: np.ndarray, values: np.ndarray, heat: Callable[[np.ndarray], np.ndarray], stops: np.ndarray
+) -> np.ndarray:
+    """The muted image under the colours of a map, whose values `heat` places in [0, 1]; 0 is no colour."""
+    if image.shape != (*values.shape, 3):
+        raise ValueError(f"an image {image.shape} cannot carry a map {values.shape}")
+    levels = np.linspace(0, 1, _LEVELS)
+    opacity = _OPACITY * np.minimum(2 * levels, 1)[:, None]
+    colours, rest = (
+        (opacity * heat_colours(levels, stops)).astype(np.float32),
+        (1 - opacity).astype(np.float32),
+    )
+    height, width = values.shape
+    spacing = max(4, max(height, width) // _HATCHES)
+    picture = np.empty_like(image)
+    rows = max(1, BAND // width)
+    for top in range(0, height, rows):
+        band = slice(top, top + rows)
+        muted, hidden = image[band] @ _MUTE, np.isnan(values[band])
+        level = np.rint((_LEVELS - 1) * heat(np.where(hidden, 0, values[band]))).astype(np.intp)
+        drawn = rest[level] * muted + colours[level]
+        if hidden.any():
+            down, right = np.nonzero(hidden)
+            lines = (top + down + right) % spacing < spacing / 4
+            drawn[hidden] = _DARKER * muted[hidden] + _LIGHTER * lines[:, None]
+        picture[band] = np.rint(drawn)
+    return picture
 
 
 def panels(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -170,28 +200,25 @@ def contour(mask: np.ndarray) -> np.ndarray:
 
 
 def draw_contour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A copy of `image`, uint8 [H, W, 3], with the mask, bool [H, W], outlined white, then black."""
+    """A copy of `image`, uint8 [H, W, 3], with the mask, bool [H, W], outlined white, then black.
+
+    The lines grow with the picture, so that they are seen when it is shown small.
+    """
     if image.shape[:2] != mask.shape:
         raise ValueError(f"an image {image.shape} cannot carry a mask {mask.shape}")
     picture = image.copy()
-    inner = contour(mask)
-    picture[inner] = 255
-    picture[contour(mask | inner)] = 0
+    for shade in (255, 0):
+        inside = mask
+        for _ in range(max(1, round(max(mask.shape) / _OUTLINES))):
+            mask = mask | contour(mask)
+        picture[mask & ~inside] = shade
     return picture
-
-
-def _tint(image: np.ndarray, map01: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """The greyed image under the colours of a map in [0, 1], uint8 [H, W, 3]; 0 leaves it grey."""
-    grey = image.astype(np.float64) @ (0.299, 0.587, 0.114)
-    opacity = 0.75 * np.minimum(2 * map01, 1)[..., None]
-    blend = (1 - opacity) * grey[..., None] + opacity * heat_colours(map01, stops)
-    return np.rint(blend).astype(np.uint8)
 
 
 def encode_jpeg(image: np.ndarray) -> bytes:
     """uint8 [H, W, 3] as a JPEG file that keeps thin coloured lines sharp."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=88, subsampling=0, optimize=True)
+    Image.fromarray(image).save(buffer, "JPEG", quality=88, subsampling=0)
     return buffer.getvalue()
 
 

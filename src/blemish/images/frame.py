@@ -19,6 +19,7 @@ MIN_SIDE = 32
 STEP = 32  # pixels: convolutional networks halve the sides of whole images up to five times
 
 Shape = tuple[int, int]  # height and width in pixels
+Box = tuple[float, float, float, float]  # left, top, right and bottom in pixels
 
 _TILING = ("tile", "overlap")
 _Side = Annotated[int | None, BeforeValidator(lambda side: None if side == "none" else side)]
@@ -139,6 +140,31 @@ def visible_share(width: int, height: int, frame: Frame) -> float:
         return 1.0
     resized_width, resized_height = resized(width, height, frame)
     return frame.crop**2 / (resized_width * resized_height)
+
+
+def hidden_sentence(width: int, height: int, frame: Frame) -> str | None:
+    """How much of an image of this size the model sees, or None where that is all of it."""
+    share = visible_share(width, height, frame)
+    if share == 1:
+        return None
+    shown = min(99, round(100 * share))
+    return f"The model sees {shown} % of a picture of {width} x {height} pixels; the crop cuts off the rest."
+
+
+def visible_box(width: int, height: int, frame: Frame) -> tuple[Box, Box]:
+    """What the frame shows of an image: the box of the image, and that of its anomaly map which it fills."""
+    across, down = resized(width, height, frame)
+    if frame.crop is None:
+        return (0, 0, width, height), (0, 0, across, down)
+    left, top, right, bottom = crop_box(across, down, frame.crop)
+    x, y = width / across, height / down
+    return (left * x, top * y, right * x, bottom * y), (0, 0, frame.crop, frame.crop)
+
+
+def crop_box(width: int, height: int, crop: int) -> tuple[int, int, int, int]:
+    """The square in the centre of a resized image."""
+    left, top = round((width - crop) / 2), round((height - crop) / 2)
+    return left, top, left + crop, top + crop
 
 
 def resized(width: int, height: int, frame: Frame) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from blemish.images.decoding import (
 )
 from blemish.images.finding import FilePath
 from blemish.images.formats import MEDIA_TYPES
-from blemish.images.frame import Frame, resized
+from blemish.images.frame import Frame, crop_box, resized
 from blemish.images.tiff import is_inverted, stored_bits
 
 JPEG_BEGIN, JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
@@ -88,8 +88,22 @@ def mask_to_frame(mask: np.ndarray, frame: Frame) -> np.ndarray:
 
 def load_frame(path: FilePath, frame: Frame) -> np.ndarray:
     """`to_frame(read_image(path, frame.bit_depth), frame)`, exactly; grey is one channel until the end."""
+    return load_framed(path, frame).pixels
+
+
+class Framed(NamedTuple):
+    """An image in a frame: `pixels` as `load_frame` gives them, width and height of the upright original."""
+
+    pixels: np.ndarray
+    width: int
+    height: int
+
+
+def load_framed(path: FilePath, frame: Frame) -> Framed:
+    """`load_frame` and the size of the original."""
     picture = _read(path, frame.bit_depth)
-    return np.array(_framed(picture, frame, Image.Resampling.BILINEAR, str(path)).convert("RGB"))
+    framed = _framed(picture, frame, Image.Resampling.BILINEAR, str(path)).convert("RGB")
+    return Framed(np.array(framed), picture.width, picture.height)
 
 
 class Upload(NamedTuple):
@@ -114,15 +128,27 @@ def frame_upload(data: bytes, name: str, frame: Frame, max_pixels: int = MAX_PIX
     Raises:
         ImageError: as `read_image`, also for no data and more than `max_pixels` or MAX_SCANS JPEG scans.
     """
+    picture, media_type = _read_upload(data, name, frame.bit_depth, max_pixels)
+    framed = _framed(picture, frame, Image.Resampling.BILINEAR, name, max_pixels).convert("RGB")
+    return Upload(np.array(framed), media_type, picture.width, picture.height)
+
+
+def read_upload(data: bytes, name: str, bit_depth: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """`read_image` of bytes that need not be trusted; arguments and errors are those of `frame_upload`."""
+    picture, _ = _read_upload(data, name, bit_depth, max_pixels)
+    return np.array(picture.convert("RGB"))
+
+
+def _read_upload(data: bytes, name: str, bit_depth: int, max_pixels: int) -> tuple[Image.Image, str]:
+    """The upright picture in mode L (grey) or RGB, and its media type."""
     if not data:
         raise ImageError(f"{name} is empty; copy or export it again.")
     if data.startswith(JPEG_BEGIN) and data.count(JPEG_SCAN) > MAX_SCANS:
         raise ImageError(f"{name} has more than {MAX_SCANS} JPEG scans; save it anew.")
     with sentences(name):
-        image = decode(io.BytesIO(data), name, frame.bit_depth, max_pixels=max_pixels)
-        picture = upright(as_8_bit(image, name, frame.bit_depth), orientation(image))
-    framed = _framed(picture, frame, Image.Resampling.BILINEAR, name, max_pixels).convert("RGB")
-    return Upload(np.array(framed), MEDIA_TYPES[str(image.format)], picture.width, picture.height)
+        image = decode(io.BytesIO(data), name, bit_depth, max_pixels=max_pixels)
+        picture = upright(as_8_bit(image, name, bit_depth), orientation(image))
+    return picture, MEDIA_TYPES[str(image.format)]
 
 
 def frame_digest(framed: np.ndarray) -> str:
@@ -174,7 +200,4 @@ def _framed(
         remedy = "tiled" if frame.tile else "cropped"
         raise ImageError(f"{name} is too long and thin to be {remedy}; cut it into squarer pieces.")
     picture = image.resize((width, height), resample)
-    if frame.crop is None:
-        return picture
-    left, top = round((width - frame.crop) / 2), round((height - frame.crop) / 2)
-    return picture.crop((left, top, left + frame.crop, top + frame.crop))
+    return picture if frame.crop is None else picture.crop(crop_box(width, height, frame.crop))

@@ -14,7 +14,7 @@ from blemish.calibration import Calibration
 from blemish.errors import ConfigError, ImageError, ModelFileError
 from blemish.images.drawing import HeatScale
 from blemish.images.frame import Frame
-from blemish.images.reading import load_frame, to_frame
+from blemish.images.reading import Framed, load_framed, to_frame
 from blemish.inference.engines import open_engine
 from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import Metadata
@@ -167,11 +167,12 @@ class Detector:
             ImageError: the file or array cannot be used.
         """
         if isinstance(image, np.ndarray):
-            path, framed = "", to_frame(image, self.frame)
+            path, framed = "", Framed(to_frame(image, self.frame), image.shape[1], image.shape[0])
         else:
-            path, framed = str(image), load_frame(image, self.frame)
-        (scored,) = self.score_framed([framed])
-        return self._result(path, framed, *scored)
+            path, framed = str(image), load_framed(image, self.frame)
+        (scored,) = self.score_framed([framed.pixels])
+        array = image if isinstance(image, np.ndarray) else None
+        return self._result(path, framed, *scored, array=array)
 
     def score_framed(self, images: list[np.ndarray]) -> list[tuple[float, np.ndarray]]:
         """Raw score and anomaly map, float32 [H, W], of each image, uint8 [H, W, 3] in the model's frame."""
@@ -209,7 +210,8 @@ class Detector:
         if batch_size < 1:
             raise ConfigError(f"batch_size is at least 1, not {batch_size}; leave it out for the detector's.")
 
-        def score(images: list[np.ndarray]) -> Sequence[tuple[Any, ...]]:
+        def score(loaded: list[Framed]) -> Sequence[tuple[Any, ...]]:
+            images = [framed.pixels for framed in loaded]
             with self._turn:
                 scored = score_images(self.engine, self.frame, images, batch_size)
                 pictures = self.engine.explain(np.stack(images)) if explain and not self.frame.tile else None
@@ -219,7 +221,7 @@ class Detector:
 
         items = stream(
             paths,
-            partial(load_frame, frame=self.frame),
+            partial(load_framed, frame=self.frame),
             score,
             1 if self.frame.tile else batch_size,  # one large picture fills batches by itself
             threads=min(TILED_THREADS, self.loaders) if self.frame.tile else self.loaders,
@@ -235,14 +237,26 @@ class Detector:
     def _result(
         self,
         path: str,
-        framed: np.ndarray,
+        framed: Framed,
         score: float,
         anomaly_map: np.ndarray,
         reconstruction: np.ndarray | None = None,
         attention: np.ndarray | None = None,
+        array: np.ndarray | None = None,
     ) -> Result:
         try:
             verdict = self.calibration.judge(score)
         except ImageError as error:
             return Result(path, error=f"{path or 'The image'} has no score: {error}.")
-        return Result(path, score, *verdict, anomaly_map, framed, reconstruction, attention)
+        return Result(
+            path,
+            score,
+            *verdict,
+            anomaly_map,
+            framed.pixels,
+            reconstruction,
+            attention,
+            frame=self.frame,
+            size=(framed.width, framed.height),
+            array=array,
+        )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
@@ -12,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from blemish.errors import BlemishError
+from blemish.errors import BlemishError, ImageError
 from blemish.files import (
     LONGEST_NAME,
     check_output,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 MAP_SUFFIX = ".map.npy"
 ROOM_FOR_NUMBER = 8  # bytes that tell apart files whose names would be the same
 
+log = logging.getLogger(__name__)
+
 Sink = Callable[[Result], None]
 
 
@@ -44,9 +47,11 @@ class Outputs:
             complete; after a failure the rows so far lie in a file of that name with .part behind it.
         jsonl: likewise, one JSON object per line.
         parquet: likewise, a file or a URL; see `blemish.inference.parquet`.
-        overlays: folder for a PNG of each image under its heat map.
-        explain: folder for a PNG of each image beside its reconstruction, error map and Grad-CAM map.
-        maps: folder for each raw anomaly map, float32 [H, W] in NumPy's .npy format.
+        overlays: folder for a PNG of each image under its heat map (`Result.overlay`), of the image's size.
+        explain: folder for a PNG of each image beside its reconstruction, error map and Grad-CAM map
+            (`Result.pictures`).
+        maps: folder for each raw anomaly map on its image, float32 [height, width] in NumPy's .npy format
+            (`Result.map_on_image`).
 
     Raises:
         BlemishError: two outputs are one file, or one is a folder or in a folder that is not there.
@@ -170,12 +175,19 @@ def _picture_sink(folder: Path, suffix: str, scale: HeatScale) -> Sink:
             place = wanted.with_name(f"{wanted.name}-{number}{suffix}")
         taken.add(hash(place))
         place.parent.mkdir(parents=True, exist_ok=True)
-        if suffix == MAP_SUFFIX:
-            with whole_file(place, "wb") as file:
-                np.save(file, np.asarray(result.anomaly_map))
-        elif suffix == OVERLAY_SUFFIX:
-            save_png(result.overlay(scale), place)
-        else:
-            save_png(panels(result.pictures(scale)), place)
+        try:
+            _draw(result, suffix, scale, place)
+        except ImageError as error:  # the file has gone, or is another by now
+            log.warning("No picture is drawn: %s", error)
 
     return write
+
+
+def _draw(result: Result, suffix: str, scale: HeatScale, place: Path) -> None:
+    if suffix == MAP_SUFFIX:
+        with whole_file(place, "wb") as file:
+            np.save(file, result.map_on_image())
+    elif suffix == OVERLAY_SUFFIX:
+        save_png(result.overlay(scale), place)
+    else:
+        save_png(panels(result.pictures(scale)), place)

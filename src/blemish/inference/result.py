@@ -5,8 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from blemish.errors import ImageError
 from blemish.images.drawing import HeatScale, attention_overlay, overlay
+from blemish.images.frame import Frame
+from blemish.images.maps import map_on_image, shrink
+from blemish.images.reading import read_image
 
+PAGE_SIDE = 640  # pixels on the longer side of pictures in pages and panels, at most
 COLUMNS = ("path", "score", "p_value", "is_anomalous", "error")  # of a result as a row
 
 
@@ -23,11 +28,15 @@ class Result:
         anomaly_map: float32 [H, W], on the model's raw scale, in the frame the network saw
             (after resize and crop), or with tiles of the whole picture, blended from theirs; None when the
             image could not be scored.
-        image: uint8 [H, W, 3], the picture in that same frame, for drawing.
+        image: uint8 [H, W, 3], what the network saw: the picture in that same frame.
         reconstruction: uint8 [H, W, 3], the image as the model redraws it; None unless asked for.
         attention: float32 [H, W] in [0, 1], where the features lie that raise the score (Grad-CAM), on this
             image's own scale; None unless asked for.
         error: one sentence when the image could not be scored, else "".
+        frame: how the original became `image`.
+        size: width and height of the upright original in pixels.
+        array: the original itself, uint8 [height, width, 3], where it was handed over as an array. That of
+            a file is read again when it is drawn.
     """
 
     path: str
@@ -39,6 +48,9 @@ class Result:
     reconstruction: np.ndarray | None = None
     attention: np.ndarray | None = None
     error: str = ""
+    frame: Frame | None = None
+    size: tuple[int, int] | None = None
+    array: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if (self.score is None) != bool(self.error):
@@ -50,30 +62,80 @@ class Result:
         """The plain, JSON-able part: path, score, p_value, is_anomalous, error."""
         return {name: getattr(self, name) for name in COLUMNS}
 
-    def overlay(self, scale: HeatScale, mask: np.ndarray | None = None) -> np.ndarray:
-        """The image with its heat map on a fixed scale, uint8 [H, W, 3] (`blemish.images.drawing.overlay`).
+    def original(self, side: int | None = None) -> np.ndarray:
+        """The whole picture, upright, uint8 [height, width, 3].
+
+        Args:
+            side: larger pictures are made smaller, to this many pixels on the longer side; None leaves them.
+
+        Raises:
+            ImageError: the file is gone or damaged, or holds a picture of another size by now.
+            ValueError: the image could not be scored.
+        """
+        frame, size, _ = self._drawable()
+        picture = read_image(self.path, frame.bit_depth) if self.array is None else self.array
+        if picture.shape[1::-1] != size:
+            raise ImageError(f"{self.path} has changed since it was scored; score it again.")
+        return shrink(picture, side)
+
+    def map_on_image(self, side: int | None = None) -> np.ndarray:
+        """The anomaly map on the whole picture, float32 [height, width] (`blemish.images.maps.map_on_image`).
+
+        It is NaN where the frame hides the picture. `side` is that of `original`.
 
         Raises:
             ValueError: the image could not be scored.
         """
-        if self.image is None or self.anomaly_map is None:
-            raise ValueError(f"nothing to draw: {self.error or 'the result carries no image'}")
-        return overlay(self.image, self.anomaly_map, scale, mask)
+        frame, size, anomaly_map = self._drawable()
+        return map_on_image(anomaly_map, *size, frame, side)
+
+    def overlay(
+        self, scale: HeatScale, mask: np.ndarray | None = None, side: int | None = None
+    ) -> np.ndarray:
+        """The whole picture with its heat map on a fixed scale, uint8 [height, width, 3].
+
+        It is drawn as by `blemish.images.drawing.overlay`; what the model did not see is hatched.
+
+        Args:
+            scale: the model's `Detector.heat_scale`.
+            mask: bool, of the height and width of what is drawn, outlined; None draws none.
+            side: that of `original`.
+
+        Raises:
+            ImageError, ValueError: as `original`.
+        """
+        return overlay(self.original(side), self.map_on_image(side), scale, mask)
 
     def pictures(self, scale: HeatScale, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """What there is to see, each uint8 [H, W, 3], by caption: the input and the overlay, and with a
-        reconstruction that and the Grad-CAM map too.
+        """What there is to see of the whole picture, each uint8 [H, W, 3], by caption.
+
+        That is the input and the overlay, and with a reconstruction that and the Grad-CAM map too, all with
+        at most PAGE_SIDE pixels on the longer side. A reconstruction is black
+        where the frame hides the picture.
+
+        Args:
+            scale: the model's `Detector.heat_scale`.
+            mask: bool [H, W], outlined in the heat map; None draws none.
 
         Raises:
-            ValueError: the image could not be scored.
+            ImageError, ValueError: as `original`.
         """
-        heat = self.overlay(scale, mask)
-        assert self.image is not None
+        picture = self.original(PAGE_SIDE)
+        heat = overlay(picture, self.map_on_image(PAGE_SIDE), scale, mask)
         if self.reconstruction is None or self.attention is None:
-            return {"input": self.image, "heat map": heat}
+            return {"input": picture, "heat map": heat}
+        frame, size, _ = self._drawable()
+        channels = self.reconstruction.astype(np.float32).transpose(2, 0, 1)
+        redrawn = np.stack([map_on_image(channel, *size, frame, PAGE_SIDE) for channel in channels], axis=2)
+        attention = map_on_image(self.attention, *size, frame, PAGE_SIDE)
         return {
-            "input": self.image,
-            "reconstruction": self.reconstruction,
+            "input": picture,
+            "reconstruction": np.rint(np.nan_to_num(redrawn)).astype(np.uint8),
             "error map": heat,
-            "Grad-CAM (own scale)": attention_overlay(self.image, self.attention),
+            "Grad-CAM (own scale)": attention_overlay(picture, attention),
         }
+
+    def _drawable(self) -> tuple[Frame, tuple[int, int], np.ndarray]:
+        if self.frame is None or self.size is None or self.anomaly_map is None:
+            raise ValueError(f"nothing to draw: {self.error or 'the result carries no map'}")
+        return self.frame, self.size, self.anomaly_map

@@ -8,13 +8,11 @@ from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from blemish.errors import ImageError
 from blemish.images.finding import FilePath
 
-Load = Callable[[FilePath], np.ndarray]
-Score = Callable[[list[np.ndarray]], Sequence[tuple[Any, ...]]]
+Load = Callable[[FilePath], Any]
+Score = Callable[[list[Any]], Sequence[tuple[Any, ...]]]
 
 SECONDS_TO_END = 0.5  # for a reader that may be waiting for a path which never comes
 
@@ -23,7 +21,7 @@ class Streamed(NamedTuple):
     """One image on its way out."""
 
     path: FilePath  # as given
-    image: np.ndarray | ImageError  # uint8 [S, S, 3], or why there is none
+    image: Any  # what `load` gave, or the ImageError that says why there is none
     scored: tuple[Any, ...] = ()  # what `score` gave for this image; empty where there is no image
 
 
@@ -128,12 +126,12 @@ class _Belt:
 
     def _score_batch(self) -> bool:
         batch, end = self._next_batch()
-        images = [image for _, (_, image, _) in batch if isinstance(image, np.ndarray)]
+        images = [image for _, (_, image, _) in batch if not isinstance(image, ImageError)]
         if self.stopped:
             return False
         scores = iter(self.score(images) if images else [])
         for number, (path, image, _) in batch:
-            scored = next(scores) if isinstance(image, np.ndarray) else ()
+            scored = () if isinstance(image, ImageError) else next(scores)
             self.scored.put((number, Streamed(path, image, scored)))
         if end:
             self.scored.put(end)

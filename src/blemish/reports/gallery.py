@@ -1,8 +1,8 @@
 """The few images worth a look on a page: their pictures, verdicts and heat maps on a fixed scale."""
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,13 @@ from PIL import Image
 
 from blemish.datasets.loading import load_mask
 from blemish.images.drawing import HeatScale, encode_jpeg, overlay
-from blemish.images.frame import Frame
-from blemish.images.reading import mask_to_frame
-from blemish.inference.result import Result
+from blemish.images.frame import Frame, hidden_sentence, visible_share
+from blemish.images.maps import largest_in_cells, shrunk_size
+from blemish.inference.result import PAGE_SIDE, Result
 from blemish.reports.numbers import short_number
 
 TIMES = "\N{MULTIPLICATION SIGN}"
-SIDE = 512  # pixels; larger pictures are made smaller to keep the page light
+SMALL = 64  # pixels of the longer side
 
 Row = dict[str, Any]  # of an image, as `blemish.evaluation.evaluate.Evaluation` has it
 
@@ -87,51 +87,37 @@ class Gallery:
     cards: list[Card]
 
 
-def shrunk(result: Result) -> Result:
-    """A result whose pictures and maps have at most `SIDE` pixels on the longer side; small ones stay as they
-    are. Pictures are averaged, maps keep their largest values."""
-    if result.image is None or max(result.image.shape) <= SIDE:
-        return result
-    share = SIDE / max(result.image.shape)
-    height, width = (max(1, round(length * share)) for length in result.image.shape[:2])
-    smaller: dict[str, Any] = {}
-    for name in ("image", "reconstruction"):
-        if (of := getattr(result, name)) is not None:
-            smaller[name] = np.asarray(Image.fromarray(of).resize((width, height), Image.Resampling.BOX))
-    for name in ("anomaly_map", "attention"):
-        if (of := getattr(result, name)) is not None:
-            smaller[name] = largest_in_cells(of, height, width)
-    return replace(result, **smaller)
-
-
-def shown_mask(path: str | None, frame: Frame, result: Result) -> np.ndarray | None:
-    """The mask in a file as bool [H, W] of a `shrunk` result's map, None where there is none to draw."""
-    if path is None or result.anomaly_map is None:
+def shown_mask(path: str | None, result: Result) -> np.ndarray | None:
+    """The mask in a file, bool [H, W] of the result's `pictures`; None where there is none to draw."""
+    if path is None or result.size is None:
         return None
-    mask = largest_in_cells(mask_to_frame(load_mask(path), frame), *result.anomaly_map.shape)
-    return mask if mask.any() else None
+    mask = load_mask(path)
+    if mask.shape[::-1] != result.size:
+        mask = np.asarray(Image.fromarray(mask).resize(result.size, Image.Resampling.NEAREST))
+    width, height = shrunk_size(*result.size, PAGE_SIDE)
+    return largest_in_cells(mask, height, width) if mask.any() else None
+
+
+def hidden(sizes: Collection[tuple[int, int]], frame: Frame) -> str | None:
+    """`hidden_sentence` for the one of these widths and heights that the frame hides most of."""
+    if not sizes:
+        return None
+    most = min(sizes, key=lambda size: visible_share(size[0], size[1], frame))
+    return hidden_sentence(*most, frame)
+
+
+def are_small(sizes: Iterable[tuple[int, int]]) -> bool:
+    """Whether pictures of these widths and heights are enlarged with sharp pixels."""
+    return all(max(size) <= SMALL for size in sizes)
 
 
 def legend(scale: HeatScale) -> str:
     """The colours of the scale from low to high over mid grey, drawn as every heat map is; a data URI."""
-    ramp = np.array([[scale.value_at(heat) for heat in np.linspace(0, 1, SIDE)]])
-    strip = overlay(np.full((1, SIDE, 3), 128, np.uint8), ramp, scale)
+    ramp = np.array([[scale.value_at(heat) for heat in np.linspace(0, 1, PAGE_SIDE)]])
+    strip = overlay(np.full((1, PAGE_SIDE, 3), 128, np.uint8), ramp, scale)
     return data_uri(np.repeat(strip, 16, axis=0))
 
 
 def data_uri(picture: np.ndarray) -> str:
     """A picture, uint8 [H, W, 3], as a JPEG to put into a page."""
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(picture)).decode()
-
-
-def largest_in_cells(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The largest value in each of height x width cells that divide an array evenly.
-
-    Args:
-        values: [H, W] of any dtype with an order; of booleans, whether any is true.
-        height: of the outcome, at most H.
-        width: of the outcome, at most W.
-    """
-    rows = np.arange(height) * values.shape[0] // height
-    columns = np.arange(width) * values.shape[1] // width
-    return np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=0), columns, axis=1)

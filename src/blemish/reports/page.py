@@ -11,16 +11,27 @@ from blemish.evaluation.metrics import roc_curve
 from blemish.inference.model_file import facts
 from blemish.inference.result import Result
 from blemish.reports.charts import Bars, Chart, mirrored_histogram, roc_chart
-from blemish.reports.gallery import Card, Gallery, Picture, Row, Verdict, data_uri, legend, shown_mask, shrunk
+from blemish.reports.gallery import (
+    Card,
+    Gallery,
+    Picture,
+    Row,
+    Verdict,
+    are_small,
+    data_uri,
+    hidden,
+    legend,
+    shown_mask,
+)
 from blemish.reports.numbers import fraction, interval, percent, short_number
 from blemish.reports.template import render, write_text
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
 
-SMALL = 64  # images up to this side are enlarged with sharp pixels
 MOST_LISTED = 20  # unreadable files named on the page
 CARDS = 6  # per gallery
+OBLONG = 1.5  # width / height from which on the pictures of a card stand one above the other
 
 
 def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str) -> None:
@@ -34,7 +45,7 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
         path: the HTML file; an existing one is replaced.
     """
     scale = detector.heat_scale
-    galleries = _galleries(evaluation, detector)
+    galleries, sizes = _galleries(evaluation, detector)
     html = render(
         "blemish.reports",
         evaluation=evaluation,
@@ -42,7 +53,9 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
         **_figures(evaluation),
         galleries=galleries,
         redrawn=any(len(card.pictures) > 2 for gallery in galleries for card in gallery.cards),
-        crisp=detector.frame.size <= SMALL and not detector.frame.tile,
+        crisp=are_small(sizes),
+        oblong=all(width >= OBLONG * height for width, height in sizes),
+        hidden=hidden(sizes, detector.frame),
         scale=scale,
         peak_is_score=math.isclose(scale.alarm, evaluation.threshold, rel_tol=1e-5),
         legend=legend(scale),
@@ -54,17 +67,24 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
     write_text(path, html)
 
 
-def _galleries(evaluation: Evaluation, detector: "Detector") -> list[Gallery]:
-    """Faintest and clearest defects and hottest good images; a gallery without images is left out."""
+def _galleries(evaluation: Evaluation, detector: "Detector") -> tuple[list[Gallery], set[tuple[int, int]]]:
+    """Faintest and clearest defects and hottest good images, and widths and heights of their pictures.
+
+    A gallery without images is left out.
+    """
     chosen = _choose(evaluation.images)
-    paths = [row["path"] for _, _, rows in chosen for row in rows]
-    results = dict(zip(paths, map(shrunk, detector.predict_many(paths, explain=True)), strict=True))
-    galleries = []
-    for title, text, rows in chosen:
-        cards = [_card(row, results[row["path"]], detector) for row in rows if not results[row["path"]].error]
-        if cards:
-            galleries.append(Gallery(title, text, cards))
-    return galleries
+    rows = {row["path"]: row for _, _, rows in chosen for row in rows}
+    cards: dict[str, Card] = {}
+    sizes: set[tuple[int, int]] = set()
+    for row, result in zip(rows.values(), detector.predict_many(list(rows), explain=True), strict=True):
+        if result.size is not None:
+            cards[row["path"]] = _card(row, result, detector)
+            sizes.add(result.size)
+    shown = [
+        (title, text, [cards[row["path"]] for row in of if row["path"] in cards])
+        for title, text, of in chosen
+    ]
+    return [Gallery(title, text, of) for title, text, of in shown if of], sizes
 
 
 def _choose(rows: list[Row]) -> list[tuple[str, str, list[Row]]]:
@@ -84,7 +104,7 @@ def _choose(rows: list[Row]) -> list[tuple[str, str, list[Row]]]:
 
 
 def _card(row: Row, result: Result, detector: "Detector") -> Card:
-    mask = shown_mask(row["mask"], detector.frame, result)
+    mask = shown_mask(row["mask"], result)
     verdict = Verdict.of(row, detector.calibration.threshold)
     score = f"Score {short_number(row['score'])}"
     pictures = [

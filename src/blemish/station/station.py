@@ -4,11 +4,14 @@ import logging
 import os
 from contextlib import ExitStack
 from threading import Semaphore
+from typing import Any
 
+from blemish.station.errors import NotFound
 from blemish.station.health import Check, Monitor
 from blemish.station.metrics import Metrics
 from blemish.station.models import Models
 from blemish.station.pipeline import Pipeline
+from blemish.station.records import Inspection
 from blemish.station.settings import Settings
 from blemish.station.storage.files import GIGABYTE, Files
 from blemish.station.storage.retention import Retention
@@ -61,6 +64,15 @@ class Station:
         gauge("queue_size", "Accepted at most.", lambda: settings.queue_size)
         gauge("up", "1 while images are accepted.", lambda: float(not self.monitor.problem()))
         gauge("disk_free_bytes", "Free space where images are kept.", self.files.free_bytes)
+
+    def description(self, inspection: Inspection) -> dict[str, Any]:
+        """Of the model that scored an image; NotFound where none did."""
+        if inspection.score is None or inspection.model is None:
+            raise NotFound(f"Inspection {inspection.id} has no picture to draw; its error says why.")
+        active = self.models.active
+        if inspection.model == active.fingerprint:
+            return active.detector.metadata
+        return self.store.model(inspection.model).description
 
     def start(self) -> None:
         """Begin to work; BlemishError where the folder to move images to cannot be made."""

@@ -8,6 +8,7 @@ import jinja2
 from fastapi import Request, Response
 from fastapi.templating import Jinja2Templates
 
+from blemish.images.frame import Frame, hidden_sentence
 from blemish.reports.numbers import percent, short_number
 from blemish.station.errors import StationError
 from blemish.station.learning import drift
@@ -15,6 +16,7 @@ from blemish.station.records import CalibrationRecord, Inspection, Source
 from blemish.station.schemas import Status
 from blemish.station.station import Station
 
+SIDE = 1280  # pixels of the longer side of pictures in pages, at most
 SOURCES = {Source.API: "by the API", Source.PAGE: "by this page", Source.WATCH: "from the watched folder"}
 
 templates = Jinja2Templates(
@@ -54,7 +56,7 @@ def condition(station: Station) -> dict[str, Any]:
 
 
 def outcome(station: Station, inspection: Inspection) -> dict[str, Any]:
-    """What a page says of a verdict: the calibration that gave it, how far the score reaches, the chance."""
+    """What a page says of a verdict: calibration, how far the score reaches, chance, what is hidden."""
     calibrated = _calibrated(station, inspection)
     p_value = inspection.p_value
     images = len(calibrated.scores) if calibrated else None
@@ -62,7 +64,15 @@ def outcome(station: Station, inspection: Inspection) -> dict[str, Any]:
         "calibrated": calibrated,
         "bar": _bar(inspection, calibrated),
         "chance": "" if p_value is None else chance(p_value, images),
+        "hidden": None if p_value is None else hidden(inspection, station.description(inspection)["frame"]),
     }
+
+
+def hidden(inspection: Inspection, frame: dict[str, Any]) -> str | None:
+    """How much of a picture a model of this frame sees; None where that is all, or the size is unknown."""
+    if not inspection.width:
+        return None
+    return hidden_sentence(inspection.width, inspection.height, Frame.model_validate(frame))
 
 
 def _calibrated(station: Station, inspection: Inspection) -> CalibrationRecord | None:
@@ -131,4 +141,4 @@ def several(count: int, one: str) -> str:
 
 templates.env.filters |= {"percent": percent, "short": short_number, "score": score}
 templates.env.filters |= {"moment": moment, "full_moment": full_moment, "several": several}
-templates.env.globals |= {"sources": SOURCES, "zone": zone}
+templates.env.globals |= {"sources": SOURCES, "zone": zone, "side": SIDE}

@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Request, Response
 
 from blemish.station.errors import StationError
+from blemish.station.records import Filter
 from blemish.station.schemas import Health, ModelState
 from blemish.station.web.deps import ModelName, StationDep, problems
-from blemish.station.web.pages import page
+from blemish.station.web.pages import hidden, page
 
 router = APIRouter(tags=["operation"])
 
@@ -48,4 +49,7 @@ def use_model(station: StationDep, name: ModelName) -> ModelState:
 @router.get("/models", include_in_schema=False)
 def models_page(request: Request, station: StationDep) -> Response:
     """The models to choose from."""
-    return page(request, "models.html.j2", models=station.models.states())
+    latest = station.store.select(Filter(), limit=1)
+    frame = station.models.active.detector.metadata["frame"]
+    shown = hidden(latest[0], frame) if latest else None
+    return page(request, "models.html.j2", models=station.models.states(), hidden=shown)

@@ -1,20 +1,22 @@
 """Pictures and maps of past inspections, drawn from what is kept when somebody looks at them.
 
-Each answers 404 for an image that could not be scored or is gone.
+They show the whole picture in its own resolution, or smaller where `side` says so. Each answers 404 for an
+image that could not be scored or is gone.
 """
 
 import io
 from functools import lru_cache
-from typing import Any
+from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from PIL import Image
 
 from blemish.calibration import Calibration
 from blemish.images.drawing import HeatScale, overlay
 from blemish.images.frame import Frame
-from blemish.images.reading import frame_upload
+from blemish.images.maps import map_on_image, shrink
+from blemish.images.reading import read_upload
 from blemish.station.errors import NotFound
 from blemish.station.records import Inspection
 from blemish.station.station import Station
@@ -24,6 +26,10 @@ from blemish.station.web.deps import InspectionDep, StationDep, problems
 THUMBNAIL = 240  # pixels of the longest side
 REMEMBERED = 512  # thumbnails of some 10 kB, for all who look at the live page and the gallery
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # an inspection's pictures never change
+
+Side = Annotated[
+    int | None, Query(ge=32, description="Pixels of the longer side, at most; left out, the picture's own.")
+]
 
 router = APIRouter(
     prefix="/v1/inspections/{number}",
@@ -41,23 +47,30 @@ def image(station: StationDep, inspection: InspectionDep) -> Response:
     return Response(station.files.read(inspection.image), headers=FOREVER, media_type=inspection.image_type)
 
 
-@router.get("/frame.png")
-def frame_png(station: StationDep, inspection: InspectionDep) -> Response:
-    """The image as the network saw it."""
-    return _png(_framed(station, inspection))
+@router.get("/picture.png")
+def picture_png(station: StationDep, inspection: InspectionDep, side: Side = None) -> Response:
+    """The whole picture, upright."""
+    with station.drawing:
+        return _png(_picture(station, inspection, side))
 
 
 @router.get("/heat.png")
-def heat_png(station: StationDep, inspection: InspectionDep) -> Response:
-    """The anomaly map on the fixed scale, 8-bit grey: 0 is none, 85 the alarm, 255 the most."""
-    shown = _heat_scale(station, inspection).heat(_anomaly_map(station, inspection))
-    return _png(np.rint(255 * shown).astype(np.uint8))
+def heat_png(station: StationDep, inspection: InspectionDep, side: Side = None) -> Response:
+    """The anomaly map on the fixed scale, 8-bit grey with alpha: 0 is none, 85 the alarm, 255 the most.
+
+    Alpha is 0 where the model saw nothing, and else 255.
+    """
+    with station.drawing:
+        anomaly_map = _map_on_image(station, inspection, side)
+        scale, hidden = _heat_scale(station, inspection), np.isnan(anomaly_map)
+        grey = np.rint(255 * scale.heat(np.where(hidden, scale.low, anomaly_map)))
+        return _png(np.dstack([grey, np.where(hidden, 0, 255)]).astype(np.uint8))
 
 
 @router.get("/overlay.png")
-def overlay_png(station: StationDep, inspection: InspectionDep) -> Response:
-    """The image under its heat map."""
-    return _png(_overlaid(station, inspection))
+def overlay_png(station: StationDep, inspection: InspectionDep, side: Side = None) -> Response:
+    """The whole picture under its heat map; what the model did not see is hatched."""
+    return _png(_overlaid(station, inspection, side))
 
 
 @router.get("/thumbnail.jpg")
@@ -68,9 +81,13 @@ def thumbnail_jpg(station: StationDep, inspection: InspectionDep) -> Response:
 
 @router.get("/map.npy")
 def map_npy(station: StationDep, inspection: InspectionDep) -> Response:
-    """The anomaly map on the model's raw scale, float32 [H, W], as NumPy's .npy file."""
+    """The anomaly map on the model's raw scale as NumPy's .npy file, float32 [height, width] of the picture.
+
+    It is NaN where the model saw nothing.
+    """
     file = io.BytesIO()
-    np.save(file, _anomaly_map(station, inspection), allow_pickle=False)
+    with station.drawing:
+        np.save(file, _map_on_image(station, inspection), allow_pickle=False)
     return Response(file.getvalue(), headers=FOREVER, media_type="application/octet-stream")
 
 
@@ -82,44 +99,39 @@ def _png(picture: np.ndarray) -> Response:
 
 @lru_cache(REMEMBERED)
 def _thumbnail(station: Station, inspection: Inspection) -> bytes:
-    picture = Image.fromarray(_overlaid(station, inspection))
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=85)
+    Image.fromarray(_overlaid(station, inspection, THUMBNAIL)).save(file, "JPEG", quality=85)
     return file.getvalue()
 
 
-def _framed(station: Station, inspection: Inspection) -> np.ndarray:
-    frame = Frame.model_validate(_description(station, inspection)["frame"])
+def _picture(station: Station, inspection: Inspection, side: int | None) -> np.ndarray:
+    bit_depth = _frame(station, inspection).bit_depth
     assert inspection.image is not None
     data = station.files.read(inspection.image)
-    with station.drawing:
-        return frame_upload(data, inspection.name, frame, station.settings.max_pixels).framed
+    return shrink(read_upload(data, inspection.name, bit_depth, station.settings.max_pixels), side)
 
 
-def _anomaly_map(station: Station, inspection: Inspection) -> np.ndarray:
+def _map_on_image(station: Station, inspection: Inspection, side: int | None = None) -> np.ndarray:
     if inspection.map is None or inspection.map_low is None or inspection.map_high is None:
         raise NotFound(f"Inspection {inspection.id} has no anomaly map; its error says why.")
-    return decode_map(station.files.read(inspection.map), inspection.map_low, inspection.map_high)
+    anomaly_map = decode_map(station.files.read(inspection.map), inspection.map_low, inspection.map_high)
+    frame = _frame(station, inspection)
+    return map_on_image(anomaly_map, inspection.width, inspection.height, frame, side)
 
 
-def _overlaid(station: Station, inspection: Inspection) -> np.ndarray:
+def _overlaid(station: Station, inspection: Inspection, side: int | None) -> np.ndarray:
     scale = _heat_scale(station, inspection)
-    return overlay(_framed(station, inspection), _anomaly_map(station, inspection), scale)
+    with station.drawing:
+        anomaly_map = _map_on_image(station, inspection, side)
+        return overlay(_picture(station, inspection, side), anomaly_map, scale)
+
+
+def _frame(station: Station, inspection: Inspection) -> Frame:
+    return Frame.model_validate(station.description(inspection)["frame"])
 
 
 def _heat_scale(station: Station, inspection: Inspection) -> HeatScale:
     """The colours of all heat maps of its model, at the false-alarm rate that held."""
-    peaks = np.array(_description(station, inspection)["map_peaks"])
+    peaks = np.array(station.description(inspection)["map_peaks"])
     assert inspection.false_alarm_rate is not None
     return HeatScale.from_calibration(Calibration(peaks, inspection.false_alarm_rate))
-
-
-def _description(station: Station, inspection: Inspection) -> dict[str, Any]:
-    """Of the model that scored an image."""
-    if inspection.score is None or inspection.model is None:
-        raise NotFound(f"Inspection {inspection.id} has no picture to draw; its error says why.")
-    active = station.models.active
-    if inspection.model == active.fingerprint:
-        return active.detector.metadata
-    return station.store.model(inspection.model).description

@@ -139,5 +139,5 @@ async function show(stage) {
   controls.hidden = false;
 }
 
-const stage = document.querySelector("#stage[data-frame]");
+const stage = document.querySelector("#stage[data-picture]");
 if (stage) show(stage).catch(() => {}); // the overlay from the station stays

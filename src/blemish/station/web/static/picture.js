@@ -1,6 +1,7 @@
-// A picture under its heat map, drawn as `blemish.pictures` draws it, with two sliders.
+// A picture under its heat map, drawn as `blemish.images.drawing` draws it, with two sliders.
 
 const GREY = [0.299, 0.587, 0.114];
+const SATURATION = 0.35; // of the picture's own colours that is left
 
 /** The pixels of an image address: RGBA, four bytes each, with width and height. */
 async function pixels(address) {
@@ -15,25 +16,28 @@ async function pixels(address) {
 
 /** Loads what a stage names, and gives what draws it: draw({opacity 0..1, level 1..255, original}). */
 export async function picture(stage) {
-  const [frame, heat] = await Promise.all([pixels(stage.dataset.frame), pixels(stage.dataset.heat)]);
+  const [whole, heat] = await Promise.all([pixels(stage.dataset.picture), pixels(stage.dataset.heat)]);
   const colours = Uint8Array.from(stage.dataset.colours.match(/../g), (digits) => parseInt(digits, 16));
   const canvas = stage.querySelector("canvas");
-  canvas.width = frame.width;
-  canvas.height = frame.height;
+  canvas.width = whole.width;
+  canvas.height = whole.height;
   const context = canvas.getContext("2d");
 
   return ({ opacity, level, original }) => {
     if (original) {
-      context.putImageData(frame, 0, 0);
+      context.putImageData(whole, 0, 0);
       return;
     }
-    const drawn = new ImageData(frame.width, frame.height);
+    const drawn = new ImageData(whole.width, whole.height);
     for (let at = 0; at < drawn.data.length; at += 4) {
       const warmth = heat.data[at];
       const cover = opacity * Math.min((2 * warmth) / 255, 1);
-      const grey = GREY[0] * frame.data[at] + GREY[1] * frame.data[at + 1] + GREY[2] * frame.data[at + 2];
+      const grey = GREY[0] * whole.data[at] + GREY[1] * whole.data[at + 1] + GREY[2] * whole.data[at + 2];
+      const line = heat.data[at + 3] ? null : 90 * hatched(at / 4, whole);
       for (let channel = 0; channel < 3; channel += 1) {
-        drawn.data[at + channel] = (1 - cover) * grey + cover * colours[3 * warmth + channel];
+        const muted = grey + SATURATION * (whole.data[at + channel] - grey);
+        drawn.data[at + channel] =
+          line === null ? (1 - cover) * muted + cover * colours[3 * warmth + channel] : muted / 2 + line;
       }
       drawn.data[at + 3] = 255;
     }
@@ -42,12 +46,18 @@ export async function picture(stage) {
   };
 }
 
+/** Whether a line of the hatching, for what the model did not see, runs through a pixel. */
+function hatched(at, { width, height }) {
+  const spacing = Math.max(4, Math.floor(Math.max(width, height) / 40));
+  return ((at % width) + Math.floor(at / width)) % spacing < spacing / 4;
+}
+
 /** A white line around what is hotter than a level, in a black one. */
 function outline(drawn, heat, level) {
   const { width, height } = heat;
   let inside = new Uint8Array(width * height);
   for (let at = 0; at < inside.length; at += 1) inside[at] = heat.data[4 * at] > level;
-  const thick = Math.max(1, Math.round(Math.min(width, height) / 500)); // pixels, to be seen when shown small
+  const thick = Math.max(1, Math.round(Math.max(width, height) / 320)); // pixels, to be seen when shown small
   for (const shade of [255, 0]) {
     let grown = inside;
     for (let times = 0; times < thick; times += 1) grown = grow(grown, width);
