@@ -1,12 +1,13 @@
 """The configuration of a run, made once where the user speaks. Free of torch."""
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,10 +18,16 @@ from pydantic import (
 )
 
 from blemish.errors import ConfigError
-from blemish.images.changes import DESCRIPTIONS, Tolerated
+from blemish.images.changes import Tolerated
 from blemish.images.frame import Frame, Shape, has_tiles
 from blemish.models.config import ModelConfig
 from blemish.models.registry import DEFAULT_METHOD, config_class
+
+_Tolerate = Annotated[
+    tuple[Tolerated, ...],
+    BeforeValidator(lambda given: given.split(",") if isinstance(given, str) else given),
+    AfterValidator(lambda words: tuple(sorted(set(words)))),
+]
 
 
 class TrainingConfig(BaseModel):
@@ -61,21 +68,13 @@ class TrainingConfig(BaseModel):
     tracker: Literal["none", "tensorboard", "mlflow", "wandb"] = "none"
 
 
-def _tolerated(given: str | Sequence[str]) -> list[str]:
-    words = [word.strip() for word in given.split(",")] if isinstance(given, str) else list(given)
-    for word in words:
-        if word not in DESCRIPTIONS:
-            raise ValueError(f"{word!r} cannot be tolerated; choose {' or '.join(DESCRIPTIONS)}, or both")
-    return [word for word in DESCRIPTIONS if word in words]
-
-
 class RunConfig(BaseModel):
     """Everything `fit` can be told; the sections of a run.toml. `build_config` makes it.
 
     Attributes:
         preset: the method's named set of values that this configuration started from.
         false_alarm_rate: the share of good images that may be called anomalous.
-        tolerate: differences that are no defects, "light" and "place", see `blemish.images.changes`; a list, or
+        tolerate: "light" and "place", differences that are no defects (`blemish.images.changes`); a list, or
             a text with a comma between them.
     """
 
@@ -87,7 +86,7 @@ class RunConfig(BaseModel):
     model: SerializeAsAny[ModelConfig]
     training: TrainingConfig
     false_alarm_rate: float = Field(default=0.01, gt=0, lt=1)
-    tolerate: Annotated[tuple[Tolerated, ...], BeforeValidator(_tolerated)] = ()
+    tolerate: _Tolerate = ()
 
     @model_validator(mode="after")
     def _frame_suits_model(self) -> Self:
