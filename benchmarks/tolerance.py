@@ -4,8 +4,8 @@
 
 Data: folders in the MVTec layout with square pictures, or a drawn texture: metal, fabric, ceramic. A fifth of
 the good training images is held out before fitting; held-out and test images are then scored as they are and
-changed. Shifts and turns mirror the border. Each fit is some lines of the JSONL file; one that is there is not
-repeated.
+changed. Shifts and turns mirror the border. Each fit is some lines of the JSONL file; one that is there is
+not repeated.
 """
 
 import argparse
@@ -29,8 +29,9 @@ from blemish.inference.scoring import BATCH_SIZE, score_images
 HELD_OUT = 5  # one of this many good images
 RATES = (0.01, 0.05)
 SHIFTS = ((0.05, 0.0), (-0.05, 0.0), (0.0, 0.05), (0.0, -0.05))  # in turn
+UNCHANGED = "as they are"
 CHANGES: dict[str, list[Change]] = {
-    "as they are": [lambda picture: picture],
+    UNCHANGED: [lambda picture: picture],
     **{
         f"brightness x {factor}": [lambda picture, factor=factor: brighten(picture, factor)]
         for factor in (0.75, 0.85, 1.15, 1.25)
@@ -58,14 +59,17 @@ def dataset(name: str, most: int, folder: Path) -> tuple[Dataset, list[Sample]]:
     return few, some(data.train[::HELD_OUT], most // 4)
 
 
-def measure(detector: Detector, data: Dataset, held_out: list[Sample]) -> list[dict[str, Any]]:
+def measure(
+    detector: Detector, data: Dataset, held_out: list[Sample], changes: list[str]
+) -> list[dict[str, Any]]:
     """One line for each change, of the held-out and the test images."""
     rows = load_rows([*data.test, *held_out], detector.frame)
     pictures = rows.images
     bad = np.array([bool(sample.label) for sample in rows.samples])
     tested = np.array([sample in data.test for sample in rows.samples])
     spread, first, lines = detector.calibration.scores.std(), None, []
-    for change, ways in CHANGES.items():
+    for change in [UNCHANGED, *changes]:
+        ways = CHANGES[change]
         changed = [ways[number % len(ways)](picture) for number, picture in enumerate(pictures)]
         scored = score_images(detector.engine, detector.frame, changed, BATCH_SIZE)
         scores = np.array([score for score, _ in scored])
@@ -87,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="+")
     parser.add_argument("--tolerate", nargs="+", default=["none", "light", "place", "light,place"])
+    parser.add_argument("--changes", nargs="+", default=list(CHANGES)[1:], choices=list(CHANGES)[1:])
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--weights", help="ImageNet weights of the backbone")
     parser.add_argument("--most", type=int, default=1000, help="good images to learn from; a quarter to test")
@@ -117,7 +122,7 @@ def main() -> None:
                     "seconds": detector.metadata["training"]["summary"]["seconds"],
                     "megabytes": round((Path(folder) / "model.safetensors").stat().st_size / 1e6),
                 }
-                new = [key | line | cost for line in measure(detector, data, held_out)]
+                new = [key | line | cost for line in measure(detector, data, held_out, arguments.changes)]
                 rows += new
                 with arguments.out.open("a") as file:
                     file.writelines(json.dumps(row) + "\n" for row in new)
