@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from blemish.images.changes import copies, draw, move
+from blemish.images.changes import draw, learned_changes, move
 from tests.support import textures
 
 PICTURE = textures(1, size=64)[0]
 
 
 def test_light_multiplies_and_clips() -> None:
-    darker, brighter = (change(PICTURE) for change in copies(["light"]))
+    darker, brighter = (change(PICTURE) for change in learned_changes(["light"]))
     assert np.abs(darker - 0.75 * PICTURE).max() <= 0.51
     assert np.abs(brighter - (1.25 * PICTURE).clip(0, 255)).max() <= 0.51 and brighter.max() == 255
 
@@ -30,10 +30,10 @@ def test_a_turn_is_about_the_centre_and_leaves_no_empty_corner(shape: tuple[int,
     assert np.abs(turned - expected).mean() < 1 and turned.min() > 0
 
 
-def test_copies_and_draws_differ_within_what_is_tolerated_only() -> None:
+def test_learned_and_drawn_changes_stay_within_what_is_tolerated_only() -> None:
     flat = np.full((64, 64, 3), 100, np.uint8)
-    assert not copies([]) and draw(PICTURE, [], np.random.default_rng(0)) is PICTURE
-    assert [int(change(flat).mean()) for change in copies(["light", "place"])] == [
+    assert not learned_changes([]) and draw(PICTURE, [], np.random.default_rng(0)) is PICTURE
+    assert [int(change(flat).mean()) for change in learned_changes(["light", "place"])] == [
         75,
         125,
         100,
@@ -43,4 +43,6 @@ def test_copies_and_draws_differ_within_what_is_tolerated_only() -> None:
     ]
     drawn = [int(draw(flat, ["light", "place"], np.random.default_rng(seed)).mean()) for seed in range(40)]
     assert min(drawn) >= 75 and max(drawn) <= 125 and len(set(drawn)) > 20
-    assert len({change(PICTURE).tobytes() for change in copies(["place"])} | {PICTURE.tobytes()}) == 5
+    assert (
+        len({change(PICTURE).tobytes() for change in learned_changes(["place"])} | {PICTURE.tobytes()}) == 5
+    )

@@ -54,7 +54,7 @@ def move(picture: np.ndarray, down: float, right: float, degrees: float = 0.0) -
     return np.ascontiguousarray(wide[margin : margin + height, margin : margin + width])
 
 
-def copies(tolerated: Iterable[Tolerated]) -> list[Change]:
+def learned_changes(tolerated: Iterable[Tolerated]) -> list[Change]:
     """The changes whose outcome is learned from beside each good image: the ends of what is tolerated."""
     changes: list[Change] = []
     if "light" in tolerated:

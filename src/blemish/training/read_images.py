@@ -13,7 +13,7 @@ from blemish.datasets import Dataset, Sample
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import Rows, load_rows
 from blemish.errors import DatasetError, ImageError
-from blemish.images.changes import copies, describe, draw
+from blemish.images.changes import describe, draw, learned_changes
 from blemish.images.frame import MIN_SIDE, Shape, visible_share
 from blemish.images.reading import image_size, used_bits
 from blemish.models.config import ModelConfig
@@ -36,13 +36,14 @@ class GoodImages:
         held_out: which of the K images of `rows`, int64 ascending.
         learn_rows, held_out_rows: the rows of either part, int64 ascending, those of changed versions among
             them.
+        changes: whose outcomes are learned from beside each image.
         digest: SHA-256 of all rows.
     """
 
     def __init__(self, rows: Rows, config: RunConfig) -> None:
         from blemish.training.batches import split_indices  # brings torch
 
-        self.rows, self.config = rows, config
+        self.rows, self.config, self.changes = rows, config, learned_changes(config.tolerate)
         count = len(rows.samples)
         training = config.training
         learn, self.held_out = split_indices(count, training.validation_share, training.seed)
@@ -64,14 +65,14 @@ class GoodImages:
             log.info(f"They were cut into {self.tiles} tiles of {width} x {height} pixels.")
         if config.tolerate:
             log.info(
-                f"Tolerated: {describe(config.tolerate)}; {len(copies(config.tolerate))} changed versions of "
+                f"Tolerated: {describe(config.tolerate)}; {len(self.changes)} changed versions of "
                 "each image are learned from too, and each image that calibrates is changed at random."
             )
 
     @property
     def tiles(self) -> int:
         """How many rows show images as they are."""
-        return len(self.rows.images) // (1 + len(copies(self.config.tolerate)))
+        return len(self.rows.images) // (1 + len(self.changes))
 
     def calibrating(self, index: int) -> np.ndarray:
         """One of the K framed images as it calibrates, changed as is tolerated; uint8 [height, width, 3]."""
@@ -102,7 +103,7 @@ def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unrea
         rows = load_rows(
             dataset.train,
             config.frame,
-            changes=copies(config.tolerate),
+            changes=learned_changes(config.tolerate),
             skip_unreadable=skip_unreadable,
             allocate=allocate,
         )
