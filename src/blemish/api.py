@@ -1,7 +1,7 @@
 """The Python API; the command line calls the same functions."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ def fit(
     deterministic: bool | None = None,
     tile: int | None = None,
     overlap: float | None = None,
+    tolerate: str | Sequence[str] | None = None,
     false_alarm_rate: float | None = None,
 ) -> Detector:
     """Learn what normal looks like from good images.
@@ -62,6 +63,8 @@ def fit(
         tile: side in pixels of the square tiles that large images are cut into at their own resolution; None
             shows the network whole images.
         overlap: share of a tile, in [0, 0.75], by which neighbours overlap; None means 0.25.
+        tolerate: differences that are no defects: "light", "place" or both, "light,place" or a list; the
+            default method and the others that fit in one pass take it.
         false_alarm_rate: share of good images that may be called anomalous, in (0, 1).
 
     Raises:
@@ -77,6 +80,7 @@ def fit(
         "frame": {"tile": tile, "overlap": overlap},
         "model": {"backbone": backbone},
         "training": {"epochs": epochs, "seed": seed, "deterministic": deterministic},
+        "tolerate": tolerate,
         "false_alarm_rate": false_alarm_rate,
     }
     run = build_config(config, assignments, values)

@@ -33,6 +33,18 @@ def test_each_row_belongs_to_its_image(samples: list[Sample]) -> None:
         np.testing.assert_array_equal(rows.images[rows.of(np.array([index]))], expected)
 
 
+def test_changed_versions_lie_behind_an_images_own_rows(samples: list[Sample]) -> None:
+    frame = Frame(tile=40, overlap=0.5)
+    changes = [lambda picture: picture // 2, lambda picture: 255 - picture]
+    plain, rows = load_rows(samples, frame), load_rows([*samples, samples[0]], frame, changes=changes)
+    assert rows.samples == samples and rows.digests == plain.digests
+    for index in range(len(samples)):
+        own = plain.images[plain.of(np.array([index]))]
+        expected = np.concatenate([own, own // 2, 255 - own])
+        np.testing.assert_array_equal(rows.images[rows.of(np.array([index]))], expected)
+        np.testing.assert_array_equal(rows.picture(index, frame), plain.picture(index, frame))
+
+
 def test_unreadable_files_leave_no_gap(samples: list[Sample], tmp_path: Path) -> None:
     text, damaged = tmp_path / "text.png", tmp_path / "damaged.png"
     text.write_text("no image")

@@ -14,7 +14,8 @@ from blemish.datasets.drawn import generate
 from blemish.errors import ConfigError, DatasetError
 from blemish.export import ExportReport, export_model, graph
 from blemish.export.quantise import integer_nodes
-from blemish.export.recalibrate import assign_roles
+from blemish.export.recalibrate import assign_roles, recalibrate
+from blemish.images.changes import draw
 from blemish.images.reading import load_frame
 from blemish.inference.engines import open_engine, read_metadata
 from blemish.training.batches import split_indices
@@ -62,6 +63,18 @@ def test_the_threshold_is_taken_from_its_own_scores(integers: Exported, model: P
     assert metadata.precision == "int8" and original.precision == "fp32"
     roles = {"data": "parts", "range_images": 10, "calibration_images": 6, "held_out": 6}
     assert metadata.quantisation == roles
+
+
+def test_the_images_that_calibrate_are_changed_where_that_is_tolerated(
+    exported: Exported, model: Path, parts: Path
+) -> None:
+    metadata = read_metadata(model).model_copy(update={"tolerate": ("light",)})
+    engine, _ = open_engine(exported[0])
+    roles = assign_roles(read_dataset(parts), metadata)
+    rng = np.random.default_rng(0)
+    changed = [draw(load_frame(path, metadata.frame), ["light"], rng) for path in roles.calibration]
+    found = recalibrate(metadata, engine, roles).calibration["scores"]
+    np.testing.assert_allclose(found, np.sort(engine(np.stack(changed))[0]), rtol=1e-5)
 
 
 def test_every_engine_is_reported(integers: Exported) -> None:

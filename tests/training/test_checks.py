@@ -31,6 +31,10 @@ def test_what_the_method_or_the_machine_cannot_do_is_refused(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=words):
         check(method, **given)
+    with pytest.raises(
+        ConfigError, match=r"gtrans is trained and cannot be told what to tolerate; leave out"
+    ):
+        check_run(build_config(values={"method": "gtrans", "tolerate": "light"}), weights=False, resume=False)
     check("padim", weights=True, seed=3, validation_share=0.3, deterministic=True, cache_gigabytes=1)
     check("gtrans", resume=True, epochs=3)
 

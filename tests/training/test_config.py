@@ -122,3 +122,11 @@ def test_a_file_that_cannot_be_used_is_named(content: bytes | None, words: str, 
         file.write_bytes(content)
     with pytest.raises(ConfigError, match=words):
         build_config(file)
+
+
+def test_what_is_tolerated_is_a_text_or_a_list() -> None:
+    assert build_config(assignments=["tolerate=light"]).tolerate == ("light",)
+    assert build_config(values={"tolerate": "place,light"}).tolerate == ("light", "place")
+    assert build_config(values={"tolerate": ["place"]}) == build_config(assignments=["tolerate=place"])
+    with pytest.raises(ConfigError, match=r"'tolerate.0': input should be 'light' or 'place'\.$"):
+        build_config(values={"tolerate": "glare"})

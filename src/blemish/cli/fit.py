@@ -17,6 +17,7 @@ Examples:
   blemish fit mvtec/screw --out screw.safetensors --backbone resnet34 --seed 1
   blemish fit good/ --out parts.safetensors --method gtrans
   blemish fit good/ --out boards.safetensors --tile 224
+  blemish fit good/ --out parts.safetensors --tolerate light,place
   blemish fit cifar10/ --held-out cat --method anotrans --set frame.resize=32 --out cat.safetensors
   blemish fit parts.csv --out parts.safetensors --method gtrans --epochs 50 --set frame.crop=256
   accelerate launch --multi_gpu -m blemish fit good/ --out parts.safetensors --method gtrans
@@ -62,6 +63,14 @@ def fit(
         float | None,
         typer.Option(help="Share of a tile by which neighbours overlap, 0 to 0.75. [default: 0.25]"),
     ] = None,
+    tolerate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="light|place|light,place",
+            help="Differences that are no defects: brightness times 0.75 to 1.25; shifts up to 5 % of a side "
+            "and turns up to 5 degrees. Not for gtrans and the GANs. [default: none]",
+        ),
+    ] = None,
     false_alarm_rate: opt.Rate = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Sections [frame], [model], [training].")
@@ -101,6 +110,7 @@ def fit(
         deterministic=deterministic or None,
         tile=tile,
         overlap=overlap,
+        tolerate=tolerate,
         false_alarm_rate=false_alarm_rate,
     )
     if quiet or process_rank() > 0:

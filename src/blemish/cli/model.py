@@ -60,6 +60,7 @@ Examples:
 )
 def info(model: opt.Model, as_json: opt.AsJson = False) -> None:
     """Show what a model file says of itself."""
+    from blemish.images.changes import describe
     from blemish.inference.engines import read_metadata
     from blemish.inference.model_file import facts, read_probes
 
@@ -67,7 +68,9 @@ def info(model: opt.Model, as_json: opt.AsJson = False) -> None:
     if as_json:
         print(json.dumps(metadata.model_dump(mode="json"), indent=2))
         return
-    rows = facts(metadata.model_dump(mode="json"))
+    rows = facts(metadata.model_dump(mode="json", exclude={"tolerate"}))
+    if metadata.tolerate:
+        rows.append(("tolerated", describe(metadata.tolerate)))
     if model.suffix.lower() == ".safetensors" and (count := len(read_probes(model, metadata.frame.shape))):
         rows.append(("images inside", f"{count}, to verify exports on"))
     width = max(len(name) for name, _ in rows)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from blemish.datasets.sample import Sample, mask_files
 from blemish.errors import DatasetError, ImageError
+from blemish.images.changes import Change
 from blemish.images.finding import FilePath
 from blemish.images.frame import Frame, framed_size
 from blemish.images.reading import MAX_PIXELS, frame_digest, image_size, load_frame, read_mask
@@ -24,7 +26,7 @@ class Rows(NamedTuple):
     """Images as a model learns from them: one row each, or one per tile.
 
     Attributes:
-        images: uint8 [R, H, W, 3].
+        images: uint8 [R, H, W, 3]; behind an image's own rows lie those of its changed versions.
         owners: int64 [R], which of the samples each row belongs to, ascending.
         samples: K, those that could be read, without copies.
         sizes: height and width of each of the K framed images.
@@ -47,14 +49,15 @@ class Rows(NamedTuple):
 
     def picture(self, sample: int, frame: Frame) -> np.ndarray:
         """One of the K framed images, uint8 [height, width, 3], put together from its rows."""
-        first, end = np.searchsorted(self.owners, [sample, sample + 1])
-        return Grid.of(*self.sizes[sample], frame).join(self.images[first:end])
+        grid, first = Grid.of(*self.sizes[sample], frame), np.searchsorted(self.owners, sample)
+        return grid.join(self.images[first : first + len(grid)])
 
 
 def load_rows(
     samples: Sequence[Sample],
     frame: Frame,
     *,
+    changes: Sequence[Change] = (),
     skip_unreadable: bool = False,
     allocate: Allocate = lambda shape: np.empty(shape, np.uint8),
 ) -> Rows:
@@ -63,6 +66,7 @@ def load_rows(
     Args:
         samples: whose images to decode.
         frame: their common geometry; H and W are its shape. Tiles are counted from the files' headers.
+        changes: make the versions of each framed image that are to have rows of their own besides.
         skip_unreadable: leave bad files out and list them, instead of raising for the first one.
         allocate: makes the uint8 array for a shape, such as a memory map.
 
@@ -75,6 +79,7 @@ def load_rows(
     digests = [""] * total
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar("Reading images", total) as advance:
         counts = list(pool.map(partial(_count_rows, frame=frame), samples))
+        counts = [count * (1 + len(changes)) for count in counts]
         ends = np.cumsum(counts, dtype=np.int64)
         out = allocate((sum(counts), *frame.shape, 3))
 
@@ -85,11 +90,14 @@ def load_rows(
                 return error
             height, width, _ = image.shape
             grid = Grid.of(height, width, frame)
-            if len(grid) != counts[index]:
+            if len(grid) * (1 + len(changes)) != counts[index]:
                 return ImageError(f"{samples[index].path} changed while it was read; start again.")
             sizes[index], digests[index] = (height, width), frame_digest(image)
-            for row, tile in enumerate(grid.cut(image), start=ends[index] - counts[index]):
-                out[row] = tile
+            row = ends[index] - counts[index]
+            for version in chain([image], (change(image) for change in changes)):
+                for tile in grid.cut(version):
+                    out[row] = tile
+                    row += 1
             return None
 
         kept: dict[str, int] = {}  # by digest

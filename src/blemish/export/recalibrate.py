@@ -10,6 +10,7 @@ import numpy as np
 from blemish.calibration import Calibration
 from blemish.datasets import Dataset
 from blemish.errors import DatasetError, ModelFileError
+from blemish.images.changes import draw
 from blemish.images.reading import frame_digest, load_frame
 from blemish.images.tiling import Grid
 from blemish.inference.engines.base import Engine
@@ -120,7 +121,10 @@ def range_images(roles: Roles, metadata: Metadata) -> Iterator[np.ndarray]:
 def recalibrate(metadata: Metadata, engine: Engine, roles: Roles) -> Metadata:
     """The description of an int8 graph: scores and map peaks are this engine's on the calibration images."""
     with progress_bar("Calibrating", len(roles.calibration)) as advance:
-        pictures = (load_frame(path, metadata.frame) for path in roles.calibration)
+        rng = np.random.default_rng(0)
+        pictures = (
+            draw(load_frame(path, metadata.frame), metadata.tolerate, rng) for path in roles.calibration
+        )
         scores, peaks = calibrate(engine, metadata.frame, pictures, advance)
     calibration = Calibration(scores, metadata.calibration["false_alarm_rate"])
     if calibration.note:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from blemish.calibration import Calibration
 from blemish.errors import ConfigError, ModelFileError, explained
 from blemish.files import file_digest, write_whole
+from blemish.images.changes import Tolerated
 from blemish.images.frame import Frame, Shape
 from blemish.models.registry import config_class
 
@@ -31,6 +32,7 @@ class Metadata(BaseModel):
         method, config: which model, and its configuration.
         preset: the method's named set of values that the configuration started from.
         frame: how an image becomes the network's input.
+        tolerate: differences that are no defects, see `blemish.images.changes`.
         calibration: held-out normal scores and the false-alarm rate (`Calibration.to_dict`).
         map_peaks: the largest value in the map of each of these images, for the colours of heat maps.
         teacher: where the ImageNet weights came from; "" for methods without.
@@ -49,6 +51,7 @@ class Metadata(BaseModel):
     preset: str = ""
     config: dict[str, Any]
     frame: Frame
+    tolerate: tuple[Tolerated, ...] = ()
     calibration: dict[str, Any]
     map_peaks: list[float]
     teacher: str

@@ -14,8 +14,9 @@ def check_run(config: RunConfig, *, weights: bool, resume: bool) -> None:
     """Refuse what the method cannot use, and a tracker that is not there (Accelerate would say no word).
 
     Raises:
-        ConfigError: weights are given to a method without a backbone, or `resume` or a field of the training
-            to one that fits in one pass; or the tracker is not installed.
+        ConfigError: weights are given to a method without a backbone, something to tolerate to one that is
+            trained, or `resume` or a field of the training to one that fits in one pass; or the tracker is
+            not installed.
     """
     if weights and not hasattr(config.model, "backbone"):
         raise ConfigError(f"{config.method} has no pre-trained backbone; leave out --weights.")
@@ -25,6 +26,11 @@ def check_run(config: RunConfig, *, weights: bool, resume: bool) -> None:
             f'{tracker} is not installed; pip install "blemish[trackers]" or set another tracker.'
         )
     if not isinstance(config.model, TrainingFreeConfig):
+        if config.tolerate:
+            raise ConfigError(
+                f"{config.method} is trained and cannot be told what to tolerate; leave out --tolerate, or "
+                "choose another method, such as rad."
+            )
         return
     once = f"{config.method} fits in one pass"
     if resume:
@@ -76,6 +82,8 @@ def applies(assignment: str, method: type[ModelConfig]) -> bool:
     section, _, field = assignment.partition("=")[0].strip().partition(".")
     if section == "model":
         return field.partition(".")[0] in method.model_fields
+    if section == "tolerate":
+        return issubclass(method, TrainingFreeConfig)
     return (
         section != "training"
         or field in one_pass_fields(method)

@@ -6,12 +6,28 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
 from blemish.errors import ConfigError
+from blemish.images.changes import Tolerated
 from blemish.images.frame import STEP, Frame, Shape, has_tiles
 from blemish.models.config import ModelConfig
 from blemish.models.registry import DEFAULT_METHOD, config_class
+
+_Tolerate = Annotated[
+    tuple[Tolerated, ...],
+    BeforeValidator(lambda given: given.split(",") if isinstance(given, str) else given),
+    AfterValidator(lambda words: tuple(sorted(set(words)))),
+]
 
 
 class TrainingConfig(BaseModel):
@@ -58,6 +74,8 @@ class RunConfig(BaseModel):
     Attributes:
         preset: the method's named set of values that this configuration started from.
         false_alarm_rate: the share of good images that may be called anomalous.
+        tolerate: "light" and "place", differences that are no defects (`blemish.images.changes`); a list, or
+            a text with a comma between them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,6 +86,7 @@ class RunConfig(BaseModel):
     model: SerializeAsAny[ModelConfig]
     training: TrainingConfig
     false_alarm_rate: float = Field(default=0.01, gt=0, lt=1)
+    tolerate: _Tolerate = ()
 
     @model_validator(mode="after")
     def _frame_suits_model(self) -> Self:

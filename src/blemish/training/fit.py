@@ -164,6 +164,7 @@ def _fit(
         preset=config.preset,
         config=config.model.model_dump(mode="json"),
         frame=config.frame,
+        tolerate=config.tolerate,
         calibration=calibration.to_dict(),
         map_peaks=peaks,
         teacher=teacher,
@@ -175,7 +176,7 @@ def _fit(
             "sha256": images.digest,
             "frames": images.rows.digests,
         }
-        | ({"tiles": len(images.rows.images)} if config.frame.tile else {}),
+        | ({"tiles": images.tiles} if config.frame.tile else {}),
         versions={"python": platform.python_version()}
         | {package: version(package) for package in ("blemish", "torch", "timm", "numpy")},
     )
@@ -240,7 +241,7 @@ def _calibrate(engine: Engine, images: GoodImages, config: RunConfig) -> tuple[C
         if config.model.leave_one_out:
             scores, peaks = _leave_one_out(engine, images, config.frame, advance)
         else:
-            pictures = (images.rows.picture(index, config.frame) for index in images.held_out)
+            pictures = (images.calibrating(index) for index in images.held_out)
             scores, peaks = calibrate(engine, config.frame, pictures, advance)
     calibration = Calibration(scores, config.false_alarm_rate)
     if calibration.note:
@@ -256,7 +257,7 @@ def _leave_one_out(
     scores, peaks = [], []
     for index in images.held_out:
         model.model.leave_out(images.rows.of(np.array([index])))
-        score, peak = calibrate(engine, frame, [images.rows.picture(index, frame)], advance)
+        score, peak = calibrate(engine, frame, [images.calibrating(index)], advance)
         scores.append(score)
         peaks += peak
     model.model.leave_out(np.empty(0, np.int64))

@@ -13,6 +13,7 @@ from blemish.datasets import Dataset, Sample
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import Rows, load_rows
 from blemish.errors import DatasetError, ImageError
+from blemish.images.changes import describe, draw, learned_changes
 from blemish.images.frame import MIN_SIDE, Shape, visible_share
 from blemish.images.reading import image_size, used_bits
 from blemish.models.config import ModelConfig
@@ -33,13 +34,16 @@ class GoodImages:
 
     Attributes:
         held_out: which of the K images of `rows`, int64 ascending.
-        learn_rows, held_out_rows: the rows of either part, int64 ascending.
+        learn_rows, held_out_rows: the rows of either part, int64 ascending, those of changed versions among
+            them.
+        changes: whose outcomes are learned from beside each image.
         digest: SHA-256 of all rows.
     """
 
     def __init__(self, rows: Rows, config: RunConfig) -> None:
         from blemish.training.batches import split_indices  # brings torch
 
+        self.rows, self.config, self.changes = rows, config, learned_changes(config.tolerate)
         count = len(rows.samples)
         training = config.training
         learn, self.held_out = split_indices(count, training.validation_share, training.seed)
@@ -52,14 +56,28 @@ class GoodImages:
             )
         else:
             log.info(f"{count} good images: {len(learn)} to learn from, {len(self.held_out)} held out.")
-        self.rows = rows
         self.learn_rows, self.held_out_rows = rows.of(learn), rows.of(self.held_out)
         self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
         height, width = config.frame.shape
         if config.frame.crop is None and not config.frame.tile:
             log.info(f"The network sees whole images at {width} x {height} pixels.")
         if config.frame.tile:
-            log.info(f"They were cut into {len(rows.images)} tiles of {width} x {height} pixels.")
+            log.info(f"They were cut into {self.tiles} tiles of {width} x {height} pixels.")
+        if config.tolerate:
+            log.info(
+                f"Tolerated: {describe(config.tolerate)}; {len(self.changes)} changed versions of "
+                "each image are learned from too, and each image that calibrates is changed at random."
+            )
+
+    @property
+    def tiles(self) -> int:
+        """How many rows show images as they are."""
+        return len(self.rows.images) // (1 + len(self.changes))
+
+    def calibrating(self, index: int) -> np.ndarray:
+        """One of the K framed images as it calibrates, changed as is tolerated; uint8 [height, width, 3]."""
+        rng = np.random.default_rng([self.config.training.seed, index])
+        return draw(self.rows.picture(index, self.config.frame), self.config.tolerate, rng)
 
     def some(self, rows: np.ndarray, most: int) -> np.ndarray:
         """Up to `most` of these rows at even distances, uint8 [n, H, W, 3]."""
@@ -82,7 +100,13 @@ def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unrea
     """
     allocate = partial(room_for_images, gigabytes=config.training.cache_gigabytes, folder=folder)
     try:
-        rows = load_rows(dataset.train, config.frame, skip_unreadable=skip_unreadable, allocate=allocate)
+        rows = load_rows(
+            dataset.train,
+            config.frame,
+            changes=learned_changes(config.tolerate),
+            skip_unreadable=skip_unreadable,
+            allocate=allocate,
+        )
     except ImageError as error:
         raise ImageError(
             f"{str(error).removesuffix('.')}, or leave such files out with --skip-unreadable."

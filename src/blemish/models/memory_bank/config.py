@@ -62,9 +62,9 @@ class GalleryConfig(TrainingFreeConfig):
 
     Attributes:
         neighbours: K, how many of the most similar good images a test image is compared with.
-        gallery: how many good images are remembered at most, 2 C bytes per position each, where C is the
-            number of channels of all levels (0.6 MB an image for ResNet-18 at 28 x 28); of more, that many
-            are drawn at random.
+        gallery: how many good images, and changed versions of such, are remembered at most, 2 C bytes per
+            position each, where C is the number of channels of all levels (0.6 MB an image for ResNet-18 at
+            28 x 28); of more, that many are drawn at random.
     """
 
     layers: Layers = (2, 3)
