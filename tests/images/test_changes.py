@@ -46,3 +46,10 @@ def test_learned_and_drawn_changes_stay_within_what_is_tolerated_only() -> None:
     assert (
         len({change(PICTURE).tobytes() for change in learned_changes(["place"])} | {PICTURE.tobytes()}) == 5
     )
+
+
+def test_turns_stand_for_all_directions() -> None:
+    around = [PICTURE, *(change(PICTURE) for change in learned_changes(["turn"]))]
+    assert len(around) == 8
+    for number, turned in enumerate(around[::2]):
+        np.testing.assert_array_equal(turned, np.rot90(PICTURE, number))

@@ -42,17 +42,21 @@ def test_brighter_and_darker_good_parts_alarm_less_and_holes_are_still_found(tmp
     assert alarms["light", "hole"] >= 4
 
 
-@pytest.mark.parametrize("tile", [None, 32])
-def test_an_image_is_left_out_together_with_its_changed_versions(tmp_path: Path, tile: int | None) -> None:
+@pytest.mark.parametrize(("word", "tile"), [("light", None), ("light", 32), ("turn", None)])
+def test_an_image_is_left_out_together_with_its_changed_versions(
+    tmp_path: Path, word: str, tile: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     data = texture_dataset(tmp_path / "images", 4)
-    values = {"tolerate": "light"} | ({"frame": {"tile": tile, "overlap": 0}} if tile else {})
+    values = {"tolerate": word} | ({"frame": {"tile": tile, "overlap": 0}} if tile else {})
     whole = fit_small(data, tmp_path / "whole.safetensors", **values)
     without = fit_small(Dataset("three", data.train[:3]), tmp_path / "without.safetensors", **values)
     rng = np.random.default_rng([0, 3])
-    changed = draw(load_frame(data.train[3].path, whole.frame), ["light"], rng)
+    changed = draw(load_frame(data.train[3].path, whole.frame), [word], rng)
     expected = without.predict(changed).score
     assert np.isclose(whole.calibration.scores, expected, rtol=1e-3).sum() == 1
     assert whole.predict(changed).score < 0.9 * expected
+    assert ("16 images or fewer: where parts may lie in any direction" in caplog.text) is (word != "turn")
 
 
 def test_where_images_are_held_out_these_are_changed(tmp_path: Path) -> None:

@@ -66,9 +66,9 @@ def fit(
     tolerate: Annotated[
         str | None,
         typer.Option(
-            metavar="light|place|light,place",
+            metavar="light|place|turn|light,place,...",
             help="Differences that are no defects: brightness times 0.75 to 1.25; shifts up to 5 % of a side "
-            "and turns up to 5 degrees. Not for gtrans and the GANs. [default: none]",
+            "and turns up to 5 degrees; any direction. Not for gtrans and the GANs. [default: none]",
         ),
     ] = None,
     false_alarm_rate: opt.Rate = None,

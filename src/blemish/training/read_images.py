@@ -17,11 +17,13 @@ from blemish.images.changes import describe, draw, learned_changes
 from blemish.images.frame import MIN_SIDE, Shape, visible_share
 from blemish.images.reading import image_size, used_bits
 from blemish.models.config import ModelConfig
+from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.training.cache import room_for_images
 from blemish.training.config import RunConfig
 
 LOOKED_AT = 8  # images, for the bits that all of them use
 LEFT_OUT = 1000  # images at most that are left out in their turn
+FEW = 16  # images, whose directions are far from all there are
 MOSTLY_VISIBLE = 0.7  # the paper's 224 of 256 pixels leave 77 % of a square image
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,11 @@ class GoodImages:
             log.info(f"The network sees whole images at {width} x {height} pixels.")
         if config.frame.tile:
             log.info(f"They were cut into {self.tiles} tiles of {width} x {height} pixels.")
+        if count <= FEW and isinstance(config.model, TrainingFreeConfig) and "turn" not in config.tolerate:
+            log.info(
+                f"{FEW} images or fewer: where parts may lie in any direction, --tolerate turn learns from "
+                "turned versions too and finds more."
+            )
         if config.tolerate:
             log.info(
                 f"Tolerated: {describe(config.tolerate)}; {len(self.changes)} changed versions of "
