@@ -8,10 +8,21 @@ from blemish.datasets import Source, read_dataset
 from blemish.errors import BlemishError, ConfigError, ModelFileError
 from blemish.export.parity import ExportReport, check, compare, score_all
 from blemish.export.probes import dataset_probes, stored_probes
-from blemish.export.recalibrate import Roles, assign_roles, range_images, recalibrate
+from blemish.export.recalibrate import (
+    Roles,
+    as_integers,
+    assign_roles,
+    learned_roles,
+    range_images,
+    recalibrate,
+)
+from blemish.export.relearn import read_learned, relearn
+from blemish.export.worth import measure_worth
 from blemish.files import check_output, end_of_links, writing
 from blemish.inference.engines import installed, open_engine, read_metadata
 from blemish.inference.model_file import Metadata
+from blemish.models.registry import config_class
+from blemish.training.read_images import GoodImages
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
 
@@ -47,32 +58,39 @@ def export_model(
     out = end_of_links(out)
     _check(model, out, to)
     metadata = read_metadata(model)
-    roles = None
+    roles = learned = None
     if calibrate is not None:
         dataset = read_dataset(calibrate)
         probes = dataset_probes(dataset, metadata.frame)
-        roles = assign_roles(dataset, metadata) if int8 else None
+        if int8 and config_class(metadata.method).leave_one_out:
+            learned = read_learned(dataset, metadata, out.parent)
+            roles = learned_roles(dataset.name, learned)
+        elif int8:
+            roles = assign_roles(dataset, metadata)
     elif int8:
         raise BlemishError(
             "--int8 needs --calibrate DATA: the images that the model was fitted to, or other good ones."
         )
     else:
         probes = stored_probes(model, metadata.frame)
-    from blemish.export.graph import write_graph
+    from blemish.export.graph import load_network, write_graph
 
     with writing(out), TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         graph = Path(folder) / "floats.onnx"
-        write_graph(model, graph, metadata, whole=to == "onnx" or int8)
+        write_graph(load_network(model), graph, metadata, whole=to == "onnx" or int8)
         written = floats = graph if roles else _apart(_converted(graph, to))
         candidates = [open_engine(model, device="cpu")]
         candidates += [open_engine(floats, engine=name, device="cpu") for name in installed(floats)]
+        worth = None
         if roles:
-            written = _apart(_quantised(graph, metadata, roles, to))
+            written = _apart(_quantised(model, graph, metadata, roles, learned, to))
             candidates.append(open_engine(written, device="cpu"))
+            (same,) = [one for one in candidates[1:-1] if one[0].name == candidates[-1][0].name]
+            worth = measure_worth(same, candidates[-1], roles)
         rows = compare(candidates, score_all(candidates, probes), probes)
         check(rows, str(out))
         _publish(written, out)
-    return ExportReport(out, rows)
+    return ExportReport(out, rows, worth)
 
 
 def _target(out: Path, to: str | None) -> str:
@@ -132,17 +150,25 @@ def _publish(written: Path, out: Path) -> None:
         written.replace(out)
 
 
-def _quantised(graph: Path, metadata: Metadata, roles: Roles, to: str) -> Path:
+def _quantised(
+    model: Path, graph: Path, metadata: Metadata, roles: Roles, learned: GoodImages | None, to: str
+) -> Path:
     """The graph on integers, made for one engine (see `blemish.export.quantise`) and calibrated in it."""
-    from blemish.export.graph import describe
+    from blemish.export.graph import describe, load_network, write_graph
     from blemish.export.quantise import quantise
 
-    integers = graph.with_name("integers.onnx")
-    quantise(graph, integers, range_images(roles, metadata), first=to == "onnx")
+    integers, first = graph.with_name("integers.onnx"), to == "onnx"
+    if learned:
+        network = load_network(model)
+        calibrated = relearn(network, learned, metadata.frame.shape, roles, graph.parent, to)
+        graph = graph.with_name("relearned.onnx")
+        write_graph(network, graph, metadata, whole=True)
+    quantise(graph, integers, range_images(roles, metadata.frame), first=first)
     describe(integers, metadata)
     written = _converted(integers, to)
-    engine, _ = open_engine(written, device="cpu")
-    describe(written, recalibrate(metadata, engine, roles))
+    if not learned:
+        calibrated = recalibrate(metadata, open_engine(written, device="cpu")[0], roles)
+    describe(written, as_integers(metadata, roles, *calibrated))
     return written
 
 

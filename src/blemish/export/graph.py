@@ -11,8 +11,10 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from blemish.errors import BlemishError
+from blemish.images.frame import Shape
 from blemish.inference.engines.torch import TorchEngine
 from blemish.inference.model_file import KEY, Metadata
+from blemish.models.base import AnomalyModel
 from blemish.models.gan.layers import BatchNorm2d
 from blemish.models.settings import usual_settings
 
@@ -21,14 +23,22 @@ TRACED = 3  # images that the model is traced with; the graph takes any number
 
 
 @usual_settings()
-def write_graph(model: Path, out: Path, metadata: Metadata, *, whole: bool) -> None:
-    """Write what `forward` of a .safetensors model computes as an .onnx file.
+def load_network(model: Path) -> AnomalyModel:
+    """The model of a .safetensors file as it is exported: BatchNorm folded into convolutions."""
+    network = TorchEngine.load(model, device="cpu")[0].model.to(memory_format=torch.contiguous_format)
+    _fold_batchnorm(network)
+    return network
+
+
+@usual_settings()
+def write_graph(network: AnomalyModel, out: Path, metadata: Metadata, *, whole: bool) -> None:
+    """Write what `forward` computes as an .onnx file.
 
     It takes "images", uint8 [B, 3, H, W], and gives "score", float32 [B], and "anomaly_map", float32
-    [B, H, W]. BatchNorm behind a convolution is folded into it.
+    [B, H, W].
 
     Args:
-        model: the .safetensors file.
+        network: see `load_network`.
         out: the .onnx file to write.
         metadata: the description to put inside.
         whole: weights too large for one file are refused; else they lie in a second one beside it.
@@ -36,33 +46,37 @@ def write_graph(model: Path, out: Path, metadata: Metadata, *, whole: bool) -> N
     Raises:
         BlemishError: the weights are too large for one file.
     """
-    network = TorchEngine.load(model, device="cpu")[0].model.to(memory_format=torch.contiguous_format)
-    _fold_batchnorm(network)
     large = sum(tensor.nbytes for tensor in network.state_dict().values()) > LARGEST
     if large and whole:
         raise BlemishError(
-            f"{model} is too large for an .onnx file, which holds 2 GB; fit it with fewer channels or "
+            f"The model is too large for {out.suffix}, which holds 2 GB; fit it with fewer channels or "
             "images, or export to .xml without --int8."
         )
-    images = torch.zeros(TRACED, 3, *metadata.frame.shape, dtype=torch.uint8)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network,
-            (images,),
-            input_names=["images"],
-            output_names=["score", "anomaly_map"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None
+    program = traced(network, metadata.frame.shape, ["score", "anomaly_map"])
     program.model.metadata_props[KEY] = metadata.model_dump_json()
     if large:
         program.save(out, external_data=True)
     else:
         onnx.save(program.model_proto, out)  # PyTorch's own `save` takes two files from 1.5 GB on
+
+
+@usual_settings()
+def traced(network: nn.Module, shape: Shape, outputs: list[str] | None = None) -> torch.onnx.ONNXProgram:
+    """The graph of a network that takes "images", uint8 [B, 3, H, W]."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            (torch.zeros(TRACED, 3, *shape, dtype=torch.uint8),),
+            input_names=["images"],
+            output_names=outputs,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    return program
 
 
 def _fold_batchnorm(network: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import Metadata
 from blemish.inference.scoring import score_images
 from blemish.progress import progress_bar
+
+if TYPE_CHECKING:
+    from blemish.export.worth import Worth
 
 TOLERANCE = 1e-3  # of the range of the calibration scores, and of the largest value of the maps
 RUINED = 0.5  # of the largest value of the maps: more is no rounding to integers
@@ -190,10 +194,12 @@ class ExportReport:
     Attributes:
         path: the file written.
         rows: one per engine and precision, the original first.
+        worth: what the remarks on an int8 graph's speed and on synthetic defects are from, None for float32.
     """
 
     path: Path
     rows: list[Parity]
+    worth: "Worth | None" = None
 
     def __str__(self) -> str:
         cells = [_cells(row, number == 0) for number, row in enumerate(self.rows)]
@@ -234,7 +240,7 @@ class ExportReport:
                     f"{which} ranks the images otherwise (rank correlation "
                     f"{row.rank_correlation:.2f}); measure it on labelled images before you rely on it."
                 )
-        return found
+        return found + (self.worth.remarks if self.worth else [])
 
 
 def _cells(row: Parity, is_original: bool) -> dict[str, str]:

@@ -11,12 +11,14 @@ from blemish.calibration import Calibration
 from blemish.datasets import Dataset
 from blemish.errors import DatasetError, ModelFileError
 from blemish.images.changes import draw
+from blemish.images.frame import Frame
 from blemish.images.reading import frame_digest, load_frame
 from blemish.images.tiling import Grid
 from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import Metadata
 from blemish.inference.scoring import calibrate
 from blemish.progress import progress_bar
+from blemish.training.read_images import GoodImages
 
 log = logging.getLogger(__name__)
 
@@ -102,14 +104,23 @@ def assign_roles(dataset: Dataset, metadata: Metadata) -> Roles:
     )
 
 
-def range_images(roles: Roles, metadata: Metadata) -> Iterator[np.ndarray]:
+def learned_roles(name: str, images: GoodImages) -> Roles:
+    """Of a method that learns from every image and leaves each out in its turn to calibrate."""
+    paths = [sample.path for sample in images.rows.samples]
+    order = np.sort(np.random.default_rng(0).permutation(len(paths))[:RANGE_IMAGES])
+    return Roles(
+        name, [paths[index] for index in order], [paths[index] for index in images.held_out], held_out=0
+    )
+
+
+def range_images(roles: Roles, frame: Frame) -> Iterator[np.ndarray]:
     """Batches uint8 [B, S, S, 3] of the images that give the ranges; of a tiled image some of its tiles."""
     rng = np.random.default_rng(0)
     each = -(-RANGE_IMAGES // len(roles.ranges))
     batch: list[np.ndarray] = []
     for path in roles.ranges:
-        picture = load_frame(path, metadata.frame)
-        tiles = list(Grid.of(picture.shape[0], picture.shape[1], metadata.frame).cut(picture))
+        picture = load_frame(path, frame)
+        tiles = list(Grid.of(picture.shape[0], picture.shape[1], frame).cut(picture))
         batch += [tiles[index] for index in rng.permutation(len(tiles))[:each]]
         while len(batch) >= BATCH_SIZE:
             yield np.stack(batch[:BATCH_SIZE])
@@ -118,8 +129,8 @@ def range_images(roles: Roles, metadata: Metadata) -> Iterator[np.ndarray]:
         yield np.stack(batch)
 
 
-def recalibrate(metadata: Metadata, engine: Engine, roles: Roles) -> Metadata:
-    """The description of an int8 graph: scores and map peaks are this engine's on the calibration images."""
+def recalibrate(metadata: Metadata, engine: Engine, roles: Roles) -> tuple[Calibration, list[float]]:
+    """The scores and map peaks of this engine on the calibration images."""
     with progress_bar("Calibrating", len(roles.calibration)) as advance:
         rng = np.random.default_rng(0)
         pictures = (
@@ -129,6 +140,11 @@ def recalibrate(metadata: Metadata, engine: Engine, roles: Roles) -> Metadata:
     calibration = Calibration(scores, metadata.calibration["false_alarm_rate"])
     if calibration.note:
         log.warning(calibration.note)
+    return calibration, peaks
+
+
+def as_integers(metadata: Metadata, roles: Roles, calibration: Calibration, peaks: list[float]) -> Metadata:
+    """The description of an int8 graph with its own calibration."""
     return metadata.model_copy(
         update={
             "precision": "int8",

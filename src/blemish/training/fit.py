@@ -158,7 +158,7 @@ def _fit(
         model, teacher = _build(config, source)
         training = _learn(model, images, config, files, teacher, resume)
         engine = TorchEngine(model)
-        calibration, peaks = _calibrate(engine, images, config)
+        calibration, peaks = calibrate_model(engine, images)
     metadata = Metadata(
         method=config.method,
         preset=config.preset,
@@ -235,8 +235,9 @@ def _learn(
     return config.training.model_dump(mode="json") | {"summary": asdict(summary), "remark": remark}
 
 
-def _calibrate(engine: Engine, images: GoodImages, config: RunConfig) -> tuple[Calibration, list[float]]:
+def calibrate_model(engine: Engine, images: GoodImages) -> tuple[Calibration, list[float]]:
     """From the held-out images, or from each while it is left out; and the peaks of their maps."""
+    config = images.config
     with progress_bar("Calibrating", len(images.held_out)) as advance:
         if config.model.leave_one_out:
             scores, peaks = _leave_one_out(engine, images, config.frame, advance)

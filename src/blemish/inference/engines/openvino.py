@@ -11,6 +11,9 @@ from blemish.errors import ConfigError, ModelFileError
 from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import KEY, Metadata, check_weights, parse_metadata, read_pair_metadata
 
+# left to itself OpenVINO calculates in bfloat16 where the CPU can, and the scores change
+PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+
 
 @cache
 def the_core() -> openvino.Core:
@@ -51,8 +54,7 @@ class OpenVinoEngine(Engine):
             raise ConfigError(f"--threads are of the CPU and --device is {device}; leave out one of them.")
         if target not in core.available_devices:
             raise ConfigError(f"OpenVINO finds no {target} that it can use here; leave out --device.")
-        # left to itself OpenVINO calculates in bfloat16 where the CPU can, and the scores change
-        properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        properties: dict[str, Any] = dict(PROPERTIES)
         if threads is not None:
             properties["INFERENCE_NUM_THREADS"] = threads
         try:

@@ -1,0 +1,123 @@
+"""int8 of methods that remember all good images: they look at them again, through the integer network."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from blemish.calibration import Calibration
+from blemish.datasets import Dataset
+from blemish.errors import DatasetError
+from blemish.export.graph import traced
+from blemish.export.quantise import quantise
+from blemish.export.recalibrate import Roles, range_images
+from blemish.images.frame import Shape
+from blemish.inference.engines.torch import TorchEngine
+from blemish.inference.model_file import Metadata
+from blemish.models.registry import config_class
+from blemish.training.config import RunConfig
+from blemish.training.fit import calibrate_model
+from blemish.training.one_pass import learn_in_one_pass
+from blemish.training.read_images import GoodImages, read_images
+
+Run = Callable[[np.ndarray], list[np.ndarray]]  # uint8 [B, 3, H, W] to the levels, float32 each
+
+
+def read_learned(dataset: Dataset, metadata: Metadata, folder: Path) -> GoodImages:
+    """The images that the model was fitted to.
+
+    Raises:
+        DatasetError: these are others.
+        ImageError: one cannot be used.
+    """
+    training = {name: metadata.training[name] for name in ("seed", "deterministic")}
+    config = RunConfig(
+        method=metadata.method,
+        preset=metadata.preset,
+        frame=metadata.frame,
+        model=config_class(metadata.method).model_validate(metadata.config),
+        training=training,
+        false_alarm_rate=metadata.calibration["false_alarm_rate"],
+        tolerate=metadata.tolerate,
+    )
+    images = read_images(dataset, config, folder, skip_unreadable=False)
+    if images.digest != metadata.data["sha256"]:
+        raise DatasetError(
+            f"{dataset.name} holds other good images than the model was fitted to, which int8 of "
+            f"{metadata.method} looks at again; give those as --calibrate."
+        )
+    return images
+
+
+def relearn(
+    model: Any, images: GoodImages, shape: Shape, roles: Roles, folder: Path, to: str
+) -> tuple[Calibration, list[float]]:
+    """Let a memory bank, in place, remember what the integer network makes of the images.
+
+    So the rounding is the same in what is remembered and in what is compared with it, and the calibration
+    leaves each image out in its turn as that of the float32 model does.
+
+    Args:
+        model: a `MemoryBank` with its float32 memory.
+        images: see `read_learned`.
+        shape: of the frame.
+        roles: whose images give the ranges.
+        folder: for files that nobody needs afterwards.
+        to: "onnx" or "openvino".
+
+    Returns:
+        The calibration, and the largest value of each map.
+    """
+    floats, integers = folder / "levels.onnx", folder / "integer-levels.onnx"
+    backbone = model.features.backbone
+    traced(_Levels(backbone), shape).save(floats)
+    quantise(floats, integers, range_images(roles, images.config.frame), first=to == "onnx")
+    model.features.backbone = _IntegerBackbone(backbone, _runs(integers, to))
+    try:
+        learn_in_one_pass(model, images.rows.images, images.learn_rows, images.config.training)
+        return calibrate_model(TorchEngine(model, device="cpu"), images)
+    finally:
+        model.features.backbone = backbone
+
+
+class _Levels(nn.Module):
+    """A backbone from images on."""
+
+    def __init__(self, backbone: Any) -> None:
+        super().__init__()
+        self.backbone: Any = backbone
+
+    def forward(self, images: Tensor) -> Any:
+        return self.backbone(self.backbone.normalise(images))
+
+
+class _IntegerBackbone(nn.Module):
+    """An exported backbone in the place of its original."""
+
+    def __init__(self, original: Any, run: Run) -> None:
+        super().__init__()
+        self.scale, self.channels, self.run = original.scale, original.channels, run
+
+    def normalise(self, images: Tensor) -> Tensor:
+        return images
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        levels = self.run(np.ascontiguousarray(images.cpu().numpy().astype(np.uint8)))
+        return [torch.tensor(level, device=images.device) for level in levels]
+
+
+def _runs(graph: Path, to: str) -> Run:
+    """The graph in the engine that it is for."""
+    if to == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        return lambda images: session.run(None, {"images": images})
+    from blemish.inference.engines.openvino import PROPERTIES, the_core
+
+    core = the_core()
+    compiled = core.compile_model(core.read_model(graph), "CPU", PROPERTIES)
+    return lambda images: list(compiled({"images": images}).values())

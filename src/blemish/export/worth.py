@@ -1,0 +1,90 @@
+"""Whether integers are worth it: how much faster they are here, and what they no longer find."""
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from blemish.calibration import Calibration
+from blemish.datasets.synthetic import KINDS, draw_defect
+from blemish.evaluation.metrics import auroc
+from blemish.export.parity import Candidate
+from blemish.export.recalibrate import Roles
+from blemish.images.reading import load_frame
+from blemish.inference.scoring import score_images
+from blemish.progress import progress_bar
+
+SPEEDUP = 1.3  # less is not worth the loss of exactness
+LOSS = 0.01  # of the AUROC on synthetic defects
+DAMAGED = 32  # calibration images at most that defects are drawn onto
+TIMED = 4  # images in a round
+ROUNDS = 5
+
+
+class Worth(NamedTuple):
+    """An int8 graph beside the float32 one in the same engine.
+
+    Attributes:
+        speedup: images a second, as a multiple of the float32 graph's.
+        before, after: AUROC of the float32 and the int8 graph: their own calibration scores against those of
+            calibration images with faint synthetic defects.
+    """
+
+    speedup: float
+    before: float
+    after: float
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was measured, and whether to go without integers."""
+        faster = f"int8 scores {self.speedup:.1f} times as many images a second here as float32"
+        found = (
+            f"its AUROC on defects drawn onto the calibration images is {self.after:.3f}, float32's "
+            f"{self.before:.3f}"
+        )
+        reasons = [
+            f"less than {SPEEDUP:g} times as fast" if self.speedup < SPEEDUP else "",
+            "defects are missed" if self.before - self.after > LOSS else "",
+        ]
+        if not any(reasons):
+            return [f"{faster}; {found}."]
+        why = " and ".join(filter(None, reasons))
+        return [f"Warning: {faster}; {found}. Export without --int8: {why}."]
+
+
+def measure_worth(floats: Candidate, integers: Candidate, roles: Roles) -> Worth:
+    """Time both graphs in turns, and show them calibration images with and without defects.
+
+    Raises:
+        ImageError: an image cannot be used.
+    """
+    frame = integers[1].frame
+    step = -(-len(roles.calibration) // DAMAGED)
+    pictures = [load_frame(path, frame) for path in roles.calibration[::step]]
+    damaged = [
+        draw_defect(one, KINDS[number % len(KINDS)], "faint", seed=(number,), other=pictures[number - 1])[0]
+        for number, one in enumerate(pictures)
+    ]
+    with progress_bar("Comparing int8", 2 * len(damaged)) as advance:
+        found = []
+        for engine, metadata in (floats, integers):
+            scores = []
+            for picture in damaged:
+                scores += [score for score, _ in score_images(engine, frame, [picture], TIMED)]
+                advance()
+            found.append(_auroc(Calibration.from_dict(metadata.calibration).scores, scores))
+    timed = pictures[:1] if frame.tile else pictures[:TIMED]
+    seconds = np.full((ROUNDS, 2), np.inf)
+    for taken in seconds:
+        for place, (engine, _) in enumerate((floats, integers)):
+            started = time.perf_counter()
+            score_images(engine, frame, timed, len(timed))
+            taken[place] = time.perf_counter() - started
+    slow, fast = seconds.min(axis=0)
+    return Worth(slow / fast, *found)
+
+
+def _auroc(good: np.ndarray, bad: Sequence[float]) -> float:
+    scores = np.concatenate([good, bad])
+    return auroc(scores, np.arange(len(scores)) >= len(good))
