@@ -38,5 +38,5 @@ def exported(model: Path) -> tuple[Path, ExportReport]:
 def known_graph(exported: tuple[Path, ExportReport], monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports of the model take the graph that is known already, instead of tracing it again."""
     monkeypatch.setattr(
-        graph, "write_graph", lambda model, out, *rest, **options: shutil.copy(exported[0], out)
+        graph, "write_graph", lambda network, out, *rest, **options: shutil.copy(exported[0], out)
     )

@@ -73,7 +73,7 @@ def test_the_images_that_calibrate_are_changed_where_that_is_tolerated(
     roles = assign_roles(read_dataset(parts), metadata)
     rng = np.random.default_rng(0)
     changed = [draw(load_frame(path, metadata.frame), ["light"], rng) for path in roles.calibration]
-    found = recalibrate(metadata, engine, roles).calibration["scores"]
+    found = recalibrate(metadata, engine, roles)[0].scores
     np.testing.assert_allclose(found, np.sort(engine(np.stack(changed))[0]), rtol=1e-5)
 
 

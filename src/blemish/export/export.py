@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 from blemish.datasets import Source, read_dataset
 from blemish.errors import BlemishError, ConfigError, ModelFileError
-from blemish.export.parity import ExportReport, check, compare, score_all
+from blemish.export.parity import check, compare, score_all
 from blemish.export.probes import dataset_probes, stored_probes
 from blemish.export.recalibrate import (
     Roles,
@@ -16,7 +16,7 @@ from blemish.export.recalibrate import (
     range_images,
     recalibrate,
 )
-from blemish.export.relearn import read_learned, relearn
+from blemish.export.report import ExportReport
 from blemish.export.worth import measure_worth
 from blemish.files import check_output, end_of_links, writing
 from blemish.inference.engines import installed, open_engine, read_metadata
@@ -63,6 +63,8 @@ def export_model(
         dataset = read_dataset(calibrate)
         probes = dataset_probes(dataset, metadata.frame)
         if int8 and config_class(metadata.method).leave_one_out:
+            from blemish.export.relearn import read_learned
+
             learned = read_learned(dataset, metadata, out.parent)
             roles = learned_roles(dataset.name, learned)
         elif int8:
@@ -159,6 +161,8 @@ def _quantised(
 
     integers, first = graph.with_name("integers.onnx"), to == "onnx"
     if learned:
+        from blemish.export.relearn import relearn
+
         network = load_network(model)
         calibrated = relearn(network, learned, metadata.frame.shape, roles, graph.parent, to)
         graph = graph.with_name("relearned.onnx")

@@ -49,7 +49,7 @@ def write_graph(network: AnomalyModel, out: Path, metadata: Metadata, *, whole: 
     large = sum(tensor.nbytes for tensor in network.state_dict().values()) > LARGEST
     if large and whole:
         raise BlemishError(
-            f"The model is too large for {out.suffix}, which holds 2 GB; fit it with fewer channels or "
+            "The model is too large for an .onnx file, which holds 2 GB; fit it with fewer channels or "
             "images, or export to .xml without --int8."
         )
     program = traced(network, metadata.frame.shape, ["score", "anomaly_map"])
