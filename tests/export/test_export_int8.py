@@ -15,6 +15,7 @@ from blemish.errors import ConfigError, DatasetError
 from blemish.export import ExportReport, export_model, graph
 from blemish.export.quantise import integer_nodes
 from blemish.export.recalibrate import assign_roles, recalibrate
+from blemish.export.worth import Worth
 from blemish.images.changes import draw
 from blemish.images.reading import load_frame
 from blemish.inference.engines import open_engine, read_metadata
@@ -158,3 +159,48 @@ def test_a_tiled_model_and_a_training_free_one(tmp_path: Path) -> None:
     result = detector.predict(good / "0.png")
     assert result.anomaly_map is not None and result.anomaly_map.shape == (80, 112)
     assert detector.metadata["quantisation"]["held_out"] == 2
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+def test_what_remembers_every_image_learns_again_through_integers(tmp_path: Path, suffix: str) -> None:
+    """Each image calibrates while it is left out, and is at no distance from itself afterwards."""
+    good, other, out = tmp_path / "good", tmp_path / "other", tmp_path / "m.safetensors"
+    for folder, seed in ((good, 0), (other, 1)):
+        folder.mkdir()
+        for number, image in enumerate(textures(6, seed, size=64)):
+            Image.fromarray(image).save(folder / f"{number}.png")
+    small = ("frame.resize=64", "false_alarm_rate=0.4", "model.memory=20")
+    floats = blemish.fit(good, out=out, method="rad", backbone=BACKBONE, weights="random", assignments=small)
+    integers = out.with_suffix(suffix)
+    with pytest.raises(DatasetError, match="holds other good images than the model was fitted to"):
+        export_model(out, integers, int8=True, calibrate=other)
+    assert not integers.exists()
+    export_model(out, integers, int8=True, calibrate=good)
+    detector = blemish.load(integers)
+    assert detector.metadata["quantisation"]["calibration_images"] == 6
+    assert detector.calibration.scores != pytest.approx(floats.calibration.scores, rel=1e-6)
+    assert detector.calibration.scores == pytest.approx(floats.calibration.scores, rel=0.3)
+    known = [detector.predict(good / f"{number}.png").score for number in range(6)]
+    assert max(known) < min(detector.calibration.scores)
+
+
+@pytest.mark.parametrize(
+    ("worth", "reason"),
+    [
+        (Worth(2.0, 0.9, 0.895), ""),
+        (Worth(1.2, 0.9, 0.9), "less than 1.3 times as fast."),
+        (Worth(2.0, 0.9, 0.88), "defects are missed."),
+        (Worth(1.0, 0.9, 0.88), "less than 1.3 times as fast and defects are missed."),
+    ],
+)
+def test_what_integers_gain_and_miss_is_said(worth: Worth, reason: str) -> None:
+    (told,) = worth.remarks
+    assert f"{worth.speedup:.1f} times" in told and f"{worth.after:.3f}, float32's {worth.before:.3f}" in told
+    assert told.startswith("Warning") is bool(reason)
+    assert told.endswith(f"Export without --int8: {reason}") if reason else "without" not in told
+
+
+def test_an_export_measures_what_integers_gain_and_miss(integers: Exported) -> None:
+    worth = integers[1].worth
+    assert worth is not None and worth.speedup > 0 and 0 <= worth.after <= 1 and 0 <= worth.before <= 1
+    assert worth.remarks[0] in str(integers[1])
