@@ -13,6 +13,7 @@ from torch import Tensor
 from blemish.errors import BlemishError
 from blemish.models.base import Batch
 from blemish.models.gtrans.model import GTrans
+from blemish.models.settings import usual_settings
 from blemish.training import cache
 from blemish.training.batches import batch_rows
 from blemish.training.config import TrainingConfig
@@ -132,6 +133,15 @@ def test_runs_of_different_precision_in_one_process_both_get_theirs(tmp_path: Pa
         runs.append(model.state_dict())
     assert same_tensors(runs[0], runs[2]) and not same_tensors(runs[0], runs[1])
     assert all(value.dtype != torch.bfloat16 for value in runs[1].values())
+
+
+def test_each_step_in_bf16_sees_the_weights_of_the_step_before(tmp_path: Path) -> None:
+    """Within another autocast, such as the one that `fit` switches off, cast weights would be kept."""
+    alone, within = TinyModel(), TinyModel()
+    train(tmp_path, alone, precision="bf16")
+    with usual_settings():
+        train(tmp_path, within, precision="bf16")
+    assert same_tensors(alone.state_dict(), within.state_dict())
 
 
 def test_determinism_is_asked_for_while_training(tmp_path: Path) -> None:

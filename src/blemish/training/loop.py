@@ -160,7 +160,7 @@ def train_batch(
     steps = model.training_steps(batch)
     while True:
         try:
-            with accelerator.autocast():  # anew for each step: it keeps weights it has cast
+            with accelerator.autocast():
                 step = next(steps, None)
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):  # as BatchNorm complains
@@ -179,6 +179,7 @@ def train_batch(
         accelerator.backward(step.loss, inputs=parameters)
         average_gradients(accelerator, parameters)
         optimiser.step()
+        torch.clear_autocast_cache()  # of the weights before the step; within another autocast it would stay
         for name, value in {step.group: step.loss, **step.parts}.items():
             values.setdefault(name, []).append(value.item())
 
