@@ -81,10 +81,8 @@ class RunConfig(BaseModel):
         return self
 
     def for_images(self, shapes: Iterable[Shape]) -> Self:
-        """The same run with a frame in the proportions of these images, where the network takes such."""
-        if self.model.square:
-            return self
-        return self.model_copy(update={"frame": self.frame.for_images(shapes)})
+        """The same run with the frame that suits these images, see `Frame.for_images`."""
+        return self.model_copy(update={"frame": self.frame.for_images(shapes, square=self.model.square)})
 
     def with_seed(self, seed: int) -> Self:
         """The same run with another seed."""

@@ -1,10 +1,13 @@
-"""Configuration of the methods that need no training: the papers' values as defaults. Free of torch."""
+"""Configuration of the methods that need no training: the papers' values as defaults. Free of torch.
+
+The preset "standard" sees whole images, "paper" the papers' central crop.
+"""
 
 from typing import ClassVar
 
 from pydantic import Field
 
-from blemish.models.config import Layers, ModelConfig, Preset
+from blemish.models.config import CENTRE, WHOLE, Layers, ModelConfig, Preset
 
 
 class TrainingFreeConfig(ModelConfig):
@@ -17,6 +20,8 @@ class TrainingFreeConfig(ModelConfig):
             first and put side by side.
         sigma: standard deviation in pixels of the Gaussian over the anomaly map; 4 in all three papers.
     """
+
+    presets: ClassVar[dict[str, Preset]] = {"standard": {"frame": WHOLE}, "paper": {"frame": CENTRE}}
 
     backbone: str = "efficientnet_lite0"
     layers: Layers = (1, 2, 3)
@@ -79,7 +84,7 @@ class SPADEConfig(GalleryConfig):
 
 
 class RADConfig(GalleryConfig):
-    """RAD (Zhang et al. 2026, arXiv 2601.22763) with a convolutional network, on whole images.
+    """RAD (Zhang et al. 2026, arXiv 2601.22763) with a convolutional network.
 
     Attributes:
         memory: how many patches of all images are remembered besides at most, a coreset, 4 C bytes each (6 MB
@@ -87,7 +92,7 @@ class RADConfig(GalleryConfig):
     """
 
     leave_one_out: ClassVar[bool] = True
-    presets: ClassVar[dict[str, Preset]] = {"standard": {"frame": {"resize": 224, "crop": "none"}}}
+    presets: ClassVar[dict[str, Preset]] = {"standard": {"frame": WHOLE}}
 
     neighbours: int = Field(default=5, ge=1, le=1000)
     memory: int = Field(default=4000, ge=1, le=1_000_000)
