@@ -52,7 +52,7 @@ def test_help_teaches(blemish: Command, command: str) -> None:
         ("predict {model} {parts}/test --csv no/c", "no/c cannot be written (there is no folder"),
         ("predict {model} {parts}/test --workers 2", "--workers goes with --on"),
         ("predict {model} {parts} --on ray --maps o", "--maps does not go with --on"),
-        ("predict {parts}/test/good/000.png {parts}", "is no model file"),
+        ("predict {parts}/test/good/000.png {parts}/test", "is no model file"),
         ("predict {model} {parts}/test --engine openvino", "The engine openvino runs"),
         ("demo --data cats", "no demo data 'cats'; choose solar-cells or parts"),
         ("reproduce", "Name a table, such as gtrans-1"),

@@ -30,5 +30,5 @@ def test_what_it_says(
         assert done.out + done.err == ""
     else:
         assert done.out.startswith("Wrote m.safetensors: ") and done.out.endswith(" s of fitting.\n")
-        assert "Fitting patchcore, preset standard.\n" in done.err
+        assert "Fitting patchcore, preset standard, backbone" in done.err
         assert "1 calibration image cannot support a false-alarm rate of 1 %" in done.err

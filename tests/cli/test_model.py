@@ -13,6 +13,7 @@ def test_info_describes_the_model(blemish: Command, model: Path) -> None:
     assert description["method"] == "gtrans" and description["frame"] == {"resize": 64, "crop": 64}
     table = dict(line.split(maxsplit=1) for line in blemish("info", model).out.splitlines())
     assert table["method"] == "gtrans" and "efficientnet_lite0" in table["teacher"]
+    assert table["the"].split(maxsplit=2)[2] == "whole pictures at 64 x 64 pixels"
 
 
 def test_info_says_what_is_tolerated(blemish: Command, parts_folder: Path, tmp_path: Path) -> None:

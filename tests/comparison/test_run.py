@@ -128,7 +128,7 @@ def test_stopped_and_gone_on(tmp_path: Path, parts_folder: Path, options: dict[s
         ({"methods": []}, "nothing to compare"),
         ({"methods": ["padim", "padim"]}, "names one twice"),
         ({"methods": ["padim", "magic"]}, "There is no method 'magic'"),
-        ({"methods": ["padim:paper"]}, "no preset 'paper'"),
+        ({"methods": ["padim:best"]}, "no preset 'best'"),
         ({"methods": ["ganomaly"], "assignments": []}, "model.backbone concerns none of ganomaly"),
         ({"epochs": 3}, "training.epochs concerns none of padim, patchcore"),
         ({"assignments": ["model.nonsense=1"]}, "model.nonsense concerns none"),

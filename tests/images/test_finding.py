@@ -20,6 +20,7 @@ def test_pictures_that_are_not_read_are_known_by_their_endings() -> None:
 def test_images_are_found_by_extension_in_all_subfolders_but_hidden_ones(tmp_path: Path) -> None:
     names = ["b.PNG", "a.jpeg", "c.txt", ".hidden.png", "sub/d.webp", ".cache/e.png", "folder.png/f.bmp"]
     names += [f"sub/{folder}/g.png" for folder in ("@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX")]
+    names += ["b.PNG.heat.png", "sub/d.webp.explain.png"]  # drawn by an earlier prediction
     for name in [*names, "c.JFIF", "x.gif", "sub/y.JP2", "sub/@eaDir/z.gif"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

@@ -8,11 +8,12 @@ from PIL import Image
 from pydantic import ValidationError
 
 from blemish.errors import ImageError
-from blemish.images.frame import Frame, framed_size, visible_share
+from blemish.images.frame import Frame, framed_size, hidden, sight, visible_share
 from blemish.images.reading import load_frame, mask_to_frame, read_image, to_frame
 from tests.images.support import picture
 
 SIZES = [(256, 256), (300, 200), (201, 517), (1000, 999), (64, 48), (100, 333)]
+PADDED = Frame(resize=64, crop=None, pad=True)
 FRAMES = [Frame(), Frame(resize=64, crop=57), Frame(resize=32, crop=32), Frame(resize=224, crop=None)]
 
 
@@ -20,7 +21,8 @@ def test_the_papers_values_are_the_defaults_and_tiles_are_written_only_where_the
     assert Frame().model_dump() == {"resize": 256, "crop": 224}
     assert (Frame().size, Frame(crop=None).size) == (224, 256)
     tiled = (Frame(tile=64), Frame(tile=64, overlap=0.5, resize=128))
-    for frame in (Frame(resize=64, crop=None), *tiled, Frame(bit_depth=12), Frame(crop=None, aspect=1.5)):
+    whole = (Frame(resize=64, crop=None), Frame(crop=None, aspect=1.5), PADDED)
+    for frame in (*whole, *tiled, Frame(bit_depth=12)):
         assert Frame.model_validate_json(frame.model_dump_json()) == frame
 
 
@@ -38,6 +40,9 @@ def test_the_papers_values_are_the_defaults_and_tiles_are_written_only_where_the
         ({"tile": 31}, "greater than or equal to 32"),
         ({"aspect": 2}, "aspect goes only with whole images"),
         ({"crop": None, "aspect": 17}, "less than or equal to 16"),
+        ({"pad": True}, "pad goes only with frame.crop=none"),
+        ({"pad": True, "crop": None, "aspect": 1}, "pad goes only with frame.crop=none"),
+        ({"pad": True, "tile": 64}, "pad goes only with frame.crop=none"),
         ({"overlap": 0.25}, "overlap goes only with tile"),
         ({"resize": "none"}, "frame.resize is none, .*; give one of them a number"),
     ],
@@ -67,12 +72,38 @@ def test_whole_images_are_seen_in_the_median_proportions(shapes: list, expected:
 
 
 def test_sides_are_multiples_of_what_the_network_needs() -> None:
-    for frame in (Frame(resize=224, crop=None).for_images([(60, 100)], 14), Frame(crop=None, aspect=2)):
-        fitted = frame.for_images([(60, 100)], 14)
+    for frame in (Frame(resize=224, crop=None).for_images([(60, 100)], step=14), Frame(crop=None, aspect=2)):
+        fitted = frame.for_images([(60, 100)], step=14)
         assert not any(side % 14 for side in fitted.shape) and fitted.shape[0] < fitted.shape[1]
         assert Frame.model_validate(fitted.model_dump()) == fitted
-    square = Frame(crop=None).for_images([(50, 50)], 14)
+    square = Frame(crop=None).for_images([(50, 50)], step=14)
     assert square.shape == (256, 256) and "step" not in square.model_dump()
+
+
+@pytest.mark.parametrize(
+    ("shapes", "pad"), [([], False), ([(50, 50), (90, 90)], False), ([(50, 50), (90, 91)], True)]
+)
+def test_squares_are_filled_up_unless_all_images_are_square(shapes: list, pad: bool) -> None:
+    frame = Frame(resize=64, crop=None)
+    assert frame.for_images(shapes, square=True) == (PADDED if pad else frame)
+    assert frame.shape == PADDED.shape == (64, 64)
+    for other in (Frame(), Frame(tile=64), Frame(crop=None, aspect=1)):
+        assert other.for_images(shapes, square=True) == other
+    assert PADDED.for_images([(10, 20)]) == PADDED
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "shown"),
+    [(128, 64, (64, 32)), (40, 100, (26, 64)), (33, 33, (64, 64)), (5000, 32, (64, 1))],
+)
+def test_a_padded_picture_keeps_its_proportions_and_so_does_its_mask(
+    width: int, height: int, shown: tuple[int, int]
+) -> None:
+    image = picture(0, height, width)
+    framed = to_frame(image, PADDED)
+    assert framed_size(width, height, PADDED) == framed.shape[1::-1] == shown
+    assert mask_to_frame(image[..., 0] > 200, PADDED).shape == framed.shape[:2]
+    np.testing.assert_array_equal(framed, Image.fromarray(image).resize(shown, Image.Resampling.BILINEAR))
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -146,3 +177,24 @@ def test_visible_share() -> None:
     assert visible_share(300, 300, Frame(resize=64, crop=64)) == 1
     assert visible_share(1024, 1024, Frame()) == pytest.approx(224**2 / 256**2)
     assert visible_share(2000, 1000, Frame()) == pytest.approx(224**2 / (256 * 512))
+
+
+@pytest.mark.parametrize(
+    ("frame", "share", "seen", "all_of_it"),
+    [
+        (Frame(), 0.7656, "the central 77 % of a picture at 224 x 224 pixels", False),
+        (Frame(), None, "at most the central 77 % of a picture at 224 x 224 pixels", False),
+        (Frame(resize=64, crop=64), 0.9999, "the central 99 % of a picture at 64 x 64 pixels", False),
+        (Frame(resize=64, crop=64), 1.0, "whole pictures at 64 x 64 pixels", True),
+        (Frame(crop=None, aspect=2.0), None, "whole pictures at 352 x 192 pixels", True),
+        (Frame(tile=64), None, "whole pictures in tiles of 64 x 64 pixels", True),
+        (PADDED, None, "whole pictures in their own proportions, filled up to 64 x 64 pixels", True),
+    ],
+)
+def test_what_is_seen_and_what_is_hidden_is_said(
+    frame: Frame, share: float | None, seen: str, all_of_it: bool
+) -> None:
+    assert sight(frame, share) == seen
+    part = seen.partition(" at ")[0] if share else "at most the central 77 % of a picture"
+    told = f"The frame shows the network {part}; frame.crop=none shows it whole ones."
+    assert hidden(frame, share) == ("" if all_of_it else told)

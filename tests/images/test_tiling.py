@@ -40,6 +40,22 @@ def test_tiles_are_cut_where_they_lie_and_join_to_the_picture(overlap: float) ->
     np.testing.assert_array_equal(grid.join(np.stack(tiles)), whole)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "above", "before"), [(64, 30, 0, 17), (31, 64, 16, 0), (64, 64, 0, 0)]
+)
+def test_a_picture_that_does_not_fill_its_tile_lies_in_the_middle_and_its_border_is_repeated(
+    height: int, width: int, above: int, before: int
+) -> None:
+    whole, grid = picture(0, height, width), Grid(height, width, (64, 64), 0.25)
+    (tile,) = grid.cut(whole)
+    around = [(above, 64 - height - above), (before, 64 - width - before), (0, 0)]
+    np.testing.assert_array_equal(tile, np.pad(whole, around, mode="edge"))
+    np.testing.assert_array_equal(grid.join(tile[None]), whole)
+    tile_map = RNG.random((64, 64), np.float32)
+    inside = tile_map[above : above + height, before : before + width]
+    np.testing.assert_array_equal(blend(grid, tile_map[None]), inside)
+
+
 @pytest.mark.parametrize("overlap", [0, 0.25, 0.6, 0.75])
 @pytest.mark.parametrize("size", [(64, 64), (65, 64), (100, 333), (224, 160), (97, 128)])
 def test_constant_maps_give_the_constant(size: tuple[int, int], overlap: float) -> None:

@@ -49,6 +49,21 @@ def test_what_is_passed_over_is_told_once(here: Path, caplog: pytest.LogCaptureF
     assert list(expand_inputs(["sub/@eaDir/*.png"])) == ["sub/@eaDir/thumb.png"]
 
 
+def test_masks_of_a_data_set_are_left_out_with_a_remark_unless_their_folder_is_given(
+    here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    first = "set/ground_truth/dent/0_mask.png"
+    (here / first).parent.mkdir(parents=True)
+    for name in (first, "set/0.png"):
+        (here / name).touch()
+    told = f"1 file is left out, for folders ground_truth hold masks; the first is {first}."
+    assert list(expand_inputs(["set"])) == ["set/0.png"]
+    assert caplog.messages == [told]
+    assert list(expand_inputs(["./set/ground_truth"])) == [first]
+    assert caplog.messages == [told]
+
+
 def test_urls(here: Path) -> None:
     pytest.importorskip("fsspec", reason="the extra blemish[ray] is not installed")
     urls = [f"file://{here}/{name}" for name in ("a.jpg", "a.png", "sub/x.png", "a.png")]

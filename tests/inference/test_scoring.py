@@ -4,7 +4,7 @@ import numpy as np
 
 from blemish.images.frame import Frame
 from blemish.images.tiling import Grid
-from blemish.inference.scoring import score_images
+from blemish.inference.scoring import explain_images, score_images
 
 SIZES = [(64, 64), (65, 64), (100, 333), (224, 160), (97, 128)]
 RNG = np.random.default_rng(0)
@@ -25,8 +25,8 @@ class Brightness:
         maps = images.astype(np.float32).mean(axis=3)
         return maps.std(axis=(1, 2)), maps
 
-    def explain(self, images: np.ndarray) -> None:
-        return None
+    def explain(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return 255 - images, images.astype(np.float32).mean(axis=3)
 
 
 def test_the_score_is_the_largest_of_the_tiles_in_whatever_batches_across_images() -> None:
@@ -59,3 +59,16 @@ def test_without_tiles_nothing_is_cut() -> None:
     scored = score_images(engine, Frame(resize=48, crop=None), pictures, 2)
     assert engine.batches == [2, 1]
     assert [score for score, _ in scored] == [float(Brightness()(p[None])[0][0]) for p in pictures]
+
+
+def test_squares_are_filled_up_for_the_engine_and_maps_and_explanations_are_of_the_picture() -> None:
+    frame, engine = Frame(resize=64, crop=None, pad=True), Brightness()
+    pictures = [RNG.integers(0, 256, (*size, 3), np.uint8) for size in ((64, 20), (33, 64), (64, 64))]
+    scored, explained = score_images(engine, frame, pictures, 2), explain_images(engine, frame, pictures)
+    assert engine.batches == [2, 1] and explained is not None
+    for picture, (score, anomaly_map), (redrawn, attention) in zip(pictures, scored, explained, strict=True):
+        (seen,) = Grid.of(*picture.shape[:2], frame).cut(picture)
+        assert seen.shape == (64, 64, 3) and score == float(Brightness()(seen[None])[0][0])
+        for of_picture in (anomaly_map, attention):
+            np.testing.assert_array_equal(of_picture, picture.astype(np.float32).mean(axis=2))
+        np.testing.assert_array_equal(redrawn, 255 - picture)

@@ -14,6 +14,7 @@ def test_every_method_has_presets_of_which_the_first_is_taken_unasked() -> None:
     for method in METHODS:
         unasked, (first, *_) = build_config(values={"method": method}), config_class(method).presets
         assert unasked == build_config(values={"method": method, "preset": first})
+        assert unasked.frame.crop is None, "whole pictures"
 
 
 @pytest.mark.parametrize(("method", "preset"), PRESETS)

@@ -28,7 +28,7 @@ def test_a_mask_lies_on_the_picture_of_the_page(tmp_path: Path, size: tuple[int,
 def test_the_picture_that_is_hidden_most_is_spoken_of() -> None:
     frame = Frame(resize=256, crop=224)
     assert hidden([(900, 900), (1800, 900)], frame) == (
-        "The model sees 38 % of a picture of 1800 x 900 pixels; the crop cuts off the rest."
+        "The frame shows the network the central 38 % of a picture; frame.crop=none shows it whole ones."
     )
     assert hidden([], frame) is hidden([(1800, 900)], Frame(resize=224, crop=None)) is None
     assert are_small([(32, 64)]) and not are_small([(32, 64), (900, 900)])

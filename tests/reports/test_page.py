@@ -55,7 +55,9 @@ def test_pictures_open_and_many_images_make_no_larger_page(tmp_path: Path) -> No
 
 def test_large_pictures_are_shown_whole_and_smaller_and_what_is_hidden_is_said_once(tmp_path: Path) -> None:
     page = report(tmp_path, size=(800, 400))
-    sentence = "The model sees 50 % of a picture of 800 x 400 pixels; the crop cuts off the rest."
+    sentence = (
+        "The frame shows the network the central 50 % of a picture; frame.crop=none shows it whole ones."
+    )
     assert page.text.count(sentence) == 1 and page.text.count("Hatched:") == 1
     drawn = [Image.open(io.BytesIO(base64.b64decode(link.partition(",")[2]))) for link in page.links[1:]]
     assert {image.size for image in drawn} == {(640, 320)} and 'class="pictures crisp"' not in page.source

@@ -61,7 +61,7 @@ def test_an_assignment_is_a_toml_value_or_a_bare_word() -> None:
         (["training.precision=fp16"], "'training.precision': .*'auto', 'fp32' or 'bf16'"),
         (["training.epoch=5"], "no configuration field 'training.epoch'"),
         (["preset=best"], "gtrans has no preset 'best'; choose one of: improved, paper, paper-fast"),
-        (["preset=paper", "method=padim"], "padim has no preset 'paper'; choose one of: standard"),
+        (["preset=paper", "method=rad"], "rad has no preset 'paper'; choose one of: standard"),
         (["model.layers=[3, 2, 1]"], "'model.layers': layers must be ascending"),
         (["model.layers=[2, 3]", "model.combine=P6"], "'model': combine \"P6\" needs three layers"),
         (["model=3"], "'model': "),

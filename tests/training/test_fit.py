@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from blemish.datasets import Dataset, Sample
 from blemish.errors import BlemishError, ConfigError, DatasetError, WeightsError
@@ -15,7 +16,7 @@ from blemish.models import weights as weights_module
 from blemish.training import fit as fitting
 from blemish.training.config import build_config
 from blemish.training.fit import RunFiles, fit
-from tests.support import BACKBONE, small_config, texture_dataset
+from tests.support import BACKBONE, small_config, texture_dataset, textures
 
 ONE_EPOCH = {"epochs": 1}
 
@@ -35,12 +36,25 @@ def test_it_says_what_it_does(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     caplog.set_level(logging.INFO, logger="blemish")
     fit_in(tmp_path, 3)
     assert [f"{one.levelname}: {one.message}" for one in caplog.records if one.name != "py.warnings"] == [
-        "INFO: Fitting gtrans, preset improved.",
+        "INFO: Fitting gtrans, preset improved, backbone test_resnet, to whole pictures at 64 x 64 pixels.",
         "INFO: 3 good images: 2 to learn from, 1 held out.",
         "WARNING: The teacher has random weights: for tests only, detects nothing.",
         "WARNING: 1 calibration image cannot support a false-alarm rate of 1 %; 50 % is used. "
         "99 would be enough.",
     ]
+
+
+def test_what_a_crop_hides_is_told_of_the_image_that_loses_most(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, image in enumerate(textures(4, size=96)):
+        Image.fromarray(image[: 48 + 16 * number]).save(tmp_path / f"{number}.png")
+    data = Dataset("textures", [Sample(path, label=0) for path in sorted(tmp_path.iterdir())])
+    config = small_config(training=ONE_EPOCH, frame={"resize": 80, "crop": 64})
+    detector = fit_in(tmp_path, config=config, data=data)
+    assert detector.metadata["data"]["visible_share"] == 64**2 / (80 * 160)
+    told = "The frame shows the network the central 32 % of a picture; frame.crop=none shows it whole ones."
+    assert caplog.messages.count(told) == 1
 
 
 def test_one_image_is_too_few_and_test_images_do_not_count(tmp_path: Path) -> None:

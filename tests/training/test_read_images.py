@@ -86,13 +86,6 @@ def test_copies_by_bytes_or_as_seen_count_once_and_change_nothing(
 @pytest.mark.parametrize(
     ("method", "frame", "width", "height", "told"),
     [
-        (
-            "padim",
-            {"resize": 64, "crop": 56},
-            128,
-            64,
-            "The crop shows the network 38% of 0.png; set",
-        ),
         ("padim", {"tile": 48}, 100, 40, "0.png is 100 x 40 pixels, smaller than a tile of 48 x 48, and is"),
         ("padim", {"tile": 48}, 100, 50, ""),
         ("anotrans", {"resize": 64}, 64, 64, ""),

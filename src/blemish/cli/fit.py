@@ -19,7 +19,7 @@ Examples:
   blemish fit good/ --out boards.safetensors --tile 224
   blemish fit good/ --out parts.safetensors --tolerate light,place
   blemish fit cifar10/ --held-out cat --method anotrans --set frame.resize=32 --out cat.safetensors
-  blemish fit parts.csv --out parts.safetensors --method gtrans --epochs 50 --set frame.crop=256
+  blemish fit parts.csv --out parts.safetensors --method gtrans --epochs 50 --set frame.resize=256
   accelerate launch --multi_gpu -m blemish fit good/ --out parts.safetensors --method gtrans
 """
 )

@@ -61,6 +61,7 @@ Examples:
 def info(model: opt.Model, as_json: opt.AsJson = False) -> None:
     """Show what a model file says of itself."""
     from blemish.images.changes import describe
+    from blemish.images.frame import hidden, sight
     from blemish.inference.engines import read_metadata
     from blemish.inference.model_file import facts, read_probes
 
@@ -73,6 +74,10 @@ def info(model: opt.Model, as_json: opt.AsJson = False) -> None:
         rows.append(("tolerated", describe(metadata.tolerate)))
     if model.suffix.lower() == ".safetensors" and (count := len(read_probes(model, metadata.frame.shape))):
         rows.append(("images inside", f"{count}, to verify exports on"))
+    share = metadata.data.get("visible_share")
+    rows.append(("the network sees", sight(metadata.frame, share)))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:{width}}  {value}")
+    if remark := hidden(metadata.frame, share):
+        print(remark)

@@ -22,8 +22,8 @@ from blemish.reports.gallery import (
     Verdict,
     are_small,
     data_uri,
-    hidden,
     legend,
+    most_hidden,
     shown_mask,
 )
 from blemish.reports.numbers import fraction, interval
@@ -89,7 +89,7 @@ def _hidden(detectors: Mapping[str, "Detector"], sizes: set[tuple[int, int]]) ->
     """What the frames hide: each sentence once, with the methods that it holds for."""
     methods: dict[str, list[str]] = {}
     for label, detector in detectors.items():
-        if sentence := hidden(sizes, detector.frame):
+        if sentence := most_hidden(sizes, detector.frame):
             methods.setdefault(sentence, []).append(label)
     return {", ".join(labels): sentence for sentence, labels in methods.items()}
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from blemish.datasets.checks import check_dataset, check_disjoint
 from blemish.datasets.sample import GOOD, Dataset, Sample, is_good
 from blemish.errors import DatasetError
-from blemish.images.finding import FilePath, find_images, list_folder, passed_over, path_errors
+from blemish.images.finding import GROUND_TRUTH, FilePath, find_images, list_folder, passed_over, path_errors
 
 ABNORMAL_FOLDER = "1.abnormal"
-PARTS = ("train", "test", "ground_truth")
+PARTS = ("train", "test", GROUND_TRUTH)
 
 Images = dict[str, list[Path]]
 
@@ -222,7 +222,7 @@ def _match(files: list[Path], images: Images, root: Path) -> dict[str, Path]:
 
     doubtful: list[tuple[Path, list[str]]] = []
     for path in files:
-        key = _key(path, root / "ground_truth")
+        key = _key(path, root / GROUND_TRUTH)
         bare = key.removesuffix("_mask")
         owners = [owner for owner in dict.fromkeys((key, bare)) if owner in images]
         if len(owners) > 1:

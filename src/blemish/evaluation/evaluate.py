@@ -13,7 +13,7 @@ from blemish.datasets.loading import load_mask
 from blemish.datasets.sample import GOOD, Sample
 from blemish.errors import DatasetError
 from blemish.evaluation.metrics import auroc, image_metrics, or_none, pixel_metrics
-from blemish.images.frame import Frame
+from blemish.images.frame import Frame, hidden
 from blemish.images.reading import frame_digest, mask_to_frame
 from blemish.progress import progress_bar
 
@@ -79,12 +79,12 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
 
     The order of the samples changes no metric. Good images count in the pixel metrics with an empty mask;
     defective images without a mask are left out of them. Masks are read first, so that a broken one is
-    found before the long part. Memory grows with the maps (float32 [H, W] each, of different sizes where
-    images are cut into tiles) only where there are masks.
+    found before the long part. Memory grows with the maps (float32 [H, W] each, of different sizes with
+    tiles or `pad`) only where there are masks.
 
     Raises:
-        DatasetError: there are no samples, one has no label, none can be scored, or with tiles a mask does
-            not have its image's size.
+        DatasetError: there are no samples, one has no label, none can be scored, or with tiles or `pad`
+            a mask does not have its image's size.
         ImageError: a mask cannot be read. An unreadable image is listed in the evaluation instead.
     """
     if not samples:
@@ -122,7 +122,9 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
         masks_outside=dict(sorted(outside.items())),
         threshold=calibration.threshold,
         calibration_note=calibration.note,
-        notes=_notes(samples, masks, len(scored.unreadable), scored.known) + _mask_notes(marked),
+        notes=_notes(samples, masks, len(scored.unreadable), scored.known)
+        + _mask_notes(marked)
+        + _frame_notes(detector),
         warning=detector.warning,
         seconds=scored.seconds,
         model=dict(detector.metadata),
@@ -180,7 +182,7 @@ def _framed_mask(sample: Sample, frame: Frame, marked: dict[str, float]) -> np.n
     if sample.mask is None or not sample.label:
         return None
     mask = load_mask(sample.mask)
-    if frame.tile:
+    if frame.keeps_proportions:
         check_mask(sample)
     marked[str(sample.mask)] = float(mask.mean())
     return mask_to_frame(mask, frame) if mask.any() else None
@@ -258,3 +260,8 @@ def _mask_notes(marked: dict[str, float]) -> list[str]:
             f"swap black and white. The first is {large[0]}."
         )
     return notes
+
+
+def _frame_notes(detector: "Detector") -> list[str]:
+    remark = hidden(detector.frame, detector.metadata.get("data", {}).get("visible_share"))
+    return [remark] if remark else []

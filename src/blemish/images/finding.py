@@ -14,13 +14,17 @@ SYSTEM_FOLDERS = frozenset(  # of Synology, QNAP, macOS, Windows and Linux: thum
     | {"system volume information", "lost+found"}
 )
 
+OVERLAY_SUFFIX, EXPLANATION_SUFFIX = ".heat.png", ".explain.png"  # of what `predict` writes
+GROUND_TRUTH = "ground_truth"  # the folder of masks in a data set
+
 FilePath = str | PathLike[str]
 
 
 def find_images(folder: FilePath, others: list[str] | None = None) -> list[Path]:
     """The image files of a folder and all its subfolders, linked ones too, by extension, sorted.
 
-    What is hidden is passed over (`is_hidden`). Pictures of other formats go to `others`.
+    What is hidden (`is_hidden`) is passed over, and what `predict` drew. Pictures of other formats go to
+    `others`.
 
     Raises:
         DatasetError: the folder is not there, or one may not be listed.
@@ -34,7 +38,7 @@ def find_images(folder: FilePath, others: list[str] | None = None) -> list[Path]
             real = here.resolve()
         if real in above:  # a link to a folder that it lies in
             continue
-        images += [path for path in files if path.suffix.lower() in EXTENSIONS]
+        images += [path for path in files if is_image(path.name)]
         if others is not None:
             others += [str(path) for path in files if path.suffix.lower() in UNREAD_EXTENSIONS]
         waiting += [(path, above | {real}) for path in folders]
@@ -53,6 +57,12 @@ def list_folder(folder: FilePath) -> tuple[list[Path], list[Path]]:
             raise DatasetError(f"{root} is not a folder; give the folder that holds the images.")
         paths = sorted(path for path in root.iterdir() if not is_hidden(path.name))
         return [path for path in paths if path.is_file()], [path for path in paths if path.is_dir()]
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name is an image to read: by its extension, and not drawn by `predict`."""
+    drawn = name.endswith((OVERLAY_SUFFIX, EXPLANATION_SUFFIX))
+    return not drawn and name.lower().endswith(tuple(EXTENSIONS))
 
 
 def is_hidden(name: str) -> bool:

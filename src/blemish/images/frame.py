@@ -1,4 +1,8 @@
-"""The geometry from an image to what the network sees: the whole of it, a crop, or tiles."""
+"""The geometry from an image to what the network sees: the whole of it, a crop, or tiles.
+
+With tiles or `pad`, framed images keep their own proportions. The tiles are cut, or the square is filled up,
+as the network takes them (`blemish.images.tiling`), so that maps and masks are of the image alone.
+"""
 
 import math
 from collections.abc import Iterable
@@ -39,6 +43,9 @@ class Frame(BaseModel):
             `tile`. None is 1 once a model is fitted, whatever the image's own; fitting takes the median of
             the good images for it where the network can. Sides are multiples of `step` unless it is 1.
         step: in pixels; fitting takes what the network needs: 32, or the patch of a Vision Transformer.
+        pad: show the whole image in its own proportions, its longer side `resize` pixels, in the middle of a
+            square whose rest repeats the image's border; only without `crop`, `tile` and `aspect`. Fitting
+            sets it where the network takes squares only and the good images are not all square.
         tile: side of the square tiles that the whole image is cut into, see `blemish.images.tiling`; the
             network sees one at a time. Smaller images are enlarged. None: no tiles.
         overlap: the share of a tile, in [0, 0.75], by which neighbouring tiles overlap at least. Only with
@@ -55,6 +62,7 @@ class Frame(BaseModel):
     overlap: float = Field(default=0.25, ge=0, le=0.75)
     aspect: float | None = Field(default=None, ge=1 / 16, le=16)
     step: int = Field(default=STEP, ge=1, le=64)
+    pad: bool = False
     bit_depth: int = Field(default=16, ge=8, le=16)
 
     @model_validator(mode="before")
@@ -68,6 +76,8 @@ class Frame(BaseModel):
     def _fits_together(self) -> Self:
         if self.aspect is not None and (self.crop or self.tile):
             raise ValueError("aspect goes only with whole images; leave it, or crop and tile, out")
+        if self.pad and (self.crop or self.tile or self.aspect is not None):
+            raise ValueError("pad goes only with frame.crop=none; leave it, or crop, tile and aspect, out")
         if self.tile is None:
             if self.resize is None:
                 raise ValueError(
@@ -89,7 +99,8 @@ class Frame(BaseModel):
     @model_serializer(mode="wrap")
     def _without_what_is_not_in_force(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
-        unsaid = {"aspect": not self.aspect, "step": self.step == STEP, "bit_depth": self.bit_depth == 16}
+        unsaid = {"aspect": not self.aspect, "step": self.step == STEP, "pad": not self.pad}
+        unsaid["bit_depth"] = self.bit_depth == 16
         unsaid |= dict.fromkeys(_TILING, not self.tile)
         return {key: value for key, value in values.items() if not unsaid.get(key)}
 
@@ -111,13 +122,23 @@ class Frame(BaseModel):
         )
         return height, width
 
-    def for_images(self, shapes: Iterable[Shape], step: int = STEP) -> Self:
-        """The frame for a network whose images' sides are multiples of `step` pixels.
+    @property
+    def keeps_proportions(self) -> bool:
+        """Whether framed images have sizes of their own: with tiles, or with `pad`."""
+        return self.pad or self.tile is not None
 
-        If it shows whole images and has no `aspect`, it takes the median proportions of these.
+    def for_images(self, shapes: Iterable[Shape], *, step: int = STEP, square: bool = False) -> Self:
+        """The frame that suits these images, if it shows whole ones.
+
+        Where nothing is said of their proportions it takes their median ones, or where the network takes only
+        a `square`, `pad` unless they are all square. Sides are multiples of `step` pixels.
         """
-        if self.crop or self.tile:
+        if self.crop or self.tile or self.pad:
             return self
+        if square:
+            if self.aspect is not None or all(width == height for height, width in shapes):
+                return self
+            return self.model_copy(update={"pad": True})
         aspect = self.aspect or median([width / height for height, width in shapes] or [1.0])
         if aspect == 1:
             return self
@@ -131,7 +152,7 @@ def has_tiles(values: dict[str, Any]) -> bool:
 
 def framed_size(width: int, height: int, frame: Frame) -> tuple[int, int]:
     """Width and height of what the frame shows of an image: the size of its anomaly map."""
-    return resized(width, height, frame) if frame.tile else frame.shape[::-1]
+    return resized(width, height, frame) if frame.keeps_proportions else frame.shape[::-1]
 
 
 def visible_share(width: int, height: int, frame: Frame) -> float:
@@ -140,15 +161,6 @@ def visible_share(width: int, height: int, frame: Frame) -> float:
         return 1.0
     resized_width, resized_height = resized(width, height, frame)
     return frame.crop**2 / (resized_width * resized_height)
-
-
-def hidden_sentence(width: int, height: int, frame: Frame) -> str | None:
-    """How much of an image of this size the model sees, or None where that is all of it."""
-    share = visible_share(width, height, frame)
-    if share == 1:
-        return None
-    shown = min(99, round(100 * share))
-    return f"The model sees {shown} % of a picture of {width} x {height} pixels; the crop cuts off the rest."
 
 
 def visible_box(width: int, height: int, frame: Frame) -> tuple[Box, Box]:
@@ -167,11 +179,43 @@ def crop_box(width: int, height: int, crop: int) -> tuple[int, int, int, int]:
     return left, top, left + crop, top + crop
 
 
+def sight(frame: Frame, share: float | None = None) -> str:
+    """What the network sees, such as "whole pictures at 224 x 224 pixels".
+
+    Args:
+        frame: of the model.
+        share: the least `visible_share` of its pictures; None if unknown.
+    """
+    height, width = frame.shape
+    pixels = f"{width} x {height} pixels"
+    if frame.tile:
+        return f"whole pictures in tiles of {pixels}"
+    if frame.pad:
+        return f"whole pictures in their own proportions, filled up to {pixels}"
+    return f"{_centre(frame, share) or 'whole pictures'} at {pixels}"
+
+
+def hidden(frame: Frame, share: float | None = None) -> str:
+    """A sentence on what the frame hides from the network; "" if nothing. Takes what `sight` takes."""
+    centre = _centre(frame, share)
+    return centre and f"The frame shows the network {centre}; frame.crop=none shows it whole ones."
+
+
+def _centre(frame: Frame, share: float | None) -> str:
+    """The part of a picture that a crop shows; "" if all of it. A square shows most of itself."""
+    shown = visible_share(1, 1, frame) if share is None else share
+    most = "at most " if share is None else ""
+    return f"{most}the central {min(round(100 * shown), 99)} % of a picture" if shown < 1 else ""
+
+
 def resized(width: int, height: int, frame: Frame) -> tuple[int, int]:
     """Width and height of an image after the resize and before any crop or tiling."""
+    short, long = min(width, height), max(width, height)
+    if frame.pad:
+        sides = frame.size, max(1, round(frame.size * short / long))
+        return sides if width >= height else sides[::-1]
     if frame.crop is None and frame.tile is None:
         return frame.shape[::-1]
-    short, long = min(width, height), max(width, height)
     wanted = frame.resize or max(short, frame.size)
     other = int(wanted * long / short)
     return (wanted, other) if width == short else (other, wanted)

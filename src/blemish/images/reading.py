@@ -66,7 +66,7 @@ def read_mask(path: FilePath) -> np.ndarray:
 def to_frame(image: np.ndarray, frame: Frame) -> np.ndarray:
     """Resize and crop an image, uint8 [H, W, 3] in RGB order, to the frame: uint8 [h, w, 3].
 
-    A frame with tiles gives the whole picture that is then cut, uint8 [height, width, 3] of `framed_size`.
+    A frame with tiles or `pad` gives the picture before that, uint8 [height, width, 3] of `framed_size`.
 
     Raises:
         ImageError: another dtype or shape, or a side below 32 pixels.

@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from blemish.errors import BlemishError, DatasetError, ImageError, explained
-from blemish.images.finding import FilePath, is_hidden
-from blemish.images.formats import EXTENSIONS, UNREAD_EXTENSIONS
+from blemish.images.finding import FilePath, is_hidden, is_image
+from blemish.images.formats import UNREAD_EXTENSIONS
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def find_urls(url: str, others: list[str] | None = None) -> Iterator[str]:
                 folders.append(entry["name"])
             elif others is not None and path.suffix.lower() in UNREAD_EXTENSIONS:
                 others.append(system.unstrip_protocol(entry["name"]))
-            elif path.suffix.lower() in EXTENSIONS:
+            elif is_image(path.name):
                 with _storage_errors(url, DatasetError):
                     is_file = entry["type"] == "file" or system.isfile(entry["name"])  # else a link
                 if is_file:

@@ -19,7 +19,7 @@ from blemish.inference.engines import open_engine
 from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import Metadata
 from blemish.inference.result import Result
-from blemish.inference.scoring import BATCH_SIZE, score_images
+from blemish.inference.scoring import BATCH_SIZE, explain_images, score_images
 from blemish.inference.streaming import stream
 
 TILED_THREADS = 4  # at most load pictures that are cut into tiles, since each may be large
@@ -214,10 +214,11 @@ class Detector:
             images = [framed.pixels for framed in loaded]
             with self._turn:
                 scored = score_images(self.engine, self.frame, images, batch_size)
-                pictures = self.engine.explain(np.stack(images)) if explain and not self.frame.tile else None
-            if pictures is None:
+                wanted = explain and not self.frame.tile
+                explained = explain_images(self.engine, self.frame, images) if wanted else None
+            if explained is None:
                 return scored
-            return [(*one, *seen) for one, *seen in zip(scored, *pictures, strict=True)]
+            return [(*one, *pictures) for one, pictures in zip(scored, explained, strict=True)]
 
         items = stream(
             paths,

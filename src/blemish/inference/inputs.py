@@ -4,14 +4,13 @@ import glob
 import logging
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from blemish.errors import DatasetError
-from blemish.images.finding import find_images, is_hidden, passed_over
+from blemish.images.finding import GROUND_TRUTH, find_images, is_hidden, passed_over
 from blemish.images.urls import find_urls, is_url
 
 STANDARD_INPUT = "-"
-OVERLAY_SUFFIX, EXPLANATION_SUFFIX = ".heat.png", ".explain.png"  # of what `predict` writes
 
 log = logging.getLogger(__name__)
 
@@ -21,18 +20,19 @@ def expand_inputs(inputs: Iterable[str]) -> Iterator[str]:
     "-" for a list on stdin.
 
     A file is passed on unread, so that a bad one becomes a row with its error. Overlays and explanations
-    that an earlier run left in a folder are passed over. Folders without images, and pictures that are not
-    read, are told at the end.
+    that an earlier run left in a folder are passed over. Folders without images, masks in folders
+    `ground_truth`, and pictures that are not read, are told at the end.
 
     Raises:
         DatasetError: an input that is not there, a pattern that matches nothing, or no images in any folder.
     """
     empty: list[str] = []
     others: list[str] = []
+    masks: list[str] = []
     found = False
     for item in inputs:
         for place in _places(item):
-            images = _images(place, others)
+            images = _images(place, others, masks)
             first = next(images, None)
             if first is not None:
                 found = True
@@ -42,6 +42,9 @@ def expand_inputs(inputs: Iterable[str]) -> Iterator[str]:
                 empty.append(place)
     if others:
         log.warning(passed_over(others))
+    if masks:
+        are = "1 file is" if len(masks) == 1 else f"{len(masks)} files are"
+        log.info(f"{are} left out, for folders {GROUND_TRUTH} hold masks; the first is {masks[0]}.")
     if empty and not found:
         raise DatasetError(f"The folder {empty[0]} holds no images.")
     if empty:
@@ -68,11 +71,15 @@ def _places(item: str) -> Iterator[str]:
         raise DatasetError(f"{item} does not exist; give image files, folders, patterns, URLs or -.")
 
 
-def _images(place: str, others: list[str]) -> Iterator[str]:
+def _images(place: str, others: list[str], masks: list[str]) -> Iterator[str]:
     if place == STANDARD_INPUT:
         yield from filter(None, (line.lstrip("\ufeff").strip() for line in sys.stdin))
     elif is_url(place) or Path(place).is_dir():
-        found = find_urls(place, others) if is_url(place) else map(str, find_images(place, others))
-        yield from (name for name in found if not name.endswith((OVERLAY_SUFFIX, EXPLANATION_SUFFIX)))
+        folder = place if is_url(place) else str(Path(place))
+        for name in find_urls(place, others) if is_url(place) else map(str, find_images(place, others)):
+            if GROUND_TRUTH in PurePath(name.removeprefix(folder)).parts:
+                masks.append(name)
+            else:
+                yield name
     else:
         yield place

@@ -38,7 +38,8 @@ class Metadata(BaseModel):
         teacher: where the ImageNet weights came from; "" for methods without.
         training: configuration and outcome of training.
         data: name, number of images, SHA-256 of all of them as the network saw them, and a digest of each
-            (`blemish.images.reading.frame_digest`), by which `evaluate` notices images that were fitted to.
+            (`blemish.images.reading.frame_digest`), by which `evaluate` notices images that were fitted to;
+            with a crop, the least `visible_share` of one.
         versions: of the libraries that made the file.
         precision: "fp32", or "int8" where the convolutions of an exported graph run on integers.
         quantisation: of an int8 graph, what its ranges and its calibration were taken from.

@@ -23,7 +23,7 @@ from blemish.files import (
     writing,
 )
 from blemish.images.drawing import HeatScale, panels, save_png
-from blemish.inference.inputs import EXPLANATION_SUFFIX, OVERLAY_SUFFIX
+from blemish.images.finding import EXPLANATION_SUFFIX, OVERLAY_SUFFIX
 from blemish.inference.parquet import local_path
 from blemish.inference.result import COLUMNS, Result
 

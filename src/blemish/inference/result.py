@@ -26,8 +26,8 @@ class Result:
         p_value: share of held-out normal images expected to score at least this high, in (0, 1].
         is_anomalous: True when `p_value` is at most the false-alarm rate in force.
         anomaly_map: float32 [H, W], on the model's raw scale, in the frame the network saw
-            (after resize and crop), or with tiles of the whole picture, blended from theirs; None when the
-            image could not be scored.
+            (after resize and crop), or of the whole picture with tiles, blended from theirs, and with `pad`;
+            None when the image could not be scored.
         image: uint8 [H, W, 3], what the network saw: the picture in that same frame.
         reconstruction: uint8 [H, W, 3], the image as the model redraws it; None unless asked for.
         attention: float32 [H, W] in [0, 1], where the features lie that raise the score (Grad-CAM), on this

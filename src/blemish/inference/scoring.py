@@ -18,7 +18,7 @@ def score_images(
     """Run decoded images through an engine.
 
     With tiles in the frame an image's score is the largest of its tiles', and its map is blended from theirs
-    (`blemish.images.tiling.Grid`). Tiles are cut as the engine takes them.
+    (`blemish.images.tiling.Grid`). Tiles are cut, and squares filled up, as the engine takes them.
 
     Args:
         engine: runs the model's graph.
@@ -30,13 +30,31 @@ def score_images(
         A score and an anomaly map, float32 [H, W], for each image, in order. Another batch size may change
         their last digits.
     """
-    if frame.tile:
-        return _score_tiled(engine, frame, images, batch_size)
+    if frame.keeps_proportions:
+        return _score_tiles(engine, frame, images, batch_size)
     scored: list[tuple[float, np.ndarray]] = []
     for start in range(0, len(images), batch_size):
         scores, maps = engine(np.stack(images[start : start + batch_size]))
         scored.extend(zip(map(float, scores), maps, strict=True))
     return scored
+
+
+def explain_images(
+    engine: Engine, frame: Frame, images: list[np.ndarray]
+) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """A reconstruction, uint8 [H, W, 3], and a Grad-CAM map, float32 [H, W], of each decoded image.
+
+    None where the engine gives none. The frame has no tiles.
+    """
+    grids = [Grid.of(image.shape[0], image.shape[1], frame) for image in images]
+    seen = [next(grid.cut(image)) for grid, image in zip(grids, images, strict=True)]
+    explained = engine.explain(np.stack(seen))
+    if explained is None:
+        return None
+    return [
+        (grid.join(picture[None]), grid.join(attention[None]))
+        for grid, picture, attention in zip(grids, *explained, strict=True)
+    ]
 
 
 def calibrate(
@@ -67,7 +85,7 @@ def calibrate(
     return np.array(scores), peaks
 
 
-def _score_tiled(
+def _score_tiles(
     engine: Engine, frame: Frame, images: list[np.ndarray], batch_size: int
 ) -> list[tuple[float, np.ndarray]]:
     grids = [Grid.of(image.shape[0], image.shape[1], frame) for image in images]

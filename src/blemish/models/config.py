@@ -8,6 +8,9 @@ from blemish.images.frame import Shape
 
 Preset = dict[str, dict[str, Any]]
 
+WHOLE = {"resize": 224, "crop": "none"}  # the frames of presets: all of a picture,
+CENTRE = {"resize": 256, "crop": 224}  # and the papers'
+
 
 def _ascending(layers: tuple[int, ...]) -> tuple[int, ...]:
     if not layers or sorted(set(layers)) != list(layers) or layers[0] < 1:

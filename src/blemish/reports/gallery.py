@@ -10,7 +10,7 @@ from PIL import Image
 
 from blemish.datasets.loading import load_mask
 from blemish.images.drawing import HeatScale, encode_jpeg, overlay
-from blemish.images.frame import Frame, hidden_sentence, visible_share
+from blemish.images.frame import Frame, hidden, visible_share
 from blemish.images.maps import largest_in_cells, shrunk_size
 from blemish.inference.result import PAGE_SIDE, Result
 from blemish.reports.numbers import short_number
@@ -98,12 +98,9 @@ def shown_mask(path: str | None, result: Result) -> np.ndarray | None:
     return largest_in_cells(mask, height, width) if mask.any() else None
 
 
-def hidden(sizes: Collection[tuple[int, int]], frame: Frame) -> str | None:
-    """`hidden_sentence` for the one of these widths and heights that the frame hides most of."""
-    if not sizes:
-        return None
-    most = min(sizes, key=lambda size: visible_share(size[0], size[1], frame))
-    return hidden_sentence(*most, frame)
+def most_hidden(sizes: Collection[tuple[int, int]], frame: Frame) -> str:
+    """`blemish.images.frame.hidden` of pictures of these widths and heights."""
+    return hidden(frame, min(visible_share(*size, frame) for size in sizes)) if sizes else ""
 
 
 def are_small(sizes: Iterable[tuple[int, int]]) -> bool:

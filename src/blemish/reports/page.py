@@ -19,8 +19,8 @@ from blemish.reports.gallery import (
     Verdict,
     are_small,
     data_uri,
-    hidden,
     legend,
+    most_hidden,
     shown_mask,
 )
 from blemish.reports.numbers import fraction, interval, percent, short_number
@@ -55,7 +55,7 @@ def write_report(evaluation: Evaluation, detector: "Detector", path: Path | str)
         redrawn=any(len(card.pictures) > 2 for gallery in galleries for card in gallery.cards),
         crisp=are_small(sizes),
         oblong=all(width >= OBLONG * height for width, height in sizes),
-        hidden=hidden(sizes, detector.frame),
+        hidden=most_hidden(sizes, detector.frame),
         scale=scale,
         peak_is_score=math.isclose(scale.alarm, evaluation.threshold, rel_tol=1e-5),
         legend=legend(scale),

@@ -100,14 +100,9 @@ class RunConfig(BaseModel):
         return self
 
     def for_images(self, shapes: Iterable[Shape], step: int = STEP) -> Self:
-        """The same run with a frame in the proportions of these images, where the network takes such.
-
-        Args:
-            step: what the sides of images are multiples of, in pixels.
-        """
-        if self.model.square:
-            return self
-        return self.model_copy(update={"frame": self.frame.for_images(shapes, step)})
+        """The same run with the frame that suits these images, see `Frame.for_images`."""
+        frame = self.frame.for_images(shapes, step=step, square=self.model.square)
+        return self.model_copy(update={"frame": frame})
 
     def with_seed(self, seed: int) -> Self:
         """The same run with another seed."""

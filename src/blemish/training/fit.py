@@ -17,7 +17,7 @@ from blemish.calibration import Calibration
 from blemish.datasets import Source, check_trainable, read_dataset
 from blemish.errors import BlemishError
 from blemish.files import check_output, end_of_links, unfinished, whole_file, writing
-from blemish.images.frame import Frame
+from blemish.images.frame import Frame, hidden, sight, visible_share
 from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import PROBES, Metadata, model_bytes
 from blemish.inference.scoring import calibrate
@@ -146,8 +146,10 @@ def _fit(
     dataset = read_dataset(data, held_out=held_out, data_root=data_root)
     check_trainable(dataset)
     source = find_teacher(config, weights)
-    config = suited_to_backbone(config, shapes_of(dataset.train))
-    log.info(f"Fitting {config.method}, preset {config.preset}.")
+    shapes = list(shapes_of(dataset.train))
+    config = suited_to_backbone(config, shapes)
+    share = min((visible_share(width, height, config.frame) for height, width in shapes), default=1.0)
+    _tell_what(config, share)
     images = read_images(dataset, config, files.model.parent, skip_unreadable=skip_unreadable)
 
     from blemish.inference.detector import Detector
@@ -176,13 +178,23 @@ def _fit(
             "sha256": images.digest,
             "frames": images.rows.digests,
         }
-        | ({"tiles": images.tiles} if config.frame.tile else {}),
+        | ({"tiles": images.tiles} if config.frame.tile else {})
+        | ({"visible_share": share} if config.frame.crop else {}),
         versions={"python": platform.python_version()}
         | {package: version(package) for package in ("blemish", "torch", "timm", "numpy")},
     )
     if file:
         _write(model, images, metadata, files.model, file)
     return Detector(engine, metadata)
+
+
+def _tell_what(config: RunConfig, share: float) -> None:
+    """What is fitted, and what the network sees: at the least this share of a picture."""
+    backbone = getattr(config.model, "backbone", "")
+    named = f"{config.method}, preset {config.preset}{backbone and f', backbone {backbone}'}"
+    log.info(f"Fitting {named}, to {sight(config.frame, share)}.")
+    if remark := hidden(config.frame, share):
+        log.warning(remark)
 
 
 def _build(config: RunConfig, source: WeightsSource | None) -> "tuple[AnomalyModel, str]":

@@ -14,7 +14,7 @@ from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import Rows, load_rows
 from blemish.errors import DatasetError, ImageError
 from blemish.images.changes import describe, draw, learned_changes
-from blemish.images.frame import MIN_SIDE, Shape, visible_share
+from blemish.images.frame import MIN_SIDE, Shape
 from blemish.images.reading import image_size, used_bits
 from blemish.models.config import ModelConfig
 from blemish.models.memory_bank.config import TrainingFreeConfig
@@ -24,7 +24,6 @@ from blemish.training.config import RunConfig
 LOOKED_AT = 8  # images, for the bits that all of them use
 LEFT_OUT = 1000  # images at most that are left out in their turn
 FEW = 16  # images, whose directions are far from all there are
-MOSTLY_VISIBLE = 0.7  # the paper's 224 of 256 pixels leave 77 % of a square image
 
 log = logging.getLogger(__name__)
 
@@ -52,19 +51,14 @@ class GoodImages:
         if config.model.leave_one_out:
             learn = np.arange(count)
             self.held_out = learn[:: -(-count // LEFT_OUT)]
-            log.info(
-                f"{count} good images to learn from; {len(self.held_out)} of them calibrate, each as if the "
-                "model knew the others alone."
-            )
+            which = "each" if len(self.held_out) == count else f"one in {-(-count // LEFT_OUT)}"
+            log.info(f"{count} good images to learn from; {which} is left out in its turn to calibrate.")
         else:
             log.info(f"{count} good images: {len(learn)} to learn from, {len(self.held_out)} held out.")
         self.learn_rows, self.held_out_rows = rows.of(learn), rows.of(self.held_out)
         self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
-        height, width = config.frame.shape
-        if config.frame.crop is None and not config.frame.tile:
-            log.info(f"The network sees whole images at {width} x {height} pixels.")
         if config.frame.tile:
-            log.info(f"They were cut into {self.tiles} tiles of {width} x {height} pixels.")
+            log.info(f"They were cut into {self.tiles} tiles.")
         if count <= FEW and isinstance(config.model, TrainingFreeConfig) and "turn" not in config.tolerate:
             log.info(
                 f"{FEW} images or fewer: where parts may lie in any direction, --tolerate turn learns from "
@@ -145,12 +139,6 @@ def _remarks(path: Path, config: RunConfig) -> Iterator[str]:
     """What the user should know of how the frame shows the first image."""
     width, height = image_size(path)
     frame = config.frame
-    share = visible_share(width, height, frame)
-    if share < MOSTLY_VISIBLE:
-        yield (
-            f"The crop shows the network {share:.0%} of {path.name}; "
-            "set frame.crop=none to show it whole images."
-        )
     if frame.tile:
         if frame.resize is None and min(width, height) < frame.tile:
             yield (
@@ -159,7 +147,7 @@ def _remarks(path: Path, config: RunConfig) -> Iterator[str]:
             )
     elif not hasattr(config.model, "backbone") and max(width, height) < frame.size:
         enlarged = f"{path.name} is enlarged from {width} x {height} to {frame.size} pixels"
-        cheaper = _largest_size(config.model, min(width, height))
+        cheaper = _largest_size(config.model, max(width, height) if frame.pad else min(width, height))
         yield f"{enlarged}; frame.resize={cheaper} would cost less." if cheaper else f"{enlarged}."
 
 

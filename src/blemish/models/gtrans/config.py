@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from blemish.models.config import Layers, ModelConfig, Preset
+from blemish.models.config import CENTRE, WHOLE, Layers, ModelConfig, Preset
 
 Combination = Literal["P1", "P2", "P3", "P4", "P5", "P6", "P7", "geometric"]
 
@@ -26,9 +26,9 @@ class GTransConfig(ModelConfig):
     """Fields of the GTrans model (arXiv 2305.14880).
 
     The defaults are the paper's, and so is the preset "paper"; "paper-fast" learns the same in 40 epochs of
-    small batches with a one-cycle rate. "improved", which a run takes unasked, learns so too, keeps the
-    teacher's tokens of the scored image from the student, and standardises the maps; `docs/experiments.md`
-    has what each of it does.
+    small batches with a one-cycle rate. "improved", which a run takes unasked, learns so too, sees whole
+    images, keeps the teacher's tokens of the scored image from the student, and standardises the maps;
+    `docs/experiments.md` has what each of it does.
 
     Attributes:
         backbone: architecture of both networks; the paper uses "resnet34" and "wide_resnet50_2". The
@@ -57,11 +57,12 @@ class GTransConfig(ModelConfig):
 
     presets: ClassVar[dict[str, Preset]] = {
         "improved": {
+            "frame": WHOLE,
             "model": IMPROVED,
             "training": PAPER_TRAINING | SMALL_BATCHES | {"epochs": 20},
         },
-        "paper": {"training": PAPER_TRAINING},
-        "paper-fast": {"training": PAPER_TRAINING | SMALL_BATCHES | {"epochs": 40}},
+        "paper": {"frame": CENTRE, "training": PAPER_TRAINING},
+        "paper-fast": {"frame": CENTRE, "training": PAPER_TRAINING | SMALL_BATCHES | {"epochs": 40}},
     }
     scoring_only: ClassVar = frozenset({"alpha", "alpha_lambda", "combine", "sigma", "centre"})
 

@@ -1,10 +1,13 @@
-"""Configuration of the methods that need no training: the papers' values as defaults. Free of torch."""
+"""Configuration of the methods that need no training: the papers' values as defaults. Free of torch.
+
+The preset "standard" sees whole images, "paper" the papers' central crop.
+"""
 
 from typing import ClassVar
 
 from pydantic import Field
 
-from blemish.models.config import Layers, ModelConfig, Preset
+from blemish.models.config import CENTRE, WHOLE, Layers, ModelConfig, Preset
 
 
 class TrainingFreeConfig(ModelConfig):
@@ -18,6 +21,8 @@ class TrainingFreeConfig(ModelConfig):
             `blemish.models.backbones.default_blocks` unless some are named.
         sigma: standard deviation in pixels of the Gaussian over the anomaly map; 4 in all three papers.
     """
+
+    presets: ClassVar[dict[str, Preset]] = {"standard": {"frame": WHOLE}, "paper": {"frame": CENTRE}}
 
     backbone: str = "efficientnet_lite0"
     layers: Layers = (1, 2, 3)
@@ -80,7 +85,7 @@ class SPADEConfig(GalleryConfig):
 
 
 class RADConfig(GalleryConfig):
-    """RAD (Zhang et al. 2026, arXiv 2601.22763), on whole images.
+    """RAD (Zhang et al. 2026, arXiv 2601.22763).
 
     Attributes:
         gallery: see `GalleryConfig`; 76 kB an image at 28 x 28, for every other position is remembered.
@@ -91,7 +96,7 @@ class RADConfig(GalleryConfig):
     """
 
     leave_one_out: ClassVar[bool] = True
-    presets: ClassVar[dict[str, Preset]] = {"standard": {"frame": {"resize": 224, "crop": "none"}}}
+    presets: ClassVar[dict[str, Preset]] = {"standard": {"frame": WHOLE}}
 
     neighbours: int = Field(default=5, ge=1, le=1000)
     components: int = Field(default=96, ge=1, le=4096)

@@ -8,7 +8,7 @@ import jinja2
 from fastapi import Request, Response
 from fastapi.templating import Jinja2Templates
 
-from blemish.images.frame import Frame, hidden_sentence
+from blemish.images.frame import Frame, hidden, visible_share
 from blemish.reports.numbers import percent, short_number
 from blemish.station.errors import StationError
 from blemish.station.learning import drift
@@ -64,15 +64,18 @@ def outcome(station: Station, inspection: Inspection) -> dict[str, Any]:
         "calibrated": calibrated,
         "bar": _bar(inspection, calibrated),
         "chance": "" if p_value is None else chance(p_value, images),
-        "hidden": None if p_value is None else hidden(inspection, station.description(inspection)["frame"]),
+        "hidden": None
+        if p_value is None
+        else hidden_part(inspection, station.description(inspection)["frame"]),
     }
 
 
-def hidden(inspection: Inspection, frame: dict[str, Any]) -> str | None:
-    """How much of a picture a model of this frame sees; None where that is all, or the size is unknown."""
+def hidden_part(inspection: Inspection, frame: dict[str, Any]) -> str:
+    """`blemish.images.frame.hidden` of a picture; "" too where its size is unknown."""
+    seen = Frame.model_validate(frame)
     if not inspection.width:
-        return None
-    return hidden_sentence(inspection.width, inspection.height, Frame.model_validate(frame))
+        return ""
+    return hidden(seen, visible_share(inspection.width, inspection.height, seen))
 
 
 def _calibrated(station: Station, inspection: Inspection) -> CalibrationRecord | None:

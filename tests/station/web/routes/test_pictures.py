@@ -50,7 +50,9 @@ def test_they_show_the_whole_original_and_what_the_frame_hides(running: Running)
     assert picture(running, f"{place}/thumbnail.jpg").shape == (120, 240, 3)
     raw = np.load(io.BytesIO(running.client.get(f"{place}/map.npy").content))
     assert raw.shape == (130, 260) and np.isnan(raw[:, :64]).all() and not np.isnan(raw[:, 66:194]).any()
-    sentence = "The model sees 50 % of a picture of 260 x 130 pixels; the crop cuts off the rest."
+    sentence = (
+        "The frame shows the network the central 50 % of a picture; frame.crop=none shows it whole ones."
+    )
     for page in ("/", "/models", f"/inspections/{number}"):
         assert running.client.get(page).text.count(sentence) == 1
     running.inspect(bad_part(3))

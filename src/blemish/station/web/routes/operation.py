@@ -6,7 +6,7 @@ from blemish.station.errors import StationError
 from blemish.station.records import Filter
 from blemish.station.schemas import Health, ModelState
 from blemish.station.web.deps import ModelName, StationDep, problems
-from blemish.station.web.pages import hidden, page
+from blemish.station.web.pages import hidden_part, page
 
 router = APIRouter(tags=["operation"])
 
@@ -51,5 +51,5 @@ def models_page(request: Request, station: StationDep) -> Response:
     """The models to choose from."""
     latest = station.store.select(Filter(), limit=1)
     frame = station.models.active.detector.metadata["frame"]
-    shown = hidden(latest[0], frame) if latest else None
+    shown = hidden_part(latest[0], frame) if latest else None
     return page(request, "models.html.j2", models=station.models.states(), hidden=shown)
