@@ -26,7 +26,7 @@ NAMES = {
     "sagan": "c8c73370dc49e459",
     "patchcore": "ca3f5b2b80cd7c1c",
     "padim": "2048b6db4fe46d11",
-    "rad": "998f386bfca7d709",
+    "rad": "40240f3d502fce52",
     "spade": "eadb7d801f92f970",
 }
 

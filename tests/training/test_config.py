@@ -128,5 +128,5 @@ def test_what_is_tolerated_is_a_text_or_a_list() -> None:
     assert build_config(assignments=["tolerate=light"]).tolerate == ("light",)
     assert build_config(values={"tolerate": "place,light"}).tolerate == ("light", "place")
     assert build_config(values={"tolerate": ["place"]}) == build_config(assignments=["tolerate=place"])
-    with pytest.raises(ConfigError, match=r"'tolerate.0': input should be 'light' or 'place'\.$"):
+    with pytest.raises(ConfigError, match=r"'tolerate.0': input should be 'light', 'place' or 'turn'\.$"):
         build_config(values={"tolerate": "glare"})

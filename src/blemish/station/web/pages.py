@@ -70,9 +70,9 @@ def outcome(station: Station, inspection: Inspection) -> dict[str, Any]:
     }
 
 
-def hidden_part(inspection: Inspection, frame: dict[str, Any]) -> str:
+def hidden_part(inspection: Inspection, description: dict[str, Any]) -> str:
     """`blemish.images.frame.hidden` of a picture; "" too where its size is unknown."""
-    seen = Frame.model_validate(frame)
+    seen = Frame.model_validate(description["frame"])
     if not inspection.width:
         return ""
     return hidden(seen, visible_share(inspection.width, inspection.height, seen))

@@ -50,6 +50,6 @@ def use_model(station: StationDep, name: ModelName) -> ModelState:
 def models_page(request: Request, station: StationDep) -> Response:
     """The models to choose from."""
     latest = station.store.select(Filter(), limit=1)
-    frame = station.models.active.detector.metadata["frame"]
-    shown = hidden_part(latest[0], frame) if latest else None
+    description = station.models.active.detector.metadata
+    shown = hidden_part(latest[0], description) if latest else ""
     return page(request, "models.html.j2", models=station.models.states(), hidden=shown)
