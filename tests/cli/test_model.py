@@ -19,7 +19,7 @@ def test_info_describes_the_model(blemish: Command, model: Path) -> None:
 def test_info_says_what_is_tolerated(blemish: Command, parts_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "tolerant.safetensors"
     fit = ["fit", parts_folder, "-o", out, "--set", "frame.resize=64", "--tolerate"]
-    assert blemish(*fit, "glare").err.endswith(
+    assert "input should be 'light', 'place' or 'turn'.\n" in blemish(*fit, "glare").err
         "field 'tolerate.0': input should be 'light', 'place' or 'turn'.\n"
     )
     assert blemish(*fit, "light").code == 0
