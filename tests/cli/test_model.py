@@ -20,8 +20,6 @@ def test_info_says_what_is_tolerated(blemish: Command, parts_folder: Path, tmp_p
     out = tmp_path / "tolerant.safetensors"
     fit = ["fit", parts_folder, "-o", out, "--set", "frame.resize=64", "--tolerate"]
     assert "input should be 'light', 'place' or 'turn'.\n" in blemish(*fit, "glare").err
-        "field 'tolerate.0': input should be 'light', 'place' or 'turn'.\n"
-    )
     assert blemish(*fit, "light").code == 0
     assert "\ntolerated " in (shown := blemish("info", out).out)
     assert "brightness times 0.75 to 1.25\n" in shown
