@@ -29,6 +29,9 @@ for _name, _value in {
     "DO_NOT_TRACK": "1",
 }.items():
     os.environ.setdefault(_name, _value)
+# PyTorch's threads sleep while they wait for each other: spinning, they make training several times as slow
+# wherever another process is busy. Heeded where PyTorch is imported after this.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # OpenVINO does without it
 
 _PUBLIC = {
