@@ -64,9 +64,7 @@ def outcome(station: Station, inspection: Inspection) -> dict[str, Any]:
         "calibrated": calibrated,
         "bar": _bar(inspection, calibrated),
         "chance": "" if p_value is None else chance(p_value, images),
-        "hidden": None
-        if p_value is None
-        else hidden_part(inspection, station.description(inspection)["frame"]),
+        "hidden": "" if p_value is None else hidden_part(inspection, station.description(inspection)),
     }
 
 
