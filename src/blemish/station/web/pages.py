@@ -64,17 +64,15 @@ def outcome(station: Station, inspection: Inspection) -> dict[str, Any]:
         "calibrated": calibrated,
         "bar": _bar(inspection, calibrated),
         "chance": "" if p_value is None else chance(p_value, images),
-        "hidden": None
-        if p_value is None
-        else hidden_part(inspection, station.description(inspection)["frame"]),
+        "hidden": "" if p_value is None else hidden_part(inspection, station.description(inspection)),
     }
 
 
 def hidden_part(inspection: Inspection, description: dict[str, Any]) -> str:
-    """`blemish.images.frame.hidden` of a picture; "" too where its size is unknown."""
-    seen = Frame.model_validate(description["frame"])
+    """`blemish.images.frame.hidden` of a picture and a model's description; "" too where its size is unknown."""
     if not inspection.width:
         return ""
+    seen = Frame.model_validate(description["frame"])
     return hidden(seen, visible_share(inspection.width, inspection.height, seen))
 
 
