@@ -69,10 +69,10 @@ def outcome(station: Station, inspection: Inspection) -> dict[str, Any]:
 
 
 def hidden_part(inspection: Inspection, description: dict[str, Any]) -> str:
-    """`blemish.images.frame.hidden` of a picture; "" too where its size is unknown."""
-    seen = Frame.model_validate(description["frame"])
+    """`blemish.images.frame.hidden` of a picture and a model's description; "" too where its size is unknown."""
     if not inspection.width:
         return ""
+    seen = Frame.model_validate(description["frame"])
     return hidden(seen, visible_share(inspection.width, inspection.height, seen))
 
 
