@@ -63,8 +63,8 @@ def fit(
         tile: side in pixels of the square tiles that large images are cut into at their own resolution; None
             shows the network whole images.
         overlap: share of a tile, in [0, 0.75], by which neighbours overlap; None means 0.25.
-        tolerate: differences that are no defects: "light", "place" or both, "light,place" or a list; the
-            default method and the others that fit in one pass take it.
+        tolerate: differences that are no defects, of "light", "place" and "turn": a list, or a text with
+            commas between them; the default method and the others that fit in one pass take it.
         false_alarm_rate: share of good images that may be called anomalous, in (0, 1).
 
     Raises:

@@ -28,7 +28,7 @@ BATCH_SIZE = 8
 
 
 class Roles(NamedTuple):
-    """What good images are used for; none has both uses.
+    """What good images are used for; none has both uses, unless each calibrates while it is left out.
 
     Attributes:
         data: name of the data set.

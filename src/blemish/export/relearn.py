@@ -18,6 +18,7 @@ from blemish.images.frame import Shape
 from blemish.inference.engines.torch import TorchEngine
 from blemish.inference.model_file import Metadata
 from blemish.models.registry import config_class
+from blemish.models.settings import usual_settings
 from blemish.training.config import RunConfig
 from blemish.training.fit import calibrate_model
 from blemish.training.one_pass import learn_in_one_pass
@@ -52,6 +53,7 @@ def read_learned(dataset: Dataset, metadata: Metadata, folder: Path) -> GoodImag
     return images
 
 
+@usual_settings()
 def relearn(
     model: Any, images: GoodImages, shape: Shape, roles: Roles, folder: Path, to: str
 ) -> tuple[Calibration, list[float]]:

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blemish.export.parity import Parity
-from blemish.export.worth import Worth
+from blemish.export.worth import LOSS, Worth
 
-AUROC_LOSS = 0.01
 FLIPPED = 0.05
 RANK_CORRELATION = 0.9  # where there are no labels: less, and other images would stand out than before
 
@@ -41,7 +40,7 @@ class ExportReport:
 
     @property
     def remarks(self) -> list[str]:
-        """Warnings about int8 graphs that judge worse than the original."""
+        """What integers gain and miss, and warnings where they judge worse than the original."""
         before = self.rows[0].image_auroc
         found = []
         for row in self.rows:
@@ -54,7 +53,7 @@ class ExportReport:
                     "calibrate it on more images, or export without --int8."
                 )
             if before is not None and row.image_auroc is not None:
-                if before - row.image_auroc > AUROC_LOSS:
+                if before - row.image_auroc > LOSS:
                     found.append(
                         f"{which} loses image AUROC, {before:.3f} to {row.image_auroc:.3f}; "
                         "export without --int8 if that is too much."

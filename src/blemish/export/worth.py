@@ -1,7 +1,8 @@
 """Whether integers are worth it: how much faster they are here, and what they no longer find."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +12,13 @@ from blemish.datasets.synthetic import KINDS, draw_defect
 from blemish.evaluation.metrics import auroc
 from blemish.export.parity import Candidate
 from blemish.export.recalibrate import Roles
+from blemish.images.frame import Frame
 from blemish.images.reading import load_frame
 from blemish.inference.scoring import score_images
 from blemish.progress import progress_bar
 
 SPEEDUP = 1.3  # less is not worth the loss of exactness
-LOSS = 0.01  # of the AUROC on synthetic defects
+LOSS = 0.01  # of an AUROC; more is worth a warning
 DAMAGED = 32  # calibration images at most that defects are drawn onto
 TIMED = 4  # images in a round
 ROUNDS = 5
@@ -60,21 +62,18 @@ def measure_worth(floats: Candidate, integers: Candidate, roles: Roles) -> Worth
         ImageError: an image cannot be used.
     """
     frame = integers[1].frame
-    step = -(-len(roles.calibration) // DAMAGED)
-    pictures = [load_frame(path, frame) for path in roles.calibration[::step]]
-    damaged = [
-        draw_defect(one, KINDS[number % len(KINDS)], "faint", seed=(number,), other=pictures[number - 1])[0]
-        for number, one in enumerate(pictures)
+    paths = roles.calibration[:: -(-len(roles.calibration) // DAMAGED)]
+    scores: tuple[list[float], list[float]] = [], []
+    with progress_bar("Comparing int8", len(paths)) as advance:
+        for picture in _damaged(paths, frame):
+            for (engine, _), of in zip((floats, integers), scores, strict=True):
+                of += [score for score, _ in score_images(engine, frame, [picture], TIMED)]
+            advance()
+    found = [
+        _auroc(Calibration.from_dict(metadata.calibration).scores, of)
+        for (_, metadata), of in zip((floats, integers), scores, strict=True)
     ]
-    with progress_bar("Comparing int8", 2 * len(damaged)) as advance:
-        found = []
-        for engine, metadata in (floats, integers):
-            scores = []
-            for picture in damaged:
-                scores += [score for score, _ in score_images(engine, frame, [picture], TIMED)]
-                advance()
-            found.append(_auroc(Calibration.from_dict(metadata.calibration).scores, scores))
-    timed = pictures[:1] if frame.tile else pictures[:TIMED]
+    timed = [load_frame(path, frame) for path in paths[: 1 if frame.tile else TIMED]]
     seconds = np.full((ROUNDS, 2), np.inf)
     for taken in seconds:
         for place, (engine, _) in enumerate((floats, integers)):
@@ -83,6 +82,15 @@ def measure_worth(floats: Candidate, integers: Candidate, roles: Roles) -> Worth
             taken[place] = time.perf_counter() - started
     slow, fast = seconds.min(axis=0)
     return Worth(slow / fast, *found)
+
+
+def _damaged(paths: list[Path], frame: Frame) -> Iterator[np.ndarray]:
+    """Pictures with faint defects of pixels of the one before; one at a time, for tiled ones are large."""
+    other = load_frame(paths[-1], frame)
+    for number, path in enumerate(paths):
+        picture = load_frame(path, frame)
+        yield draw_defect(picture, KINDS[number % len(KINDS)], "faint", seed=(number,), other=other)[0]
+        other = picture
 
 
 def _auroc(good: np.ndarray, bad: Sequence[float]) -> float:

@@ -74,8 +74,8 @@ class RunConfig(BaseModel):
     Attributes:
         preset: the method's named set of values that this configuration started from.
         false_alarm_rate: the share of good images that may be called anomalous.
-        tolerate: "light" and "place", differences that are no defects (`blemish.images.changes`); a list, or
-            a text with a comma between them.
+        tolerate: differences that are no defects (`blemish.images.changes`): "light", "place", "turn"; a
+            list, or a text with commas between them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

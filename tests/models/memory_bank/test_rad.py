@@ -8,6 +8,7 @@ import torch
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
+from blemish.errors import ConfigError
 from tests.models.memory_bank.support import images, learned, literal_map, patches_of
 
 ALL = 4096  # more components than there are channels: nothing is left out of them
@@ -79,3 +80,15 @@ def test_equal_patches_are_at_no_distance() -> None:
     with torch.inference_mode():
         scores, maps = model(grey)
     assert torch.isfinite(maps).all() and torch.isfinite(scores).all()
+
+
+def test_the_only_image_that_is_remembered_cannot_be_left_out() -> None:
+    model = learned("rad", 3, gallery=1)
+    with pytest.raises(ConfigError, match="is of one image"):
+        model.leave_out(model.remembered)
+
+
+def test_all_that_leaving_out_needs_moves_with_the_model() -> None:
+    model = learned("rad", 3).to("meta")
+    assert {tensor.device.type for tensor in (model.gallery, model.coreset, model.coreset_images)} == {"meta"}
+    assert "coreset_images" not in model.state_dict()

@@ -45,8 +45,8 @@ class Gallery(MemoryBank):
         order = np.random.default_rng(seed).permutation(count)
         if count > self.config.gallery:
             log.warning(
-                f"{self.config.gallery} of {count} images or tiles are remembered, drawn at random; "
-                "model.gallery says how many."
+                f"{self.config.gallery} of {count} images, tiles or changed versions are remembered, "
+                "drawn at random; model.gallery says how many."
             )
         self.remembered = np.sort(order[: self.config.gallery])
         kept = torch.zeros(count, dtype=torch.bool)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from blemish.errors import ConfigError
 from blemish.images.frame import Shape
 from blemish.models.memory_bank.config import RADConfig
 from blemish.models.memory_bank.coreset import choose_coreset
@@ -37,13 +38,14 @@ class RAD(Gallery):
 
     config: RADConfig
     coreset: Tensor
+    coreset_images: Tensor
 
     def __init__(self, config: RADConfig, image_shape: Shape) -> None:
         super().__init__(config, image_shape, pooled=True)
         self.whitening = Whitening(self.features.channels, config.components)
         self.gallery = self.gallery.new_empty(0, 0, self.whitening.width)
         self.register_buffer("coreset", torch.empty(0, self.whitening.width))
-        self.coreset_images = torch.empty(0, dtype=torch.int64)
+        self.register_buffer("coreset_images", torch.empty(0, dtype=torch.int64), persistent=False)
         self.left_out: Tensor | None = None
 
     @torch.no_grad()
@@ -65,6 +67,10 @@ class RAD(Gallery):
     def leave_out(self, rows: np.ndarray) -> None:
         """See `TrainingFreeModel.leave_out`."""
         left_out = torch.from_numpy(np.isin(self.remembered, rows)).to(self.gallery.device)
+        if left_out.all():
+            raise ConfigError(
+                "All that is remembered is of one image, which calibrates; raise model.gallery."
+            )
         self.left_out = left_out if left_out.any() else None
 
     def remembered_positions(self) -> int:
