@@ -85,7 +85,7 @@ def measure_worth(floats: Candidate, integers: Candidate, roles: Roles) -> Worth
 
 
 def _damaged(paths: list[Path], frame: Frame) -> Iterator[np.ndarray]:
-    """Pictures with faint defects, made of pixels of the one before; one at a time, for tiled ones are large."""
+    """Pictures with faint defects from the one before; one at a time, for tiled ones may be large."""
     other = load_frame(paths[-1], frame)
     for number, path in enumerate(paths):
         picture = load_frame(path, frame)

@@ -69,7 +69,7 @@ def outcome(station: Station, inspection: Inspection) -> dict[str, Any]:
 
 
 def hidden_part(inspection: Inspection, description: dict[str, Any]) -> str:
-    """`blemish.images.frame.hidden` of a picture, by a model's description; "" too where its size is unknown."""
+    """`blemish.images.frame.hidden` of a picture to a described model; "" where its size is unknown."""
     if not inspection.width:
         return ""
     seen = Frame.model_validate(description["frame"])
