@@ -1,20 +1,17 @@
 """Whether integers are worth it: how much faster they are here, and what they no longer find."""
 
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from blemish.calibration import Calibration
 from blemish.datasets.synthetic import KINDS, draw_defect
 from blemish.evaluation.metrics import auroc
 from blemish.export.parity import Candidate
 from blemish.export.recalibrate import Roles
-from blemish.images.frame import Frame
 from blemish.images.reading import load_frame
 from blemish.inference.scoring import score_images
+from blemish.models.registry import config_class
 from blemish.progress import progress_bar
 
 SPEEDUP = 1.3  # less is not worth the loss of exactness
@@ -29,8 +26,8 @@ class Worth(NamedTuple):
 
     Attributes:
         speedup: images a second, as a multiple of the float32 graph's.
-        before, after: AUROC of the float32 and the int8 graph: their own calibration scores against those of
-            calibration images with faint synthetic defects.
+        before, after: AUROC of the float32 and the int8 graph on calibration images without and with faint
+            synthetic defects.
     """
 
     speedup: float
@@ -58,41 +55,34 @@ class Worth(NamedTuple):
 def measure_worth(floats: Candidate, integers: Candidate, roles: Roles) -> Worth:
     """Time both graphs in turns, and show them calibration images with and without defects.
 
+    Where each image is remembered they are mirrored, and not what is remembered.
+
     Raises:
         ImageError: an image cannot be used.
     """
-    frame = integers[1].frame
+    frame, engines = integers[1].frame, (floats[0], integers[0])
+    mirrored = -1 if config_class(integers[1].method).leave_one_out else 1
     paths = roles.calibration[:: -(-len(roles.calibration) // DAMAGED)]
     scores: tuple[list[float], list[float]] = [], []
     with progress_bar("Comparing int8", len(paths)) as advance:
-        for picture in _damaged(paths, frame):
-            for (engine, _), of in zip((floats, integers), scores, strict=True):
-                of += [score for score, _ in score_images(engine, frame, [picture], TIMED)]
+        other = load_frame(paths[-1], frame)
+        for number, path in enumerate(paths):
+            picture = load_frame(path, frame)[:, ::mirrored]
+            kind = KINDS[number % len(KINDS)]
+            damaged, _ = draw_defect(picture, kind, "faint", seed=(number,), other=other)
+            for engine, of in zip(engines, scores, strict=True):
+                for shown in (picture, damaged):  # one at a time, for tiled ones may be large
+                    of += [score for score, _ in score_images(engine, frame, [shown], TIMED)]
+            other = picture
             advance()
-    found = [
-        _auroc(Calibration.from_dict(metadata.calibration).scores, of)
-        for (_, metadata), of in zip((floats, integers), scores, strict=True)
-    ]
+    labels = np.arange(2 * len(paths)) % 2
+    before, after = (auroc(np.array(of), labels) for of in scores)
     timed = [load_frame(path, frame) for path in paths[: 1 if frame.tile else TIMED]]
     seconds = np.full((ROUNDS, 2), np.inf)
     for taken in seconds:
-        for place, (engine, _) in enumerate((floats, integers)):
+        for place, engine in enumerate(engines):
             started = time.perf_counter()
             score_images(engine, frame, timed, len(timed))
             taken[place] = time.perf_counter() - started
     slow, fast = seconds.min(axis=0)
-    return Worth(slow / fast, *found)
-
-
-def _damaged(paths: list[Path], frame: Frame) -> Iterator[np.ndarray]:
-    """Pictures with faint defects of pixels of the one before; one at a time, for tiled ones are large."""
-    other = load_frame(paths[-1], frame)
-    for number, path in enumerate(paths):
-        picture = load_frame(path, frame)
-        yield draw_defect(picture, KINDS[number % len(KINDS)], "faint", seed=(number,), other=other)[0]
-        other = picture
-
-
-def _auroc(good: np.ndarray, bad: Sequence[float]) -> float:
-    scores = np.concatenate([good, bad])
-    return auroc(scores, np.arange(len(scores)) >= len(good))
+    return Worth(slow / fast, before, after)
