@@ -1,6 +1,6 @@
 """What every model is to the training loop, the model file and the exporters."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -67,6 +67,16 @@ class AnomalyModel(nn.Module):
         """
         raise NotImplementedError
 
+    def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """Give the buffers that learning sizes the size that a model file's have.
+
+        Args:
+            shapes: of all tensors in the file; only the sizes that learning decides are taken from it.
+
+        Raises:
+            ValueError: no fit with this config gives such a size.
+        """
+
     def load_teacher(self, weights: dict[str, Tensor]) -> None:
         """Fill the pre-trained part with ImageNet weights; only asked of models with a backbone."""
         raise NotImplementedError
@@ -115,10 +125,10 @@ class TrainedModel(AnomalyModel):
         """Per-image quantities that training never changes, each [B, ...]; the loop may cache them."""
         return ()
 
-    def after_training(self, learned: Iterable[Tensor]) -> None:
-        """Shown the images it learned from once more, in batches as for `forward`, with the final weights.
+    def after_training(self, batches: Callable[[], Iterator[Tensor]], count: int, seed: int) -> None:
+        """Shown the images it learned from again, with the final weights; a model may fill buffers.
 
-        A model may fill buffers; it is in eval mode.
+        It is in eval mode. Arguments as of `TrainingFreeModel.learn`.
         """
 
     def remark(self, learned: np.ndarray, held_out: np.ndarray, validation_loss: float) -> str:
@@ -152,17 +162,6 @@ class TrainingFreeModel(AnomalyModel):
         """Score from now on as if these rows of the images had not been learned from, int64; none: all were.
 
         Only right after `learn`, and of methods whose configuration has `leave_one_out`.
-        """
-        raise NotImplementedError
-
-    def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
-        """Give the learned buffers the size that a model file's have.
-
-        Args:
-            shapes: of all tensors in the file; only the sizes that learning decides are taken from it.
-
-        Raises:
-            ValueError: no fit with this config gives such a size.
         """
         raise NotImplementedError
 

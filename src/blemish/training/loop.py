@@ -8,6 +8,7 @@ import math
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,8 @@ def train(
     if selection.weights:
         model.load_state_dict(selection.weights)
     model.eval()
-    model.after_training(in_order(images, train_rows, accelerator.device))
+    shown = partial(in_order, images, train_rows, accelerator.device)
+    model.after_training(shown, len(train_rows), config.seed)
     seconds = time.monotonic() - started
     return TrainingSummary(
         epochs=max(config.epochs, position.kept_epoch),

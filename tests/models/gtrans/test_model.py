@@ -195,7 +195,7 @@ def test_standardising_divides_by_what_good_images_show_and_centring_takes_the_m
     model = make(**fields, standardise=True).eval()
     with torch.inference_mode():
         before = model(images)[1]
-        model.after_training(images.split(5))
+        model.after_training(lambda: iter(images.split(5)), len(images), 0)
         after = model(images)[1]
         centred = make(**fields, standardise=True, centre=True).eval()
         centred.load_state_dict(model.state_dict())

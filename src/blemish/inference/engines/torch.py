@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from blemish.errors import ConfigError, ModelFileError
 from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import PROBES, Metadata, read_weights_metadata
-from blemish.models.base import AnomalyModel, TrainingFreeModel, images_to_tensor
+from blemish.models.base import AnomalyModel, images_to_tensor
 from blemish.models.config import ModelConfig
 from blemish.models.registry import config_class, model_class
 from blemish.models.settings import usual_modes, usual_settings
@@ -95,8 +95,10 @@ class TorchEngine(Engine):
             others = sorted(fields.keys() - config.scoring_only)
             raise ValueError(f"{', '.join(others)} cannot be changed without learning again")
         changed = type(config).model_validate(config.model_dump() | fields)
-        model = type(self.model)(changed, cast(Any, self.model).image_shape)
-        model.load_state_dict(self.model.state_dict())
+        weights = self.model.state_dict()
+        fresh = type(self.model)(changed, cast(Any, self.model).image_shape)
+        model = _sized(fresh, {name: list(value.shape) for name, value in weights.items()})
+        model.load_state_dict(weights)
         return TorchEngine(model, self.device.type)
 
     @usual_modes()
@@ -135,6 +137,5 @@ def _exact_convolutions() -> Iterator[None]:
 
 def _sized(model: AnomalyModel, shapes: dict[str, list[int]]) -> AnomalyModel:
     """The model with room for what a file of these shapes has learned."""
-    if isinstance(model, TrainingFreeModel):
-        model.resize_state(shapes)
+    model.resize_state(shapes)
     return model

@@ -53,12 +53,19 @@ class GTransConfig(ModelConfig):
             they are combined. Not in the paper.
         centre: subtract each image's mean from its map: for parts whose light varies and whose defects are
             small. Not in the paper.
+        memory: add the map of a memory bank of AGN's features (`blemish.models.gtrans.memory`). Not in the
+            paper.
     """
 
     presets: ClassVar[dict[str, Preset]] = {
         "improved": {
             "frame": WHOLE,
             "model": IMPROVED,
+            "training": PAPER_TRAINING | SMALL_BATCHES | {"epochs": 20},
+        },
+        "with-memory": {
+            "frame": WHOLE,
+            "model": IMPROVED | {"memory": True},
             "training": PAPER_TRAINING | SMALL_BATCHES | {"epochs": 20},
         },
         "paper": {"frame": CENTRE, "training": PAPER_TRAINING},
@@ -79,6 +86,7 @@ class GTransConfig(ModelConfig):
     damage: float = Field(default=0.0, ge=0, le=1)
     standardise: bool = False
     centre: bool = False
+    memory: bool = False
 
     @model_validator(mode="after")
     def _check_levels(self) -> "GTransConfig":

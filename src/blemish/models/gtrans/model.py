@@ -5,7 +5,7 @@ the TFM relates the tokens; the Mapper gives them back to Trans's features, whic
 are [B, N, d] here, the transpose of the paper's d x N.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from blemish.models.base import Batch, Step, TrainedModel
 from blemish.models.gtrans.anomaly_map import AnomalyMap, Standardise, loss, rough_distance
 from blemish.models.gtrans.config import GTransConfig
 from blemish.models.gtrans.damage import damage
+from blemish.models.gtrans.memory import AddedMemory
 
 
 class AGN(FrozenBackbone):
@@ -154,6 +155,7 @@ class GTrans(TrainedModel):
             decoder = config.tfm == "encoder-decoder"
             self.tfm = TFM(config.tokens * len(channels), config.token_dim, config.tfm_depth, decoder=decoder)
         self.anomaly_map = AnomalyMap(config, image_shape)
+        self.memory = AddedMemory(config, image_shape, self.agn) if config.memory else None
 
     def tokens(self, features: list[Tensor]) -> Tensor:
         """One network's features of all levels to their tokens side by side, [B, g L, d]."""
@@ -185,7 +187,10 @@ class GTrans(TrainedModel):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See `AnomalyModel.forward`. The image score is the maximum of the smoothed map (section 4)."""
-        anomaly_map = self.anomaly_map(*self.features(images))
+        f_g, f_m = self.features(images)
+        anomaly_map = self.anomaly_map(f_g, f_m)
+        if self.memory:
+            anomaly_map = self.memory(anomaly_map, f_g)
         return anomaly_map.amax(dim=(1, 2)), anomaly_map
 
     def load_teacher(self, weights: dict[str, Tensor]) -> None:
@@ -222,8 +227,15 @@ class GTrans(TrainedModel):
         return loss(f_g, self.mapped_features(self.trans.normalise(batch.images), f_g))
 
     @torch.no_grad()
-    def after_training(self, learned: Iterable[Tensor]) -> None:
-        """Take the statistics by which the map standardises."""
+    def after_training(self, batches: Callable[[], Iterator[Tensor]], count: int, seed: int) -> None:
+        """Take the statistics by which the map standardises, and fill the memory."""
         if isinstance(self.anomaly_map.standardise, Standardise):
             level_maps = self.anomaly_map.level_maps
-            self.anomaly_map.standardise.learn(level_maps(*self.features(images)) for images in learned)
+            self.anomaly_map.standardise.learn(level_maps(*self.features(images)) for images in batches())
+        if self.memory:
+            self.memory.learn(batches, count, seed, lambda images: self.anomaly_map(*self.features(images)))
+
+    def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """See `AnomalyModel.resize_state`."""
+        if self.memory:
+            self.memory.resize_state(shapes, "memory.bank.")

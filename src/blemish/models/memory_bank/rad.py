@@ -95,7 +95,11 @@ class RAD(Gallery):
         The map is the smoothed Euclidean distance of each whitened patch to the nearest one of the K images
         that are most alike, or of the coreset; the score is its largest value.
         """
-        levels = self.features.levels(images)
+        maps = self.judge(self.features.levels(images))
+        return maps.amax(dim=(1, 2)), maps
+
+    def judge(self, levels: list[Tensor]) -> Tensor:
+        """The levels of images, averaged as `PatchFeatures` does, to their maps, float32 [B, H, W]."""
         features = side_by_side(levels)
         patches = self.whitening(positions_first(features))
         similarity, coreset, count = self.describe(levels) @ self.pooled.T, self.coreset, len(self.pooled)
@@ -104,8 +108,7 @@ class RAD(Gallery):
             coreset, count = coreset[~self.left_out[self.coreset_images]], count - int(self.left_out.sum())
         alike = similarity.topk(min(self.config.neighbours, count), dim=1).indices
         distances = self._distances(patches, alike, coreset)
-        maps = self.to_map(distances, *features.shape[2:])
-        return maps.amax(dim=(1, 2)), maps
+        return self.to_map(distances, *features.shape[2:])
 
     def _distances(self, patches: Tensor, alike: Tensor, coreset: Tensor) -> Tensor:
         """Of each patch [B, P, D + 1] to the nearest in images [B, K] or coreset; float32 [B, P]."""
