@@ -10,7 +10,12 @@ PRESETS = [(method, preset) for method in METHODS for preset in config_class(met
 
 
 def test_every_method_has_presets_of_which_the_first_is_taken_unasked() -> None:
-    assert [preset for method, preset in PRESETS if method == "gtrans"] == ["improved", "paper", "paper-fast"]
+    assert [preset for method, preset in PRESETS if method == "gtrans"] == [
+        "improved",
+        "with-memory",
+        "paper",
+        "paper-fast",
+    ]
     for method in METHODS:
         unasked, (first, *_) = build_config(values={"method": method}), config_class(method).presets
         assert unasked == build_config(values={"method": method, "preset": first})

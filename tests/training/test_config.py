@@ -60,7 +60,10 @@ def test_an_assignment_is_a_toml_value_or_a_bare_word() -> None:
         (["training.learning_rate=inf"], "'training.learning_rate': .* finite"),
         (["training.precision=fp16"], "'training.precision': .*'auto', 'fp32' or 'bf16'"),
         (["training.epoch=5"], "no configuration field 'training.epoch'"),
-        (["preset=best"], "gtrans has no preset 'best'; choose one of: improved, paper, paper-fast"),
+        (
+            ["preset=best"],
+            "gtrans has no preset 'best'; choose one of: improved, with-memory, paper, paper-fast",
+        ),
         (["preset=paper", "method=rad"], "rad has no preset 'paper'; choose one of: standard"),
         (["model.layers=[3, 2, 1]"], "'model.layers': layers must be ascending"),
         (["model.layers=[2, 3]", "model.combine=P6"], "'model': combine \"P6\" needs three layers"),

@@ -42,8 +42,9 @@ def fit(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="Named values of the method; for gtrans improved, paper (as published) or paper-fast "
-            "(the same in 40 epochs). [default: improved; of other methods standard or paper]"
+            help="Named values of the method; for gtrans improved, with-memory (and a memory bank), paper "
+            "(as published) or paper-fast (the same in 40 epochs). [default: improved; of other methods "
+            "standard or paper]"
         ),
     ] = None,
     backbone: opt.Backbone = None,
