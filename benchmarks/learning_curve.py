@@ -13,6 +13,7 @@ choose nothing.
 import argparse
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,8 @@ class Watched(GTrans):
             minutes, before = self.minutes(), time.process_time()
             self.eval()
             rows = np.arange(len(self.learned))
-            self.after_training(in_order(self.learned, rows, torch.device("cpu")))
+            shown = partial(in_order, self.learned, rows, torch.device("cpu"))
+            self.after_training(shown, len(rows), seed=0)
             print(f"| {epochs} | {minutes:.1f} | {self.test.measure(self)} |", flush=True)
             self.looking += time.process_time() - before
         return ""
