@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from blemish.models.config import CENTRE, WHOLE, Layers, ModelConfig, Preset
+from blemish.models.config import CENTRE, Layers, ModelConfig, Preset
 
 Combination = Literal["P1", "P2", "P3", "P4", "P5", "P6", "P7", "geometric"]
 
@@ -18,6 +18,7 @@ PAPER_TRAINING = {  # section 4
     "validation_share": 0.2,
     "select": "best",
 }
+WHOLE_AT_256 = {"resize": 256, "crop": "none"}  # the scale of the paper's crop
 IMPROVED = {"tfm": "encoder", "alpha": "fixed", "combine": "geometric", "damage": 0.5, "standardise": True}
 SMALL_BATCHES = {"batch_size": 8, "learning_rate": 2e-3, "schedule": "one-cycle"}
 
@@ -59,12 +60,12 @@ class GTransConfig(ModelConfig):
 
     presets: ClassVar[dict[str, Preset]] = {
         "improved": {
-            "frame": WHOLE,
+            "frame": WHOLE_AT_256,
             "model": IMPROVED,
             "training": PAPER_TRAINING | SMALL_BATCHES | {"epochs": 20},
         },
         "with-memory": {
-            "frame": WHOLE,
+            "frame": WHOLE_AT_256,
             "model": IMPROVED | {"memory": True},
             "training": PAPER_TRAINING | SMALL_BATCHES | {"epochs": 20},
         },
