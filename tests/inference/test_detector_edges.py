@@ -33,17 +33,19 @@ def good_files(folder: Path, height: int, width: int) -> Path:
 
 
 RANDOM = {"backbone": BACKBONE, "weights": "random"}
-METHODS = [(method, RANDOM) for method in ("rad", "patchcore", "padim", "spade")]
+METHODS = [(method, RANDOM, 2) for method in ("rad", "patchcore", "padim", "spade")]
 TRAINED = {"epochs": 10, "assignments": ["training.batch_size=4"]}  # a random teacher has nothing to teach
 
 
 @pytest.mark.parametrize(
-    ("method", "options"), [*METHODS, pytest.param("gtrans", TRAINED, marks=pytest.mark.slow)]
+    ("method", "options", "times"),
+    [*METHODS, pytest.param("gtrans", TRAINED, 1.5, marks=pytest.mark.slow)],
 )
 @pytest.mark.parametrize(("height", "width"), [(128, 128), (64, 192), (192, 64)])
 def test_defects_on_all_edges_are_found(
-    method: str, options: dict[str, Any], height: int, width: int, tmp_path: Path
+    method: str, options: dict[str, Any], times: float, height: int, width: int, tmp_path: Path
 ) -> None:
+    """They peak `times` as high as the clean picture."""
     small = ["frame.resize=112", *options.get("assignments", ())]
     files = good_files(tmp_path, height, width)
     detector = blemish.fit(files, method=method, **options | {"assignments": small})
@@ -57,7 +59,7 @@ def test_defects_on_all_edges_are_found(
         there = np.asarray(
             Image.fromarray(near).resize((shown_width, shown_height), Image.Resampling.NEAREST)
         )
-        assert anomaly_map.max() > 1.5 * clean.max()
+        assert anomaly_map.max() > times * clean.max()
         assert there[np.unravel_index(anomaly_map.argmax(), there.shape)], edge
 
 

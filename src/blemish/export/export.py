@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from blemish.datasets import Source, read_dataset
 from blemish.errors import BlemishError, ConfigError, ModelFileError
@@ -79,13 +80,14 @@ def export_model(
 
     with writing(out), TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         graph = Path(folder) / "floats.onnx"
-        write_graph(load_network(model), graph, metadata, whole=to == "onnx" or int8)
+        network = load_network(model)
+        write_graph(network, graph, metadata, whole=to == "onnx" or int8)
         written = floats = graph if roles else _apart(_converted(graph, to))
         candidates = [open_engine(model, device="cpu")]
         candidates += [open_engine(floats, engine=name, device="cpu") for name in installed(floats)]
         worth = None
         if roles:
-            written = _apart(_quantised(model, graph, metadata, roles, learned, to))
+            written = _apart(_quantised(network, graph, metadata, roles, learned, to))
             candidates.append(open_engine(written, device="cpu"))
             (same,) = [one for one in candidates[1:-1] if one[0].name == candidates[-1][0].name]
             worth = measure_worth(same, candidates[-1], roles)
@@ -153,18 +155,17 @@ def _publish(written: Path, out: Path) -> None:
 
 
 def _quantised(
-    model: Path, graph: Path, metadata: Metadata, roles: Roles, learned: GoodImages | None, to: str
+    network: Any, graph: Path, metadata: Metadata, roles: Roles, learned: GoodImages | None, to: str
 ) -> Path:
     """The graph on integers, made for one engine (see `blemish.export.quantise`) and calibrated in it."""
-    from blemish.export.graph import describe, load_network, write_graph
+    from blemish.export.graph import describe, write_graph
     from blemish.export.quantise import quantise
 
     integers, first = graph.with_name("integers.onnx"), to == "onnx"
     if learned:
         from blemish.export.relearn import relearn
 
-        network = load_network(model)
-        calibrated = relearn(network, learned, metadata.frame.shape, roles, graph.parent, to)
+        calibrated = relearn(network, learned, roles, graph.parent, to)
         graph = graph.with_name("relearned.onnx")
         write_graph(network, graph, metadata, whole=True)
     quantise(graph, integers, range_images(roles, metadata.frame), first=first)

@@ -14,7 +14,6 @@ from blemish.errors import DatasetError
 from blemish.export.graph import traced
 from blemish.export.quantise import quantise
 from blemish.export.recalibrate import Roles, range_images
-from blemish.images.frame import Shape
 from blemish.inference.engines.torch import TorchEngine
 from blemish.inference.model_file import Metadata
 from blemish.models.registry import config_class
@@ -55,7 +54,7 @@ def read_learned(dataset: Dataset, metadata: Metadata, folder: Path) -> GoodImag
 
 @usual_settings()
 def relearn(
-    model: Any, images: GoodImages, shape: Shape, roles: Roles, folder: Path, to: str
+    model: Any, images: GoodImages, roles: Roles, folder: Path, to: str
 ) -> tuple[Calibration, list[float]]:
     """Let a memory bank, in place, remember what the integer network makes of the images.
 
@@ -65,7 +64,6 @@ def relearn(
     Args:
         model: a `MemoryBank` with its float32 memory.
         images: see `read_learned`.
-        shape: of the frame.
         roles: whose images give the ranges.
         folder: for files that nobody needs afterwards.
         to: "onnx" or "openvino".
@@ -75,7 +73,7 @@ def relearn(
     """
     floats, integers = folder / "levels.onnx", folder / "integer-levels.onnx"
     backbone = model.features.backbone
-    traced(_Levels(backbone), shape).save(floats)
+    traced(_Levels(backbone), images.config.frame.shape).save(floats)
     quantise(floats, integers, range_images(roles, images.config.frame), first=to == "onnx")
     model.features.backbone = _IntegerBackbone(backbone, _runs(integers, to))
     try:

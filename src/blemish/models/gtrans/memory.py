@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from blemish.images.frame import Shape
 from blemish.models.backbones import FrozenBackbone
@@ -21,7 +20,7 @@ class AddedMemory(nn.Module):
     """RAD on AGN's features without their first level, and the sum of its map and Trans's.
 
     Each map is divided by the distance from the median to the 90 % quantile of its peaks over good images:
-    those it learned from, which the bank leaves out in their turn.
+    those it learned from (or their tiles), which the bank leaves out in their turn.
 
     Attributes:
         units: float32 [2], of Trans's map and of the bank's.
@@ -41,18 +40,20 @@ class AddedMemory(nn.Module):
         batches: Callable[[], Iterator[Tensor]],
         count: int,
         seed: int,
-        trans_map: Callable[[Tensor], Tensor],
+        look: Callable[[Tensor], tuple[Tensor, list[Tensor]]],
     ) -> None:
-        """See `TrainingFreeModel.learn`; `trans_map` gives the maps [B, H, W] of a batch."""
+        """See `TrainingFreeModel.learn`; `look` gives what `forward` takes of a batch of images."""
         self.bank.learn(batches, count, seed)
         step = -(-count // PEAKS)
         trans, bank, row = [], [], 0
         for images in batches():
             for image in images.split(1):
                 if row % step == 0:
-                    self.bank.leave_out(np.array([row]))
-                    trans.append(trans_map(image).max())
-                    bank.append(self.bank(image)[0][0])
+                    trans_map, levels = look(image)
+                    if count > 1:
+                        self.bank.leave_out(np.array([row]))
+                    trans.append(trans_map.max())
+                    bank.append(self._bank_map(levels).max())
                 row += 1
         self.bank.leave_out(np.empty(0, np.int64))
         for place, peaks in enumerate((torch.stack(trans), torch.stack(bank))):
@@ -61,8 +62,10 @@ class AddedMemory(nn.Module):
 
     def forward(self, trans_map: Tensor, levels: list[Tensor]) -> Tensor:
         """Trans's map [B, H, W] and AGN's levels, one [B, c_l, h_l, w_l] each, to the sum, [B, H, W]."""
-        pooled = [functional.avg_pool2d(f, 3, stride=1, padding=1) for f in levels[1:] or levels]
-        return trans_map / self.units[0] + self.bank.judge(pooled) / self.units[1]
+        return trans_map / self.units[0] + self._bank_map(levels) / self.units[1]
+
+    def _bank_map(self, levels: list[Tensor]) -> Tensor:
+        return self.bank.judge(self.bank.features.averaged(levels[1:] or levels))
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]], prefix: str) -> None:
         """See `AnomalyModel.resize_state`; the names of the bank's tensors begin with `prefix`."""

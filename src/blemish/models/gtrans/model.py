@@ -187,11 +187,15 @@ class GTrans(TrainedModel):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See `AnomalyModel.forward`. The image score is the maximum of the smoothed map (section 4)."""
-        f_g, f_m = self.features(images)
-        anomaly_map = self.anomaly_map(f_g, f_m)
+        anomaly_map, f_g = self._maps_and_levels(images)
         if self.memory:
             anomaly_map = self.memory(anomaly_map, f_g)
         return anomaly_map.amax(dim=(1, 2)), anomaly_map
+
+    def _maps_and_levels(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Trans's own map [B, H, W] and F_G."""
+        f_g, f_m = self.features(images)
+        return self.anomaly_map(f_g, f_m), f_g
 
     def load_teacher(self, weights: dict[str, Tensor]) -> None:
         """Fill AGN with ImageNet weights, in the backbone's own key names."""
@@ -233,7 +237,7 @@ class GTrans(TrainedModel):
             level_maps = self.anomaly_map.level_maps
             self.anomaly_map.standardise.learn(level_maps(*self.features(images)) for images in batches())
         if self.memory:
-            self.memory.learn(batches, count, seed, lambda images: self.anomaly_map(*self.features(images)))
+            self.memory.learn(batches, count, seed, self._maps_and_levels)
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
         """See `AnomalyModel.resize_state`."""

@@ -35,10 +35,13 @@ class PatchFeatures(FrozenBackbone):
 
     def levels(self, images: Tensor) -> list[Tensor]:
         """uint8 images [B, 3, H, W] to one float32 [B, c_l, h_l, w_l] per level."""
-        levels = self.backbone(self.backbone.normalise(images))
-        if self.pooled:
-            levels = [functional.avg_pool2d(level, 3, stride=1, padding=1) for level in levels]
-        return levels
+        return self.averaged(self.backbone(self.backbone.normalise(images)))
+
+    def averaged(self, levels: list[Tensor]) -> list[Tensor]:
+        """The backbone's levels, each averaged over 3 x 3 positions if `pooled`."""
+        if not self.pooled:
+            return levels
+        return [functional.avg_pool2d(level, 3, stride=1, padding=1) for level in levels]
 
     @torch.no_grad()
     def size(self, image_shape: Shape) -> Shape:
