@@ -23,7 +23,7 @@ from blemish.export import ExportReport, export_model, graph
 from blemish.export.export import _publish
 from blemish.export.parity import Parity, check
 from blemish.inference.engines import installed, read_metadata
-from blemish.inference.model_file import PROBES, read_probes
+from blemish.inference.model_file import BESIDE_WEIGHTS, read_probes
 from blemish.models.registry import METHODS
 from blemish.training.config import build_config
 from blemish.training.fit import fit
@@ -113,7 +113,7 @@ def test_an_older_file_is_verified_on_data(
 ) -> None:
     old, out = tmp_path / "old.safetensors", tmp_path / "old.onnx"
     with safe_open(model, framework="pt") as file:
-        tensors = {name: tensor for name, tensor in load_file(model).items() if name != PROBES}
+        tensors = {name: tensor for name, tensor in load_file(model).items() if name not in BESIDE_WEIGHTS}
         save_file(tensors, old, file.metadata())
     with pytest.raises(ModelFileError, match=r"older version .* --calibrate"):
         export_model(old, out)

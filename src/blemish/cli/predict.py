@@ -22,11 +22,12 @@ Examples:
   blemish predict parts.safetensors part.png
   blemish predict parts.safetensors new/ --csv out.csv --overlays out/
   find new/ -name '*.png' | blemish predict parts.safetensors - --jsonl out.jsonl
+  blemish predict parts.safetensors new/ --regions regions.csv --scale 0.05mm
   blemish predict parts.onnx s3://bucket/new/ --on ray://head:10001 --parquet out.parquet
 
 \b
 Exit codes: 0 done, 1 some images could not be scored (their rows say why), 2 stopped by what the message
-names. A --csv, --jsonl or --parquet file takes its name when it is complete.
+names. A --csv, --jsonl, --parquet or --regions file takes its name when it is complete.
 """
 )
 def predict(
@@ -53,6 +54,21 @@ def predict(
         Path | None,
         typer.Option(metavar="DIR", help="Write raw float32 maps, of the images' sizes, as .npy."),
     ] = None,
+    regions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Write the regions of defects: .csv, .jsonl or COCO .json, or a folder for LabelMe.",
+        ),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LENGTH|X,Y:X,Y=LENGTH",
+            help="Millimetres in --regions too: a pixel's length (0.05mm; um, cm, in), or two points and "
+            "their distance (120,40:820,40=35mm).",
+        ),
+    ] = None,
     false_alarm_rate: opt.Rate = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images scored at once.")] = 16,
     engine: opt.EngineName = None,
@@ -70,7 +86,7 @@ def predict(
     ] = None,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Judge images: score, p-value, verdict, heat map.
+    """Judge images: score, p-value, verdict, heat map, regions.
 
     Rows of path, score, p_value, is_anomalous and error go to standard output as CSV unless --csv,
     --jsonl or --parquet is given.
@@ -79,9 +95,12 @@ def predict(
     from blemish.files import STANDARD_OUTPUT
     from blemish.inference.inputs import STANDARD_INPUT, expand_inputs
     from blemish.inference.outputs import Outputs, predict_to_files
+    from blemish.inference.scale import parse_scale
     from blemish.progress import progress_bar
 
     opt.show(quiet)
+    if scale is not None and regions is None:
+        raise ConfigError("--scale goes with --regions; leave it out, or say where to write regions.")
     outputs = Outputs(
         csv=STANDARD_OUTPUT if csv is jsonl is parquet is None else csv,
         jsonl=jsonl,
@@ -89,10 +108,13 @@ def predict(
         overlays=overlays,
         explain=explain,
         maps=maps,
+        regions=regions,
+        scale=None if scale is None else parse_scale(scale),
     )
     if workers is not None and on is None:
         raise ConfigError("--workers goes with --on; leave it out, or give --on ray.")
-    for option, folder in (("--overlays", overlays), ("--explain", explain), ("--maps", maps)):
+    drawn = {"--overlays": overlays, "--explain": explain, "--maps": maps, "--regions": regions}
+    for option, folder in drawn.items():
         if folder is not None and on is not None:
             raise ConfigError(f"{option} does not go with --on, which gives rows alone; leave one out.")
     for stream, encoding in ((sys.stdin, None), (sys.stdout, "utf-8")):  # rows are the same wherever they go

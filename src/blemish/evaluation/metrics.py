@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from blemish.evaluation.regions import connected_regions
 from blemish.evaluation.statistics import bootstrap_aurocs, percentile_interval
+from blemish.images.connected import connected_regions
 
 Planes = np.ndarray | Sequence[np.ndarray]
 

@@ -21,6 +21,7 @@ from blemish.export.report import ExportReport
 from blemish.export.worth import measure_worth
 from blemish.files import check_output, end_of_links, writing
 from blemish.inference.engines import installed, open_engine, read_metadata
+from blemish.inference.held_out_maps import packed, read_packed
 from blemish.inference.model_file import Metadata
 from blemish.models.registry import config_class
 from blemish.training.read_images import GoodImages
@@ -76,13 +77,15 @@ def export_model(
         )
     else:
         probes = stored_probes(model, metadata.frame)
-    from blemish.export.graph import load_network, write_graph
+    from blemish.export.graph import attach_maps, load_network, write_graph
 
     with writing(out), TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         graph = Path(folder) / "floats.onnx"
         network = load_network(model)
         write_graph(network, graph, metadata, whole=to == "onnx" or int8)
         written = floats = graph if roles else _apart(_converted(graph, to))
+        if not roles:
+            attach_maps(written, read_packed(model))
         candidates = [open_engine(model, device="cpu")]
         candidates += [open_engine(floats, engine=name, device="cpu") for name in installed(floats)]
         worth = None
@@ -158,7 +161,7 @@ def _quantised(
     network: Any, graph: Path, metadata: Metadata, roles: Roles, learned: GoodImages | None, to: str
 ) -> Path:
     """The graph on integers, made for one engine (see `blemish.export.quantise`) and calibrated in it."""
-    from blemish.export.graph import describe, write_graph
+    from blemish.export.graph import attach_maps, describe, write_graph
     from blemish.export.quantise import quantise
 
     integers, first = graph.with_name("integers.onnx"), to == "onnx"
@@ -174,6 +177,7 @@ def _quantised(
     if not learned:
         calibrated = recalibrate(metadata, open_engine(written, device="cpu")[0], roles)
     describe(written, as_integers(metadata, roles, *calibrated))
+    attach_maps(written, packed(calibrated[1]))
     return written
 
 

@@ -5,6 +5,7 @@ import warnings
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from torch import nn
@@ -13,7 +14,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from blemish.errors import BlemishError
 from blemish.images.frame import Shape
 from blemish.inference.engines.torch import TorchEngine
-from blemish.inference.model_file import KEY, Metadata
+from blemish.inference.held_out_maps import to_text
+from blemish.inference.model_file import HELD_OUT_MAPS_KEY, KEY, Metadata
 from blemish.models.base import AnomalyModel
 from blemish.models.gan.layers import BatchNorm2d
 from blemish.models.settings import usual_settings
@@ -100,4 +102,17 @@ def describe(path: Path, metadata: Metadata) -> None:
         return describe_pair(path, metadata)
     graph = onnx.load(path)
     onnx.helper.set_model_props(graph, {KEY: metadata.model_dump_json()})
+    onnx.save(graph, path)
+
+
+def attach_maps(path: Path, cells: np.ndarray | None) -> None:
+    """Put the packed held-out maps (`blemish.inference.held_out_maps`), if any, into such files."""
+    if cells is None:
+        return
+    if path.suffix == ".xml":
+        from blemish.export.openvino import attach_text
+
+        return attach_text(path, HELD_OUT_MAPS_KEY, to_text(cells))
+    graph = onnx.load(path)
+    graph.metadata_props.add(key=HELD_OUT_MAPS_KEY, value=to_text(cells))
     onnx.save(graph, path)

@@ -36,3 +36,12 @@ def _save(model: openvino.Model, pair: Path, metadata: Metadata) -> None:
     assert entry is not None
     entry.set("value", file_digest(pair.with_suffix(".bin")))
     text.write(pair, encoding="utf-8", xml_declaration=True)
+
+
+def attach_text(pair: Path, key: str, value: str) -> None:
+    """Add a text to the description in a pair."""
+    text = ElementTree.parse(pair)
+    entries = text.find("rt_info")
+    assert entries is not None
+    ElementTree.SubElement(entries, key, value=value)
+    text.write(pair, encoding="utf-8", xml_declaration=True)

@@ -15,6 +15,7 @@ from blemish.images.frame import Frame
 from blemish.images.reading import frame_digest, load_frame
 from blemish.images.tiling import Grid
 from blemish.inference.engines.base import Engine
+from blemish.inference.held_out_maps import peaks_of
 from blemish.inference.model_file import Metadata
 from blemish.inference.scoring import calibrate
 from blemish.progress import progress_bar
@@ -129,27 +130,29 @@ def range_images(roles: Roles, frame: Frame) -> Iterator[np.ndarray]:
         yield np.stack(batch)
 
 
-def recalibrate(metadata: Metadata, engine: Engine, roles: Roles) -> tuple[Calibration, list[float]]:
-    """The scores and map peaks of this engine on the calibration images."""
+def recalibrate(metadata: Metadata, engine: Engine, roles: Roles) -> tuple[Calibration, list[np.ndarray]]:
+    """The scores and reduced maps of this engine on the calibration images."""
     with progress_bar("Calibrating", len(roles.calibration)) as advance:
         rng = np.random.default_rng(0)
         pictures = (
             draw(load_frame(path, metadata.frame), metadata.tolerate, rng) for path in roles.calibration
         )
-        scores, peaks = calibrate(engine, metadata.frame, pictures, advance)
+        scores, maps = calibrate(engine, metadata.frame, pictures, advance)
     calibration = Calibration(scores, metadata.calibration["false_alarm_rate"])
     if calibration.note:
         log.warning(calibration.note)
-    return calibration, peaks
+    return calibration, maps
 
 
-def as_integers(metadata: Metadata, roles: Roles, calibration: Calibration, peaks: list[float]) -> Metadata:
+def as_integers(
+    metadata: Metadata, roles: Roles, calibration: Calibration, maps: list[np.ndarray]
+) -> Metadata:
     """The description of an int8 graph with its own calibration."""
     return metadata.model_copy(
         update={
             "precision": "int8",
             "calibration": calibration.to_dict(),
-            "map_peaks": peaks,
+            "map_peaks": peaks_of(maps),
             "quantisation": {
                 "data": roles.data,
                 "range_images": len(roles.ranges),

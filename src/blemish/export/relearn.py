@@ -55,7 +55,7 @@ def read_learned(dataset: Dataset, metadata: Metadata, folder: Path) -> GoodImag
 @usual_settings()
 def relearn(
     model: Any, images: GoodImages, roles: Roles, folder: Path, to: str
-) -> tuple[Calibration, list[float]]:
+) -> tuple[Calibration, list[np.ndarray]]:
     """Let a memory bank, in place, remember what the integer network makes of the images.
 
     So the rounding is the same in what is remembered and in what is compared with it, and the calibration
@@ -69,7 +69,7 @@ def relearn(
         to: "onnx" or "openvino".
 
     Returns:
-        The calibration, and the largest value of each map.
+        The calibration, and the reduced map of each image.
     """
     floats, integers = folder / "levels.onnx", folder / "integer-levels.onnx"
     backbone = model.features.backbone

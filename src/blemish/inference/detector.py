@@ -59,6 +59,7 @@ class Detector:
         self._opened: dict[str, Any] = {}
         self.frame: Frame = metadata.frame
         self.calibration = Calibration.from_dict(metadata.calibration)
+        self._map_peaks = Calibration(np.array(metadata.map_peaks), self.calibration.false_alarm_rate)
         self.metadata: dict[str, Any] = metadata.model_dump(mode="json")
         self.batch_size = BATCH_SIZE
         self.consecutive = False
@@ -143,10 +144,14 @@ class Detector:
         return self._locks.setdefault(os.getpid(), Lock())
 
     @property
+    def map_peaks(self) -> Calibration:
+        """By the largest map value of each held-out image, at the false-alarm rate in force."""
+        return self._map_peaks.with_rate(self.calibration.false_alarm_rate)
+
+    @property
     def heat_scale(self) -> HeatScale:
         """The colours of every heat map of this model, at the false-alarm rate in force."""
-        peaks = np.array(self.metadata["map_peaks"])
-        return HeatScale.from_calibration(Calibration(peaks, self.calibration.false_alarm_rate))
+        return HeatScale.from_calibration(self.map_peaks)
 
     @property
     def can_explain(self) -> bool:
@@ -260,4 +265,5 @@ class Detector:
             frame=self.frame,
             size=(framed.width, framed.height),
             array=array,
+            map_peaks=self.map_peaks,
         )

@@ -21,6 +21,9 @@ FORMAT_VERSION = 1
 KEY = "blemish"
 WEIGHTS_KEY = "blemish_weights"  # beside it in an .xml file: the digest of the .bin file
 PROBES = "blemish.probes"  # the tensor of images that an export is verified on
+HELD_OUT_MAPS = "blemish.held_out_maps"  # the tensor of `blemish.inference.held_out_maps`
+BESIDE_WEIGHTS = {PROBES, HELD_OUT_MAPS}  # tensors in a .safetensors file that are not the model's own
+HELD_OUT_MAPS_KEY = "blemish_held_out_maps"  # the same as text in .onnx and .xml files
 SUFFIXES = (".safetensors", ".onnx", ".xml")
 
 
@@ -34,7 +37,8 @@ class Metadata(BaseModel):
         frame: how an image becomes the network's input.
         tolerate: differences that are no defects, see `blemish.images.changes`.
         calibration: held-out normal scores and the false-alarm rate (`Calibration.to_dict`).
-        map_peaks: the largest value in the map of each of these images, for the colours of heat maps.
+        map_peaks: the largest value in the map of each of these images, for regions and the colours of heat
+            maps.
         teacher: where the ImageNet weights came from; "" for methods without.
         training: configuration and outcome of training.
         data: name, number of images, SHA-256 of all of them as the network saw them, and a digest of each
@@ -98,7 +102,7 @@ def read_weights_metadata(path: Path) -> Metadata:
 
 def read_pair_metadata(path: Path) -> Metadata:
     """`blemish.inference.engines.read_metadata` of an OpenVINO pair, whose .xml file is read as plain XML."""
-    return parse_metadata(path, _openvino_text(path, KEY))
+    return parse_metadata(path, openvino_text(path, KEY))
 
 
 def read_probes(path: Path, shape: Shape) -> np.ndarray:
@@ -139,14 +143,14 @@ def check_weights(path: Path) -> None:
     Raises:
         ModelFileError: they do not belong together.
     """
-    digest = _openvino_text(path, WEIGHTS_KEY)
+    digest = openvino_text(path, WEIGHTS_KEY)
     if digest is not None and digest != file_digest(path.with_suffix(".bin")):
         raise ModelFileError(
             f"{path} does not fit its .bin file; export the model again, or copy both files again."
         )
 
 
-def _openvino_text(path: Path, key: str) -> str | None:
+def openvino_text(path: Path, key: str) -> str | None:
     """The text under a key in the rt_info of an OpenVINO graph, read as plain XML; None without one."""
     from xml.etree import ElementTree
 

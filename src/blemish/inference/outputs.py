@@ -25,6 +25,7 @@ from blemish.files import (
 from blemish.images.drawing import HeatScale, panels, save_png
 from blemish.images.finding import EXPLANATION_SUFFIX, OVERLAY_SUFFIX
 from blemish.inference.parquet import local_path
+from blemish.inference.region_files import LABELME_SUFFIX, for_labelme, region_rows, write_labelme
 from blemish.inference.result import COLUMNS, Result
 
 if TYPE_CHECKING:
@@ -52,9 +53,13 @@ class Outputs:
             (`Result.pictures`).
         maps: folder for each raw anomaly map on its image, float32 [height, width] in NumPy's .npy format
             (`Result.map_on_image`).
+        regions: file for the regions of all images, .csv, .jsonl or .json (COCO), or folder for a LabelMe
+            file of each (`blemish.inference.region_files`).
+        scale: millimetres per pixel of the originals, for the regions; None leaves them in pixels.
 
     Raises:
-        BlemishError: two outputs are one file, or one is a folder or in a folder that is not there.
+        BlemishError: two outputs are one file, or one is a folder or in a folder that is not there; the file
+            of regions is of no known kind.
     """
 
     csv: Path | None = None
@@ -63,15 +68,18 @@ class Outputs:
     overlays: Path | None = None
     explain: Path | None = None
     maps: Path | None = None
+    regions: Path | None = None
+    scale: float | None = None
 
     def __post_init__(self) -> None:
         parquet = None if self.parquet is None else local_path(self.parquet)
-        named = {"--csv": self.csv, "--jsonl": self.jsonl, "--parquet": parquet}
+        regions = None if self.regions is None or for_labelme(self.regions) else self.regions
+        named = {"--csv": self.csv, "--jsonl": self.jsonl, "--parquet": parquet, "--regions": regions}
         files = {option: os.path.realpath(file) for option, file in named.items() if file is not None}
         for (option, file), (other, another) in combinations(files.items(), 2):
             if file == another:
                 raise BlemishError(f"{option} and {other} both name {file}; give two files.")
-        for path in (self.csv, self.jsonl, parquet):
+        for path in named.values():
             if path is not None:
                 check_output(path)
 
@@ -132,6 +140,11 @@ def _sinks(outputs: Outputs, detector: "Detector", stack: ExitStack) -> list[tup
         from blemish.inference.parquet import parquet_rows
 
         sinks.append((outputs.parquet, stack.enter_context(parquet_rows(outputs.parquet, detector))))
+    if outputs.regions is not None and not for_labelme(outputs.regions):
+        rows = stack.enter_context(region_rows(outputs.regions, outputs.scale))
+        sinks.append((outputs.regions, rows))
+    elif outputs.regions is not None:
+        sinks.append((outputs.regions, _picture_sink(outputs.regions, LABELME_SUFFIX, detector.heat_scale)))
     folders = outputs.overlays, outputs.explain, outputs.maps
     for folder, suffix in zip(folders, (OVERLAY_SUFFIX, EXPLANATION_SUFFIX, MAP_SUFFIX), strict=True):
         if folder is not None:
@@ -169,10 +182,11 @@ def _picture_sink(folder: Path, suffix: str, scale: HeatScale) -> Sink:
         parts = given.parts[1:] if given.anchor else given.parts
         room = LONGEST_NAME - len(suffix) - ROOM_FOR_NUMBER
         wanted = folder.joinpath(*("up" if part == ".." else shortened(part, room) for part in parts))
-        place, number = wanted.with_name(wanted.name + suffix), 1
+        name = wanted.stem if suffix == LABELME_SUFFIX else wanted.name
+        place, number = wanted.with_name(name + suffix), 1
         while hash(place) in taken:
             number += 1
-            place = wanted.with_name(f"{wanted.name}-{number}{suffix}")
+            place = wanted.with_name(f"{name}-{number}{suffix}")
         taken.add(hash(place))
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -187,6 +201,8 @@ def _draw(result: Result, suffix: str, scale: HeatScale, place: Path) -> None:
     if suffix == MAP_SUFFIX:
         with whole_file(place, "wb") as file:
             np.save(file, result.map_on_image())
+    elif suffix == LABELME_SUFFIX:
+        write_labelme(result, place)
     elif suffix == OVERLAY_SUFFIX:
         save_png(result.overlay(scale), place)
     else:

@@ -1,15 +1,18 @@
 """What scoring one image gives."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from blemish.calibration import Calibration
 from blemish.errors import ImageError
-from blemish.images.drawing import HeatScale, attention_overlay, overlay
+from blemish.images.drawing import HeatScale, attention_overlay, draw_outlines, overlay
 from blemish.images.frame import Frame
 from blemish.images.maps import map_on_image, shrink
 from blemish.images.reading import read_image
+from blemish.inference.regions import Region, find_regions
 
 PAGE_SIDE = 640  # pixels on the longer side of pictures in pages and panels, at most
 COLUMNS = ("path", "score", "p_value", "is_anomalous", "error")  # of a result as a row
@@ -37,6 +40,7 @@ class Result:
         size: width and height of the upright original in pixels.
         array: the original itself, uint8 [height, width, 3], where it was handed over as an array. That of
             a file is read again when it is drawn.
+        map_peaks: calibration by the largest map values of held-out good images, which regions go by.
     """
 
     path: str
@@ -51,6 +55,7 @@ class Result:
     frame: Frame | None = None
     size: tuple[int, int] | None = None
     array: np.ndarray | None = None
+    map_peaks: Calibration | None = None
 
     def __post_init__(self) -> None:
         if (self.score is None) != bool(self.error):
@@ -61,6 +66,16 @@ class Result:
     def to_row(self) -> dict[str, Any]:
         """The plain, JSON-able part: path, score, p_value, is_anomalous, error."""
         return {name: getattr(self, name) for name in COLUMNS}
+
+    @cached_property
+    def regions(self) -> tuple[Region, ...]:
+        """Where the defects are (`blemish.inference.regions`), highest peak first.
+
+        They are found when first asked for. Empty where nothing on the map is anomalous, and without a map.
+        """
+        if self.map_peaks is None or self.frame is None or self.size is None or self.anomaly_map is None:
+            return ()
+        return find_regions(self.anomaly_map, *self.size, self.frame, self.map_peaks)
 
     def original(self, side: int | None = None) -> np.ndarray:
         """The whole picture, upright, uint8 [height, width, 3].
@@ -94,7 +109,8 @@ class Result:
     ) -> np.ndarray:
         """The whole picture with its heat map on a fixed scale, uint8 [height, width, 3].
 
-        It is drawn as by `blemish.images.drawing.overlay`; what the model did not see is hatched.
+        It is drawn as by `blemish.images.drawing.overlay`; what the model did not see is hatched, and the
+        regions are outlined.
 
         Args:
             scale: the model's `Detector.heat_scale`.
@@ -104,14 +120,14 @@ class Result:
         Raises:
             ImageError, ValueError: as `original`.
         """
-        return overlay(self.original(side), self.map_on_image(side), scale, mask)
+        return self._overlaid(self.original(side), scale, mask, side)
 
     def pictures(self, scale: HeatScale, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """What there is to see of the whole picture, each uint8 [H, W, 3], by caption.
 
         That is the input and the overlay, and with a reconstruction that and the Grad-CAM map too, all with
-        at most PAGE_SIDE pixels on the longer side. A reconstruction is black
-        where the frame hides the picture.
+        at most PAGE_SIDE pixels on the longer side. A reconstruction is black where the frame hides the
+        picture.
 
         Args:
             scale: the model's `Detector.heat_scale`.
@@ -121,7 +137,7 @@ class Result:
             ImageError, ValueError: as `original`.
         """
         picture = self.original(PAGE_SIDE)
-        heat = overlay(picture, self.map_on_image(PAGE_SIDE), scale, mask)
+        heat = self._overlaid(picture, scale, mask, PAGE_SIDE)
         if self.reconstruction is None or self.attention is None:
             return {"input": picture, "heat map": heat}
         frame, size, _ = self._drawable()
@@ -134,6 +150,14 @@ class Result:
             "error map": heat,
             "Grad-CAM (own scale)": attention_overlay(picture, attention),
         }
+
+    def _overlaid(
+        self, picture: np.ndarray, scale: HeatScale, mask: np.ndarray | None, side: int | None
+    ) -> np.ndarray:
+        heat = overlay(picture, self.map_on_image(side), scale, mask)
+        _, size, _ = self._drawable()
+        share = np.array(picture.shape[1::-1]) / size
+        return draw_outlines(heat, [polygon * share for region in self.regions for polygon in region.outline])
 
     def _drawable(self) -> tuple[Frame, tuple[int, int], np.ndarray]:
         if self.frame is None or self.size is None or self.anomaly_map is None:

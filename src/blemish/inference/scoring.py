@@ -8,6 +8,7 @@ import numpy as np
 from blemish.images.frame import Frame
 from blemish.images.tiling import Grid
 from blemish.inference.engines.base import Engine
+from blemish.inference.held_out_maps import reduced
 
 BATCH_SIZE = 16  # images, or tiles, in an engine at once where nothing else is said
 
@@ -62,8 +63,8 @@ def calibrate(
     frame: Frame,
     pictures: Iterable[np.ndarray],
     advance: Callable[[int], None] = lambda count: None,
-) -> tuple[np.ndarray, list[float]]:
-    """Score good images that the model did not learn from: what `Calibration` and heat maps are made of.
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Score good images that the model did not learn from: what `Calibration`, heat maps and regions go by.
 
     Args:
         engine: runs the model's graph.
@@ -72,17 +73,17 @@ def calibrate(
         advance: called with the number of images after each batch.
 
     Returns:
-        The score of each image, float64 [K], and the largest value of each map.
+        The score of each image, float64 [K], and each map, `blemish.inference.held_out_maps.reduced`.
     """
     scores: list[float] = []
-    peaks: list[float] = []
+    maps: list[np.ndarray] = []
     rest = iter(pictures)
     while batch := list(islice(rest, 1 if frame.tile else BATCH_SIZE)):  # a tiled picture may be large
         for score, anomaly_map in score_images(engine, frame, batch, BATCH_SIZE):
             scores.append(score)
-            peaks.append(float(anomaly_map.max()))
+            maps.append(reduced(anomaly_map))
         advance(len(batch))
-    return np.array(scores), peaks
+    return np.array(scores), maps
 
 
 def _score_tiles(

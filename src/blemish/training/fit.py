@@ -19,7 +19,8 @@ from blemish.errors import BlemishError
 from blemish.files import check_output, end_of_links, unfinished, whole_file, writing
 from blemish.images.frame import Frame, hidden, sight, visible_share
 from blemish.inference.engines.base import Engine
-from blemish.inference.model_file import PROBES, Metadata, model_bytes
+from blemish.inference.held_out_maps import packed, peaks_of
+from blemish.inference.model_file import HELD_OUT_MAPS, PROBES, Metadata, model_bytes
 from blemish.inference.scoring import calibrate
 from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.models.registry import model_class
@@ -160,7 +161,7 @@ def _fit(
         model, teacher = _build(config, source)
         training = _learn(model, images, config, files, teacher, resume)
         engine = TorchEngine(model)
-        calibration, peaks = calibrate_model(engine, images)
+        calibration, maps = calibrate_model(engine, images)
     metadata = Metadata(
         method=config.method,
         preset=config.preset,
@@ -168,7 +169,7 @@ def _fit(
         frame=config.frame,
         tolerate=config.tolerate,
         calibration=calibration.to_dict(),
-        map_peaks=peaks,
+        map_peaks=peaks_of(maps),
         teacher=teacher,
         training=training,
         data={
@@ -184,7 +185,7 @@ def _fit(
         | {package: version(package) for package in ("blemish", "torch", "timm", "numpy")},
     )
     if file:
-        _write(model, images, metadata, files.model, file)
+        _write(model, images, maps, metadata, files.model, file)
     return Detector(engine, metadata)
 
 
@@ -247,45 +248,51 @@ def _learn(
     return config.training.model_dump(mode="json") | {"summary": asdict(summary), "remark": remark}
 
 
-def calibrate_model(engine: Engine, images: GoodImages) -> tuple[Calibration, list[float]]:
-    """From the held-out images, or from each while it is left out; and the peaks of their maps."""
+def calibrate_model(engine: Engine, images: GoodImages) -> tuple[Calibration, list[np.ndarray]]:
+    """From the held-out images, or from each while it is left out; and their maps, reduced."""
     config = images.config
     with progress_bar("Calibrating", len(images.held_out)) as advance:
         if config.model.leave_one_out:
-            scores, peaks = _leave_one_out(engine, images, config.frame, advance)
+            scores, maps = _leave_one_out(engine, images, config.frame, advance)
         else:
             pictures = (images.calibrating(index) for index in images.held_out)
-            scores, peaks = calibrate(engine, config.frame, pictures, advance)
+            scores, maps = calibrate(engine, config.frame, pictures, advance)
     calibration = Calibration(scores, config.false_alarm_rate)
     if calibration.note:
         log.warning(calibration.note)
-    return calibration, peaks
+    return calibration, maps
 
 
 def _leave_one_out(
     engine: Engine, images: GoodImages, frame: Frame, advance: Callable[[int], None]
-) -> tuple[np.ndarray, list[float]]:
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """As `calibrate`, of all images: each is scored as if the model had learned from the others alone."""
     model: Any = engine
-    scores, peaks = [], []
+    scores, maps = [], []
     for index in images.held_out:
         model.model.leave_out(images.rows.of(np.array([index])))
-        score, peak = calibrate(engine, frame, [images.calibrating(index)], advance)
+        score, reduced = calibrate(engine, frame, [images.calibrating(index)], advance)
         scores.append(score)
-        peaks += peak
+        maps += reduced
     model.model.leave_out(np.empty(0, np.int64))
-    return np.concatenate(scores), peaks
+    return np.concatenate(scores), maps
 
 
 def _write(
-    model: "AnomalyModel", images: GoodImages, metadata: Metadata, path: Path, file: IO[bytes]
+    model: "AnomalyModel",
+    images: GoodImages,
+    maps: list[np.ndarray],
+    metadata: Metadata,
+    path: Path,
+    file: IO[bytes],
 ) -> None:
-    """Write the model with some held-out images, or mirrored ones, which are not what it remembers."""
+    """Write the model with its held-out maps and some held-out images, or mirrored ones."""
     import torch
 
     probes = images.some(images.held_out_rows, PROBE_COUNT)
     if not metadata.data["held_out"]:
         probes = probes[:, :, ::-1]
-    content = model_bytes(model.state_dict() | {PROBES: torch.from_numpy(probes.copy())}, metadata)
+    beside = {PROBES: torch.from_numpy(probes.copy()), HELD_OUT_MAPS: torch.from_numpy(packed(maps))}
+    content = model_bytes(model.state_dict() | beside, metadata)
     with writing(path):
         file.write(content)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from blemish.errors import ConfigError, ModelFileError
 from blemish.inference.engines.base import Engine
-from blemish.inference.model_file import PROBES, Metadata, read_weights_metadata
+from blemish.inference.model_file import BESIDE_WEIGHTS, Metadata, read_weights_metadata
 from blemish.models.base import AnomalyModel, images_to_tensor
 from blemish.models.config import ModelConfig
 from blemish.models.registry import config_class, model_class
@@ -64,7 +64,7 @@ class TorchEngine(Engine):
         build = partial(model_class(metadata.method), config, metadata.frame.shape)
         try:
             with safe_open(path, framework="pt") as file:
-                names = [name for name in file.keys() if name != PROBES]  # noqa: SIM118
+                names = [name for name in file.keys() if name not in BESIDE_WEIGHTS]  # noqa: SIM118
                 found = {name: file.get_slice(name).get_shape() for name in names}
             with torch.device("meta"):  # takes no memory, whatever size the description asks for
                 wanted = _sized(build(), found).state_dict()
@@ -72,8 +72,7 @@ class TorchEngine(Engine):
                 raise RuntimeError("other names or shapes")
             model = _sized(build(), found)
             weights = load_file(path)
-            weights.pop(PROBES, None)
-            model.load_state_dict(weights)
+            model.load_state_dict({name: weights[name] for name in names})
         except (RuntimeError, ValueError, LookupError, OSError, SafetensorError) as error:
             raise ModelFileError(
                 f"The weights in {path} do not fit its description; fit or copy the model again."

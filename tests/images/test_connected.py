@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from blemish.evaluation.regions import connected_regions
+from blemish.images.connected import connected_regions
 
 EIGHT = np.ones((3, 3))
 
