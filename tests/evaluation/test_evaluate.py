@@ -34,7 +34,7 @@ class FakeDetector:
 
     def __init__(self, rate: float = 0.1) -> None:
         self.metadata: dict[str, Any] = {"method": "fake", "training": {"epochs": 3}}
-        self.calibration = Calibration(np.linspace(0, 2, 99), rate)
+        self.calibration = self.map_peaks = Calibration(np.linspace(0, 2, 99), rate)
 
     def predict_many(self, paths: Iterable[Path], *, consecutive: bool) -> Iterator[Result]:
         for path in map(str, paths):

@@ -51,7 +51,8 @@ class FakeDetector:
         self.scores, self.redraws, self.warning, self.size = scores, redraws, warning, size
         self.calibration = Calibration(1e-9 * np.exp(np.linspace(-1, 1, 99)), rate)
         peaks = self.calibration.scores * (50 if redraws else 1)
-        self.heat_scale = HeatScale.from_calibration(Calibration(peaks, rate))
+        self.map_peaks = Calibration(peaks, rate)
+        self.heat_scale = HeatScale.from_calibration(self.map_peaks)
         self.metadata = {
             "method": "gtrans",
             "config": {"backbone": "resnet34"},

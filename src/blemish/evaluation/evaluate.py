@@ -13,6 +13,7 @@ from blemish.datasets.loading import load_mask
 from blemish.datasets.sample import GOOD, Sample
 from blemish.errors import DatasetError
 from blemish.evaluation.metrics import auroc, image_metrics, or_none, pixel_metrics
+from blemish.evaluation.regions import count_regions
 from blemish.images.frame import Frame, hidden
 from blemish.images.reading import frame_digest, mask_to_frame
 from blemish.progress import progress_bar
@@ -32,6 +33,7 @@ class Evaluation:
         image: "auroc", "ap", "f1_max", "auroc_interval" ([low, high], 95 %).
         pixel: "auroc", "ap", "f1_max", "aupro_30", "aupro_05" over the good images and the defective ones
             that have a mask; None when no image has one.
+        regions: what `blemish.evaluation.regions.count_regions` says of the same images; None likewise.
         defects: per kind, "images", "auroc" (this kind against all good images), "flagged" (how many),
             "detected" (their share) and "masks_outside".
         false_alarms: "good_images", "flagged", "observed" (the share) with its 95 % "interval", "asked" and
@@ -53,6 +55,7 @@ class Evaluation:
     name: str
     image: dict[str, Any]
     pixel: dict[str, Any] | None
+    regions: dict[str, int] | None
     defects: dict[str, dict[str, Any]]
     false_alarms: dict[str, Any]
     detected: dict[str, Any]
@@ -105,10 +108,12 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
     outside = Counter(sample.defect for sample, mask in seen if mask is not None and not mask.any())
     alarms, found = flagged[~defective], flagged[defective]
     calibration = detector.calibration
+    with_masks = any(mask is not None for mask in masks)
     return Evaluation(
         name=name,
         image=image_metrics(scores, defective),
-        pixel=pixel_metrics(scored.maps, scored.masks) if any(mask is not None for mask in masks) else None,
+        pixel=pixel_metrics(scored.maps, scored.masks) if with_masks else None,
+        regions=count_regions(scored.maps, scored.masks, detector.map_peaks) if with_masks else None,
         defects=_per_defect(scored.rows, scores, defective, flagged, outside),
         false_alarms={
             "good_images": len(alarms),

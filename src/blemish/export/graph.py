@@ -113,6 +113,6 @@ def attach_maps(path: Path, cells: np.ndarray | None) -> None:
         from blemish.export.openvino import attach_text
 
         return attach_text(path, HELD_OUT_MAPS_KEY, to_text(cells))
-    graph = onnx.load(path)
+    graph = onnx.load(path, load_external_data=False)
     graph.metadata_props.add(key=HELD_OUT_MAPS_KEY, value=to_text(cells))
     onnx.save(graph, path)

@@ -1,7 +1,7 @@
 """Heat maps and mask contours as pictures. One fixed scale for all images, so that good ones stay cool."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -215,17 +215,22 @@ def draw_contour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return picture
 
 
-def draw_outlines(image: np.ndarray, polygons: Sequence[np.ndarray]) -> np.ndarray:
+def draw_outlines(image: np.ndarray, polygons: Iterable[np.ndarray], width: int, height: int) -> np.ndarray:
     """A copy of `image`, uint8 [H, W, 3], with polygons, float [n, 2] of points (x, y), in cyan on black.
 
     No heat has that colour, and no contour of a mask. The lines grow with the picture.
+
+    Args:
+        image: of any size.
+        polygons: in a picture of `width` x `height` pixels, which the image shows.
     """
     picture = Image.fromarray(image)
     draw = ImageDraw.Draw(picture)
-    width = max(1, round(max(image.shape[:2]) / _OUTLINES))
-    for colour, thickness in (("black", 3 * width), ("cyan", width)):
-        for polygon in polygons:
-            corners = [tuple(point) for point in polygon.tolist()]
+    share = np.array(image.shape[1::-1]) / (width, height)
+    lines = [[tuple(point) for point in (polygon * share).tolist()] for polygon in polygons]
+    line = max(1, round(max(image.shape[:2]) / _OUTLINES))
+    for colour, thickness in (("black", 3 * line), ("cyan", line)):
+        for corners in lines:
             draw.line([*corners, corners[0]], fill=colour, width=thickness, joint="curve")
     return np.asarray(picture)
 

@@ -1,5 +1,6 @@
 """Where an anomaly map says that the defects are, how large they are and how sure that is."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,11 @@ class Region:
 
 def _rounded(values: tuple[float, ...]) -> list[float]:
     return [round(value, 2) for value in values]
+
+
+def outlines(regions: Iterable[Region]) -> Iterator[np.ndarray]:
+    """All polygons of all regions."""
+    return (polygon for region in regions for polygon in region.outline)
 
 
 def label_regions(anomaly_map: np.ndarray, peaks: Calibration) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from blemish.images.drawing import HeatScale, attention_overlay, draw_outlines, 
 from blemish.images.frame import Frame
 from blemish.images.maps import map_on_image, shrink
 from blemish.images.reading import read_image
-from blemish.inference.regions import Region, find_regions
+from blemish.inference.regions import Region, find_regions, outlines
 
 PAGE_SIDE = 640  # pixels on the longer side of pictures in pages and panels, at most
 COLUMNS = ("path", "score", "p_value", "is_anomalous", "error")  # of a result as a row
@@ -156,8 +156,7 @@ class Result:
     ) -> np.ndarray:
         heat = overlay(picture, self.map_on_image(side), scale, mask)
         _, size, _ = self._drawable()
-        share = np.array(picture.shape[1::-1]) / size
-        return draw_outlines(heat, [polygon * share for region in self.regions for polygon in region.outline])
+        return draw_outlines(heat, outlines(self.regions), *size)
 
     def _drawable(self) -> tuple[Frame, tuple[int, int], np.ndarray]:
         if self.frame is None or self.size is None or self.anomaly_map is None:

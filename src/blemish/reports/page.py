@@ -140,6 +140,9 @@ def _tiles(evaluation: Evaluation) -> list[tuple[str, str, str]]:
         tiles.append(("Pixel AUROC", fraction(pixel["auroc"]), "of all pixels, pooled"))
         detail = f"up to 30\u00a0% false positives; {fraction(pixel['aupro_05'])} up to 5\u00a0%"
         tiles.append(("AUPRO", fraction(pixel["aupro_30"]), detail))
+    if (regions := evaluation.regions) and regions["marked"]:
+        detail = f"marked defects found; {regions['elsewhere']} of {regions['regions']} regions elsewhere"
+        tiles.append(("Regions", f"{regions['found']} of {regions['marked']}", detail))
     return tiles
 
 

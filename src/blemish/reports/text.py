@@ -30,6 +30,11 @@ def summary(evaluation: Evaluation) -> str:
             f"False alarms {alarms['flagged']} of {alarms['good_images']} good images "
             f"({percent(alarms['observed'])}; {percent(alarms['in_force'])} allowed)"
         )
+    if regions := evaluation.regions:
+        lines.append(
+            f"Regions      {regions['found']} of {regions['marked']} marked defects found; "
+            f"{regions['elsewhere']} of {regions['regions']} regions where nothing is marked"
+        )
     for kind, row in evaluation.defects.items():
         lines.append(
             f"  {kind:20} {row['images']:4} images  AUROC {fraction(row['auroc'])}  found {row['flagged']}"

@@ -31,6 +31,10 @@ def test_pictures_and_map_are_those_of_the_detector(running: Running) -> None:
     assert (pictures["heat.png"][..., 1] == 255).all()
     assert np.abs(pictures["overlay.png"].astype(int) - expected.overlay(scale)).max() <= 2
     assert pictures["thumbnail.jpg"].shape == (64, 64, 3)
+    (found,) = running.client.get(f"{place}/regions").json()
+    (region,) = expected.regions
+    assert found["box"] == pytest.approx(region.box, abs=0.01) and found["p_value"] == region.p_value
+    assert "To edge" in running.client.get(place.removeprefix("/v1")).text
 
 
 def test_they_show_the_whole_original_and_what_the_frame_hides(running: Running) -> None:

@@ -1,5 +1,6 @@
 """The gallery of all inspections, and the page of one, to look at and to judge."""
 
+from contextlib import suppress
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -7,10 +8,15 @@ import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
 from blemish.images.drawing import heat_colours
+from blemish.inference.regions import Region
+from blemish.station.errors import NotFound
+from blemish.station.records import Inspection
 from blemish.station.schemas import GalleryQuery
+from blemish.station.station import Station
 from blemish.station.storage.store import Store
 from blemish.station.web.deps import InspectionDep, StationDep
 from blemish.station.web.pages import outcome, page
+from blemish.station.web.routes.pictures import regions_of
 
 PER_PAGE = 48
 REVIEWED = 200  # at most, of a list to go through
@@ -55,12 +61,19 @@ def inspection_page(
         "inspection.html.j2",
         inspection=inspection,
         **outcome(station, inspection),
+        regions=_regions(station, inspection),
         model=None if inspection.model is None else station.store.model(inspection.model),
         previous=before,
         next=after,
         among=among,
         colours=heat_colours(np.linspace(0, 1, 256)).tobytes().hex(),
     )
+
+
+def _regions(station: Station, inspection: Inspection) -> tuple[Region, ...]:
+    with suppress(NotFound):
+        return regions_of(station, inspection)
+    return ()
 
 
 def _narrowing(request: Request) -> str:

@@ -6,17 +6,19 @@ image that could not be scored or is gone.
 
 import io
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
 from PIL import Image
 
 from blemish.calibration import Calibration
-from blemish.images.drawing import HeatScale, overlay
+from blemish.images.drawing import HeatScale, draw_outlines, overlay
 from blemish.images.frame import Frame
 from blemish.images.maps import map_on_image, shrink
 from blemish.images.reading import read_upload
+from blemish.inference.regions import Region, find_regions, outlines
 from blemish.station.errors import NotFound
 from blemish.station.records import Inspection
 from blemish.station.station import Station
@@ -69,7 +71,7 @@ def heat_png(station: StationDep, inspection: InspectionDep, side: Side = None) 
 
 @router.get("/overlay.png")
 def overlay_png(station: StationDep, inspection: InspectionDep, side: Side = None) -> Response:
-    """The whole picture under its heat map; what the model did not see is hatched."""
+    """The whole picture under its heat map, regions outlined; what the model did not see is hatched."""
     return _png(_overlaid(station, inspection, side))
 
 
@@ -77,6 +79,15 @@ def overlay_png(station: StationDep, inspection: InspectionDep, side: Side = Non
 def thumbnail_jpg(station: StationDep, inspection: InspectionDep) -> Response:
     """The overlay, small."""
     return Response(_thumbnail(station, inspection), headers=FOREVER, media_type="image/jpeg")
+
+
+@router.get("/regions", response_class=JSONResponse)
+def regions(station: StationDep, inspection: InspectionDep) -> list[dict[str, Any]]:
+    """Where the defects are, highest peak first; lengths are in pixels of the picture, lists are x and y.
+
+    `box` is left, top, width and height; `length` and `width` are the maximal and minimal Feret diameter.
+    """
+    return [region.to_dict() for region in regions_of(station, inspection)]
 
 
 @router.get("/map.npy")
@@ -104,6 +115,14 @@ def _thumbnail(station: Station, inspection: Inspection) -> bytes:
     return file.getvalue()
 
 
+def regions_of(station: Station, inspection: Inspection) -> tuple[Region, ...]:
+    """The regions of an inspection, found again in its stored map; NotFound where there is none."""
+    frame, peaks = _frame(station, inspection), _map_peaks(station, inspection)
+    with station.drawing:
+        anomaly_map = _stored_map(station, inspection)
+        return find_regions(anomaly_map, inspection.width, inspection.height, frame, peaks)
+
+
 def _picture(station: Station, inspection: Inspection, side: int | None) -> np.ndarray:
     bit_depth = _frame(station, inspection).bit_depth
     assert inspection.image is not None
@@ -111,19 +130,23 @@ def _picture(station: Station, inspection: Inspection, side: int | None) -> np.n
     return shrink(read_upload(data, inspection.name, bit_depth, station.settings.max_pixels), side)
 
 
-def _map_on_image(station: Station, inspection: Inspection, side: int | None = None) -> np.ndarray:
+def _stored_map(station: Station, inspection: Inspection) -> np.ndarray:
     if inspection.map is None or inspection.map_low is None or inspection.map_high is None:
         raise NotFound(f"Inspection {inspection.id} has no anomaly map; its error says why.")
-    anomaly_map = decode_map(station.files.read(inspection.map), inspection.map_low, inspection.map_high)
-    frame = _frame(station, inspection)
+    return decode_map(station.files.read(inspection.map), inspection.map_low, inspection.map_high)
+
+
+def _map_on_image(station: Station, inspection: Inspection, side: int | None = None) -> np.ndarray:
+    anomaly_map, frame = _stored_map(station, inspection), _frame(station, inspection)
     return map_on_image(anomaly_map, inspection.width, inspection.height, frame, side)
 
 
 def _overlaid(station: Station, inspection: Inspection, side: int | None) -> np.ndarray:
-    scale = _heat_scale(station, inspection)
+    scale, regions = _heat_scale(station, inspection), regions_of(station, inspection)
     with station.drawing:
         anomaly_map = _map_on_image(station, inspection, side)
-        return overlay(_picture(station, inspection, side), anomaly_map, scale)
+        heat = overlay(_picture(station, inspection, side), anomaly_map, scale)
+        return draw_outlines(heat, outlines(regions), inspection.width, inspection.height)
 
 
 def _frame(station: Station, inspection: Inspection) -> Frame:
@@ -131,7 +154,12 @@ def _frame(station: Station, inspection: Inspection) -> Frame:
 
 
 def _heat_scale(station: Station, inspection: Inspection) -> HeatScale:
-    """The colours of all heat maps of its model, at the false-alarm rate that held."""
+    """The colours of all heat maps of its model."""
+    return HeatScale.from_calibration(_map_peaks(station, inspection))
+
+
+def _map_peaks(station: Station, inspection: Inspection) -> Calibration:
+    """The peaks of its model's held-out images, at the false-alarm rate that held."""
     peaks = np.array(station.description(inspection)["map_peaks"])
     assert inspection.false_alarm_rate is not None
-    return HeatScale.from_calibration(Calibration(peaks, inspection.false_alarm_rate))
+    return Calibration(peaks, inspection.false_alarm_rate)
