@@ -65,3 +65,15 @@ def test_it_writes_rows_and_pictures(
     assert Image.open(overlay).size == (96, 96) and len(explained) == 2
     anomaly_map = np.load(first)
     assert anomaly_map.shape == (96, 96) and anomaly_map.dtype == np.float32
+
+
+def test_a_scale_goes_with_regions(blemish: Command, model: Path, parts_folder: Path, tmp_path: Path) -> None:
+    regions = tmp_path / "regions.csv"
+    done = blemish("predict", model, parts_folder / "test", "--regions", regions, "--scale", "0.05mm", "-q")
+    assert done.code == 0 and regions.read_text().splitlines()[0].endswith("edge_distance_mm")
+    for options, reason in (
+        (("--regions", regions, "--scale", "0.05"), "0.05mm"),
+        (("--scale", "1mm"), "--regions"),
+    ):
+        refused = blemish("predict", model, parts_folder / "test", *options)
+        assert refused.code == 2 and reason in refused.err and refused.out == ""
