@@ -6,6 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
+from blemish.datasets.copies import first_of_copies, thumbnail
 from blemish.datasets.sample import Dataset, Sample, mask_files
 from blemish.errors import DatasetError, ImageError
 from blemish.files import file_digest
@@ -61,20 +64,25 @@ def check_disjoint(first: tuple[list[Sample], str], second: tuple[list[Sample], 
 
 
 def without_copies(samples: list[Sample]) -> list[Sample]:
-    """The samples without those whose pixels equal an earlier one's; what cannot be read is kept."""
+    """The samples without those whose pixels equal, or nearly equal, an earlier one's
+    (`blemish.datasets.copies`); what cannot be read is kept."""
 
-    def digest(sample: Sample) -> str:
+    def look(sample: Sample) -> tuple[str, np.ndarray] | None:
         try:
             image = read_image(sample.path)
         except ImageError:
-            return str(sample.path)  # told, or skipped, when the image is loaded
-        return f"{image.shape} {frame_digest(image)}"
+            return None  # told, or skipped, when the image is loaded
+        return f"{image.shape} {frame_digest(image)}", thumbnail(image)
 
-    first: dict[str, Sample] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for sample, seen in zip(samples, pool.map(digest, samples), strict=True):
-            first.setdefault(seen, sample)
-    return list(first.values())
+        seen = list(pool.map(look, samples))
+    first: dict[str, int] = {}
+    for number, one in enumerate(seen):
+        first.setdefault(one[0] if one else str(samples[number].path), number)
+    readable = [number for number in first.values() if seen[number]]
+    near = first_of_copies(np.array([one[1] for number in readable if (one := seen[number])]))
+    copies = {number for place, number in enumerate(readable) if near[place] != place}
+    return [samples[number] for number in first.values() if number not in copies]
 
 
 def check_mask(sample: Sample) -> None:

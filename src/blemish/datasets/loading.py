@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from blemish.datasets.copies import first_of_copies, thumbnail
 from blemish.datasets.sample import Sample, mask_files
 from blemish.errors import DatasetError, ImageError
 from blemish.images.changes import Change
@@ -32,7 +33,8 @@ class Rows(NamedTuple):
         sizes: height and width of each of the K framed images.
         digests: of each of the K framed images, see `blemish.images.reading.frame_digest`.
         skipped: for each file that could not be read its path and one sentence.
-        copies: each image that was left out as equal, once framed, to an earlier one, and that one.
+        copies: each image that was left out as equal, once framed, to an earlier one, or near-equal
+            (`blemish.datasets.copies`), and that one.
     """
 
     images: np.ndarray
@@ -46,6 +48,20 @@ class Rows(NamedTuple):
     def of(self, samples: np.ndarray) -> np.ndarray:
         """The rows, int64 ascending, that belong to these of the K samples."""
         return np.flatnonzero(np.isin(self.owners, samples))
+
+    def only(self, samples: np.ndarray) -> "Rows":
+        """Those of some of the K samples, int64 ascending; these rows lie in the same memory, which is changed."""
+        chosen = self.of(samples)
+        if len(chosen) < len(self.owners):
+            for position, row in enumerate(chosen):
+                self.images[position] = self.images[row]
+        return self._replace(
+            images=self.images[: len(chosen)],
+            owners=np.searchsorted(samples, self.owners[chosen]),
+            samples=[self.samples[index] for index in samples],
+            sizes=[self.sizes[index] for index in samples],
+            digests=[self.digests[index] for index in samples],
+        )
 
     def picture(self, sample: int, frame: Frame) -> np.ndarray:
         """One of the K framed images, uint8 [height, width, 3], put together from its rows."""
@@ -77,6 +93,7 @@ def load_rows(
     total = len(samples)
     sizes = [(0, 0)] * total
     digests = [""] * total
+    thumbnails = [np.empty(0, np.uint8)] * total
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar("Reading images", total) as advance:
         counts = list(pool.map(partial(_count_rows, frame=frame), samples))
         counts = [count * (1 + len(changes)) for count in counts]
@@ -93,6 +110,7 @@ def load_rows(
             if len(grid) * (1 + len(changes)) != counts[index]:
                 return ImageError(f"{samples[index].path} changed while it was read; start again.")
             sizes[index], digests[index] = (height, width), frame_digest(image)
+            thumbnails[index] = thumbnail(image)
             row = ends[index] - counts[index]
             for version in chain([image], (change(image) for change in changes)):
                 for tile in grid.cut(version):
@@ -116,20 +134,12 @@ def load_rows(
             advance()
     if skipped and not kept:
         raise DatasetError(f"None of the {total} images can be read; the first one: {skipped[0][1]}")
-    owners = np.repeat(np.arange(len(kept)), [counts[index] for index in kept.values()])
-    if len(kept) < total:
-        rows = (row for index in kept.values() for row in range(ends[index] - counts[index], ends[index]))
-        for position, row in enumerate(rows):
-            out[position] = out[row]
-    return Rows(
-        out[: len(owners)],
-        owners,
-        [samples[index] for index in kept.values()],
-        [sizes[index] for index in kept.values()],
-        list(kept),
-        skipped,
-        copies,
-    )
+    different = list(kept.values())
+    firsts = first_of_copies(np.array([thumbnails[index] for index in different]))
+    near = [number for number, first in enumerate(firsts) if first != number]
+    copies += [(samples[different[number]], samples[different[firsts[number]]]) for number in near]
+    rows = Rows(out, np.repeat(np.arange(total), counts), list(samples), sizes, digests, skipped, copies)
+    return rows.only(np.delete(np.array(different, np.int64), near))
 
 
 def load_mask(mask: FilePath) -> np.ndarray:
