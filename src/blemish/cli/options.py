@@ -61,6 +61,12 @@ Backbone = Annotated[
 Weights = Annotated[
     str | None, typer.Option(metavar="FILE", help="The backbone's ImageNet weights: .safetensors or .pth.")
 ]
+Exclude = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="LIST.txt", help="Leave out the images to learn from that this file names, one path a line."
+    ),
+]
 Epochs = Annotated[
     int | None,
     typer.Option(

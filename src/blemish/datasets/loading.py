@@ -35,6 +35,7 @@ class Rows(NamedTuple):
         skipped: for each file that could not be read its path and one sentence.
         copies: each image that was left out as equal, once framed, to an earlier one, or near-equal
             (`blemish.datasets.copies`), and that one.
+        left_out: digests of images that could be read and are none of the K.
     """
 
     images: np.ndarray
@@ -44,14 +45,15 @@ class Rows(NamedTuple):
     digests: list[str]
     skipped: list[tuple[str, str]]
     copies: list[tuple[Sample, Sample]]
+    left_out: list[str]
 
     def of(self, samples: np.ndarray) -> np.ndarray:
         """The rows, int64 ascending, that belong to these of the K samples."""
         return np.flatnonzero(np.isin(self.owners, samples))
 
     def only(self, samples: np.ndarray) -> "Rows":
-        """Those of some of the K samples, int64 ascending; these rows lie in the same memory, which is changed."""
-        chosen = self.of(samples)
+        """Those of some of the K samples, int64 ascending, moved to the front of the same memory."""
+        chosen, digests = self.of(samples), [self.digests[index] for index in samples]
         if len(chosen) < len(self.owners):
             for position, row in enumerate(chosen):
                 self.images[position] = self.images[row]
@@ -60,7 +62,8 @@ class Rows(NamedTuple):
             owners=np.searchsorted(samples, self.owners[chosen]),
             samples=[self.samples[index] for index in samples],
             sizes=[self.sizes[index] for index in samples],
-            digests=[self.digests[index] for index in samples],
+            digests=digests,
+            left_out=self.left_out + sorted(set(self.digests) - {"", *digests}),
         )
 
     def picture(self, sample: int, frame: Frame) -> np.ndarray:
@@ -138,7 +141,7 @@ def load_rows(
     firsts = first_of_copies(np.array([thumbnails[index] for index in different]))
     near = [number for number, first in enumerate(firsts) if first != number]
     copies += [(samples[different[number]], samples[different[firsts[number]]]) for number in near]
-    rows = Rows(out, np.repeat(np.arange(total), counts), list(samples), sizes, digests, skipped, copies)
+    rows = Rows(out, np.repeat(np.arange(total), counts), list(samples), sizes, digests, skipped, copies, [])
     return rows.only(np.delete(np.array(different, np.int64), near))
 
 

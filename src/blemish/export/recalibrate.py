@@ -80,8 +80,9 @@ def assign_roles(dataset: Dataset, metadata: Metadata) -> Roles:
             advance()
     if copies := len(dataset.train) - len(paths):
         log.warning(f"{copies} of {len(dataset.train)} images are copies of others and are left out.")
+    others = learned.union(metadata.data.get("left_out", []))  # near-equal copies and odd images
     ranges = [digest for digest in paths if digest in learned]
-    calibration = [digest for digest in paths if digest not in learned]
+    calibration = [digest for digest in paths if digest not in others]
     rng = np.random.default_rng(0)
     if not ranges:
         count = max(1, int(RANGE_SHARE * len(calibration)))

@@ -51,12 +51,17 @@ class GoodImages:
         if config.model.leave_one_out:
             learn = np.arange(count)
             self.held_out = learn[:: -(-count // LEFT_OUT)]
-            which = "each" if len(self.held_out) == count else f"one in {-(-count // LEFT_OUT)}"
-            log.info(f"{count} good images to learn from; {which} is left out in its turn to calibrate.")
-        else:
-            log.info(f"{count} good images: {len(learn)} to learn from, {len(self.held_out)} held out.")
         self.learn_rows, self.held_out_rows = rows.of(learn), rows.of(self.held_out)
         self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
+
+    def tell(self) -> None:
+        """What is learned from and what calibrates."""
+        count, held_out, config = len(self.rows.samples), len(self.held_out), self.config
+        if config.model.leave_one_out:
+            which = "each" if held_out == count else f"one in {-(-count // LEFT_OUT)}"
+            log.info(f"{count} good images to learn from; {which} is left out in its turn to calibrate.")
+        else:
+            log.info(f"{count} good images: {count - held_out} to learn from, {held_out} held out.")
         if config.frame.tile:
             log.info(f"They were cut into {self.tiles} tiles.")
         if count <= FEW and isinstance(config.model, TrainingFreeConfig) and "turn" not in config.tolerate:
@@ -69,6 +74,10 @@ class GoodImages:
                 f"Tolerated: {describe(config.tolerate)}; {len(self.changes)} changed versions of "
                 "each image are learned from too, and each image that calibrates is changed at random."
             )
+
+    def only(self, samples: np.ndarray) -> "GoodImages":
+        """Those of some of the K images, int64 ascending; this object is used up (`Rows.only`)."""
+        return GoodImages(self.rows.only(samples), self.config)
 
     @property
     def tiles(self) -> int:
@@ -129,10 +138,13 @@ def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unrea
             )
         log.warning(
             f"{len(rows.copies)} of {len(dataset.train)} images are copies of others and are left out; "
-            f"the first is {copy.path}, which looks the same to the network as {original.path}."
+            f"the first is {copy.path}, which looks like {original.path}."
         )
     check_trainable(Dataset(dataset.name, train=rows.samples))
-    return GoodImages(rows, config)
+    images = GoodImages(rows, config)
+    if not config.contamination:  # else some are left out first
+        images.tell()
+    return images
 
 
 def _remarks(path: Path, config: RunConfig) -> Iterator[str]:

@@ -1,0 +1,62 @@
+"""Scores of good images that a model did not learn from, or is made to forget while they are scored."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from blemish.calibration import Calibration
+from blemish.datasets.loading import Rows
+from blemish.images.frame import Frame
+from blemish.inference.engines.base import Engine
+from blemish.inference.scoring import calibrate
+from blemish.progress import progress_bar
+from blemish.training.read_images import GoodImages
+
+log = logging.getLogger(__name__)
+
+
+def calibrate_model(engine: Engine, images: GoodImages) -> tuple[Calibration, list[float]]:
+    """From the held-out images, or from each while it is left out; and the peaks of their maps."""
+    config = images.config
+    with progress_bar("Calibrating", len(images.held_out)) as advance:
+        if config.model.leave_one_out:
+            scores, peaks = leave_one_out(
+                engine, images.rows, config.frame, images.held_out, images.calibrating, advance
+            )
+        else:
+            pictures = (images.calibrating(index) for index in images.held_out)
+            scores, peaks = calibrate(engine, config.frame, pictures, advance)
+    calibration = Calibration(scores, config.false_alarm_rate)
+    if calibration.note:
+        log.warning(calibration.note)
+    return calibration, peaks
+
+
+def leave_one_out(
+    engine: Engine,
+    rows: Rows,
+    frame: Frame,
+    chosen: Iterable[int],
+    picture: Callable[[int], np.ndarray],
+    advance: Callable[[int], None],
+) -> tuple[np.ndarray, list[float]]:
+    """As `calibrate`: each image is scored as if the model had learned from the others alone.
+
+    Args:
+        engine: of a model that has just learned from all `rows` and has `leave_out`.
+        frame: of the images.
+        chosen: which of the K images of `rows` are scored.
+        picture: gives one of them to score, uint8 [height, width, 3].
+        advance: told how many images were scored, after each.
+    """
+    model: Any = engine
+    scores, peaks = [], []
+    for index in chosen:
+        model.model.leave_out(rows.of(np.array([index])))
+        score, peak = calibrate(engine, frame, [picture(index)], advance)
+        scores.append(score)
+        peaks += peak
+    model.model.leave_out(np.empty(0, np.int64))
+    return np.concatenate(scores), peaks
