@@ -53,14 +53,7 @@ def fit(
     epochs: opt.Epochs = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Only repeatable kernels.")] = False,
-    tile: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PIXELS",
-            help="Cut large images into square tiles of this side at their own resolution, to find small "
-            "defects. The time grows with the number of tiles. [default: whole images]",
-        ),
-    ] = None,
+    tile: opt.Tile = None,
     overlap: Annotated[
         float | None,
         typer.Option(help="Share of a tile by which neighbours overlap, 0 to 0.75. [default: 0.25]"),

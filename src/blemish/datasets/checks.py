@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from blemish.datasets.copies import first_of_copies, thumbnail
+from blemish.datasets.copies import SIDE, first_of_copies, thumbnail
 from blemish.datasets.sample import Dataset, Sample, mask_files
 from blemish.errors import DatasetError, ImageError
 from blemish.files import file_digest
@@ -63,26 +63,30 @@ def check_disjoint(first: tuple[list[Sample], str], second: tuple[list[Sample], 
                 )
 
 
-def without_copies(samples: list[Sample]) -> list[Sample]:
-    """The samples without those whose pixels equal, or nearly equal, an earlier one's
-    (`blemish.datasets.copies`); what cannot be read is kept."""
+def without_copies(samples: list[Sample]) -> tuple[list[Sample], np.ndarray]:
+    """The samples without those whose pixels equal an earlier one's, and the groups of near-equal ones.
 
-    def look(sample: Sample) -> tuple[str, np.ndarray] | None:
+    What cannot be read is kept.
+
+    Returns:
+        The samples, and for each the number of the first of its group, int64
+        (`blemish.datasets.copies.first_of_copies`).
+    """
+
+    def look(sample: Sample) -> tuple[str, np.ndarray]:
         try:
             image = read_image(sample.path)
-        except ImageError:
-            return None  # told, or skipped, when the image is loaded
+        except ImageError:  # told, or skipped, when the image is loaded
+            return str(sample.path), thumbnail(np.zeros((SIDE, SIDE, 3), np.uint8))
         return f"{image.shape} {frame_digest(image)}", thumbnail(image)
 
+    first: dict[str, tuple[Sample, np.ndarray]] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        seen = list(pool.map(look, samples))
-    first: dict[str, int] = {}
-    for number, one in enumerate(seen):
-        first.setdefault(one[0] if one else str(samples[number].path), number)
-    readable = [number for number in first.values() if seen[number]]
-    near = first_of_copies(np.array([one[1] for number in readable if (one := seen[number])]))
-    copies = {number for place, number in enumerate(readable) if near[place] != place}
-    return [samples[number] for number in first.values() if number not in copies]
+        for sample, (seen, small) in zip(samples, pool.map(look, samples), strict=True):
+            first.setdefault(seen, (sample, small))
+    return [sample for sample, _ in first.values()], first_of_copies(
+        np.array([small for _, small in first.values()])
+    )
 
 
 def check_mask(sample: Sample) -> None:

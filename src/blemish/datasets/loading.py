@@ -33,8 +33,9 @@ class Rows(NamedTuple):
         sizes: height and width of each of the K framed images.
         digests: of each of the K framed images, see `blemish.images.reading.frame_digest`.
         skipped: for each file that could not be read its path and one sentence.
-        copies: each image that was left out as equal, once framed, to an earlier one, or near-equal
-            (`blemish.datasets.copies`), and that one.
+        copies: each image that was left out as equal, once framed, to an earlier one, and that one.
+        groups: int64 [K], the first of the near-equal images that each belongs to, itself where there is none
+            (`blemish.datasets.copies`).
         left_out: digests of images that could be read and are none of the K.
     """
 
@@ -45,14 +46,20 @@ class Rows(NamedTuple):
     digests: list[str]
     skipped: list[tuple[str, str]]
     copies: list[tuple[Sample, Sample]]
+    groups: np.ndarray
     left_out: list[str]
 
     def of(self, samples: np.ndarray) -> np.ndarray:
         """The rows, int64 ascending, that belong to these of the K samples."""
         return np.flatnonzero(np.isin(self.owners, samples))
 
+    def of_group(self, sample: int) -> np.ndarray:
+        """The rows of one of the K samples and of all that are near-equal to it."""
+        return self.of(np.flatnonzero(self.groups == self.groups[sample]))
+
     def only(self, samples: np.ndarray) -> "Rows":
         """Those of some of the K samples, int64 ascending, moved to the front of the same memory."""
+        _, first, group = np.unique(self.groups[samples], return_index=True, return_inverse=True)
         chosen, digests = self.of(samples), [self.digests[index] for index in samples]
         if len(chosen) < len(self.owners):
             for position, row in enumerate(chosen):
@@ -63,6 +70,7 @@ class Rows(NamedTuple):
             samples=[self.samples[index] for index in samples],
             sizes=[self.sizes[index] for index in samples],
             digests=digests,
+            groups=first[group],
             left_out=self.left_out + sorted(set(self.digests) - {"", *digests}),
         )
 
@@ -138,11 +146,11 @@ def load_rows(
     if skipped and not kept:
         raise DatasetError(f"None of the {total} images can be read; the first one: {skipped[0][1]}")
     different = list(kept.values())
-    firsts = first_of_copies(np.array([thumbnails[index] for index in different]))
-    near = [number for number, first in enumerate(firsts) if first != number]
-    copies += [(samples[different[number]], samples[different[firsts[number]]]) for number in near]
-    rows = Rows(out, np.repeat(np.arange(total), counts), list(samples), sizes, digests, skipped, copies, [])
-    return rows.only(np.delete(np.array(different, np.int64), near))
+    groups = np.zeros(total, np.int64)
+    groups[different] = first_of_copies(np.array([thumbnails[index] for index in different]))
+    owners = np.repeat(np.arange(total), counts)
+    rows = Rows(out, owners, list(samples), sizes, digests, skipped, copies, groups, [])
+    return rows.only(np.array(different, np.int64))
 
 
 def load_mask(mask: FilePath) -> np.ndarray:

@@ -42,7 +42,7 @@ def leave_one_out(
     picture: Callable[[int], np.ndarray],
     advance: Callable[[int], None],
 ) -> tuple[np.ndarray, list[float]]:
-    """As `calibrate`: each image is scored as if the model had learned from the others alone.
+    """As `calibrate`: each image is scored as if the model had not learned from it and near-equal ones.
 
     Args:
         engine: of a model that has just learned from all `rows` and has `leave_out`.
@@ -54,7 +54,7 @@ def leave_one_out(
     model: Any = engine
     scores, peaks = [], []
     for index in chosen:
-        model.model.leave_out(rows.of(np.array([index])))
+        model.model.leave_out(rows.of_group(index))
         score, peak = calibrate(engine, frame, [picture(index)], advance)
         scores.append(score)
         peaks += peak

@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
+
 from blemish.datasets import Dataset, Source, check_trainable, read_dataset, without_listed
 from blemish.errors import BlemishError
 from blemish.files import check_output, end_of_links, unfinished, whole_file, writing
@@ -174,6 +176,7 @@ def _fit(
             "sha256": images.digest,
             "frames": images.rows.digests,
         }
+        | ({"groups": groups.tolist()} if len(np.unique(groups := images.rows.groups)) < len(groups) else {})
         | ({"left_out": left_out} if (left_out := images.rows.left_out) else {})
         | ({"contamination": config.contamination} if config.contamination else {})
         | ({"tiles": images.tiles} if config.frame.tile else {})

@@ -5,9 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from blemish.calibration import Calibration
 from blemish.datasets import Dataset, check_trainable
 from blemish.datasets.loading import Rows
+from blemish.evaluation.statistics import robust_z
+from blemish.images.drawing import HeatScale
+from blemish.images.reading import image_size
 from blemish.inference.engines.torch import TorchEngine
+from blemish.inference.result import Result
+from blemish.inference.scoring import BATCH_SIZE, score_images
 from blemish.models.backbones import default_blocks
 from blemish.models.memory_bank.config import RADConfig
 from blemish.models.weights import WeightsSource
@@ -17,6 +23,10 @@ from blemish.training.calibrate import leave_one_out
 from blemish.training.config import RunConfig
 from blemish.training.one_pass import learn_in_one_pass
 from blemish.training.read_images import GoodImages
+
+FAR = 3.0
+RARE = 0.05  # share of the images whose hottest spots lie beyond the heat scale's alarm
+TINY = 1e-30
 
 log = logging.getLogger(__name__)
 
@@ -30,21 +40,46 @@ class Oddness:
         source: the backbone's weights; None for random ones.
 
     Attributes:
-        engine: of the bank; its model has `leave_out`.
         scores: float64 [K], higher is odder.
-        peaks: the largest value of each map.
+        odd: bool [K], whether the score stands out: its logarithm lies more than three robust standard
+            deviations above the median.
+        heat_scale: of the maps, see `HeatScale.from_calibration`.
+        frame: of the images.
     """
 
     def __init__(self, rows: Rows, config: RunConfig, source: WeightsSource | None) -> None:
         config = _of_bank(config)
+        self.rows, self.frame = rows, config.frame
         model: Any = build_model(config, source)[0]
         learn_in_one_pass(model, rows.images, np.arange(len(rows.images)), config.training)
-        self.engine, frame = TorchEngine(model), config.frame
-        count = len(rows.samples)
+        self.engine, count = TorchEngine(model), len(rows.samples)
         with progress_bar("Leaving out each in its turn", count) as advance:
-            self.scores, self.peaks = leave_one_out(
-                self.engine, rows, frame, range(count), lambda index: rows.picture(index, frame), advance
+            self.scores, peaks = leave_one_out(
+                self.engine, rows, self.frame, range(count), self._picture, advance
             )
+        self.odd = robust_z(np.log(np.maximum(self.scores, TINY))) > FAR
+        self.heat_scale = HeatScale.from_calibration(Calibration(np.array(peaks), RARE))
+
+    def result(self, index: int) -> Result:
+        """One of the K images as scored while left out; its p-value is among all of them."""
+        path, model = self.rows.samples[index].path, self.engine.model
+        framed = self._picture(index)
+        model.leave_out(self.rows.of_group(index))
+        ((score, anomaly_map),) = score_images(self.engine, self.frame, [framed], BATCH_SIZE)
+        p_value = float((self.scores >= self.scores[index]).mean())
+        return Result(
+            str(path),
+            score,
+            p_value,
+            bool(self.odd[index]),
+            anomaly_map,
+            framed,
+            frame=self.frame,
+            size=image_size(path),
+        )
+
+    def _picture(self, index: int) -> np.ndarray:
+        return self.rows.picture(index, self.frame)
 
 
 def without_oddest(images: GoodImages, source: WeightsSource | None) -> GoodImages:
