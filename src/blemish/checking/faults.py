@@ -9,17 +9,17 @@ from blemish.evaluation.statistics import robust_z
 from blemish.images.frame import Shape
 
 FAR = 5.0  # robust standard deviations
-BLURRED = 0.5  # at most this share of the usual variance of the Laplacian
+BLURRED = 0.5  # at most this share of the usual sharpness
 LEVELS = 12.0  # of 255, by which a mean brightness must differ besides
 WHITE, CLIPPED = 250, 0.02  # from this grey value on a pixel is clipped; share of them beyond the usual
 
 
 def look(image: np.ndarray) -> tuple[float, float, float]:
-    """Of an image, uint8 [H, W, 3], the variance of its Laplacian, mean grey value and clipped share."""
+    """Of an image, uint8 [H, W, 3]: variance of its Laplacian by its own, mean grey value, clipped share."""
     grey = image.mean(axis=2, dtype=np.float32)
     middle = grey[1:-1, 1:-1]
     laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * middle
-    return float(laplacian.var()), float(grey.mean()), float((grey >= WHITE).mean())
+    return float(laplacian.var() / (grey.var() + 1)), float(grey.mean()), float((grey >= WHITE).mean())
 
 
 def faults(looks: Sequence[tuple[float, float, float]], shapes: Sequence[Shape]) -> list[list[str]]:
@@ -33,7 +33,7 @@ def faults(looks: Sequence[tuple[float, float, float]], shapes: Sequence[Shape])
         shapes: height and width of the K files.
     """
     sharpness, brightness, clipped = np.array(looks).T
-    log_sharpness = np.log(sharpness + 1e-3)
+    log_sharpness = np.log(sharpness + 1e-6)
     usual = {name: np.median(values) for name, values in [("light", brightness), ("clip", clipped)]}
     blurred = (robust_z(log_sharpness) < -FAR) & (log_sharpness < np.median(log_sharpness) + np.log(BLURRED))
     differs = robust_z(brightness)

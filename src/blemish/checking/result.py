@@ -19,8 +19,8 @@ class Check:
     Attributes:
         name: of the data set.
         images: a row for each file: "path"; "score" of the left-out image by a memory bank of the others,
-            and "rank", 1 for the oddest, both None of an equal copy and what cannot be read; "odd",
-            whether the score stands out; "faults", a list; "copy_of", a path or ""; "error", a sentence or "".
+            and "rank", 1 for the oddest, both None of an equal copy and what cannot be read; "odd", whether
+            the score stands out; "faults", a list; "copy_of", a path or ""; "error", a sentence or "".
     """
 
     name: str
@@ -42,17 +42,20 @@ class Check:
         """What was found, a sentence for each kind."""
         rows = self.images
         found = [
-            _sentence("cannot be read", [row["error"].rstrip(".") for row in rows if row["error"]]),
+            _sentence("Unreadable", [row["error"].rstrip(".") for row in rows if row["error"]]),
             _sentence(
-                "equal or nearly equal to another; together they count once",
+                "Copies, which count once",
                 [f"{row['path']} looks like {row['copy_of']}" for row in rows if row["copy_of"]],
             ),
         ]
         for fault in sorted({fault for row in rows for fault in row["faults"]}):
             named = [row["path"] for row in rows if fault in row["faults"]]
-            found.append(_sentence(f"{fault}, unlike the others", named))
-        odd = [row["path"] for row in self.ranked if row["odd"]]
-        found.append(_sentence("odd, with something that the others do not show", odd))
+            found.append(_sentence(f"{fault[0].upper()}{fault[1:]}, unlike the others", named))
+        found.append(
+            _sentence(
+                "Odd, unlike all others in some part", [row["path"] for row in self.ranked if row["odd"]]
+            )
+        )
         return [one for one in found if one] or ["Nothing stands out."]
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,9 +84,9 @@ class Check:
 
 
 def _sentence(what: str, named: Sequence[str]) -> str:
-    """How many images are what, and the first of them; "" for none."""
+    """What how many images are, and the first of them; "" for none."""
     if not named:
         return ""
     images = "1 image" if len(named) == 1 else f"{len(named)} images"
     more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
-    return f"{images} {what}: {'; '.join(named[:NAMED])}{more}."
+    return f"{what}: {images}, {'; '.join(named[:NAMED])}{more}."

@@ -47,7 +47,7 @@ def split_dataset(dataset: Dataset) -> tuple[Dataset, int]:
     if copies := len(dataset.train) - count:
         log.warning(f"{copies} of {len(dataset.train)} good images are copies of others and are left out.")
     if len(firsts) < LEAST:
-        found = "1 good image" if len(firsts) == 1 else f"{len(firsts)} different good images"
+        found = "1 good image" if len(firsts) == 1 else f"{len(firsts)} good images"
         raise DatasetError(
             f"{dataset.name} has {found}, and some must be kept out to measure on; "
             f"give at least {LEAST}, better 50 or more."

@@ -84,9 +84,8 @@ def without_copies(samples: list[Sample]) -> tuple[list[Sample], np.ndarray]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for sample, (seen, small) in zip(samples, pool.map(look, samples), strict=True):
             first.setdefault(seen, (sample, small))
-    return [sample for sample, _ in first.values()], first_of_copies(
-        np.array([small for _, small in first.values()])
-    )
+    different, thumbnails = zip(*first.values(), strict=True) if first else ((), ())
+    return list(different), first_of_copies(np.array(thumbnails))
 
 
 def check_mask(sample: Sample) -> None:

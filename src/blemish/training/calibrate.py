@@ -8,11 +8,15 @@ import numpy as np
 
 from blemish.calibration import Calibration
 from blemish.datasets.loading import Rows
+from blemish.evaluation.statistics import robust_z
 from blemish.images.frame import Frame
 from blemish.inference.engines.base import Engine
 from blemish.inference.scoring import calibrate
 from blemish.progress import progress_bar
 from blemish.training.read_images import GoodImages
+
+ENOUGH, FAR = 16, 3.0  # images and robust standard deviations from which on one can be odd
+TINY = 1e-30
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +29,7 @@ def calibrate_model(engine: Engine, images: GoodImages) -> tuple[Calibration, li
             scores, peaks = leave_one_out(
                 engine, images.rows, config.frame, images.held_out, images.calibrating, advance
             )
+            _tell_odd(scores, images)
         else:
             pictures = (images.calibrating(index) for index in images.held_out)
             scores, peaks = calibrate(engine, config.frame, pictures, advance)
@@ -60,3 +65,23 @@ def leave_one_out(
         peaks += peak
     model.model.leave_out(np.empty(0, np.int64))
     return np.concatenate(scores), peaks
+
+
+def stand_out(scores: np.ndarray) -> np.ndarray:
+    """Which scores of left-out images are odd, bool [K]: their logarithms lie far above the median.
+
+    Of fewer than `ENOUGH` none is.
+    """
+    if len(scores) < ENOUGH:
+        return np.zeros(len(scores), bool)
+    return np.asarray(robust_z(np.log(np.maximum(scores, TINY))) > FAR)
+
+
+def _tell_odd(scores: np.ndarray, images: GoodImages) -> None:
+    odd = images.held_out[np.flatnonzero(stand_out(scores))]
+    if len(odd):
+        first = images.rows.samples[images.held_out[scores.argmax()]].path
+        log.info(
+            f"{len(odd)} of {len(scores)} images look odd to a model of the others, most of all {first}; "
+            "blemish check shows them."
+        )

@@ -8,7 +8,6 @@ import numpy as np
 from blemish.calibration import Calibration
 from blemish.datasets import Dataset, check_trainable
 from blemish.datasets.loading import Rows
-from blemish.evaluation.statistics import robust_z
 from blemish.images.drawing import HeatScale
 from blemish.images.reading import image_size
 from blemish.inference.engines.torch import TorchEngine
@@ -19,14 +18,12 @@ from blemish.models.memory_bank.config import RADConfig
 from blemish.models.weights import WeightsSource
 from blemish.progress import progress_bar
 from blemish.training.backbone import build_model
-from blemish.training.calibrate import leave_one_out
+from blemish.training.calibrate import leave_one_out, stand_out
 from blemish.training.config import RunConfig
 from blemish.training.one_pass import learn_in_one_pass
 from blemish.training.read_images import GoodImages
 
-FAR = 3.0
 RARE = 0.05  # share of the images whose hottest spots lie beyond the heat scale's alarm
-TINY = 1e-30
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +38,7 @@ class Oddness:
 
     Attributes:
         scores: float64 [K], higher is odder.
-        odd: bool [K], whether the score stands out: its logarithm lies more than three robust standard
-            deviations above the median.
+        odd: bool [K], see `stand_out`.
         heat_scale: of the maps, see `HeatScale.from_calibration`.
         frame: of the images.
     """
@@ -57,7 +53,7 @@ class Oddness:
             self.scores, peaks = leave_one_out(
                 self.engine, rows, self.frame, range(count), self._picture, advance
             )
-        self.odd = robust_z(np.log(np.maximum(self.scores, TINY))) > FAR
+        self.odd = stand_out(self.scores)
         self.heat_scale = HeatScale.from_calibration(Calibration(np.array(peaks), RARE))
 
     def result(self, index: int) -> Result:

@@ -60,8 +60,8 @@ class GoodImages:
         different = len(np.unique(self.rows.groups))
         if alike := count - different:
             log.warning(
-                f"{alike} of {count} images are copies of others, re-encoded, shifted or taken twice; they are "
-                f"learned from, and for the false-alarm rate {different} images count."
+                f"{alike} of {count} images are copies of others, re-encoded, shifted or taken twice: "
+                f"they are learned from, but the false-alarm rate counts {different} images."
             )
         if config.model.leave_one_out:
             which = "each" if held_out == different else f"one in {-(-different // LEFT_OUT)}"
