@@ -42,22 +42,18 @@ def first_of_copies(thumbnails: np.ndarray) -> np.ndarray:
     count = len(thumbnails)
     if count < 3:
         return np.arange(count)
-    images = thumbnails.astype(np.float32)
-    window = np.sqrt(np.outer(*[np.hanning(SIDE + 2)[1:-1]] * 2)).astype(np.float32)
-    spectra = np.fft.rfft2((images - images.mean(axis=(1, 2), keepdims=True)) * window).astype(np.complex64)
-    amplitudes = np.abs(spectra[:, :, : SIDE // 4]).reshape(count, -1)
-    amplitudes /= np.linalg.norm(amplitudes, axis=1, keepdims=True) + 1e-9
+    blocks = np.array_split(np.arange(count), -(-count // BLOCK))
+    amplitudes = np.concatenate([_amplitudes(thumbnails[block]) for block in blocks])
     near = min(CANDIDATES, count - 2)
     other = min(count - 1, max(LEAST_OTHERS, count // 10)) - 1  # its place in the order of likeness
     pairs = []
-    for start in range(0, count, BLOCK):
-        block = np.arange(start, min(start + BLOCK, count))
+    for block in blocks:
         likeness = amplitudes[block] @ amplitudes.T
         likeness[np.arange(len(block)), block] = -1
         alike = np.argpartition(-likeness, [*range(near), other], axis=1)
-        against = AGAINST_OTHERS * _unexplained(images, spectra, block, alike[:, other])
+        against = AGAINST_OTHERS * _unexplained(thumbnails[block], thumbnails[alike[:, other]])
         for candidates in alike[:, :near].T:
-            left = _unexplained(images, spectra, block, candidates)
+            left = _unexplained(thumbnails[block], thumbnails[candidates])
             is_copy = left < np.minimum(UNEXPLAINED, against)
             pairs.append(np.stack([block[is_copy], candidates[is_copy]]))
     one, another = np.concatenate(pairs, axis=1)
@@ -67,18 +63,33 @@ def first_of_copies(thumbnails: np.ndarray) -> np.ndarray:
     return np.asarray(first[group])
 
 
-def _unexplained(images: Floats, spectra: np.ndarray, of: np.ndarray, by: np.ndarray) -> Floats:
-    """The share of contrast (standard deviation) of images that others leave unexplained, float32 [B]."""
-    correlation = np.fft.irfft2(spectra[by] * spectra[of].conj())
+def _spectra(images: np.ndarray) -> np.ndarray:
+    """Of thumbnails [B, SIDE, SIDE], faded out at their borders."""
+    window = np.sqrt(np.outer(*[np.hanning(SIDE + 2)[1:-1]] * 2))
+    return np.fft.rfft2((images - images.mean(axis=(1, 2), keepdims=True)) * window)
+
+
+def _amplitudes(images: np.ndarray) -> Floats:
+    """The low frequencies that the blur leaves, float32 [B, F] of unit length."""
+    low = np.r_[: SIDE // 4, -SIDE // 4 + 1 : 0]
+    found = np.abs(_spectra(images)[:, low, : SIDE // 4]).reshape(len(images), -1)
+    return np.asarray(found / (np.linalg.norm(found, axis=1, keepdims=True) + 1e-9), np.float32)
+
+
+def _unexplained(images: np.ndarray, others: np.ndarray) -> Floats:
+    """The share of contrast (standard deviation) of thumbnails that others leave unexplained, float32 [B]."""
+    correlation = np.fft.irfft2(_spectra(others) * _spectra(images).conj())
     reachable = np.arange(-REACH, REACH + 1)
     correlation = correlation[:, reachable[:, None], reachable]
-    down, right = np.divmod(correlation.reshape(len(of), -1).argmax(axis=1), len(reachable))
+    down, right = np.divmod(correlation.reshape(len(images), -1).argmax(axis=1), len(reachable))
     along = np.arange(MARGIN - 1, SIDE - MARGIN + 1)
     rows, columns = (shift[:, None] - REACH + along for shift in (down, right))
-    shifted = images[by[:, None, None], rows[:, :, None], columns[:, None, :]]
+    number = np.arange(len(images))[:, None, None]
+    shifted = others[number, rows[:, :, None], columns[:, None, :]].astype(np.float32)
     basis = np.stack([np.ones_like(shifted), shifted, *np.gradient(shifted, axis=(1, 2))], axis=1)
-    basis = basis[:, :, 1:-1, 1:-1].reshape(len(of), 4, -1)
-    wanted = images[of, MARGIN:-MARGIN, MARGIN:-MARGIN].reshape(len(of), -1, 1)
+    basis = basis[:, :, 1:-1, 1:-1].reshape(len(images), 4, -1)
+    middle = slice(MARGIN, -MARGIN)
+    wanted = images[:, middle, middle].reshape(len(images), -1, 1).astype(np.float32)
     gram = basis @ basis.transpose(0, 2, 1) + 1e-3 * np.eye(4, dtype=np.float32)
     left = wanted - basis.transpose(0, 2, 1) @ np.linalg.solve(gram, basis @ wanted)
     return np.asarray(left.std(axis=(1, 2)) / (wanted.std(axis=(1, 2)) + 1e-6))

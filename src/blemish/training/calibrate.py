@@ -8,15 +8,13 @@ import numpy as np
 
 from blemish.calibration import Calibration
 from blemish.datasets.loading import Rows
-from blemish.evaluation.statistics import robust_z
 from blemish.images.frame import Frame
 from blemish.inference.engines.base import Engine
 from blemish.inference.scoring import calibrate
 from blemish.progress import progress_bar
 from blemish.training.read_images import GoodImages
 
-ENOUGH, FAR = 16, 3.0  # images and robust standard deviations from which on one can be odd
-TINY = 1e-30
+ENOUGH, FENCE = 16, 1.5  # images, and interquartile ranges, from which on one can be odd
 
 log = logging.getLogger(__name__)
 
@@ -68,13 +66,9 @@ def leave_one_out(
 
 
 def stand_out(scores: np.ndarray) -> np.ndarray:
-    """Which scores of left-out images are odd, bool [K]: their logarithms lie far above the median.
-
-    Of fewer than `ENOUGH` none is.
-    """
-    if len(scores) < ENOUGH:
-        return np.zeros(len(scores), bool)
-    return np.asarray(robust_z(np.log(np.maximum(scores, TINY))) > FAR)
+    """Which scores of left-out images are odd, bool [K]: above Tukey's fence; of fewer than `ENOUGH` none."""
+    lower, upper = np.quantile(scores, (0.25, 0.75))
+    return np.asarray(scores > upper + FENCE * (upper - lower)) & (len(scores) >= ENOUGH)
 
 
 def _tell_odd(scores: np.ndarray, images: GoodImages) -> None:
