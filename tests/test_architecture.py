@@ -10,7 +10,18 @@ import blemish
 PACKAGE = Path(blemish.__file__).parent
 # from the top floor down; a file of the root is a floor of its own
 FLOORS = (
-    *("cli", "station", "api", "papers", "comparison", "experiments", "reports", "export", "training"),
+    *(
+        "cli",
+        "station",
+        "api",
+        "papers",
+        "comparison",
+        "checking",
+        "experiments",
+        "reports",
+        "export",
+        "training",
+    ),
     *("evaluation", "inference", "models", "datasets", "images", "calibration"),
     *("progress", "files", "errors"),
 )

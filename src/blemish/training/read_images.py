@@ -34,7 +34,8 @@ class GoodImages:
     Where a method leaves images out by turns, all are learned from.
 
     Attributes:
-        held_out: which of the K images of `rows`, int64 ascending.
+        learned, held_out: which of the K images of `rows`, int64 ascending; near-equal images are all learned
+            from, or their first is held out or left out in its turn, with them.
         learn_rows, held_out_rows: the rows of either part, int64 ascending, those of changed versions among
             them.
         changes: whose outcomes are learned from beside each image.
@@ -42,21 +43,31 @@ class GoodImages:
     """
 
     def __init__(self, rows: Rows, config: RunConfig) -> None:
-        from blemish.training.batches import split_indices  # brings torch
+        from blemish.training.batches import split_groups  # brings torch
 
         self.rows, self.config, self.changes = rows, config, learned_changes(config.tolerate)
-        count = len(rows.samples)
         training = config.training
-        learn, self.held_out = split_indices(count, training.validation_share, training.seed)
+        self.learned, self.held_out = split_groups(rows.groups, training.validation_share, training.seed)
         if config.model.leave_one_out:
-            learn = np.arange(count)
-            self.held_out = learn[:: -(-count // LEFT_OUT)]
-            which = "each" if len(self.held_out) == count else f"one in {-(-count // LEFT_OUT)}"
+            self.learned, firsts = np.arange(len(rows.samples)), np.unique(rows.groups)
+            self.held_out = firsts[:: -(-len(firsts) // LEFT_OUT)]
+        self.learn_rows, self.held_out_rows = rows.of(self.learned), rows.of(self.held_out)
+        self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
+
+    def tell(self) -> None:
+        """What is learned from and what calibrates."""
+        count, held_out, config = len(self.rows.samples), len(self.held_out), self.config
+        different = len(np.unique(self.rows.groups))
+        if alike := count - different:
+            log.warning(
+                f"{alike} of {count} images are copies of others, re-encoded, shifted or taken twice: "
+                f"they are learned from, but the false-alarm rate counts {different} images."
+            )
+        if config.model.leave_one_out:
+            which = "each" if held_out == different else f"one in {-(-different // LEFT_OUT)}"
             log.info(f"{count} good images to learn from; {which} is left out in its turn to calibrate.")
         else:
-            log.info(f"{count} good images: {len(learn)} to learn from, {len(self.held_out)} held out.")
-        self.learn_rows, self.held_out_rows = rows.of(learn), rows.of(self.held_out)
-        self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
+            log.info(f"{count} good images: {len(self.learned)} to learn from, {held_out} held out.")
         if config.frame.tile:
             log.info(f"They were cut into {self.tiles} tiles.")
         if count <= FEW and isinstance(config.model, TrainingFreeConfig) and "turn" not in config.tolerate:
@@ -69,6 +80,10 @@ class GoodImages:
                 f"Tolerated: {describe(config.tolerate)}; {len(self.changes)} changed versions of "
                 "each image are learned from too, and each image that calibrates is changed at random."
             )
+
+    def only(self, samples: np.ndarray) -> "GoodImages":
+        """Those of some of the K images, int64 ascending; this object is used up (`Rows.only`)."""
+        return GoodImages(self.rows.only(samples), self.config)
 
     @property
     def tiles(self) -> int:
@@ -132,7 +147,10 @@ def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unrea
             f"the first is {copy.path}, which looks the same to the network as {original.path}."
         )
     check_trainable(Dataset(dataset.name, train=rows.samples))
-    return GoodImages(rows, config)
+    images = GoodImages(rows, config)
+    if not config.contamination:  # else some are left out first
+        images.tell()
+    return images
 
 
 def _remarks(path: Path, config: RunConfig) -> Iterator[str]:
