@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from blemish.errors import ImageError
-from blemish.images.drawing import HeatScale, attention_overlay, overlay
+from blemish.images.drawing import HeatScale, attention_overlay, lettered, overlay
 from blemish.images.frame import Frame
 from blemish.images.maps import map_on_image, shrink
 from blemish.images.reading import read_image
 
 PAGE_SIDE = 640  # pixels on the longer side of pictures in pages and panels, at most
-COLUMNS = ("path", "score", "p_value", "is_anomalous", "error")  # of a result as a row
+COLUMNS = ("path", "score", "p_value", "is_anomalous", "is_other_part", "error")  # of a result as a row
+NOT_THIS_PART = "not this part"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Result:
         size: width and height of the upright original in pixels.
         array: the original itself, uint8 [height, width, 3], where it was handed over as an array. That of
             a file is read again when it is drawn.
+        is_other_part: True when the picture as a whole is unlike every good one, as one of another part is
+            (`blemish.images.known_part`); None when that cannot be told.
     """
 
     path: str
@@ -51,6 +54,7 @@ class Result:
     frame: Frame | None = None
     size: tuple[int, int] | None = None
     array: np.ndarray | None = None
+    is_other_part: bool | None = None
 
     def __post_init__(self) -> None:
         if (self.score is None) != bool(self.error):
@@ -59,7 +63,7 @@ class Result:
             raise ValueError(f"an anomaly map is [H, W], not {self.anomaly_map.shape}")
 
     def to_row(self) -> dict[str, Any]:
-        """The plain, JSON-able part: path, score, p_value, is_anomalous, error."""
+        """The plain, JSON-able part: path, score, p_value, is_anomalous, is_other_part, error."""
         return {name: getattr(self, name) for name in COLUMNS}
 
     def original(self, side: int | None = None) -> np.ndarray:
@@ -95,6 +99,7 @@ class Result:
         """The whole picture with its heat map on a fixed scale, uint8 [height, width, 3].
 
         It is drawn as by `blemish.images.drawing.overlay`; what the model did not see is hatched.
+        A picture of another part says so in its corner.
 
         Args:
             scale: the model's `Detector.heat_scale`.
@@ -104,7 +109,8 @@ class Result:
         Raises:
             ImageError, ValueError: as `original`.
         """
-        return overlay(self.original(side), self.map_on_image(side), scale, mask)
+        drawn = overlay(self.original(side), self.map_on_image(side), scale, mask)
+        return lettered(drawn, NOT_THIS_PART) if self.is_other_part else drawn
 
     def pictures(self, scale: HeatScale, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """What there is to see of the whole picture, each uint8 [H, W, 3], by caption.
@@ -121,15 +127,16 @@ class Result:
             ImageError, ValueError: as `original`.
         """
         picture = self.original(PAGE_SIDE)
+        caption = f"input: {NOT_THIS_PART}" if self.is_other_part else "input"
         heat = overlay(picture, self.map_on_image(PAGE_SIDE), scale, mask)
         if self.reconstruction is None or self.attention is None:
-            return {"input": picture, "heat map": heat}
+            return {caption: picture, "heat map": heat}
         frame, size, _ = self._drawable()
         channels = self.reconstruction.astype(np.float32).transpose(2, 0, 1)
         redrawn = np.stack([map_on_image(channel, *size, frame, PAGE_SIDE) for channel in channels], axis=2)
         attention = map_on_image(self.attention, *size, frame, PAGE_SIDE)
         return {
-            "input": picture,
+            caption: picture,
             "reconstruction": np.rint(np.nan_to_num(redrawn)).astype(np.uint8),
             "error map": heat,
             "Grad-CAM (own scale)": attention_overlay(picture, attention),

@@ -202,7 +202,8 @@ class Pipeline:
 
     def _judge(self, image: _Image, model: LoadedModel, score: float, anomaly_map: np.ndarray) -> None:
         try:
-            calibration = model.calibration
+            calibration, framed = model.calibration, image.framed
+            is_other_part = None if framed is None else model.detector.is_other_part(framed)
             p_value, is_anomalous = calibration.judge(score)
             map_file, map_low, map_high = encode_map(anomaly_map)
             map_digest = digest_of(map_file)
@@ -215,6 +216,7 @@ class Pipeline:
                 score=score,
                 p_value=p_value,
                 is_anomalous=is_anomalous,
+                is_other_part=is_other_part,
                 threshold=calibration.threshold,
                 false_alarm_rate=calibration.effective_rate,
                 calibration=model.calibrated.id,

@@ -169,6 +169,7 @@ def _fit(
         tolerate=config.tolerate,
         calibration=calibration.to_dict(),
         map_peaks=peaks,
+        known_part=images.known_part(),
         teacher=teacher,
         training=training,
         data={
