@@ -159,9 +159,8 @@ class Pipeline:
             if earlier is not None:
                 return self._answer(image, earlier)
             frame, most = image.model.detector.frame, self.settings.max_pixels
-            upload = frame_upload(image.data, image.title, frame, most)
-            image.tell(image_type=upload.media_type, width=upload.width, height=upload.height)
-            image.framed = upload.framed
+            image.framed, kind, width, height = frame_upload(image.data, image.title, frame, most)
+            image.tell(image_type=kind, width=width, height=height)
             image.decoded = time.monotonic()
             self._decoded.put(image)
         except ImageError as error:
@@ -202,8 +201,7 @@ class Pipeline:
 
     def _judge(self, image: _Image, model: LoadedModel, score: float, anomaly_map: np.ndarray) -> None:
         try:
-            calibration, framed = model.calibration, image.framed
-            is_other_part = None if framed is None else model.detector.is_other_part(framed)
+            calibration = model.calibration
             p_value, is_anomalous = calibration.judge(score)
             map_file, map_low, map_high = encode_map(anomaly_map)
             map_digest = digest_of(map_file)
@@ -216,7 +214,7 @@ class Pipeline:
                 score=score,
                 p_value=p_value,
                 is_anomalous=is_anomalous,
-                is_other_part=is_other_part,
+                is_other_part=image.framed is not None and model.detector.is_other_part(image.framed),
                 threshold=calibration.threshold,
                 false_alarm_rate=calibration.effective_rate,
                 calibration=model.calibrated.id,
