@@ -168,6 +168,7 @@ def _fit(
         tolerate=config.tolerate,
         calibration=calibration.to_dict(),
         map_peaks=peaks_of(maps),
+        known_part=images.known_part(),
         teacher=teacher,
         training=training,
         data={

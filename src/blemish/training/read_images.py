@@ -5,7 +5,9 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from blemish.datasets.loading import Rows, load_rows
 from blemish.errors import DatasetError, ImageError
 from blemish.images.changes import describe, draw, learned_changes
 from blemish.images.frame import MIN_SIDE, Shape
+from blemish.images.known_part import MOST, KnownPart, thumbnail
 from blemish.images.reading import image_size, used_bits
 from blemish.models.config import ModelConfig
 from blemish.models.memory_bank.config import TrainingFreeConfig
@@ -94,6 +97,23 @@ class GoodImages:
         """One of the K framed images as it calibrates, changed as is tolerated; uint8 [height, width, 3]."""
         rng = np.random.default_rng([self.config.training.seed, index])
         return draw(self.rows.picture(index, self.config.frame), self.config.tolerate, rng)
+
+    def known_part(self) -> dict[str, Any]:
+        """What tells other parts apart, for the model file; empty, with a remark, where nothing does."""
+        versions = 1 + len(self.changes)
+        chosen = range(0, len(self.rows.samples), -(-len(self.rows.samples) * versions // MOST))
+        references = []
+        for index in chosen:
+            picture = self.rows.picture(index, self.config.frame)
+            changed = (change(picture) for change in self.changes)
+            references.append([thumbnail(version) for version in chain([picture], changed)])
+        known = KnownPart.learn(references, map(self.calibrating, chosen))
+        if known is None:
+            log.info(
+                "Pictures of other parts will not be told apart: the good images are too few, or differ too "
+                "much among themselves."
+            )
+        return known.to_dict() if known else {}
 
     def some(self, rows: np.ndarray, most: int) -> np.ndarray:
         """Up to `most` of these rows at even distances, uint8 [n, H, W, 3]."""
