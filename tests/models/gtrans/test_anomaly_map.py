@@ -16,6 +16,7 @@ from blemish.models.gtrans.anomaly_map import (
     level_weight,
     loss,
     rough_distance,
+    training_loss,
 )
 from blemish.models.gtrans.config import GTransConfig
 from tests.models.support import literal_resize
@@ -58,8 +59,19 @@ def test_the_loss_is_eq_14_of_each_image() -> None:
                 a, b = a / a.norm(dim=1, keepdim=True), b / b.norm(dim=1, keepdim=True)
                 literal += 0.5 * (a - b).square().sum(dim=1) / (width * height)
     torch.testing.assert_close(loss(f_g, f_m), literal, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(loss(f_g, f_m, rough_distance), literal, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(training_loss(f_g, f_m, 0), literal.mean(), rtol=1e-4, atol=1e-5)
     assert torch.equal(loss(f_g, f_g), torch.zeros(4)), "validation measures exactly"
+
+
+def test_soft_mining_weighs_a_position_by_the_power_of_its_relative_distance() -> None:
+    f_g, f_m = features(0)[:1], [features(1)[0].requires_grad_()]
+    training_loss(f_g, f_m, 2).backward()
+    found = f_m[0].grad
+    f_m[0].grad = None
+    distances = distance(f_g[0], f_m[0])
+    weights = (distances / distances.mean()).detach() ** 2
+    (distances * weights).mean().backward()
+    torch.testing.assert_close(found, f_m[0].grad, rtol=1e-4, atol=1e-7)
 
 
 def unit(array: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from blemish.models.base import Batch, images_to_tensor
-from blemish.models.gtrans.anomaly_map import loss, rough_distance
+from blemish.models.gtrans.anomaly_map import loss, training_loss
 from blemish.models.gtrans.config import GTransConfig
 from blemish.models.gtrans.model import TFM, Block, GTrans, Mapper, Tokenizer
 from tests.models.support import scrambled
@@ -119,8 +119,18 @@ def test_validation_measures_each_image_exactly_and_training_the_mean_roughly() 
     batch = make_batch(model)
     f_m = mapped(model, batch)
     torch.testing.assert_close(model.validation_loss(batch), loss(batch.frozen, f_m))
-    rough = loss(batch.frozen, f_m, rough_distance).mean()
-    torch.testing.assert_close(loss_of(model, batch), rough)
+    torch.testing.assert_close(loss_of(model, batch), training_loss(batch.frozen, f_m, 0))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_transs_convolutions_start_from_a_share_of_agns(share: float) -> None:
+    model, other = make(warm_start=share), make()
+    teacher = {name: 1 + value for name, value in other.agn.backbone.network.state_dict().items()}
+    model.load_teacher(teacher)
+    own = zip(model.trans.parameters(), other.trans.parameters(), model.agn.parameters(), strict=True)
+    for started, random, guide in own:
+        expected = torch.lerp(random, guide, share) if random.dim() > 1 else random
+        torch.testing.assert_close(started, expected)
 
 
 ABLATIONS: list[dict[str, Any]] = [
@@ -182,7 +192,7 @@ def test_the_named_share_of_images_is_damaged(monkeypatch: pytest.MonkeyPatch) -
     model = make(damage=0.25)
     batch = Batch(torch.full((400, 3, 8, 8), 9, dtype=torch.uint8), ())
     monkeypatch.setattr("blemish.models.gtrans.model.damage", lambda images: images * 0)
-    monkeypatch.setattr("blemish.models.gtrans.model.loss", lambda f_g, f_m, measure: f_m)
+    monkeypatch.setattr("blemish.models.gtrans.model.training_loss", lambda f_g, f_m, mining: f_m.mean())
     monkeypatch.setattr(model.trans, "normalise", lambda images: images)
     monkeypatch.setattr(model.agn, "forward", lambda images: [])
     monkeypatch.setattr(model, "mapped_features", lambda images, f_g: (images == 0).float())

@@ -1,6 +1,6 @@
 """How far AGN's features F_G and the mapped ones F_M are apart: loss and anomaly map (GTrans eqs. 13-19)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -38,12 +38,26 @@ def rough_distance(f_g: Tensor, f_m: Tensor) -> Tensor:
     return 0.5 * (gg * g_scale**2 + mm * m_scale**2) - gm * g_scale * m_scale
 
 
-def loss(
-    f_g: Sequence[Tensor], f_m: Sequence[Tensor], measure: Callable[[Tensor, Tensor], Tensor] = distance
-) -> Tensor:
+def loss(f_g: Sequence[Tensor], f_m: Sequence[Tensor]) -> Tensor:
     """Eq. 14: the mean distance over positions, summed over levels [B, c_l, h_l, w_l]; float32 [B]."""
-    losses = [measure(g, m).mean(dim=(1, 2)) for g, m in zip(f_g, f_m, strict=True)]
+    losses = [distance(g, m).mean(dim=(1, 2)) for g, m in zip(f_g, f_m, strict=True)]
     return torch.stack(losses).sum(dim=0)
+
+
+def training_loss(f_g: Sequence[Tensor], f_m: Sequence[Tensor], mining: float) -> Tensor:
+    """Eq. 14 over a batch, for training steps; float32, a scalar.
+
+    With `mining` above 0 each position is weighted by its distance over the level's mean to that power, a
+    constant to the gradient: the soft mining loss of INP-Former (arXiv 2503.02424). Not in the paper.
+    """
+    total = torch.zeros((), device=f_g[0].device)
+    for g, m in zip(f_g, f_m, strict=True):
+        distances = rough_distance(g, m)
+        if mining:
+            relative = distances.detach().clamp(min=0)
+            distances = distances * (relative / relative.mean().clamp(min=EPS)) ** mining
+        total = total + distances.mean()
+    return total
 
 
 def level_weight(f_g: Tensor, f_m: Tensor, mode: str, lambda_: float) -> Tensor:

@@ -50,6 +50,10 @@ class GTransConfig(ModelConfig):
         sigma: standard deviation of the final Gaussian in pixels; 4 as in the authors' code.
         damage: share of the training images that the student sees damaged, while it is to give what the
             teacher gives for the undamaged image. Not in the paper.
+        warm_start: share of AGN's weights in those that Trans's convolutions start from; the rest is random.
+            Not in the paper, whose Trans starts from random ones.
+        mining: power of a position's relative distance by which it weighs in the loss
+            (`blemish.models.gtrans.anomaly_map.training_loss`). Not in the paper.
         standardise: divide each level's distances by their spread over good images at the same place before
             they are combined. Not in the paper.
         centre: subtract each image's mean from its map: for parts whose light varies and whose defects are
@@ -85,6 +89,8 @@ class GTransConfig(ModelConfig):
     combine: Combination = "P6"
     sigma: float = Field(default=4.0, gt=0, le=256)
     damage: float = Field(default=0.0, ge=0, le=1)
+    warm_start: float = Field(default=0.0, ge=0, le=1)
+    mining: float = Field(default=0.0, ge=0, le=8)
     standardise: bool = False
     centre: bool = False
     memory: bool = False

@@ -14,7 +14,7 @@ from torch.nn import functional
 from blemish.images.frame import Shape
 from blemish.models.backbones import FrozenBackbone, create_backbone
 from blemish.models.base import Batch, Step, TrainedModel
-from blemish.models.gtrans.anomaly_map import AnomalyMap, Standardise, loss, rough_distance
+from blemish.models.gtrans.anomaly_map import AnomalyMap, Standardise, loss, training_loss
 from blemish.models.gtrans.config import GTransConfig
 from blemish.models.gtrans.damage import damage
 from blemish.models.gtrans.memory import AddedMemory
@@ -198,8 +198,12 @@ class GTrans(TrainedModel):
         return self.anomaly_map(f_g, f_m), f_g
 
     def load_teacher(self, weights: dict[str, Tensor]) -> None:
-        """Fill AGN with ImageNet weights, in the backbone's own key names."""
+        """Fill AGN with ImageNet weights, in the backbone's own key names; Trans starts with a share of them."""
         self.agn.backbone.load_weights(weights)
+        with torch.no_grad():
+            for own, guide in zip(self.trans.parameters(), self.agn.backbone.parameters(), strict=True):
+                if own.dim() > 1:  # no normalisation
+                    own.lerp_(guide, self.config.warm_start)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Everything but AGN."""
@@ -223,7 +227,7 @@ class GTrans(TrainedModel):
                 with torch.no_grad():
                     guides = self.agn(self.trans.normalise(seen))
         f_m = self.mapped_features(self.trans.normalise(seen), guides)
-        yield Step("student", loss(batch.frozen, f_m, rough_distance).mean())
+        yield Step("student", training_loss(batch.frozen, f_m, self.config.mining))
 
     def validation_loss(self, batch: Batch) -> Tensor:
         """Eq. 14 of each image, float32 [B]."""
