@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from blemish.acceptance.labels import Decisions
+from blemish.acceptance.labels import INSPECTION, Decisions
 from blemish.evaluation.statistics import Kappa, cohen_kappa, exact_interval, fleiss_kappa
-
-INSPECTION = "the inspection"
 
 
 def agreement(

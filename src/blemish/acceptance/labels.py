@@ -8,6 +8,8 @@ from blemish.datasets.table import DEFECT_LABELS, GOOD_NUMBERS, fault, read_rows
 from blemish.errors import DatasetError
 from blemish.images.finding import FilePath, name_on_disk
 
+INSPECTION = "the inspection"  # among those who judge
+
 Decisions = dict[str, dict[str, list[bool]]]  # by person and part, whether each trial called it defective
 
 
@@ -34,8 +36,8 @@ def read_labels(table: FilePath, golden: GoldenSet) -> Decisions:
             column, part = "path", part_of.get(golden.relative(name_on_disk(golden.root, row["path"])))
         if part is None:
             raise fault(path, line, column, f"{row[column] or 'nothing'} is not in {golden.name}; correct it")
-        if not row["person"]:
-            raise fault(path, line, "person", "is empty; write who judged the part")
+        if row["person"] in ("", INSPECTION):
+            raise fault(path, line, "person", f"is {row['person'] or 'empty'}; write who judged the part")
         trials = decisions.setdefault(row["person"], {}).setdefault(part, [])
         trials.append(_defective(path, line, row["label"]))
     if not decisions:

@@ -4,12 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from blemish.acceptance.agreement import INSPECTION
 from blemish.acceptance.measure import Acceptance
 from blemish.datasets.golden import GoldenSet
 from blemish.errors import ConfigError
 from blemish.evaluation.statistics import LEVEL
-from blemish.reports.numbers import fraction, percent
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Limits:
         min_found: share of defective parts found, in [0, 1).
         max_false_alarms: share of good parts called defective, in (0, 1].
         min_repeatability: share of the parts seen more than once whose verdict never changed, in [0, 1].
-        min_kappa: Cohen's kappa of the inspection against the reference, in [-1, 1).
+        min_kappa: Cohen's kappa of the inspection against the reference, in [0, 1).
 
     Raises:
         ConfigError: a limit is out of range.
@@ -35,16 +33,14 @@ class Limits:
     min_kappa: float | None = None
 
     def __post_init__(self) -> None:
-        found, alarms, same, kappa = vars(self).values()
-        for option, value, allowed, words in (
-            ("--min-found", found, found is None or 0 <= found < 1, "at least 0 and below 1"),
-            ("--max-false-alarms", alarms, alarms is None or 0 < alarms <= 1, "above 0 and at most 1"),
-            ("--min-repeatability", same, same is None or 0 <= same <= 1, "from 0 to 1"),
-            ("--min-kappa", kappa, kappa is None or -1 <= kappa < 1, "at least -1 and below 1"),
-        ):
-            if not allowed:
-                proof = "" if option == "--min-repeatability" else "; no number of parts proves perfection"
-                raise ConfigError(f"{option} must be {words}, not {value:g}{proof}.")
+        for name, asked in vars(self).items():
+            option = f"--{name.replace('_', '-')}"
+            if asked is not None and not 0 <= asked <= 1:
+                raise ConfigError(f"{option} must be between 0 and 1, not {asked:g}.")
+            if name != "min_repeatability" and asked == (0 if name == "max_false_alarms" else 1):
+                raise ConfigError(
+                    f"No number of parts proves {option} {asked:g}; ask for less than perfection."
+                )
 
     def check(self, golden: GoldenSet) -> None:
         """Refuse a limit on repeatability where no part has two pictures.
@@ -61,45 +57,41 @@ class Limits:
 
 
 def judge(acceptance: Acceptance, limits: Limits) -> list[dict[str, Any]]:
-    """Each limit that is asked for and can be judged: its "name", whether it is "kept", and a "sentence"."""
+    """Each limit asked for: its "name", what is "asked", the "value" that is judged, "kept", a "sentence"."""
+    found, alarms, same = acceptance.found, acceptance.false_alarms, acceptance.repeatability
+    kappa = acceptance.agreement["appraisers"][0]["with_reference"]
+    values = {
+        "min_found": (found["interval"][0], f"{_seen(found)} defective parts were found, proved is"),
+        "max_false_alarms": (
+            alarms["interval"][1],
+            f"{_seen(alarms)} good parts were false alarms, proved is",
+        ),
+        "min_kappa": (kappa["kappa_interval"][0], f"Kappa was {kappa['kappa']:.3f}, proved is"),
+    }
+    if same:
+        values["min_repeatability"] = (same["share"], f"{_seen(same)} verdicts never changed, a share of")
     judged = []
-    if limits.min_found is not None:
-        low, _ = acceptance.found["interval"]
-        kept = low >= limits.min_found
-        text = f"Found at least {percent(low)} of defective parts {_seen(acceptance.found)}"
-        text += f"; {percent(limits.min_found)} is asked"
-        needed = _parts_needed(limits.min_found)
-        judged.append(_row("min_found", kept, text, needed, acceptance.found["of"], "defective"))
-    if limits.max_false_alarms is not None:
-        _, high = acceptance.false_alarms["interval"]
-        kept = high <= limits.max_false_alarms
-        text = f"False alarms on at most {percent(high)} of good parts {_seen(acceptance.false_alarms)}"
-        text += f"; {percent(limits.max_false_alarms)} is asked"
-        needed = _parts_needed(1 - limits.max_false_alarms)
-        judged.append(_row("max_false_alarms", kept, text, needed, acceptance.false_alarms["of"], "good"))
-    if limits.min_repeatability is not None and (same := acceptance.repeatability):
-        text = f"The verdict never changed on {same['count']} of {same['of']} repeated parts"
-        text += f" ({percent(same['share'])}); {percent(limits.min_repeatability)} is asked"
-        judged.append(_row("min_repeatability", same["share"] >= limits.min_repeatability, text))
-    if limits.min_kappa is not None:
-        of = next(row for row in acceptance.agreement["appraisers"] if row["name"] == INSPECTION)
-        kappa, (low, _) = of["with_reference"]["kappa"], of["with_reference"]["kappa_interval"]
-        text = f"Kappa against the reference is at least {fraction(low)} (observed: {fraction(kappa)})"
-        judged.append(
-            _row("min_kappa", low >= limits.min_kappa, f"{text}; {fraction(limits.min_kappa)} is asked")
-        )
+    for name, asked in vars(limits).items():
+        if asked is None:
+            continue
+        value, text = values[name]
+        at_most = name == "max_false_alarms"
+        kept = value <= asked if at_most else value >= asked
+        side = "" if name == "min_repeatability" else "at most " if at_most else "at least "
+        sentence = f"{text} {side}{value:.3f}; {asked:g} is asked{_too_few(name, asked, found, alarms)}."
+        judged.append({"name": name, "asked": asked, "value": value, "kept": kept, "sentence": sentence})
     return judged
 
 
 def _seen(share: dict[str, Any]) -> str:
-    return f"(observed: {share['count']} of {share['of']})"
+    return f"{share['count']} of {share['of']}"
 
 
-def _parts_needed(share: float) -> int:
-    """The least number of parts that prove this share where none of them is judged wrongly."""
-    return math.ceil(math.log((1 - LEVEL) / 2) / math.log(share)) if share > 0 else 1
-
-
-def _row(name: str, kept: bool, text: str, needed: int = 0, parts: int = 0, kind: str = "") -> dict[str, Any]:
-    more = f", and it takes {needed} {kind} parts or more to prove it" if parts < needed else ""
-    return {"name": name, "kept": kept, "sentence": f"{text}{more}."}
+def _too_few(name: str, asked: float, found: dict[str, Any], alarms: dict[str, Any]) -> str:
+    """What to say where a limit is out of reach even with all parts judged rightly."""
+    share, parts, kind = {
+        "min_found": (asked, found["of"], "defective"),
+        "max_false_alarms": (1 - asked, alarms["of"], "good"),
+    }.get(name, (0, 0, ""))
+    needed = math.ceil(math.log((1 - LEVEL) / 2) / math.log(share)) if 0 < share < 1 else 0
+    return f", which takes {needed} {kind} parts or more to prove" if parts < needed else ""
