@@ -69,7 +69,10 @@ def judge(acceptance: Acceptance, limits: Limits) -> list[dict[str, Any]]:
         "min_kappa": (kappa["kappa_interval"][0], f"Kappa was {kappa['kappa']:.3f}, proved is"),
     }
     if same:
-        values["min_repeatability"] = (same["share"], f"{_seen(same)} verdicts never changed, a share of")
+        values["min_repeatability"] = (
+            same["share"],
+            f"On {_seen(same)} parts the verdict never changed, a share of",
+        )
     judged = []
     for name, asked in vars(limits).items():
         if asked is None:
