@@ -109,9 +109,9 @@ def measure(
             "in_force": in_force,
             "threshold": detector.calibration.threshold,
         },
-        **_verdicts(parts, in_force),
+        **_verdicts(parts),
         kinds={
-            kind: _verdicts([part for part in parts if part["defect"] == kind], in_force)["found"]
+            kind: _verdicts([part for part in parts if part["defect"] == kind])["found"]
             for kind in sorted({part["defect"] for part in parts} - {GOOD})
         },
         repeatability=_repeatability(parts, detector.calibration.threshold),
@@ -136,9 +136,13 @@ def _parts(golden: GoldenSet, evaluation: Evaluation) -> list[dict[str, Any]]:
     return list(parts.values())
 
 
-def _verdicts(parts: Sequence[dict[str, Any]], rate: float) -> dict[str, dict[str, Any]]:
-    """Shares found and of false alarms at a false-alarm rate that the calibration supports."""
-    flags = [(part["defect"], [one["p_value"] <= rate for one in part["pictures"]]) for part in parts]
+def _verdicts(parts: Sequence[dict[str, Any]], rate: float | None = None) -> dict[str, dict[str, Any]]:
+    """Shares found and of false alarms, as judged or at another false-alarm rate."""
+
+    def flag(picture: dict[str, Any]) -> bool:
+        return bool(picture["is_anomalous"] if rate is None else picture["p_value"] <= rate)
+
+    flags = [(part["defect"], [flag(picture) for picture in part["pictures"]]) for part in parts]
     return {
         "found": shares(all(flagged) for defect, flagged in flags if defect != GOOD),
         "false_alarms": shares(any(flagged) for defect, flagged in flags if defect == GOOD),

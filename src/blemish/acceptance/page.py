@@ -6,14 +6,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from blemish.acceptance.measure import Acceptance
 from blemish.datasets.golden import GoldenSet
 from blemish.evaluation.evaluate import Evaluation
-from blemish.reports.charts import Bars, Chart, mirrored_histogram
 from blemish.reports.gallery import Gallery, Row, are_small, labelled_card, legend, most_hidden
 from blemish.reports.numbers import fraction, percent
+from blemish.reports.page import score_histogram
 from blemish.reports.template import render, write_text
 
 if TYPE_CHECKING:
@@ -53,7 +51,7 @@ def write_acceptance(
         pictures=len(evaluation.images),
         seen=_seen,
         kappa=_kappa,
-        histogram=_histogram(evaluation),
+        histogram=score_histogram(evaluation),
         galleries=galleries,
         crisp=are_small(sizes),
         hidden=most_hidden(sizes, detector.frame),
@@ -86,18 +84,6 @@ def _galleries(
                 sizes.add(result.size)
         galleries.append(Gallery(title, f"{len(rows) or 'No'} picture{'s' * (len(rows) != 1)}.", cards))
     return galleries, sizes
-
-
-def _histogram(evaluation: Evaluation) -> str:
-    def scores(label: int) -> np.ndarray:
-        return np.array([row["score"] for row in evaluation.images if row["label"] == label], np.float64)
-
-    return mirrored_histogram(
-        Chart("Histogram of scores: good pictures above the line, defective ones below it"),
-        Bars(scores(0), "good", "good"),
-        Bars(scores(1), "defective", "bad"),
-        evaluation.threshold,
-    )
 
 
 def _seen(share: Row | None) -> str:

@@ -140,13 +140,21 @@ def _figures(evaluation: Evaluation) -> dict[str, str]:
     if evaluation.image["auroc"] is not None:
         fpr, tpr, _ = roc_curve(scores, labels)
         roc = roc_chart(fpr, tpr, evaluation.false_alarms["observed"], evaluation.detected["share"])
-    histogram = mirrored_histogram(
+    return {"roc": roc, "histogram": score_histogram(evaluation)}
+
+
+def score_histogram(evaluation: Evaluation) -> str:
+    """Scores of good images above the line, those of defective ones below it, and the threshold: SVG."""
+
+    def scores(label: int) -> np.ndarray:
+        return np.array([row["score"] for row in evaluation.images if row["label"] == label], np.float64)
+
+    return mirrored_histogram(
         Chart("Histogram of image scores: good images above the line, defective images below it"),
-        Bars(scores[labels == 0], "good", "good"),
-        Bars(scores[labels == 1], "defective", "bad"),
+        Bars(scores(0), "good", "good"),
+        Bars(scores(1), "defective", "bad"),
         evaluation.threshold,
     )
-    return {"roc": roc, "histogram": histogram}
 
 
 def _facts(evaluation: Evaluation, detector: "Detector") -> list[tuple[str, str]]:
