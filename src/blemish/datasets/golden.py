@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blemish.datasets.checks import check_disjoint
-from blemish.datasets.folder import is_folder, read_kinds
+from blemish.datasets.folder import is_folder, read_folder, read_kinds
 from blemish.datasets.sample import Dataset, Sample
-from blemish.datasets.source import read_dataset
 from blemish.datasets.table import read_table
 from blemish.errors import DatasetError
 from blemish.images.finding import FilePath
@@ -46,14 +45,15 @@ def read_golden(source: FilePath) -> GoldenSet:
             is in two kinds.
     """
     path = Path(source)
-    root, table = path, None
-    if is_folder(path) and not is_folder(path / "train") and not is_folder(path / "test"):
-        dataset = read_kinds(path)
-    elif path.suffix.lower() == ".csv" and path.is_file():
-        dataset, root, table = read_table(path, good_split="test"), path.parent, path
+    if is_folder(path / "train") or is_folder(path / "test"):
+        dataset, root = read_folder(path), path / "test"
+    elif is_folder(path):
+        dataset, root = read_kinds(path), path
+    elif path.suffix.lower() == ".csv":
+        dataset, root = read_table(path, good_split="test"), path.parent
     else:
-        dataset, root = read_dataset(path), path / "test"
-    golden = GoldenSet(dataset.name, root, table, [])
+        raise DatasetError(f"{path} is neither a folder nor a .csv table; give the golden set.")
+    golden = GoldenSet(dataset.name, root, None if is_folder(path) else path, [])
     golden.samples.extend(
         replace(sample, part=sample.part or golden.relative(sample.path)) for sample in dataset.test
     )
