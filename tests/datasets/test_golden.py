@@ -70,5 +70,5 @@ def test_one_part_or_picture_is_not_good_and_defective(tmp_path: Path) -> None:
 def test_good_and_defective_parts_are_both_needed(tmp_path: Path, names: list[str], words: str) -> None:
     with pytest.raises(DatasetError, match=words):
         read_golden(draw(tmp_path, *names))
-    with pytest.raises(DatasetError, match="neither a folder nor a .csv table"):
+    with pytest.raises(DatasetError, match="neither a folder nor a"):
         read_golden(tmp_path / "nowhere")

@@ -128,7 +128,7 @@ def test_rows_keep_the_order_of_the_samples_and_metrics_do_not_depend_on_it(samp
         assert one[key] == other[key]
     assert [row["path"] for row in other["images"]] == [str(s.path) for s in shuffled]
     assert (one["images"][-1]["label"], one["images"][-1]["defect"]) == (1, "dent")
-    columns = {"path", "score", "p_value", "is_anomalous", "label", "defect", "mask"}
+    columns = {"path", "score", "p_value", "is_anomalous", "is_other_part", "label", "defect", "mask"}
     assert one["images"][0].keys() == columns
 
 

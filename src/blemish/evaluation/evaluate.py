@@ -15,6 +15,7 @@ from blemish.errors import DatasetError
 from blemish.evaluation.metrics import auroc, image_metrics, or_none, pixel_metrics
 from blemish.evaluation.regions import count_regions
 from blemish.images.frame import Frame, hidden
+from blemish.images.known_part import other_parts
 from blemish.images.reading import frame_digest, mask_to_frame
 from blemish.progress import progress_bar
 
@@ -48,8 +49,8 @@ class Evaluation:
         seconds: to score all images.
         model: the detector's metadata.
         unreadable: "path" and "error" of every image that could not be scored; no metric counts them.
-        images: one row per scored image: path, score, p_value, is_anomalous, label (0 or 1), defect, mask
-            (its path or None).
+        images: one row per scored image: path, score, p_value, is_anomalous, is_other_part, label (0 or 1),
+            defect, mask (its path or None).
     """
 
     name: str
@@ -129,6 +130,7 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
         calibration_note=calibration.note,
         notes=_notes(samples, masks, len(scored.unreadable), scored.known)
         + _mask_notes(marked)
+        + _part_notes(scored.rows)
         + _frame_notes(detector),
         warning=detector.warning,
         seconds=scored.seconds,
@@ -265,6 +267,11 @@ def _mask_notes(marked: dict[str, float]) -> list[str]:
             f"swap black and white. The first is {large[0]}."
         )
     return notes
+
+
+def _part_notes(rows: list[dict[str, Any]]) -> list[str]:
+    count = sum(bool(row["is_other_part"]) for row in rows)
+    return [other_parts(count, len(rows))] if count else []
 
 
 def _frame_notes(detector: "Detector") -> list[str]:

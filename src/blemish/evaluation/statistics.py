@@ -266,3 +266,11 @@ def rank_correlation(scores: np.ndarray) -> float | None:
     if len(scores) < 2 or scores.shape[1] < 3 or (np.ptp(scores, axis=1) == 0).any():
         return None
     return float(np.mean([spearmanr(one, other).statistic for one, other in pairwise(scores)]))
+
+
+def robust_z(values: np.ndarray) -> np.ndarray:
+    """How many standard deviations each value lies above the median, with 1.4826 times the median absolute
+    deviation for one, which a few strange values do not move."""
+    distance = values - np.median(values)
+    deviation = 1.4826 * np.median(abs(distance))
+    return np.asarray(distance / max(deviation, 1e-9))  # where half are equal, any other is far

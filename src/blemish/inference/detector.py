@@ -14,6 +14,7 @@ from blemish.calibration import Calibration
 from blemish.errors import ConfigError, ImageError, ModelFileError
 from blemish.images.drawing import HeatScale
 from blemish.images.frame import Frame
+from blemish.images.known_part import KnownPart
 from blemish.images.reading import Framed, load_framed, to_frame
 from blemish.inference.engines import open_engine
 from blemish.inference.engines.base import Engine
@@ -46,6 +47,7 @@ class Detector:
         engine: runs the model's graph.
         frame: how an image becomes the network's input.
         calibration: p-values and verdicts; replace it by `calibration.with_rate(rate)` for another rate.
+        known_part: tells pictures of other parts; None where the good ones differ too much for that.
         metadata: the model file's description as plain JSON values.
         batch_size: images scored at once where nothing else is said.
         consecutive: whether a batch must be `batch_size` consecutive images, because it changes the scores.
@@ -60,6 +62,8 @@ class Detector:
         self.frame: Frame = metadata.frame
         self.calibration = Calibration.from_dict(metadata.calibration)
         self._map_peaks = Calibration(np.array(metadata.map_peaks), self.calibration.false_alarm_rate)
+        known = metadata.known_part
+        self.known_part = KnownPart.from_dict(known) if known else None
         self.metadata: dict[str, Any] = metadata.model_dump(mode="json")
         self.batch_size = BATCH_SIZE
         self.consecutive = False
@@ -184,6 +188,10 @@ class Detector:
         with self._turn:
             return score_images(self.engine, self.frame, images, self.batch_size)
 
+    def is_other_part(self, framed: np.ndarray) -> bool | None:
+        """Whether an image, uint8 [H, W, 3] in the model's frame, shows another part; None if unknown."""
+        return None if self.known_part is None else self.known_part.is_other(framed)
+
     def predict_many(
         self,
         paths: Iterable[str | Path],
@@ -266,4 +274,5 @@ class Detector:
             size=(framed.width, framed.height),
             array=array,
             map_peaks=self.map_peaks,
+            is_other_part=self.is_other_part(framed.pixels),
         )

@@ -22,16 +22,17 @@ KEY = "blemish"  # of the file's own metadata
 
 
 def row_schema() -> "pyarrow.Schema":
-    """path (string), score and p_value (float64), is_anomalous (bool), error (string)."""
+    """path (string), score and p_value (float64), is_anomalous and is_other_part (bool), error (string)."""
     import pyarrow as pa
 
     columns = [("path", pa.string()), ("score", pa.float64()), ("p_value", pa.float64())]
-    return pa.schema([*columns, ("is_anomalous", pa.bool_()), ("error", pa.string())])
+    columns += [("is_anomalous", pa.bool_()), ("is_other_part", pa.bool_())]
+    return pa.schema([*columns, ("error", pa.string())])
 
 
 @contextmanager
 def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"], None]]:
-    """Write results as rows: path, score and p_value (float64), is_anomalous (bool), error; null for none.
+    """Write results as rows: those of `row_schema`; null for none.
 
     The file's metadata have the method, the false-alarm rate and the threshold as JSON under "blemish". Bytes
     of a path that are no UTF-8 become the replacement character.

@@ -8,14 +8,15 @@ import numpy as np
 
 from blemish.calibration import Calibration
 from blemish.errors import ImageError
-from blemish.images.drawing import HeatScale, attention_overlay, draw_outlines, overlay
+from blemish.images.drawing import HeatScale, attention_overlay, draw_outlines, lettered, overlay
 from blemish.images.frame import Frame
 from blemish.images.maps import map_on_image, shrink
 from blemish.images.reading import read_image
 from blemish.inference.regions import Region, find_regions, outlines
 
 PAGE_SIDE = 640  # pixels on the longer side of pictures in pages and panels, at most
-COLUMNS = ("path", "score", "p_value", "is_anomalous", "error")  # of a result as a row
+COLUMNS = ("path", "score", "p_value", "is_anomalous", "is_other_part", "error")  # of a result as a row
+NOT_THIS_PART = "not this part"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Result:
         array: the original itself, uint8 [height, width, 3], where it was handed over as an array. That of
             a file is read again when it is drawn.
         map_peaks: calibration by the largest map values of held-out good images, which regions go by.
+        is_other_part: True when the picture as a whole is unlike every good one, as one of another part is
+            (`blemish.images.known_part`); None when that cannot be told.
     """
 
     path: str
@@ -56,6 +59,7 @@ class Result:
     size: tuple[int, int] | None = None
     array: np.ndarray | None = None
     map_peaks: Calibration | None = None
+    is_other_part: bool | None = None
 
     def __post_init__(self) -> None:
         if (self.score is None) != bool(self.error):
@@ -64,7 +68,7 @@ class Result:
             raise ValueError(f"an anomaly map is [H, W], not {self.anomaly_map.shape}")
 
     def to_row(self) -> dict[str, Any]:
-        """The plain, JSON-able part: path, score, p_value, is_anomalous, error."""
+        """The plain, JSON-able part: path, score, p_value, is_anomalous, is_other_part, error."""
         return {name: getattr(self, name) for name in COLUMNS}
 
     @cached_property
@@ -111,6 +115,7 @@ class Result:
 
         It is drawn as by `blemish.images.drawing.overlay`; what the model did not see is hatched, and the
         regions are outlined.
+        A picture of another part says so in its corner.
 
         Args:
             scale: the model's `Detector.heat_scale`.
@@ -120,7 +125,8 @@ class Result:
         Raises:
             ImageError, ValueError: as `original`.
         """
-        return self._overlaid(self.original(side), scale, mask, side)
+        drawn = self._overlaid(self.original(side), scale, mask, side)
+        return lettered(drawn, NOT_THIS_PART) if self.is_other_part else drawn
 
     def pictures(self, scale: HeatScale, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """What there is to see of the whole picture, each uint8 [H, W, 3], by caption.
@@ -137,15 +143,16 @@ class Result:
             ImageError, ValueError: as `original`.
         """
         picture = self.original(PAGE_SIDE)
+        caption = f"input: {NOT_THIS_PART}" if self.is_other_part else "input"
         heat = self._overlaid(picture, scale, mask, PAGE_SIDE)
         if self.reconstruction is None or self.attention is None:
-            return {"input": picture, "heat map": heat}
+            return {caption: picture, "heat map": heat}
         frame, size, _ = self._drawable()
         channels = self.reconstruction.astype(np.float32).transpose(2, 0, 1)
         redrawn = np.stack([map_on_image(channel, *size, frame, PAGE_SIDE) for channel in channels], axis=2)
         attention = map_on_image(self.attention, *size, frame, PAGE_SIDE)
         return {
-            "input": picture,
+            caption: picture,
             "reconstruction": np.rint(np.nan_to_num(redrawn)).astype(np.uint8),
             "error map": heat,
             "Grad-CAM (own scale)": attention_overlay(picture, attention),
