@@ -16,6 +16,7 @@ from blemish.evaluation.metrics import auroc, image_metrics, or_none, pixel_metr
 from blemish.evaluation.regions import count_regions
 from blemish.images.frame import Frame, hidden
 from blemish.images.reading import frame_digest, mask_to_frame
+from blemish.inference.rules import VERDICTS
 from blemish.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -41,15 +42,17 @@ class Evaluation:
         detected: "defective_images", "flagged", "share".
         masks_outside: per kind, how many defective images have a mask that lies wholly outside the frame,
             so that the network never saw the defect; kinds without any are not listed.
-        threshold: an image is anomalous when its score is above it.
+        threshold: an image is anomalous when its score is above it, but for rules in force.
         calibration_note: a sentence when the rate asked for cannot be kept, else "".
+        verdicts: with rules in force how many of the "good" and "defective" images are called "good", "look
+            again" and "defective"; else None.
         notes: sentences on what could not be measured.
         warning: why these numbers must not be compared with others, else "".
         seconds: to score all images.
         model: the detector's metadata.
         unreadable: "path" and "error" of every image that could not be scored; no metric counts them.
         images: one row per scored image: path, score, p_value, is_anomalous, label (0 or 1), defect, mask
-            (its path or None).
+            (its path or None), with rules in force verdict and decided_by too.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Evaluation:
     masks_outside: dict[str, int]
     threshold: float
     calibration_note: str
+    verdicts: dict[str, dict[str, int]] | None
     notes: list[str]
     warning: str
     seconds: float
@@ -113,7 +117,7 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
         name=name,
         image=image_metrics(scores, defective),
         pixel=pixel_metrics(scored.maps, scored.masks) if with_masks else None,
-        regions=count_regions(scored.maps, scored.masks, detector.map_peaks) if with_masks else None,
+        regions=count_regions(scored.maps, scored.masks, detector.label_regions) if with_masks else None,
         defects=_per_defect(scored.rows, scores, defective, flagged, outside),
         false_alarms={
             "good_images": len(alarms),
@@ -127,9 +131,11 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
         masks_outside=dict(sorted(outside.items())),
         threshold=calibration.threshold,
         calibration_note=calibration.note,
+        verdicts=_verdicts(detector, scored.rows),
         notes=_notes(samples, masks, len(scored.unreadable), scored.known)
         + _mask_notes(marked)
-        + _frame_notes(detector),
+        + _frame_notes(detector)
+        + _rule_notes(detector, scored.rows),
         warning=detector.warning,
         seconds=scored.seconds,
         model=dict(detector.metadata),
@@ -215,6 +221,15 @@ def _per_defect(
     return table
 
 
+def _verdicts(detector: "Detector", rows: list[dict[str, Any]]) -> dict[str, dict[str, int]] | None:
+    if detector.rules is None:
+        return None
+    counts = {kind: dict.fromkeys(VERDICTS, 0) for kind in ("good", "defective")}
+    for row in rows:
+        counts["defective" if row["label"] else "good"][row["verdict"]] += 1
+    return counts
+
+
 def _share(flags: np.ndarray) -> float | None:
     return float(flags.mean()) if flags.size else None
 
@@ -270,3 +285,13 @@ def _mask_notes(marked: dict[str, float]) -> list[str]:
 def _frame_notes(detector: "Detector") -> list[str]:
     remark = hidden(detector.frame, detector.metadata.get("data", {}).get("visible_share"))
     return [remark] if remark else []
+
+
+def _rule_notes(detector: "Detector", rows: list[dict[str, Any]]) -> list[str]:
+    if detector.rules is None:
+        return []
+    notes = [f"Rules ({detector.rules.name}) give the verdicts: {detector.rules.rules}."]
+    for kind, counts in (_verdicts(detector, rows) or {}).items():
+        called = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        notes.append(f"The {kind} images are called: {called}.")
+    return notes
