@@ -17,6 +17,7 @@ from blemish.evaluation.evaluate import Evaluation, _wilson_interval, evaluate
 from blemish.evaluation.metrics import auroc, image_metrics, pixel_metrics
 from blemish.images.frame import Frame
 from blemish.images.reading import frame_digest
+from blemish.inference.detector import Detector
 from blemish.inference.result import Result
 from blemish.reports.text import summary
 
@@ -31,6 +32,8 @@ class FakeDetector:
 
     frame = Frame(resize=48, crop=SIZE)
     warning = ""
+    rules = None
+    label_regions = Detector.label_regions
 
     def __init__(self, rate: float = 0.1) -> None:
         self.metadata: dict[str, Any] = {"method": "fake", "training": {"epochs": 3}}

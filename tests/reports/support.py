@@ -12,6 +12,7 @@ from blemish.calibration import Calibration
 from blemish.datasets import Sample
 from blemish.images.drawing import HeatScale
 from blemish.images.frame import Frame
+from blemish.inference.detector import Detector
 from blemish.inference.result import Result
 
 SIZE = 32
@@ -37,6 +38,8 @@ class FakeDetector:
     """Scores each path as it was told to; a blob in the map peaks at the score."""
 
     frame = Frame(resize=SIZE, crop=SIZE)
+    rules = None
+    label_regions = Detector.label_regions
 
     def __init__(
         self,

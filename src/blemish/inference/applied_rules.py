@@ -42,7 +42,6 @@ class AppliedRules:
     Attributes:
         rules, name: as given.
         statistics: of the held-out maps, float32 [n]; None where the score decides.
-        idle_size: whether the smallest sizes leave out no region of any held-out map, which is blurred.
 
     Raises:
         ConfigError: the held-out maps or a mask do not fit the rules, or these leave nothing that counts.
@@ -59,7 +58,6 @@ class AppliedRules:
         self.rules = rules
         self.name = name
         self.statistics: np.ndarray | None = None
-        self.idle_size = False
         if rules.picture is None or not rules.about_maps:
             return
         self._frame, self._peaks, self._picture = frame, peaks, rules.picture
@@ -77,7 +75,6 @@ class AppliedRules:
         weighted = [cells * self._weights for cells in held_out]
         self._typical = float(np.median([np.fmax.reduce(cells, axis=None) for cells in weighted]))
         self.statistics = np.array([self._statistic(cells)[0] for cells in weighted], np.float32)
-        self.idle_size = any(rules.smallest) and not any(map(self._has_small_region, weighted))
 
     def calibration(self, of_scores: Calibration) -> Calibration:
         """What gives the verdicts, at the false-alarm rate of the scores' calibration."""
@@ -208,10 +205,6 @@ class AppliedRules:
                 return float(peak), _place(region & (weighted == peak))
         return NOTHING, None
 
-    def _has_small_region(self, weighted: np.ndarray) -> bool:
-        labels, highest = regions_above(weighted, self._typical)
-        return any(self._too_small(labels == number) for number in range(1, len(highest) + 1))
-
     def _too_small(self, region: np.ndarray) -> str:
         """The size that a region, bool [h, w] of cells, does not reach, or ""."""
         smallest_area, smallest_length = self.rules.smallest
@@ -264,10 +257,6 @@ def apply_rules(
     )
     applied.check_rates(of_scores)
     log.info("Rules (%s) are in force: %s.", name, rules)
-    if applied.idle_size:
-        log.warning(
-            "No region on the maps of good images is as small as the rules say: the maps are blurred."
-        )
     return applied
 
 
