@@ -52,8 +52,11 @@ def test_rules_beside_the_model_are_in_force_and_said(
     assert json.loads(blemish("info", ruled, "--json").out)["rules"]["look_again"] == 0.6
 
 
-def test_evaluations_measure_with_them(blemish: Command, ruled: Path, parts_folder: Path) -> None:
-    done = blemish("evaluate", ruled, parts_folder, "--json", "-q")
+def test_evaluations_measure_with_them(
+    blemish: Command, ruled: Path, parts_folder: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    done = blemish("evaluate", ruled, parts_folder, "--json", "-q", "--report", page)
     assert done.code == 0, done.err
     measured = json.loads(done.out)
     verdicts = measured["verdicts"]
@@ -61,10 +64,9 @@ def test_evaluations_measure_with_them(blemish: Command, ruled: Path, parts_fold
     assert verdicts["defective"]["defective"] == measured["detected"]["flagged"]
     assert sum(verdicts["good"].values()) == measured["false_alarms"]["good_images"]
     assert any("give the verdicts" in note for note in measured["notes"])
-    assert (
-        json.loads(blemish("evaluate", ruled, parts_folder, "--json", "--rules", "none").out)["verdicts"]
-        is None
-    )
+    assert "without the rules, which give the verdicts here" in page.read_text(encoding="utf-8")
+    without = blemish("evaluate", ruled, parts_folder, "--json", "--rules", "none").out
+    assert json.loads(without)["verdicts"] is None
 
 
 def test_what_cannot_be_used_is_one_sentence(blemish: Command, ruled: Path, parts_folder: Path) -> None:

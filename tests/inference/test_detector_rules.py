@@ -64,6 +64,8 @@ def test_the_score_stays_and_what_does_not_count_is_marked(model: Path, defects:
         counted = [region for region in after.regions if region.counts]
         assert bool(counted) == (after.verdict != "good")
         assert all(region.box[0] >= 32 for region in counted)
+        grey = (after.overlay(plain.heat_scale) == 192).all(axis=2).any()
+        assert grey == any(not region.counts for region in after.regions)
         assert [region.box for region in after.regions if not region.counts] == [
             region.box
             for region in before.regions
