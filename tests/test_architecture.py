@@ -10,8 +10,8 @@ import blemish
 PACKAGE = Path(blemish.__file__).parent
 # from the top floor down; a file of the root is a floor of its own
 FLOORS = (
-    *("cli", "station", "api", "papers", "comparison", "experiments", "reports", "export", "training"),
-    *("evaluation", "inference", "models", "datasets", "images", "calibration"),
+    *("cli", "station", "api", "papers", "comparison", "acceptance", "checking", "experiments", "reports"),
+    *("export", "training", "evaluation", "inference", "models", "datasets", "images", "calibration"),
     *("progress", "files", "errors"),
 )
 FACADE = {"__init__.py", "__main__.py"}  # what users import and start; above all floors

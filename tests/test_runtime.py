@@ -16,7 +16,10 @@ HEAVY = {
     *("ray", "pyarrow", "pandas", "sqlalchemy", "fsspec"),
     *("fastapi", "starlette", "uvicorn", "alembic", "prometheus_client", "pydantic_settings"),
 }
-RUNNING = ("images", "datasets", "inference", "evaluation", "reports", "export/__init__", "cli", "comparison")
+RUNNING = (
+    *("images", "datasets", "inference", "evaluation", "reports", "export/__init__", "cli", "comparison"),
+    "acceptance",
+)
 NEEDS_MORE = {"inference/engines/torch", "inference/engines/openvino", "inference/on_ray"}
 
 

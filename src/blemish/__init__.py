@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from blemish.api import evaluate, fit, load
+    from blemish.checking import Check, check
     from blemish.comparison import Comparison, compare
     from blemish.errors import BlemishError
     from blemish.inference.detector import Detector
@@ -38,6 +39,8 @@ _PUBLIC = {
     "fit": "blemish.api",
     "load": "blemish.api",
     "evaluate": "blemish.api",
+    "check": "blemish.checking",
+    "Check": "blemish.checking",
     "compare": "blemish.comparison",
     "Comparison": "blemish.comparison",
     "Detector": "blemish.inference.detector",
@@ -47,10 +50,12 @@ _PUBLIC = {
 
 __all__ = [
     "BlemishError",
+    "Check",
     "Comparison",
     "Detector",
     "Result",
     "__version__",
+    "check",
     "compare",
     "evaluate",
     "fit",

@@ -27,6 +27,7 @@ def fit(
     weights: str | Path | None = None,
     resume: bool = False,
     skip_unreadable: bool = False,
+    exclude: str | Path | None = None,
     method: str | None = None,
     preset: str | None = None,
     backbone: str | None = None,
@@ -36,6 +37,7 @@ def fit(
     tile: int | None = None,
     overlap: float | None = None,
     tolerate: str | Sequence[str] | None = None,
+    contamination: float | None = None,
     false_alarm_rate: float | None = None,
 ) -> Detector:
     """Learn what normal looks like from good images.
@@ -53,6 +55,7 @@ def fit(
         weights: the backbone's ImageNet weights; None looks for installed, cached or hub weights.
         resume: go on from the checkpoint beside `out`.
         skip_unreadable: leave unreadable files out instead of stopping.
+        exclude: a text file that names images to leave out, one path a line.
         method: name of the model to fit; this and what follows are stronger than `assignments`.
         preset: a named set of values of the method's configuration, such as gtrans's "paper"; weaker than
             `config` and `assignments`.
@@ -65,6 +68,8 @@ def fit(
         overlap: share of a tile, in [0, 0.75], by which neighbours overlap; None means 0.25.
         tolerate: differences that are no defects, of "light", "place" and "turn": a list, or a text with
             commas between them; the default method and the others that fit in one pass take it.
+        contamination: share of the images, the oddest ones, that is not learned from, in [0, 0.5); for
+            methods with a backbone.
         false_alarm_rate: share of good images that may be called anomalous, in (0, 1).
 
     Raises:
@@ -81,6 +86,7 @@ def fit(
         "model": {"backbone": backbone},
         "training": {"epochs": epochs, "seed": seed, "deterministic": deterministic},
         "tolerate": tolerate,
+        "contamination": contamination,
         "false_alarm_rate": false_alarm_rate,
     }
     run = build_config(config, assignments, values)
@@ -90,6 +96,7 @@ def fit(
         "weights": weights,
         "resume": resume,
         "skip_unreadable": skip_unreadable,
+        "exclude": exclude,
     }
     if out is not None:
         return fit_model(data, run, Path(out), **options)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from blemish.inference.result import COLUMNS
 from tests.cli.support import Command
 
 
@@ -59,7 +60,7 @@ def test_it_writes_rows_and_pictures(
     options = ("--jsonl", "rows.jsonl", "--overlays", "seen", "--maps", "seen", "--explain", "seen", "-q")
     assert blemish("predict", gan, "-", *options, stdin=listing) == (0, "", "")
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
-    assert [set(row) for row in rows] == [{"path", "score", "p_value", "is_anomalous", "error"}] * 2
+    assert [tuple(row) for row in rows] == [COLUMNS] * 2
     kinds = ("heat.png", "explain.png", "map.npy")
     (overlay, _), explained, (first, _) = (sorted(tmp_path.rglob(f"*.{kind}")) for kind in kinds)
     assert Image.open(overlay).size == (96, 96) and len(explained) == 2

@@ -47,7 +47,7 @@ def test_rules_beside_the_model_are_in_force_and_said(
     assert list(rows[0])[-3:] == ["error", "verdict", "decided_by"]
     assert {row["verdict"] for row in rows} <= {"good", "look again", "defective"}
     without = blemish("predict", ruled, good, "--rules", "none")
-    assert without.out.startswith("path,score,p_value,is_anomalous,error\n") and "Rules" not in without.err
+    assert "verdict" not in without.out.splitlines()[0] and "Rules" not in without.err
     assert 'zone "rim" does not count, look_again 60 %' in blemish("info", ruled).out
     assert json.loads(blemish("info", ruled, "--json").out)["rules"]["look_again"] == 0.6
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from blemish.comparison.data import draw_synthetic, split_dataset
 from blemish.datasets import Dataset, Sample, read_folder
@@ -31,6 +32,15 @@ def test_copies_are_not_both_learned_from_and_measured_on(
     data, _ = split_dataset(Dataset("d", [Sample(path, 0) for path in files]))
     assert [sample.path for sample in sorted(data.train + data.test, key=str)] == files[:8]
     assert caplog.messages == ["16 of 24 good images are copies of others and are left out."]
+
+
+def test_near_equal_images_are_not_both_learned_from_and_measured_on(tmp_path: Path) -> None:
+    files = texture_files(tmp_path, 12)
+    for path in files:
+        Image.open(path).save(path.with_suffix(".jpg"), quality=95)
+    data, kept_out = split_dataset(Dataset("d", [Sample(path, 0) for path in sorted(tmp_path.iterdir())]))
+    train, test = ({sample.path.stem for sample in part} for part in (data.train, data.test))
+    assert not train & test and (len(train), len(data.train), kept_out) == (9, 18, 3)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from blemish.evaluation.evaluate import Evaluation, _wilson_interval, evaluate
 from blemish.evaluation.metrics import auroc, image_metrics, pixel_metrics
 from blemish.images.frame import Frame
 from blemish.images.reading import frame_digest
-from blemish.inference.detector import Detector
 from blemish.inference.result import Result
 from blemish.reports.text import summary
 
@@ -33,7 +32,6 @@ class FakeDetector:
     frame = Frame(resize=48, crop=SIZE)
     warning = ""
     rules = None
-    label_regions = Detector.label_regions
 
     def __init__(self, rate: float = 0.1) -> None:
         self.metadata: dict[str, Any] = {"method": "fake", "training": {"epochs": 3}}
@@ -131,7 +129,7 @@ def test_rows_keep_the_order_of_the_samples_and_metrics_do_not_depend_on_it(samp
         assert one[key] == other[key]
     assert [row["path"] for row in other["images"]] == [str(s.path) for s in shuffled]
     assert (one["images"][-1]["label"], one["images"][-1]["defect"]) == (1, "dent")
-    columns = {"path", "score", "p_value", "is_anomalous", "label", "defect", "mask"}
+    columns = {"path", "score", "p_value", "is_anomalous", "is_other_part", "label", "defect", "mask"}
     assert one["images"][0].keys() == columns
 
 

@@ -38,7 +38,7 @@ def test_rows_are_written_out_one_by_one_whatever_the_names(pictures: list[str])
     name = os.fsdecode(b"caf\xe9.png")
     predict([*pictures, name], csv=Path("rows.csv"), jsonl=Path("rows.jsonl"), advance=count_lines)
     assert seen == [2, 1, 3, 2, 4, 3, 5, 4, 6, 5]
-    assert Path("rows.csv").read_bytes().splitlines()[-1] == b"caf\xe9.png,,,,gone"
+    assert Path("rows.csv").read_bytes().splitlines()[-1] == b"caf\xe9.png,,,,,gone"
     rows = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
     assert [row["path"] for row in rows] == [*pictures, name]
 
@@ -70,7 +70,7 @@ def test_the_detector_is_told_to_stop_when_an_output_fails(
 def test_pictures_and_maps_never_touch_an_input_nor_each_other(pictures: list[str]) -> None:
     before = [Path(name).read_bytes() for name in pictures]
     counts = predict([*pictures, "gone.png"], overlays=Path(), explain=Path(), maps=Path())
-    assert counts == {"images": 5, "anomalous": 4, "errors": 1}
+    assert counts == {"images": 5, "anomalous": 4, "other_parts": 0, "errors": 1}
     assert [Path(name).read_bytes() for name in pictures] == before
     for suffix in (".heat.png", ".explain.png", ".map.npy"):
         made = sorted(str(path) for path in Path().rglob(f"*{suffix}"))
@@ -91,7 +91,7 @@ def test_a_file_that_goes_before_it_is_drawn_stops_nothing(
                 yield result
 
     counts = predict(pictures[:2], detector=Hurried(), overlays=Path("seen"), maps=Path("seen"))
-    assert counts == {"images": 2, "anomalous": 2, "errors": 0}
+    assert counts == {"images": 2, "anomalous": 2, "other_parts": 0, "errors": 0}
     assert sorted(path.name for path in Path("seen").iterdir()) == ["a.jpg.map.npy", "a.png.map.npy"]
     assert "No picture is drawn: a.png does not exist; check the path." in caplog.messages
 

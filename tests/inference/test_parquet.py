@@ -9,6 +9,7 @@ import pytest
 
 from blemish.errors import BlemishError
 from blemish.inference.detector import Detector
+from blemish.inference.result import COLUMNS
 from tests.inference.support import predict, same_scores
 
 pytest.importorskip("pyarrow", reason="the extra blemish[ray] is not installed")
@@ -22,7 +23,7 @@ def test_the_rows_are_those_of_a_prediction(detector: Detector, files: list[Path
     out = tmp_path / "rows.parquet"
     assert predict(paths, detector=detector, parquet=out.as_uri())["errors"] == 1
     table = pq.read_table(out)
-    assert table.schema.names == ["path", "score", "p_value", "is_anomalous", "error"]
+    assert table.schema.names == list(COLUMNS)
     assert json.loads(table.schema.metadata[b"blemish"]) == {
         "method": "gtrans",
         "false_alarm_rate": detector.calibration.false_alarm_rate,

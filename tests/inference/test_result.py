@@ -84,9 +84,17 @@ def test_a_file_is_read_again_when_it_is_drawn(tmp_path: Path) -> None:
         of_file.overlay(SCALE)
 
 
+def test_a_picture_of_another_part_says_so() -> None:
+    of_another = result(is_other_part=True)
+    assert of_another.to_row()["is_other_part"] is True
+    assert list(of_another.pictures(SCALE)) == ["input: not this part", "heat map"]
+    changed = (of_another.overlay(SCALE) != result().overlay(SCALE)).any(axis=2)
+    assert changed[:15].any() and not changed[15:].any(), "letters in the corner"
+
+
 def test_an_error_has_nothing_to_draw_and_what_contradicts_itself_is_refused() -> None:
     unreadable = Result("a.png", error="unreadable")
-    nothing = dict.fromkeys(("score", "p_value", "is_anomalous"))
+    nothing = dict.fromkeys(("score", "p_value", "is_anomalous", "is_other_part"))
     assert unreadable.to_row() == {"path": "a.png", **nothing, "error": "unreadable"}
     for draw in (unreadable.overlay, unreadable.pictures):
         with pytest.raises(ValueError, match="unreadable"):

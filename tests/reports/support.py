@@ -12,7 +12,6 @@ from blemish.calibration import Calibration
 from blemish.datasets import Sample
 from blemish.images.drawing import HeatScale
 from blemish.images.frame import Frame
-from blemish.inference.detector import Detector
 from blemish.inference.result import Result
 
 SIZE = 32
@@ -39,7 +38,6 @@ class FakeDetector:
 
     frame = Frame(resize=SIZE, crop=SIZE)
     rules = None
-    label_regions = Detector.label_regions
 
     def __init__(
         self,

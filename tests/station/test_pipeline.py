@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from blemish.images.known_part import KnownPart
 from blemish.station.errors import Unusable
 from blemish.station.records import Filter, Source
 from tests.station.support import Running, Scoring, encoded, good_part, running_station, until
@@ -42,6 +43,17 @@ def test_an_image_without_a_score_has_an_error(running: Running, monkeypatch: py
         assert kept.error.startswith("part.png has no score")
         assert running.station.files.read(str(kept.image)) == IMAGE
     assert running.figure('failures_total{reason="model"}') == 8
+
+
+def test_a_picture_of_another_part_is_recorded_as_such(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert running.inspect(good_part(1))["is_other_part"] is None, "this model cannot tell"
+    detector = running.station.models.active.detector
+    monkeypatch.setattr(detector, "known_part", KnownPart(np.eye(16, dtype=np.uint8)[None] * 200, 0.5))
+    kept = running.inspect(good_part(2))
+    assert kept["is_other_part"] is True and kept["error"] == ""
+    assert "Not this part?" in running.client.get(f"/inspections/{kept['id']}").text
 
 
 def test_a_model_that_fails_is_trouble_until_it_works_again(

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from blemish.training.batches import batch_rows, count_batches, process_share, split_indices
+from blemish.training.batches import (
+    batch_rows,
+    count_batches,
+    process_share,
+    split_groups,
+    split_indices,
+)
 from tests.support import tiny_training
 
 
@@ -14,6 +20,17 @@ def test_the_split_is_disjoint_seeded_and_a_fifth(count: int, held_out: int) -> 
     assert np.array_equal(hold, split_indices(count, 0.2, seed=3)[1])
     assert split_indices(14, 0.2, seed=3)[1].tolist() == [9, 10], "model files rely on it"
     assert count < 100 or not np.array_equal(hold, split_indices(count, 0.2, seed=4)[1])
+
+
+def test_near_equal_images_fall_on_one_side_and_one_of_them_is_held_out() -> None:
+    groups = np.array([0, 1, 0, 3, 1, 5, 0, 7, 3, 9])
+    for seed in range(10):
+        learn, hold = split_groups(groups, 0.4, seed)
+        assert len(hold) == 2 and not set(groups[learn]) & set(groups[hold])
+        assert set(hold) | set(groups[learn]) == set(groups) and (groups[hold] == hold).all()
+    alone = np.arange(14)
+    for one, other in zip(split_groups(alone, 0.2, 3), split_indices(14, 0.2, 3), strict=True):
+        assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize(("steps", "sizes"), [(3, [4, 4, 1]), (2, [4, 5])])

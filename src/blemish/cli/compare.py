@@ -42,6 +42,7 @@ def compare(
     weights: opt.Weights = None,
     epochs: opt.Epochs = None,
     false_alarm_rate: opt.Rate = None,
+    exclude: opt.Exclude = None,
     assignments: opt.Assignments = None,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
@@ -68,6 +69,7 @@ def compare(
         backbone=backbone,
         epochs=epochs,
         false_alarm_rate=false_alarm_rate,
+        exclude=exclude,
     )
     if as_json:
         print(json.dumps(comparison.to_dict(), indent=2))

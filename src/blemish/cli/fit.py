@@ -18,6 +18,7 @@ Examples:
   blemish fit good/ --out parts.safetensors --method gtrans
   blemish fit good/ --out boards.safetensors --tile 224
   blemish fit good/ --out parts.safetensors --tolerate light,place
+  blemish fit good/ --out parts.safetensors --exclude suspects.txt
   blemish fit cifar10/ --held-out cat --method anotrans --set frame.resize=32 --out cat.safetensors
   blemish fit parts.csv --out parts.safetensors --method gtrans --epochs 50 --set frame.resize=256
   accelerate launch --multi_gpu -m blemish fit good/ --out parts.safetensors --method gtrans
@@ -52,14 +53,7 @@ def fit(
     epochs: opt.Epochs = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Only repeatable kernels.")] = False,
-    tile: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PIXELS",
-            help="Cut large images into square tiles of this side at their own resolution, to find small "
-            "defects. The time grows with the number of tiles. [default: whole images]",
-        ),
-    ] = None,
+    tile: opt.Tile = None,
     overlap: Annotated[
         float | None,
         typer.Option(help="Share of a tile by which neighbours overlap, 0 to 0.75. [default: 0.25]"),
@@ -72,6 +66,14 @@ def fit(
             "and turns up to 5 degrees; any direction. Not for gtrans and the GANs. [default: none]",
         ),
     ] = None,
+    contamination: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Neither learn from nor calibrate on this share of the images, those oddest to a memory "
+            "bank of the others, such as 0.05. Not for the GANs. [default: 0]",
+        ),
+    ] = None,
     false_alarm_rate: opt.Rate = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Sections [frame], [model], [training].")
@@ -81,6 +83,7 @@ def fit(
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave unreadable files out, and list them.")
     ] = False,
+    exclude: opt.Exclude = None,
     quiet: opt.Quiet = False,
 ) -> None:
     """Learn what normal looks like from good images.
@@ -103,6 +106,7 @@ def fit(
         weights=weights,
         resume=resume,
         skip_unreadable=skip_unreadable,
+        exclude=exclude,
         method=method,
         preset=preset,
         backbone=backbone,
@@ -112,6 +116,7 @@ def fit(
         tile=tile,
         overlap=overlap,
         tolerate=tolerate,
+        contamination=contamination,
         false_alarm_rate=false_alarm_rate,
     )
     if quiet or process_rank() > 0:

@@ -69,6 +69,20 @@ Backbone = Annotated[
 Weights = Annotated[
     str | None, typer.Option(metavar="FILE", help="The backbone's ImageNet weights: .safetensors or .pth.")
 ]
+Tile = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS",
+        help="Cut large images into square tiles of this side at their own resolution, to find small "
+        "defects. The time grows with the number of tiles. [default: whole images]",
+    ),
+]
+Exclude = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="LIST.txt", help="Leave out the images to learn from that this file names, one path a line."
+    ),
+]
 Epochs = Annotated[
     int | None,
     typer.Option(

@@ -89,11 +89,12 @@ def predict(
 ) -> None:
     """Judge images: score, p-value, verdict, heat map, regions.
 
-    Rows of path, score, p_value, is_anomalous and error go to standard output as CSV unless --csv,
-    --jsonl or --parquet is given; with rules in force verdict and decided_by too.
+    Rows of path, score, p_value, is_anomalous, is_other_part and error go to standard output as CSV
+    unless --csv, --jsonl or --parquet is given; with rules in force verdict and decided_by too.
     """
     from blemish.errors import ConfigError
     from blemish.files import STANDARD_OUTPUT
+    from blemish.images.known_part import other_parts
     from blemish.inference.inputs import STANDARD_INPUT, expand_inputs
     from blemish.inference.outputs import Outputs, predict_to_files
     from blemish.inference.scale import parse_scale
@@ -138,6 +139,8 @@ def predict(
     log.info(
         f"{counts['images']} images: {counts['anomalous']} anomalous, {counts['errors']} could not be scored."
     )
+    if counts["other_parts"]:
+        log.warning(other_parts(counts["other_parts"], counts["images"]))
     if detector.calibration.note:
         log.warning(detector.calibration.note)
     if counts["errors"]:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 def split_dataset(dataset: Dataset) -> tuple[Dataset, int]:
     """Keep every fourth good image, of a fixed permutation, out of fitting where no good test images are
-    given; of copies one is used.
+    given; of copies one is used, and near-equal ones fall on the same side.
 
     Returns:
         What is fitted to and measured on, with good images among the latter; and how many of these were taken
@@ -41,21 +41,22 @@ def split_dataset(dataset: Dataset) -> tuple[Dataset, int]:
     if any(sample.label == 0 for sample in dataset.test):
         check_trainable(dataset)
         return dataset, 0
-    different = without_copies(dataset.train)
+    different, groups = without_copies(dataset.train)
+    firsts = np.unique(groups)
     count = len(different)
     if copies := len(dataset.train) - count:
         log.warning(f"{copies} of {len(dataset.train)} good images are copies of others and are left out.")
-    if count < LEAST:
-        found = "1 good image" if count == 1 else f"{count} good images"
+    if len(firsts) < LEAST:
+        found = "1 good image" if len(firsts) == 1 else f"{len(firsts)} good images"
         raise DatasetError(
             f"{dataset.name} has {found}, and some must be kept out to measure on; "
             f"give at least {LEAST}, better 50 or more."
         )
-    order = list(range(count))
+    order = list(range(len(firsts)))
     random.Random(0).shuffle(order)
-    kept = set(order[::KEPT_OUT])
-    good = [sample for index, sample in enumerate(different) if index in kept]
-    train = [sample for index, sample in enumerate(different) if index not in kept]
+    kept = {firsts[number] for number in order[::KEPT_OUT]}
+    good = [different[index] for index in sorted(kept)]
+    train = [sample for sample, group in zip(different, groups, strict=True) if group not in kept]
     return replace(dataset, train=train, test=good + dataset.test), len(good)
 
 

@@ -12,7 +12,7 @@ from blemish.comparison.page import write_comparison
 from blemish.comparison.ranking import differences, method_table, rank_by_defects, rank_by_synthetic
 from blemish.comparison.recommendation import recommend
 from blemish.comparison.result import Comparison
-from blemish.datasets import Dataset, Sample, Source, read_dataset
+from blemish.datasets import Dataset, Sample, Source, read_dataset, without_listed
 from blemish.errors import BlemishError, ConfigError, Interrupted
 from blemish.files import make_folder
 from blemish.models.registry import config_class
@@ -35,6 +35,7 @@ def compare(
     backbone: str | None = None,
     epochs: int | None = None,
     false_alarm_rate: float | None = None,
+    exclude: str | Path | None = None,
 ) -> Comparison:
     """Fit several methods on the same good images, measure them on the same test images, and recommend one.
 
@@ -55,6 +56,7 @@ def compare(
         backbone: for the methods that have one.
         epochs: passes over the images, for methods that train.
         false_alarm_rate: share of good images that may be called anomalous, in (0, 1).
+        exclude: as for `blemish.fit`.
 
     Raises:
         BlemishError: something given cannot be used, or no method can be fitted; one that cannot is left out
@@ -78,7 +80,8 @@ def compare(
     page = out / "comparison.html" if page is None else Path(page)
     if page.is_dir() or page.suffix.lower() != ".html":
         raise BlemishError(f"The page {page} must be a file that ends in .html.")
-    dataset, kept_out = split_dataset(read_dataset(data, held_out=held_out, data_root=data_root))
+    whole = read_dataset(data, held_out=held_out, data_root=data_root)
+    dataset, kept_out = split_dataset(without_listed(whole, exclude))
     make_folder(out)
     make_folder(page.parent)
     images = {

@@ -1,6 +1,7 @@
 """Where samples come from: folders, tables, published sets, the demo's photographs, a generator."""
 
 from blemish.datasets.checks import check_trainable
+from blemish.datasets.exclude import without_listed
 from blemish.datasets.folder import read_folder, read_good_bad
 from blemish.datasets.one_class import leave_one_class_out, read_one_class
 from blemish.datasets.published import PUBLISHED
@@ -22,4 +23,5 @@ __all__ = [
     "read_one_class",
     "read_table",
     "read_test_data",
+    "without_listed",
 ]

@@ -6,6 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
+from blemish.datasets.copies import SIDE, first_of_copies, thumbnail
 from blemish.datasets.sample import Dataset, Sample, mask_files
 from blemish.errors import DatasetError, ImageError
 from blemish.files import file_digest
@@ -60,21 +63,29 @@ def check_disjoint(first: tuple[list[Sample], str], second: tuple[list[Sample], 
                 )
 
 
-def without_copies(samples: list[Sample]) -> list[Sample]:
-    """The samples without those whose pixels equal an earlier one's; what cannot be read is kept."""
+def without_copies(samples: list[Sample]) -> tuple[list[Sample], np.ndarray]:
+    """The samples without those whose pixels equal an earlier one's, and the groups of near-equal ones.
 
-    def digest(sample: Sample) -> str:
+    What cannot be read is kept.
+
+    Returns:
+        The samples, and for each the number of the first of its group, int64
+        (`blemish.datasets.copies.first_of_copies`).
+    """
+
+    def look(sample: Sample) -> tuple[str, np.ndarray]:
         try:
             image = read_image(sample.path)
-        except ImageError:
-            return str(sample.path)  # told, or skipped, when the image is loaded
-        return f"{image.shape} {frame_digest(image)}"
+        except ImageError:  # told, or skipped, when the image is loaded
+            return str(sample.path), thumbnail(np.zeros((SIDE, SIDE, 3), np.uint8))
+        return f"{image.shape} {frame_digest(image)}", thumbnail(image)
 
-    first: dict[str, Sample] = {}
+    first: dict[str, tuple[Sample, np.ndarray]] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for sample, seen in zip(samples, pool.map(digest, samples), strict=True):
-            first.setdefault(seen, sample)
-    return list(first.values())
+        for sample, (seen, small) in zip(samples, pool.map(look, samples), strict=True):
+            first.setdefault(seen, (sample, small))
+    different, thumbnails = zip(*first.values(), strict=True) if first else ((), ())
+    return list(different), first_of_copies(np.array(thumbnails))
 
 
 def check_mask(sample: Sample) -> None:

@@ -38,12 +38,28 @@ def read_folder(root: FilePath) -> Dataset:
     name = folder.resolve().name
     if is_folder(folder / "train") or is_folder(folder / "test"):
         train, test, masks = (by_folder(images.get(part, []), folder / part) for part in PARTS)
-        dataset = Dataset(name, _read_train(folder / "train", train), _read_test(folder, test, masks))
+        tested = _read_test(folder / "test", test, folder / GROUND_TRUTH, masks)
+        dataset = Dataset(name, _read_train(folder / "train", train), tested)
         tell_unused(images, PARTS)
     else:
         dataset = Dataset(name, [Sample(path, label=0) for path in _plain_good(folder, images)])
     check_dataset(dataset, str(folder))
     return dataset
+
+
+def read_kinds(root: FilePath) -> Dataset:
+    """Read a folder that holds `good` and a folder for each kind of defect, to measure on: all become `test`.
+
+    Further sub-folders name the part that their pictures show; `ground_truth` may hold masks.
+
+    Raises:
+        DatasetError: images lie outside of these folders.
+    """
+    folder = Path(root)
+    images = by_folder(find_all(folder), folder)
+    ground_truth = folder / GROUND_TRUTH
+    masks = by_folder(images.pop(GROUND_TRUTH, []), ground_truth)
+    return Dataset(folder.resolve().name, test=_read_test(folder, images, ground_truth, masks))
 
 
 def read_good_bad(good: FilePath, bad: FilePath) -> Dataset:
@@ -179,11 +195,11 @@ def _read_train(train: Path, images: Images) -> list[Sample]:
     return [Sample(path, label=0) for name in good for path in images.get(name, [])]
 
 
-def _read_test(root: Path, images: Images, masks: Images) -> list[Sample]:
-    test = root / "test"
+def _read_test(test: Path, images: Images, ground_truth: Path, masks: Images) -> list[Sample]:
     if "" in images:
         raise DatasetError(
-            f"{test} holds {counted(images[''])} of unknown kind; move them to test/good or test/<defect>."
+            f"{test} holds {counted(images[''])} of unknown kind; "
+            f"move them to {test.name}/good or {test.name}/<defect>."
         )
     if "0" in images and not any(map(is_good, images)):
         raise DatasetError(
@@ -193,14 +209,19 @@ def _read_test(root: Path, images: Images, masks: Images) -> list[Sample]:
     for path in (path for paths in images.values() for path in paths):
         by_key.setdefault(_key(path, test), []).append(path)
     files = [path for kind, paths in masks.items() if not is_good(kind) for path in paths]
-    mask_of = _match(files, by_key, root)
+    mask_of = _match(files, by_key, ground_truth, test)
     return [
-        Sample(path, label=0)
+        Sample(path, label=0, part=_part(path, test))
         if is_good(kind)
-        else Sample(path, 1, _kind(kind), mask_of.get(_key(path, test)))
+        else Sample(path, 1, _kind(kind), mask_of.get(_key(path, test)), _part(path, test))
         for kind, paths in images.items()
         for path in paths
     ]
+
+
+def _part(path: Path, test: Path) -> str:
+    """The sub-folders below the kind, or ""."""
+    return "/".join(path.relative_to(test).parts[1:-1])
 
 
 def _key(path: Path, folder: Path) -> str:
@@ -208,7 +229,7 @@ def _key(path: Path, folder: Path) -> str:
     return unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
 
 
-def _match(files: list[Path], images: Images, root: Path) -> dict[str, Path]:
+def _match(files: list[Path], images: Images, ground_truth: Path, test: Path) -> dict[str, Path]:
     """The mask of each image, by key: `000_mask.png`, `000.png` or the folder `000` belongs to `000.*`."""
     masks: dict[str, Path] = {}
 
@@ -222,7 +243,7 @@ def _match(files: list[Path], images: Images, root: Path) -> dict[str, Path]:
 
     doubtful: list[tuple[Path, list[str]]] = []
     for path in files:
-        key = _key(path, root / GROUND_TRUTH)
+        key = _key(path, ground_truth)
         bare = key.removesuffix("_mask")
         owners = [owner for owner in dict.fromkeys((key, bare)) if owner in images]
         if len(owners) > 1:
@@ -232,7 +253,7 @@ def _match(files: list[Path], images: Images, root: Path) -> dict[str, Path]:
         elif (folder := key.rpartition("/")[0]) in images:
             give(path.parent, folder)
         else:
-            raise DatasetError(f"{path} has no image {root / 'test' / bare}.*; add it or remove the mask.")
+            raise DatasetError(f"{path} has no image {test / bare}.*; add it or remove the mask.")
     for path, owners in reversed(doubtful):  # of 0_mask and 0_mask_mask, say, the latter is clear first
         free = [owner for owner in owners if owner not in masks]
         if len(free) > 1:

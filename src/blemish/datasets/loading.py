@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from blemish.datasets.copies import first_of_copies, thumbnail
 from blemish.datasets.sample import Sample, mask_files
 from blemish.errors import DatasetError, ImageError
 from blemish.images.changes import Change
@@ -33,6 +34,9 @@ class Rows(NamedTuple):
         digests: of each of the K framed images, see `blemish.images.reading.frame_digest`.
         skipped: for each file that could not be read its path and one sentence.
         copies: each image that was left out as equal, once framed, to an earlier one, and that one.
+        groups: int64 [K], the first of the near-equal images that each belongs to, itself where there is none
+            (`blemish.datasets.copies`).
+        left_out: digests of images that could be read and are none of the K.
     """
 
     images: np.ndarray
@@ -42,10 +46,33 @@ class Rows(NamedTuple):
     digests: list[str]
     skipped: list[tuple[str, str]]
     copies: list[tuple[Sample, Sample]]
+    groups: np.ndarray
+    left_out: list[str]
 
     def of(self, samples: np.ndarray) -> np.ndarray:
         """The rows, int64 ascending, that belong to these of the K samples."""
         return np.flatnonzero(np.isin(self.owners, samples))
+
+    def of_group(self, sample: int) -> np.ndarray:
+        """The rows of one of the K samples and of all that are near-equal to it."""
+        return self.of(np.flatnonzero(self.groups == self.groups[sample]))
+
+    def only(self, samples: np.ndarray) -> "Rows":
+        """Those of some of the K samples, int64 ascending, moved to the front of the same memory."""
+        _, first, group = np.unique(self.groups[samples], return_index=True, return_inverse=True)
+        chosen, digests = self.of(samples), [self.digests[index] for index in samples]
+        if len(chosen) < len(self.owners):
+            for position, row in enumerate(chosen):
+                self.images[position] = self.images[row]
+        return self._replace(
+            images=self.images[: len(chosen)],
+            owners=np.searchsorted(samples, self.owners[chosen]),
+            samples=[self.samples[index] for index in samples],
+            sizes=[self.sizes[index] for index in samples],
+            digests=digests,
+            groups=first[group],
+            left_out=self.left_out + sorted(set(self.digests) - {"", *digests}),
+        )
 
     def picture(self, sample: int, frame: Frame) -> np.ndarray:
         """One of the K framed images, uint8 [height, width, 3], put together from its rows."""
@@ -77,6 +104,7 @@ def load_rows(
     total = len(samples)
     sizes = [(0, 0)] * total
     digests = [""] * total
+    thumbnails = [np.empty(0, np.uint8)] * total
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar("Reading images", total) as advance:
         counts = list(pool.map(partial(_count_rows, frame=frame), samples))
         counts = [count * (1 + len(changes)) for count in counts]
@@ -93,6 +121,7 @@ def load_rows(
             if len(grid) * (1 + len(changes)) != counts[index]:
                 return ImageError(f"{samples[index].path} changed while it was read; start again.")
             sizes[index], digests[index] = (height, width), frame_digest(image)
+            thumbnails[index] = thumbnail(image)
             row = ends[index] - counts[index]
             for version in chain([image], (change(image) for change in changes)):
                 for tile in grid.cut(version):
@@ -116,20 +145,12 @@ def load_rows(
             advance()
     if skipped and not kept:
         raise DatasetError(f"None of the {total} images can be read; the first one: {skipped[0][1]}")
-    owners = np.repeat(np.arange(len(kept)), [counts[index] for index in kept.values()])
-    if len(kept) < total:
-        rows = (row for index in kept.values() for row in range(ends[index] - counts[index], ends[index]))
-        for position, row in enumerate(rows):
-            out[position] = out[row]
-    return Rows(
-        out[: len(owners)],
-        owners,
-        [samples[index] for index in kept.values()],
-        [sizes[index] for index in kept.values()],
-        list(kept),
-        skipped,
-        copies,
-    )
+    different = list(kept.values())
+    groups = np.zeros(total, np.int64)
+    groups[different] = first_of_copies(np.array([thumbnails[index] for index in different]))
+    owners = np.repeat(np.arange(total), counts)
+    rows = Rows(out, owners, list(samples), sizes, digests, skipped, copies, groups, [])
+    return rows.only(np.array(different, np.int64))
 
 
 def load_mask(mask: FilePath) -> np.ndarray:

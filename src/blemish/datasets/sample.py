@@ -24,12 +24,14 @@ class Sample:
         defect: the kind of defect (its folder's name), "good" for a good image.
         mask: the ground-truth mask file (non-zero pixels are defective), a folder of several, of which each
             marks a part, or None.
+        part: the part that it shows, where several pictures may show one; "" where nobody said.
     """
 
     path: Path
     label: int | None = None
     defect: str = GOOD
     mask: Path | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True)

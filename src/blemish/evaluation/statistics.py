@@ -1,4 +1,4 @@
-"""Whether two methods differ on the same test images, or only seem to.
+"""Whether two methods differ on the same test images, or only seem to; how sure shares and agreement are.
 
 All arrays of scores are [methods, seeds, images]: a method is judged by the mean over its seeds, and every
 comparison is paired, image by image.
@@ -143,6 +143,86 @@ def bootstrap_p(differences: np.ndarray) -> float:
     return min(1.0, (2 * int(fewer) + 1) / (len(differences) + 1))
 
 
+def exact_interval(count: int, total: int) -> list[float]:
+    """95 % interval [low, high] of a share, of which `count` of `total` were seen; `total` is at least 1.
+
+    Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial",
+    Biometrika 26, 1934: it holds the true share in at least 95 % of all cases, whatever that share is.
+    """
+    return [1 - _highest_share(total - count, total), _highest_share(count, total)]
+
+
+def _highest_share(count: int, total: int) -> float:
+    """The share with which `count` or fewer of `total` are seen in 2.5 % of all cases."""
+    if count == total:
+        return 1.0
+    seen = np.arange(total + 1)
+    log_factorial = np.cumsum(np.log(np.maximum(seen, 1)))
+    log_ways = log_factorial[-1] - log_factorial - log_factorial[::-1]
+    low, high = 0.0, 1.0
+    while (share := (low + high) / 2) not in (low, high):
+        log_chance = log_ways + seen * math.log(share) + (total - seen) * math.log1p(-share)
+        if np.exp(log_chance[: count + 1]).sum() > (1 - LEVEL) / 2:
+            low = share
+        else:
+            high = share
+    return share
+
+
+class Kappa(NamedTuple):
+    """Agreement beyond chance: 1 is perfect, 0 what chance alone would give.
+
+    The interval is the exact one of the observed agreement, in parts, carried over at the observed chance
+    agreement; so it has a width even where agreement is perfect. Decisions on one part depend on each other,
+    so that a part counts once however often it was judged.
+
+    Attributes:
+        value: in [-1, 1]; None where all decisions are alike, which leaves nothing to agree on.
+        interval: 95 %, [low, high]; None likewise.
+    """
+
+    value: float | None
+    interval: list[float] | None
+
+
+def cohen_kappa(first: np.ndarray, second: np.ndarray) -> Kappa:
+    """Agreement of two appraisers.
+
+    Cohen, "A coefficient of agreement for nominal scales", Educational and Psychological Measurement
+    20, 1960.
+
+    Args:
+        first, second: float64 [parts] in [0, 1], the share of each one's decisions on a part that call it
+            defective. With several trials every trial of one is compared with every one of the other.
+    """
+    return _kappa(first * second + (1 - first) * (1 - second), first, second)
+
+
+def fleiss_kappa(defective: np.ndarray, decisions: np.ndarray) -> Kappa:
+    """Agreement among all decisions on the same parts.
+
+    Fleiss, "Measuring nominal scale agreement among many raters", Psychological Bulletin 76, 1971.
+
+    Args:
+        defective: int64 [parts], how many decisions call the part defective.
+        decisions: int64 [parts], how many there are, two or more.
+    """
+    disagreeing = 2 * defective * (decisions - defective) / (decisions * (decisions - 1))
+    share = defective / decisions
+    return _kappa(1 - disagreeing, share, share)
+
+
+def _kappa(agreed: np.ndarray, first: np.ndarray, second: np.ndarray) -> Kappa:
+    p, q, total = float(first.mean()), float(second.mean()), len(agreed)
+    chance = p * q + (1 - p) * (1 - q)
+    if 1 - chance < 1e-12:
+        return Kappa(None, None)
+    count = round(float(agreed.sum()), 9)
+    low, high = exact_interval(math.floor(count), total)[0], exact_interval(math.ceil(count), total)[1]
+    value, low, high = ((share - chance) / (1 - chance) for share in (count / total, low, high))
+    return Kappa(value, [low, high])
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """p-values corrected for asking several questions at once, in the order given; None stays None.
 
@@ -186,3 +266,11 @@ def rank_correlation(scores: np.ndarray) -> float | None:
     if len(scores) < 2 or scores.shape[1] < 3 or (np.ptp(scores, axis=1) == 0).any():
         return None
     return float(np.mean([spearmanr(one, other).statistic for one, other in pairwise(scores)]))
+
+
+def robust_z(values: np.ndarray) -> np.ndarray:
+    """How many standard deviations each value lies above the median, with 1.4826 times the median absolute
+    deviation for one, which a few strange values do not move."""
+    distance = values - np.median(values)
+    deviation = 1.4826 * np.median(abs(distance))
+    return np.asarray(distance / max(deviation, 1e-9))  # where half are equal, any other is far

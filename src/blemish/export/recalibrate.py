@@ -50,14 +50,15 @@ def fitted_digests(metadata: Metadata) -> tuple[set[str], set[str]]:
     Raises:
         ModelFileError: the file does not say.
     """
-    from blemish.training.batches import split_indices
+    from blemish.training.batches import split_groups
 
     digests, training = metadata.data.get("frames", []), metadata.training
     if len(digests) < 2:
         raise ModelFileError("The model does not say which images it was fitted to; fit it again.")
     if "validation_share" not in training:  # each was left out in its turn
         return set(digests), set()
-    learn, hold_out = split_indices(len(digests), training["validation_share"], training["seed"])
+    groups = np.array(metadata.data.get("groups", range(len(digests))))
+    learn, hold_out = split_groups(groups, training["validation_share"], training["seed"])
     learned = {digests[index] for index in learn}
     return learned, {digests[index] for index in hold_out} - learned
 
@@ -81,8 +82,10 @@ def assign_roles(dataset: Dataset, metadata: Metadata) -> Roles:
             advance()
     if copies := len(dataset.train) - len(paths):
         log.warning(f"{copies} of {len(dataset.train)} images are copies of others and are left out.")
+    seen, odd = metadata.data["frames"], metadata.data.get("left_out", [])
+    others = learned.union(odd, set(seen) - held_out)
     ranges = [digest for digest in paths if digest in learned]
-    calibration = [digest for digest in paths if digest not in learned]
+    calibration = [digest for digest in paths if digest not in others]
     rng = np.random.default_rng(0)
     if not ranges:
         count = max(1, int(RANGE_SHARE * len(calibration)))

@@ -44,6 +44,9 @@ def read_learned(dataset: Dataset, metadata: Metadata, folder: Path) -> GoodImag
         tolerate=metadata.tolerate,
     )
     images = read_images(dataset, config, folder, skip_unreadable=False)
+    learned = np.flatnonzero(np.isin(images.rows.digests, metadata.data["frames"]))
+    if len(learned) == metadata.data["images"]:  # without odd and excluded ones
+        images = images.only(learned)
     if images.digest != metadata.data["sha256"]:
         raise DatasetError(
             f"{dataset.name} holds other good images than the model was fitted to, which int8 of "

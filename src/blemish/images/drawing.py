@@ -45,6 +45,8 @@ _HATCHES = 40  # from one end of a picture's longer side to the other, where not
 _DARKER, _LIGHTER = 0.5, 90  # the grey share left there, and what a line of the hatching adds to it
 _OUTLINES = 320  # an outline is this part of the longer side
 
+_LETTERS = 24  # letters are this part of the longer side high
+
 _PANEL = 192  # pixels that a panel is wide at least
 _GAP = 8  # around panels
 _CAPTION = 22  # height of a caption
@@ -190,6 +192,15 @@ def panels(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
         draw.text((left, 2), caption, fill="black", font=font)
         sheet.paste(Image.fromarray(picture.repeat(times, axis=0).repeat(times, axis=1)), (left, _CAPTION))
     return np.asarray(sheet)
+
+
+def lettered(picture: np.ndarray, text: str) -> np.ndarray:
+    """A copy of a picture, uint8 [H, W, 3], with a text on white in its upper left corner."""
+    sheet = Image.fromarray(picture)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=max(8, max(sheet.size) // _LETTERS))
+    draw.rectangle(draw.textbbox((2, 2), text, font=font), fill="white")
+    draw.text((2, 2), text, fill="black", font=font)
+    return np.array(sheet)
 
 
 def contour(mask: np.ndarray) -> np.ndarray:

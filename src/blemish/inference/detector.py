@@ -14,12 +14,12 @@ from blemish.calibration import Calibration
 from blemish.errors import ConfigError, ImageError, ModelFileError
 from blemish.images.drawing import HeatScale
 from blemish.images.frame import Frame
+from blemish.images.known_part import KnownPart
 from blemish.images.reading import Framed, load_framed, to_frame
 from blemish.inference.applied_rules import AppliedRules, apply_rules
 from blemish.inference.engines import open_engine
 from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import Metadata
-from blemish.inference.regions import label_regions
 from blemish.inference.result import Result
 from blemish.inference.rules import Decision, Rules, rules_for
 from blemish.inference.scoring import BATCH_SIZE, explain_images, score_images
@@ -49,6 +49,7 @@ class Detector:
         engine: runs the model's graph.
         frame: how an image becomes the network's input.
         calibration: p-values and verdicts; replace it by `calibration.with_rate(rate)` for another rate.
+        known_part: tells pictures of other parts; None where the good ones differ too much for that.
         metadata: the model file's description as plain JSON values.
         batch_size: images scored at once where nothing else is said.
         consecutive: whether a batch must be `batch_size` consecutive images, because it changes the scores.
@@ -64,6 +65,8 @@ class Detector:
         self.frame: Frame = metadata.frame
         self.calibration = Calibration.from_dict(metadata.calibration)
         self._map_peaks = Calibration(np.array(metadata.map_peaks), self.calibration.false_alarm_rate)
+        known = metadata.known_part
+        self.known_part = KnownPart.from_dict(known) if known else None
         self.metadata: dict[str, Any] = metadata.model_dump(mode="json")
         self.batch_size = BATCH_SIZE
         self.consecutive = False
@@ -95,13 +98,12 @@ class Detector:
             batchnorm_at_test: "eval", "instance" or "batch": score a GAN with other BatchNorm statistics than
                 it was calibrated with, to show what they do to the numbers ("batch" leaks the label into
                 them); None keeps the model's own.
-            rules: rules, a rules file, or "none"; None takes the file beside the model, such as
-                parts.rules.toml, if there is one.
+            rules: rules, a rules file, or "none"; None takes the file beside the model, if there is one.
 
         Raises:
             ModelFileError: missing, foreign, damaged or of a newer format.
-            ConfigError: no such statistics, or the model has no BatchNorm to choose them for; rules that
-                do not fit; an engine, threads or a device that cannot be had.
+            ConfigError: no such statistics, or the model has no BatchNorm to choose them for; rules that do
+                not fit; an engine, threads or a device that cannot be had.
         """
         path = Path(path)
         if batchnorm_at_test is not None and batchnorm_at_test not in WARNINGS:
@@ -135,8 +137,7 @@ class Detector:
         false_alarm_rate = found[0].defective if found and false_alarm_rate is None else false_alarm_rate
         if false_alarm_rate is not None:
             detector.calibration = detector.calibration.with_rate(false_alarm_rate)
-        if found:
-            detector.rules = apply_rules(*found, path, metadata, detector.calibration)
+        detector.rules = apply_rules(*found, path, metadata, detector.calibration) if found else None
         return detector
 
     def __getstate__(self) -> dict[str, Any]:
@@ -161,12 +162,6 @@ class Detector:
     def map_peaks(self) -> Calibration:
         """By the largest map value of each held-out image, at the false-alarm rate in force."""
         return self._map_peaks.with_rate(self.calibration.false_alarm_rate)
-
-    def label_regions(self, anomaly_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The regions of a map that count, as `blemish.inference.regions.label_regions` marks them."""
-        if self.rules is not None and self.rules.statistics is not None:
-            return self.rules.label(anomaly_map, self.calibration)
-        return label_regions(anomaly_map, self.map_peaks)
 
     @property
     def heat_scale(self) -> HeatScale:
@@ -203,6 +198,10 @@ class Detector:
         """Raw score and anomaly map, float32 [H, W], of each image, uint8 [H, W, 3] in the model's frame."""
         with self._turn:
             return score_images(self.engine, self.frame, images, self.batch_size)
+
+    def is_other_part(self, framed: np.ndarray) -> bool | None:
+        """Whether an image, uint8 [H, W, 3] in the model's frame, shows another part; None if unknown."""
+        return None if self.known_part is None else self.known_part.is_other(framed)
 
     def predict_many(
         self,
@@ -271,8 +270,8 @@ class Detector:
         array: np.ndarray | None = None,
     ) -> Result:
         rules, title = self.rules, path or "The image"
-        if rules and (reason := rules.not_for(framed.width, framed.height)):
-            return Result(path, error=f"{title} is not judged: {reason}.", rules=rules)
+        if rules and (why := rules.not_for(framed.width, framed.height)):
+            return Result(path, error=f"{title} is not judged: {why}.", rules=rules)
         try:
             if rules is None:
                 decision = Decision(*self.calibration.judge(score))
@@ -293,6 +292,7 @@ class Detector:
             size=(framed.width, framed.height),
             array=array,
             map_peaks=self.map_peaks,
+            is_other_part=self.is_other_part(framed.pixels),
             verdict=decision.verdict,
             decided_by=decision.decided_by,
             rules=rules,

@@ -12,6 +12,7 @@ from blemish.errors import ConfigError, ModelFileError, explained
 from blemish.files import file_digest, write_whole
 from blemish.images.changes import Tolerated
 from blemish.images.frame import Frame, Shape
+from blemish.images.known_part import KnownPart
 from blemish.models.registry import config_class
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Metadata(BaseModel):
         calibration: held-out normal scores and the false-alarm rate (`Calibration.to_dict`).
         map_peaks: the largest value in the map of each of these images, for regions and the colours of heat
             maps.
+        known_part: what tells other parts apart (`KnownPart.to_dict`); empty where nothing does.
         teacher: where the ImageNet weights came from; "" for methods without.
         training: configuration and outcome of training.
         data: name, number of images, SHA-256 of all of them as the network saw them, and a digest of each
@@ -59,6 +61,7 @@ class Metadata(BaseModel):
     tolerate: tuple[Tolerated, ...] = ()
     calibration: dict[str, Any]
     map_peaks: list[float]
+    known_part: dict[str, Any] = Field(default_factory=dict)
     teacher: str
     training: dict[str, Any]
     data: dict[str, Any]
@@ -177,6 +180,8 @@ def parse_metadata(path: Path, text: str | None) -> Metadata:
         config_class(metadata.method).model_validate(metadata.config).check_frame(metadata.frame.shape)
         Calibration.from_dict(metadata.calibration)
         Calibration(np.array(metadata.map_peaks), metadata.calibration["false_alarm_rate"])
+        if metadata.known_part:
+            KnownPart.from_dict(metadata.known_part)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError, ConfigError) as error:
         raise ModelFileError(
             f"The description in {path} is damaged or from another version of blemish; "

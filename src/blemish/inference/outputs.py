@@ -103,7 +103,7 @@ def predict_to_files(
         advance: called after each image.
 
     Returns:
-        How many images there were: "images", "anomalous", "errors".
+        How many images there were: "images", "anomalous", "other_parts", "errors".
 
     Raises:
         BlemishError: an output cannot be written, or the model has nothing to explain.
@@ -113,7 +113,7 @@ def predict_to_files(
             f"This {detector.metadata['method']} model gives no explanations: --explain needs the "
             ".safetensors file of a method that redraws images, fitted without tiles; leave it out."
         )
-    counts = {"images": 0, "anomalous": 0, "errors": 0}
+    counts = {"images": 0, "anomalous": 0, "other_parts": 0, "errors": 0}
     with ExitStack() as stack:
         sinks = _sinks(outputs, detector, stack)
         results = detector.predict_many(paths, batch_size=batch_size, explain=outputs.explain is not None)
@@ -124,6 +124,7 @@ def predict_to_files(
                     sink(result)
             counts["images"] += 1
             counts["anomalous"] += bool(result.is_anomalous)
+            counts["other_parts"] += bool(result.is_other_part)
             counts["errors"] += bool(result.error)
             advance()
     return counts
@@ -160,9 +161,9 @@ def _csv_sink(file: IO[str], columns: Sequence[str]) -> Sink:
 
     def write(result: Result) -> None:
         row: dict[str, Any] = result.to_row()
-        if row["is_anomalous"] is not None:
-            row["is_anomalous"] = str(row["is_anomalous"]).lower()
-        writer.writerow(row)
+        writer.writerow(
+            {name: str(cell).lower() if isinstance(cell, bool) else cell for name, cell in row.items()}
+        )
         file.flush()
 
     return write

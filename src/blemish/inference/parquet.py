@@ -22,14 +22,14 @@ KEY = "blemish"  # of the file's own metadata
 
 
 def row_schema(*, ruled: bool = False) -> "pyarrow.Schema":
-    """path (string), score and p_value (float64), is_anomalous (bool), error (string).
+    """path (string), score and p_value (float64), is_anomalous and is_other_part (bool), error (string).
 
     With rules in force verdict and decided_by (string) too.
     """
     import pyarrow as pa
 
     columns = [("path", pa.string()), ("score", pa.float64()), ("p_value", pa.float64())]
-    columns += [("is_anomalous", pa.bool_()), ("error", pa.string())]
+    columns += [("is_anomalous", pa.bool_()), ("is_other_part", pa.bool_()), ("error", pa.string())]
     if ruled:
         columns += [("verdict", pa.string()), ("decided_by", pa.string())]
     return pa.schema(columns)
@@ -37,7 +37,7 @@ def row_schema(*, ruled: bool = False) -> "pyarrow.Schema":
 
 @contextmanager
 def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"], None]]:
-    """Write results as rows: path, score and p_value (float64), is_anomalous (bool), error; null for none.
+    """Write results as rows: those of `row_schema`; null for none.
 
     The file's metadata have the method, the false-alarm rate, the threshold and rules in force as JSON under
     "blemish". Bytes of a path that are no UTF-8 become the replacement character.

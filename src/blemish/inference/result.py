@@ -8,7 +8,7 @@ import numpy as np
 
 from blemish.calibration import Calibration
 from blemish.errors import ImageError
-from blemish.images.drawing import HeatScale, attention_overlay, draw_outlines, overlay
+from blemish.images.drawing import HeatScale, attention_overlay, draw_outlines, lettered, overlay
 from blemish.images.frame import Frame
 from blemish.images.maps import map_on_image, shrink
 from blemish.images.reading import read_image
@@ -16,7 +16,8 @@ from blemish.inference.applied_rules import AppliedRules
 from blemish.inference.regions import Region, find_regions, outlines
 
 PAGE_SIDE = 640  # pixels on the longer side of pictures in pages and panels, at most
-COLUMNS = ("path", "score", "p_value", "is_anomalous", "error")  # of a result as a row
+COLUMNS = ("path", "score", "p_value", "is_anomalous", "is_other_part", "error")  # of a result as a row
+NOT_THIS_PART = "not this part"
 RULED_COLUMNS = (*COLUMNS, "verdict", "decided_by")  # with rules in force
 NOT_COUNTED = "silver"  # outlines of regions that the rules leave out
 
@@ -50,6 +51,8 @@ class Result:
         array: the original itself, uint8 [height, width, 3], where it was handed over as an array. That of
             a file is read again when it is drawn.
         map_peaks: calibration by the largest map values of held-out good images, which regions go by.
+        is_other_part: True when the picture as a whole is unlike every good one, as one of another part is
+            (`blemish.images.known_part`); None when that cannot be told.
         verdict: with rules in force "good", "look again" or "defective", else None.
         decided_by: with rules in force what the verdict hangs on, such as 'zone "thread"', "smallest_length"
             or "no rule"; else None.
@@ -69,6 +72,7 @@ class Result:
     size: tuple[int, int] | None = None
     array: np.ndarray | None = None
     map_peaks: Calibration | None = None
+    is_other_part: bool | None = None
     verdict: str | None = None
     decided_by: str | None = None
     rules: AppliedRules | None = None
@@ -80,7 +84,7 @@ class Result:
             raise ValueError(f"an anomaly map is [H, W], not {self.anomaly_map.shape}")
 
     def to_row(self) -> dict[str, Any]:
-        """The plain, JSON-able part: path, score, p_value, is_anomalous, error.
+        """The plain, JSON-able part: path, score, p_value, is_anomalous, is_other_part, error.
 
         With rules in force verdict and decided_by too.
         """
@@ -133,6 +137,7 @@ class Result:
 
         It is drawn as by `blemish.images.drawing.overlay`; what the model did not see is hatched, and the
         regions are outlined.
+        A picture of another part says so in its corner.
 
         Args:
             scale: the model's `Detector.heat_scale`.
@@ -142,7 +147,8 @@ class Result:
         Raises:
             ImageError, ValueError: as `original`.
         """
-        return self._overlaid(self.original(side), scale, mask, side)
+        drawn = self._overlaid(self.original(side), scale, mask, side)
+        return lettered(drawn, NOT_THIS_PART) if self.is_other_part else drawn
 
     def pictures(self, scale: HeatScale, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """What there is to see of the whole picture, each uint8 [H, W, 3], by caption.
@@ -159,15 +165,16 @@ class Result:
             ImageError, ValueError: as `original`.
         """
         picture = self.original(PAGE_SIDE)
+        caption = f"input: {NOT_THIS_PART}" if self.is_other_part else "input"
         heat = self._overlaid(picture, scale, mask, PAGE_SIDE)
         if self.reconstruction is None or self.attention is None:
-            return {"input": picture, "heat map": heat}
+            return {caption: picture, "heat map": heat}
         frame, size, _ = self._drawable()
         channels = self.reconstruction.astype(np.float32).transpose(2, 0, 1)
         redrawn = np.stack([map_on_image(channel, *size, frame, PAGE_SIDE) for channel in channels], axis=2)
         attention = map_on_image(self.attention, *size, frame, PAGE_SIDE)
         return {
-            "input": picture,
+            caption: picture,
             "reconstruction": np.rint(np.nan_to_num(redrawn)).astype(np.uint8),
             "error map": heat,
             "Grad-CAM (own scale)": attention_overlay(picture, attention),

@@ -3,7 +3,8 @@
 import base64
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,9 @@ from blemish.images.frame import Frame, hidden, visible_share
 from blemish.images.maps import largest_in_cells, shrunk_size
 from blemish.inference.result import PAGE_SIDE, Result
 from blemish.reports.numbers import short_number
+
+if TYPE_CHECKING:
+    from blemish.inference.detector import Detector
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 SMALL = 64  # pixels of the longer side
@@ -85,6 +89,24 @@ class Gallery:
     title: str
     text: str
     cards: list[Card]
+
+
+def labelled_card(row: Row, result: Result, detector: "Detector") -> Card:
+    """The pictures and the verdict of a labelled image that this detector scored."""
+    mask = shown_mask(row["mask"], result)
+    verdict = Verdict.of(row, detector.calibration.threshold)
+    score = f"Score {short_number(row['score'])}"
+    pictures = [
+        Picture(caption, data_uri(picture), mask is not None and caption.endswith("map"))
+        for caption, picture in result.pictures(detector.heat_scale, mask).items()
+    ]
+    details = [
+        f"{score} ({verdict.ratio})" if verdict.ratio else score,
+        f"p\N{NON-BREAKING HYPHEN}value {row['p_value']:.2g}",
+    ]
+    if result.verdict:
+        details.append(f"{result.verdict}: {result.decided_by}")
+    return Card(Path(row["path"]).name, row["defect"], pictures, verdict, details)
 
 
 def shown_mask(path: str | None, result: Result) -> np.ndarray | None:

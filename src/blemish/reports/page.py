@@ -9,21 +9,17 @@ import numpy as np
 from blemish.evaluation.evaluate import Evaluation
 from blemish.evaluation.metrics import roc_curve
 from blemish.inference.model_file import facts
-from blemish.inference.result import Result
 from blemish.reports.charts import Bars, Chart, mirrored_histogram, roc_chart
 from blemish.reports.gallery import (
     Card,
     Gallery,
-    Picture,
     Row,
-    Verdict,
     are_small,
-    data_uri,
+    labelled_card,
     legend,
     most_hidden,
-    shown_mask,
 )
-from blemish.reports.numbers import fraction, interval, percent, short_number
+from blemish.reports.numbers import fraction, interval, percent
 from blemish.reports.template import render, write_text
 
 if TYPE_CHECKING:
@@ -78,7 +74,7 @@ def _galleries(evaluation: Evaluation, detector: "Detector") -> tuple[list[Galle
     sizes: set[tuple[int, int]] = set()
     for row, result in zip(rows.values(), detector.predict_many(list(rows), explain=True), strict=True):
         if result.size is not None:
-            cards[row["path"]] = _card(row, result, detector)
+            cards[row["path"]] = labelled_card(row, result, detector)
             sizes.add(result.size)
     shown = [
         (title, text, [cards[row["path"]] for row in of if row["path"] in cards])
@@ -101,23 +97,6 @@ def _choose(rows: list[Row]) -> list[tuple[str, str, list[Row]]]:
         ("False alarms" if alarms else "Hottest good images", flagged, good[:CARDS]),
         ("Best finds", "Defective images with the highest scores.", clearest[:CARDS]),
     ]
-
-
-def _card(row: Row, result: Result, detector: "Detector") -> Card:
-    mask = shown_mask(row["mask"], result)
-    verdict = Verdict.of(row, detector.calibration.threshold)
-    score = f"Score {short_number(row['score'])}"
-    pictures = [
-        Picture(caption, data_uri(picture), mask is not None and caption.endswith("map"))
-        for caption, picture in result.pictures(detector.heat_scale, mask).items()
-    ]
-    details = [
-        f"{score} ({verdict.ratio})" if verdict.ratio else score,
-        f"p\N{NON-BREAKING HYPHEN}value {row['p_value']:.2g}",
-    ]
-    if result.verdict:
-        details.append(f"{result.verdict}: {result.decided_by}")
-    return Card(Path(row["path"]).name, row["defect"], pictures, verdict, details)
 
 
 def _tiles(evaluation: Evaluation) -> list[tuple[str, str, str]]:
@@ -161,13 +140,21 @@ def _figures(evaluation: Evaluation) -> dict[str, str]:
     if evaluation.image["auroc"] is not None:
         fpr, tpr, _ = roc_curve(scores, labels)
         roc = roc_chart(fpr, tpr, evaluation.false_alarms["observed"], evaluation.detected["share"])
-    histogram = mirrored_histogram(
+    return {"roc": roc, "histogram": score_histogram(evaluation)}
+
+
+def score_histogram(evaluation: Evaluation) -> str:
+    """Scores of good images above the line, those of defective ones below it, and the threshold: SVG."""
+
+    def scores(label: int) -> np.ndarray:
+        return np.array([row["score"] for row in evaluation.images if row["label"] == label], np.float64)
+
+    return mirrored_histogram(
         Chart("Histogram of image scores: good images above the line, defective images below it"),
-        Bars(scores[labels == 0], "good", "good"),
-        Bars(scores[labels == 1], "defective", "bad"),
+        Bars(scores(0), "good", "good"),
+        Bars(scores(1), "defective", "bad"),
         evaluation.threshold,
     )
-    return {"roc": roc, "histogram": histogram}
 
 
 def _facts(evaluation: Evaluation, detector: "Detector") -> list[tuple[str, str]]:

@@ -159,9 +159,8 @@ class Pipeline:
             if earlier is not None:
                 return self._answer(image, earlier)
             frame, most = image.model.detector.frame, self.settings.max_pixels
-            upload = frame_upload(image.data, image.title, frame, most)
-            image.tell(image_type=upload.media_type, width=upload.width, height=upload.height)
-            image.framed = upload.framed
+            image.framed, kind, width, height = frame_upload(image.data, image.title, frame, most)
+            image.tell(image_type=kind, width=width, height=height)
             image.decoded = time.monotonic()
             self._decoded.put(image)
         except ImageError as error:
@@ -215,6 +214,7 @@ class Pipeline:
                 score=score,
                 p_value=p_value,
                 is_anomalous=is_anomalous,
+                is_other_part=image.framed is not None and model.detector.is_other_part(image.framed),
                 threshold=calibration.threshold,
                 false_alarm_rate=calibration.effective_rate,
                 calibration=model.calibrated.id,

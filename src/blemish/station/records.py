@@ -81,6 +81,7 @@ class NewInspection(Record):
     score: float | None = Field(None, description="Higher is more anomalous; the model's raw scale.")
     p_value: float | None = Field(None, description="Share of good images expected to score so high, (0, 1].")
     is_anomalous: bool | None = None
+    is_other_part: bool | None = Field(None, description="Unlike every good one as a whole; null: unknown.")
     threshold: float | None = Field(None, description="Scores strictly above it were anomalous.")
     false_alarm_rate: float | None = Field(None, description="The rate in force, in (0, 1).")
     model: str | None = Field(None, description="Fingerprint of the model file: SHA-256.")

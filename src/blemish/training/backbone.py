@@ -3,13 +3,17 @@
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blemish.errors import ConfigError
 from blemish.images.frame import Shape
 from blemish.models.memory_bank.config import TrainingFreeConfig
-from blemish.models.weights import RANDOM, WeightsSource, find_weights
+from blemish.models.registry import model_class
+from blemish.models.weights import RANDOM, WeightsSource, find_weights, read_weights
 from blemish.training.config import RunConfig
+
+if TYPE_CHECKING:
+    from blemish.models.base import AnomalyModel
 
 log = logging.getLogger(__name__)
 
@@ -52,3 +56,19 @@ def suited_to_backbone(config: RunConfig, shapes: Iterable[Shape]) -> RunConfig:
     suited = config.model_copy(update={"model": model}).for_images(shapes, side_step(model.backbone))
     check_image_size(model.backbone, model.layers, suited.frame.shape)
     return suited
+
+
+def build_model(config: RunConfig, source: WeightsSource | None) -> "tuple[AnomalyModel, str]":
+    """The model with its teacher's weights, and where these came from; "" for a method without."""
+    import torch
+
+    torch.manual_seed(config.training.seed)
+    model = model_class(config.method)(config.model, config.frame.shape)
+    if source:
+        model.load_teacher(read_weights(source))
+        return model, source.description
+    if not hasattr(config.model, "backbone"):
+        return model, ""
+    teacher = "random weights: for tests only, detects nothing"
+    log.warning(f"The teacher has {teacher}.")
+    return model, teacher

@@ -23,6 +23,17 @@ def split_indices(count: int, share: float, seed: int) -> tuple[np.ndarray, np.n
     return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
+def split_groups(groups: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `split_indices`, of groups of near-equal images: each is learned from, or its first is held out.
+
+    Args:
+        groups: int64, for each image the number of the first of its group.
+    """
+    firsts, group = np.unique(groups, return_inverse=True)
+    learn, held_out = split_indices(len(firsts), share, seed)
+    return np.flatnonzero(np.isin(group, learn)), firsts[held_out]
+
+
 def batch_rows(rows: np.ndarray, config: TrainingConfig, step: int, steps_per_epoch: int) -> np.ndarray:
     """The rows of one step; each epoch has an order of its own, and its last batch takes all that is left."""
     epoch, number = divmod(step, steps_per_epoch)

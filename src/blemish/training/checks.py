@@ -14,9 +14,9 @@ def check_run(config: RunConfig, *, weights: bool, resume: bool) -> None:
     """Refuse what the method cannot use, and a tracker that is not there (Accelerate would say no word).
 
     Raises:
-        ConfigError: weights are given to a method without a backbone, something to tolerate to one that is
-            trained, or `resume` or a field of the training to one that fits in one pass; or the tracker is
-            not installed.
+        ConfigError: weights or a contamination are given to a method without a backbone, something to
+            tolerate to one that is trained, or `resume` or a field of the training to one that fits in one
+            pass; or the tracker is not installed.
     """
     if weights and not hasattr(config.model, "backbone"):
         raise ConfigError(f"{config.method} has no pre-trained backbone; leave out --weights.")
@@ -24,6 +24,11 @@ def check_run(config: RunConfig, *, weights: bool, resume: bool) -> None:
     if tracker != "none" and importlib.util.find_spec(tracker) is None:
         raise ConfigError(
             f'{tracker} is not installed; pip install "blemish[trackers]" or set another tracker.'
+        )
+    if config.contamination and not hasattr(config.model, "backbone"):
+        raise ConfigError(
+            f"{config.method} has no pre-trained backbone to tell odd images by; leave out --contamination, "
+            "and --exclude those that blemish check finds."
         )
     if not isinstance(config.model, TrainingFreeConfig):
         if config.tolerate:

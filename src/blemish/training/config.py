@@ -77,6 +77,10 @@ class RunConfig(BaseModel):
         false_alarm_rate: the share of good images that may be called anomalous.
         tolerate: differences that are no defects (`blemish.images.changes`): "light", "place", "turn"; a
             list, or a text with commas between them.
+        contamination: the share of the good images, those oddest to a memory bank of the others, that is
+            neither learned from nor calibrated on.
+        contamination: the share of the good images, those oddest to a memory bank of the others, that is
+            neither learned from nor calibrated on.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -88,6 +92,7 @@ class RunConfig(BaseModel):
     training: TrainingConfig
     false_alarm_rate: float = Field(default=0.01, gt=0, lt=1)
     tolerate: _Tolerate = ()
+    contamination: float = Field(default=0.0, ge=0, lt=0.5)
 
     @model_validator(mode="after")
     def _frame_suits_model(self) -> Self:

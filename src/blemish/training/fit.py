@@ -4,7 +4,6 @@ import hashlib
 import importlib.util
 import logging
 import platform
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
@@ -13,20 +12,16 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from blemish.calibration import Calibration
-from blemish.datasets import Source, check_trainable, read_dataset
+from blemish.datasets import Dataset, Source, check_trainable, read_dataset, without_listed
 from blemish.errors import BlemishError
 from blemish.files import check_output, end_of_links, unfinished, whole_file, writing
-from blemish.images.frame import Frame, hidden, sight, visible_share
-from blemish.inference.engines.base import Engine
+from blemish.images.frame import hidden, sight, visible_share
 from blemish.inference.held_out_maps import packed, peaks_of
 from blemish.inference.model_file import HELD_OUT_MAPS, PROBES, Metadata, model_bytes
-from blemish.inference.scoring import calibrate
 from blemish.models.memory_bank.config import TrainingFreeConfig
-from blemish.models.registry import model_class
-from blemish.models.weights import WeightsSource, read_weights
-from blemish.progress import LOGGER, progress_bar
-from blemish.training.backbone import find_teacher, suited_to_backbone
+from blemish.progress import LOGGER
+from blemish.training.backbone import build_model, find_teacher, suited_to_backbone
+from blemish.training.calibrate import calibrate_model
 from blemish.training.checks import check_run, one_pass_fields, process_count, process_rank
 from blemish.training.config import RunConfig
 from blemish.training.read_images import GoodImages, read_images, shapes_of
@@ -98,6 +93,7 @@ def fit(
     weights: str | Path | None = None,
     resume: bool = False,
     skip_unreadable: bool = False,
+    exclude: str | Path | None = None,
 ) -> "Detector":
     """Learn what normal looks like and write the model file.
 
@@ -109,6 +105,7 @@ def fit(
         weights: ImageNet weights of the backbone; None looks for installed, cached or hub weights.
         resume: go on from the checkpoint beside `out`.
         skip_unreadable: leave unreadable files out instead of stopping.
+        exclude: see `blemish.datasets.without_listed`.
 
     Raises:
         BlemishError: the images, the weights or the output file cannot be used; nothing was written.
@@ -123,7 +120,8 @@ def fit(
     first = process_rank() == 0
     with whole_file(out, "wb") if first else nullcontext() as file:  # held: another run is refused
         files.check_checkpoint(resume=resume)
-        detector = _fit(data, config, files, file, held_out, data_root, weights, resume, skip_unreadable)
+        dataset = without_listed(read_dataset(data, held_out=held_out, data_root=data_root), exclude)
+        detector = _fit(config, files, file, dataset, weights, resume, skip_unreadable)
     if first:
         files.finish(trained=not isinstance(config.model, TrainingFreeConfig))
     if process_count() > 1:
@@ -134,17 +132,14 @@ def fit(
 
 
 def _fit(
-    data: Source,
     config: RunConfig,
     files: RunFiles,
     file: IO[bytes] | None,
-    held_out: str | None,
-    data_root: str | Path | None,
+    dataset: Dataset,
     weights: str | Path | None,
     resume: bool,
     skip_unreadable: bool,
 ) -> "Detector":
-    dataset = read_dataset(data, held_out=held_out, data_root=data_root)
     check_trainable(dataset)
     source = find_teacher(config, weights)
     shapes = list(shapes_of(dataset.train))
@@ -156,9 +151,12 @@ def _fit(
     from blemish.inference.detector import Detector
     from blemish.inference.engines.torch import TorchEngine
     from blemish.models.settings import kept_random_states, usual_settings
+    from blemish.training.oddness import without_oddest
 
     with usual_settings(), kept_random_states():
-        model, teacher = _build(config, source)
+        if config.contamination:
+            images = without_oddest(images, source)
+        model, teacher = build_model(config, source)
         training = _learn(model, images, config, files, teacher, resume)
         engine = TorchEngine(model)
         calibration, maps = calibrate_model(engine, images)
@@ -170,6 +168,7 @@ def _fit(
         tolerate=config.tolerate,
         calibration=calibration.to_dict(),
         map_peaks=peaks_of(maps),
+        known_part=images.known_part(),
         teacher=teacher,
         training=training,
         data={
@@ -179,6 +178,9 @@ def _fit(
             "sha256": images.digest,
             "frames": images.rows.digests,
         }
+        | ({"groups": groups.tolist()} if len(np.unique(groups := images.rows.groups)) < len(groups) else {})
+        | ({"left_out": left_out} if (left_out := images.rows.left_out) else {})
+        | ({"contamination": config.contamination} if config.contamination else {})
         | ({"tiles": images.tiles} if config.frame.tile else {})
         | ({"visible_share": share} if config.frame.crop else {}),
         versions={"python": platform.python_version()}
@@ -196,22 +198,6 @@ def _tell_what(config: RunConfig, share: float) -> None:
     log.info(f"Fitting {named}, to {sight(config.frame, share)}.")
     if remark := hidden(config.frame, share):
         log.warning(remark)
-
-
-def _build(config: RunConfig, source: WeightsSource | None) -> "tuple[AnomalyModel, str]":
-    """The model with its teacher's weights, and where these came from; "" for a method without."""
-    import torch
-
-    torch.manual_seed(config.training.seed)
-    model = model_class(config.method)(config.model, config.frame.shape)
-    if source:
-        model.load_teacher(read_weights(source))
-        return model, source.description
-    if not hasattr(config.model, "backbone"):
-        return model, ""
-    teacher = "random weights: for tests only, detects nothing"
-    log.warning(f"The teacher has {teacher}.")
-    return model, teacher
 
 
 def _learn(
@@ -246,36 +232,6 @@ def _learn(
     if remark := model.remark(*shown, summary.validation_loss):
         log.warning(remark)
     return config.training.model_dump(mode="json") | {"summary": asdict(summary), "remark": remark}
-
-
-def calibrate_model(engine: Engine, images: GoodImages) -> tuple[Calibration, list[np.ndarray]]:
-    """From the held-out images, or from each while it is left out; and their maps, reduced."""
-    config = images.config
-    with progress_bar("Calibrating", len(images.held_out)) as advance:
-        if config.model.leave_one_out:
-            scores, maps = _leave_one_out(engine, images, config.frame, advance)
-        else:
-            pictures = (images.calibrating(index) for index in images.held_out)
-            scores, maps = calibrate(engine, config.frame, pictures, advance)
-    calibration = Calibration(scores, config.false_alarm_rate)
-    if calibration.note:
-        log.warning(calibration.note)
-    return calibration, maps
-
-
-def _leave_one_out(
-    engine: Engine, images: GoodImages, frame: Frame, advance: Callable[[int], None]
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """As `calibrate`, of all images: each is scored as if the model had learned from the others alone."""
-    model: Any = engine
-    scores, maps = [], []
-    for index in images.held_out:
-        model.model.leave_out(images.rows.of(np.array([index])))
-        score, reduced = calibrate(engine, frame, [images.calibrating(index)], advance)
-        scores.append(score)
-        maps += reduced
-    model.model.leave_out(np.empty(0, np.int64))
-    return np.concatenate(scores), maps
 
 
 def _write(

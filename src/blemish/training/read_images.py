@@ -5,7 +5,9 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from blemish.datasets.loading import Rows, load_rows
 from blemish.errors import DatasetError, ImageError
 from blemish.images.changes import describe, draw, learned_changes
 from blemish.images.frame import MIN_SIDE, Shape
+from blemish.images.known_part import MOST, KnownPart, thumbnail
 from blemish.images.reading import image_size, used_bits
 from blemish.models.config import ModelConfig
 from blemish.models.memory_bank.config import TrainingFreeConfig
@@ -34,7 +37,8 @@ class GoodImages:
     Where a method leaves images out by turns, all are learned from.
 
     Attributes:
-        held_out: which of the K images of `rows`, int64 ascending.
+        learned, held_out: which of the K images of `rows`, int64 ascending; near-equal images are all learned
+            from, or their first is held out or left out in its turn, with them.
         learn_rows, held_out_rows: the rows of either part, int64 ascending, those of changed versions among
             them.
         changes: whose outcomes are learned from beside each image.
@@ -42,21 +46,31 @@ class GoodImages:
     """
 
     def __init__(self, rows: Rows, config: RunConfig) -> None:
-        from blemish.training.batches import split_indices  # brings torch
+        from blemish.training.batches import split_groups  # brings torch
 
         self.rows, self.config, self.changes = rows, config, learned_changes(config.tolerate)
-        count = len(rows.samples)
         training = config.training
-        learn, self.held_out = split_indices(count, training.validation_share, training.seed)
+        self.learned, self.held_out = split_groups(rows.groups, training.validation_share, training.seed)
         if config.model.leave_one_out:
-            learn = np.arange(count)
-            self.held_out = learn[:: -(-count // LEFT_OUT)]
-            which = "each" if len(self.held_out) == count else f"one in {-(-count // LEFT_OUT)}"
+            self.learned, firsts = np.arange(len(rows.samples)), np.unique(rows.groups)
+            self.held_out = firsts[:: -(-len(firsts) // LEFT_OUT)]
+        self.learn_rows, self.held_out_rows = rows.of(self.learned), rows.of(self.held_out)
+        self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
+
+    def tell(self) -> None:
+        """What is learned from and what calibrates."""
+        count, held_out, config = len(self.rows.samples), len(self.held_out), self.config
+        different = len(np.unique(self.rows.groups))
+        if alike := count - different:
+            log.warning(
+                f"{alike} of {count} images are copies of others, re-encoded, shifted or taken twice: "
+                f"they are learned from, but the false-alarm rate counts {different} images."
+            )
+        if config.model.leave_one_out:
+            which = "each" if held_out == different else f"one in {-(-different // LEFT_OUT)}"
             log.info(f"{count} good images to learn from; {which} is left out in its turn to calibrate.")
         else:
-            log.info(f"{count} good images: {len(learn)} to learn from, {len(self.held_out)} held out.")
-        self.learn_rows, self.held_out_rows = rows.of(learn), rows.of(self.held_out)
-        self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
+            log.info(f"{count} good images: {len(self.learned)} to learn from, {held_out} held out.")
         if config.frame.tile:
             log.info(f"They were cut into {self.tiles} tiles.")
         if count <= FEW and isinstance(config.model, TrainingFreeConfig) and "turn" not in config.tolerate:
@@ -70,6 +84,10 @@ class GoodImages:
                 "each image are learned from too, and each image that calibrates is changed at random."
             )
 
+    def only(self, samples: np.ndarray) -> "GoodImages":
+        """Those of some of the K images, int64 ascending; this object is used up (`Rows.only`)."""
+        return GoodImages(self.rows.only(samples), self.config)
+
     @property
     def tiles(self) -> int:
         """How many rows show images as they are."""
@@ -79,6 +97,23 @@ class GoodImages:
         """One of the K framed images as it calibrates, changed as is tolerated; uint8 [height, width, 3]."""
         rng = np.random.default_rng([self.config.training.seed, index])
         return draw(self.rows.picture(index, self.config.frame), self.config.tolerate, rng)
+
+    def known_part(self) -> dict[str, Any]:
+        """What tells other parts apart, for the model file; empty, with a remark, where nothing does."""
+        versions = 1 + len(self.changes)
+        chosen = range(0, len(self.rows.samples), -(-len(self.rows.samples) * versions // MOST))
+        references = []
+        for index in chosen:
+            picture = self.rows.picture(index, self.config.frame)
+            changed = (change(picture) for change in self.changes)
+            references.append([thumbnail(version) for version in chain([picture], changed)])
+        known = KnownPart.learn(references, map(self.calibrating, chosen))
+        if known is None:
+            log.info(
+                "Pictures of other parts will not be told apart: the good images are too few, or differ too "
+                "much among themselves."
+            )
+        return known.to_dict() if known else {}
 
     def some(self, rows: np.ndarray, most: int) -> np.ndarray:
         """Up to `most` of these rows at even distances, uint8 [n, H, W, 3]."""
@@ -132,7 +167,10 @@ def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unrea
             f"the first is {copy.path}, which looks the same to the network as {original.path}."
         )
     check_trainable(Dataset(dataset.name, train=rows.samples))
-    return GoodImages(rows, config)
+    images = GoodImages(rows, config)
+    if not config.contamination:  # else some are left out first
+        images.tell()
+    return images
 
 
 def _remarks(path: Path, config: RunConfig) -> Iterator[str]:

@@ -27,6 +27,7 @@ inspections = sa.Table(
     sa.Column("score", sa.Double),
     sa.Column("p_value", sa.Double),
     sa.Column("is_anomalous", sa.Boolean),
+    sa.Column("is_other_part", sa.Boolean),
     sa.Column("threshold", sa.Double),
     sa.Column("false_alarm_rate", sa.Double),
     sa.Column("model", sa.Text),
