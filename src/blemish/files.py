@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from blemish.errors import BlemishError, explained, reason_of
+from blemish.errors import BlemishError, ConfigError, explained, reason_of
 
 STANDARD_OUTPUT = Path("-")
 LONGEST_NAME = 255  # bytes, on most disks
@@ -190,6 +191,20 @@ def _descriptor(path: Path) -> int | None:
             break
         path = path.parent / path.readlink()
     return None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The values in a TOML file.
+
+    Raises:
+        ConfigError: it cannot be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"The file {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The file {path} is not valid TOML: {error}.") from None
 
 
 def file_digest(path: Path) -> str:

@@ -31,6 +31,7 @@ class FakeDetector:
 
     frame = Frame(resize=48, crop=SIZE)
     warning = ""
+    rules = None
 
     def __init__(self, rate: float = 0.1) -> None:
         self.metadata: dict[str, Any] = {"method": "fake", "training": {"epochs": 3}}

@@ -20,6 +20,7 @@ class FakeDetector:
     """Scores every file that is there by the length of its path."""
 
     calibration = Calibration(np.arange(1.0, 20.0), 0.1)
+    rules = None
     heat_scale = HeatScale.from_calibration(calibration)
     metadata: ClassVar = {"method": "fake"}
     can_explain = True

@@ -37,6 +37,7 @@ class FakeDetector:
     """Scores each path as it was told to; a blob in the map peaks at the score."""
 
     frame = Frame(resize=SIZE, crop=SIZE)
+    rules = None
 
     def __init__(
         self,

@@ -34,6 +34,7 @@ def evaluate(
     report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a report page.")] = None,
     as_json: opt.AsJson = False,
     false_alarm_rate: opt.Rate = None,
+    rules: opt.Rules = None,
     batchnorm_at_test: Annotated[
         str | None,
         typer.Option(
@@ -63,6 +64,7 @@ def evaluate(
         device=device,
         false_alarm_rate=false_alarm_rate,
         batchnorm_at_test=batchnorm_at_test,
+        rules=rules,
     )
     evaluation = evaluate(detector, data, good=good, bad=bad, held_out=held_out, data_root=data_root)
     if as_json:

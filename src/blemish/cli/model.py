@@ -45,10 +45,13 @@ def export(
     Every installed engine scores real images with it beside the original before it is written.
     """
     from blemish.export import export_model
+    from blemish.inference.rules import copy_rules
 
     opt.show(quiet)
     print(export_model(model, out, to=to, int8=int8, calibrate=calibrate))
     print(f"Wrote {out}.")
+    if copied := copy_rules(model, out):
+        print(copied)
 
 
 @app.command(
@@ -64,16 +67,20 @@ def info(model: opt.Model, as_json: opt.AsJson = False) -> None:
     from blemish.images.frame import hidden, sight
     from blemish.inference.engines import read_metadata
     from blemish.inference.model_file import facts, read_probes
+    from blemish.inference.rules import rules_for
 
-    metadata = read_metadata(model)
+    metadata, found = read_metadata(model), rules_for(model)
     if as_json:
-        print(json.dumps(metadata.model_dump(mode="json"), indent=2))
+        described = {"rules": found[0].model_dump(mode="json", by_alias=True)} if found else {}
+        print(json.dumps(metadata.model_dump(mode="json") | described, indent=2))
         return
     rows = facts(metadata.model_dump(mode="json", exclude={"tolerate"}))
     if metadata.tolerate:
         rows.append(("tolerated", describe(metadata.tolerate)))
     if model.suffix.lower() == ".safetensors" and (count := len(read_probes(model, metadata.frame.shape))):
         rows.append(("images inside", f"{count}, to verify exports on"))
+    if found:
+        rows.append(("rules", f"{found[0]} ({found[1]})"))
     share = metadata.data.get("visible_share")
     rows.append(("the network sees", sight(metadata.frame, share)))
     width = max(len(name) for name, _ in rows)

@@ -37,6 +37,14 @@ Rate = Annotated[
         help="Share of good images that may be called anomalous, such as 0.01.",
     ),
 ]
+Rules = Annotated[
+    str | None,
+    typer.Option(
+        "--rules",
+        metavar="FILE|none",
+        help="Rules on where, how large and how often (docs: Rules). [default: the .rules.toml beside MODEL]",
+    ),
+]
 HeldOut = Annotated[
     str | None,
     typer.Option(

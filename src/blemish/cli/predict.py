@@ -70,6 +70,7 @@ def predict(
         ),
     ] = None,
     false_alarm_rate: opt.Rate = None,
+    rules: opt.Rules = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images scored at once.")] = 16,
     engine: opt.EngineName = None,
     threads: opt.Threads = None,
@@ -89,7 +90,7 @@ def predict(
     """Judge images: score, p-value, verdict, heat map, regions.
 
     Rows of path, score, p_value, is_anomalous, is_other_part and error go to standard output as CSV
-    unless --csv, --jsonl or --parquet is given.
+    unless --csv, --jsonl or --parquet is given; with rules in force verdict and decided_by too.
     """
     from blemish.errors import ConfigError
     from blemish.files import STANDARD_OUTPUT
@@ -125,9 +126,13 @@ def predict(
     if STANDARD_INPUT not in inputs:
         paths = list(paths)
     total = len(paths) if isinstance(paths, list) else None
-    options: dict[str, Any] = {"engine": engine, "device": device, "false_alarm_rate": false_alarm_rate}
+    options: dict[str, Any] = {
+        "engine": engine,
+        "device": device,
+        "false_alarm_rate": false_alarm_rate,
+    }
     with (
-        _detector(model, on, workers, threads, options) as detector,
+        _detector(model, on, workers, threads, rules, options) as detector,
         progress_bar("Scoring", total) as advance,
     ):
         counts = predict_to_files(detector, paths, outputs, batch_size=batch_size, advance=advance)
@@ -144,17 +149,26 @@ def predict(
 
 @contextmanager
 def _detector(
-    model: Path, on: str | None, workers: int | None, threads: int | None, options: dict[str, Any]
+    model: Path,
+    on: str | None,
+    workers: int | None,
+    threads: int | None,
+    rules: str | None,
+    options: dict[str, Any],
 ) -> Iterator[Any]:
     if on is None:
         from blemish.api import load
 
-        yield load(model, threads=threads, **options)
+        yield load(model, threads=threads, rules=rules, **options)
         return
+    from blemish.errors import ConfigError
     from blemish.inference.cluster import connected
     from blemish.inference.engines import read_metadata
+    from blemish.inference.rules import rules_for
 
     read_metadata(model)  # a bad file is refused before Ray starts
+    if rules_for(model, rules):
+        raise ConfigError("Rules do not go with --on, which gives scores alone; add --rules none.")
     with connected(on):
         from blemish.inference.on_ray import DetectorOnRay
 

@@ -4,6 +4,7 @@ import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,16 +14,16 @@ from blemish.datasets.loading import load_mask
 from blemish.datasets.sample import GOOD, Sample
 from blemish.errors import DatasetError
 from blemish.evaluation.metrics import auroc, image_metrics, or_none, pixel_metrics
+from blemish.evaluation.notes import frame_notes, image_notes, mask_notes, part_notes, rule_notes
 from blemish.evaluation.regions import count_regions
-from blemish.images.frame import Frame, hidden
-from blemish.images.known_part import other_parts
+from blemish.images.frame import Frame
 from blemish.images.reading import frame_digest, mask_to_frame
+from blemish.inference.regions import label_regions
+from blemish.inference.rules import VERDICTS
 from blemish.progress import progress_bar
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
-
-MOST_MARKED = 0.5  # of an image, by a mask that is hardly an inverted one
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,17 @@ class Evaluation:
         detected: "defective_images", "flagged", "share".
         masks_outside: per kind, how many defective images have a mask that lies wholly outside the frame,
             so that the network never saw the defect; kinds without any are not listed.
-        threshold: an image is anomalous when its score is above it.
+        threshold: an image is anomalous when its score is above it, but for rules in force.
         calibration_note: a sentence when the rate asked for cannot be kept, else "".
+        verdicts: with rules in force how many of the "good" and "defective" images are called "good", "look
+            again" and "defective"; else None.
         notes: sentences on what could not be measured.
         warning: why these numbers must not be compared with others, else "".
         seconds: to score all images.
         model: the detector's metadata.
         unreadable: "path" and "error" of every image that could not be scored; no metric counts them.
         images: one row per scored image: path, score, p_value, is_anomalous, is_other_part, label (0 or 1),
-            defect, mask (its path or None).
+            defect, mask (its path or None), with rules in force verdict and decided_by too.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Evaluation:
     masks_outside: dict[str, int]
     threshold: float
     calibration_note: str
+    verdicts: dict[str, dict[str, int]] | None
     notes: list[str]
     warning: str
     seconds: float
@@ -110,11 +114,13 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
     alarms, found = flagged[~defective], flagged[defective]
     calibration = detector.calibration
     with_masks = any(mask is not None for mask in masks)
+    label = partial(_label_regions, detector)
+    verdicts = _verdicts(detector, scored.rows)
     return Evaluation(
         name=name,
         image=image_metrics(scores, defective),
         pixel=pixel_metrics(scored.maps, scored.masks) if with_masks else None,
-        regions=count_regions(scored.maps, scored.masks, detector.map_peaks) if with_masks else None,
+        regions=count_regions(scored.maps, scored.masks, label) if with_masks else None,
         defects=_per_defect(scored.rows, scores, defective, flagged, outside),
         false_alarms={
             "good_images": len(alarms),
@@ -128,10 +134,12 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
         masks_outside=dict(sorted(outside.items())),
         threshold=calibration.threshold,
         calibration_note=calibration.note,
-        notes=_notes(samples, masks, len(scored.unreadable), scored.known)
-        + _mask_notes(marked)
-        + _part_notes(scored.rows)
-        + _frame_notes(detector),
+        verdicts=verdicts,
+        notes=image_notes(samples, masks, len(scored.unreadable), scored.known)
+        + mask_notes(marked)
+        + part_notes(scored.rows)
+        + frame_notes(detector)
+        + rule_notes(detector, verdicts),
         warning=detector.warning,
         seconds=scored.seconds,
         model=dict(detector.metadata),
@@ -217,6 +225,21 @@ def _per_defect(
     return table
 
 
+def _label_regions(detector: "Detector", anomaly_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if detector.rules is not None and detector.rules.statistics is not None:
+        return detector.rules.label(anomaly_map, detector.calibration)
+    return label_regions(anomaly_map, detector.map_peaks)
+
+
+def _verdicts(detector: "Detector", rows: list[dict[str, Any]]) -> dict[str, dict[str, int]] | None:
+    if detector.rules is None:
+        return None
+    counts = {kind: dict.fromkeys(VERDICTS, 0) for kind in ("good", "defective")}
+    for row in rows:
+        counts["defective" if row["label"] else "good"][row["verdict"]] += 1
+    return counts
+
+
 def _share(flags: np.ndarray) -> float | None:
     return float(flags.mean()) if flags.size else None
 
@@ -230,50 +253,3 @@ def _wilson_interval(flags: np.ndarray) -> list[float] | None:
     spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
     return [max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)]
-
-
-def _notes(samples: list[Sample], masks: list[np.ndarray | None], unreadable: int, known: int) -> list[str]:
-    notes = []
-    if known:
-        notes.append(
-            f"{known} of {len(samples)} images were used to fit this model: the numbers here flatter it."
-        )
-    if unreadable:
-        notes.append(f"{unreadable} of {len(samples)} images could not be read; no number counts them.")
-    if not any(sample.label for sample in samples):
-        notes.append("There are no defective test images: only false alarms can be measured.")
-    if all(sample.label for sample in samples):
-        notes.append("There are no good test images: only the share of defects found can be measured.")
-    masked = sum(mask is not None for mask in masks)
-    unmasked = sum(bool(sample.label) for sample in samples) - masked
-    if masked and unmasked:
-        notes.append(
-            f"The pixel metrics leave out {unmasked} defective images that have no mask, or an empty one."
-        )
-    return notes
-
-
-def _mask_notes(marked: dict[str, float]) -> list[str]:
-    empty = [mask for mask, share in marked.items() if not share]
-    large = [mask for mask, share in marked.items() if share > MOST_MARKED]
-    notes = []
-    if empty:
-        notes.append(
-            f"{len(empty)} of {len(marked)} masks are empty and count as none; the first is {empty[0]}."
-        )
-    if large:
-        notes.append(
-            f"{len(large)} of {len(marked)} masks mark more than half of their image; if they are inverted, "
-            f"swap black and white. The first is {large[0]}."
-        )
-    return notes
-
-
-def _part_notes(rows: list[dict[str, Any]]) -> list[str]:
-    count = sum(bool(row["is_other_part"]) for row in rows)
-    return [other_parts(count, len(rows))] if count else []
-
-
-def _frame_notes(detector: "Detector") -> list[str]:
-    remark = hidden(detector.frame, detector.metadata.get("data", {}).get("visible_share"))
-    return [remark] if remark else []

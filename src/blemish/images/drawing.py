@@ -226,10 +226,12 @@ def draw_contour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return picture
 
 
-def draw_outlines(image: np.ndarray, polygons: Iterable[np.ndarray], width: int, height: int) -> np.ndarray:
-    """A copy of `image`, uint8 [H, W, 3], with polygons, float [n, 2] of points (x, y), in cyan on black.
+def draw_outlines(
+    image: np.ndarray, polygons: Iterable[np.ndarray], width: int, height: int, colour: str = "cyan"
+) -> np.ndarray:
+    """A copy of `image`, uint8 [H, W, 3], with polygons, float [n, 2] of points (x, y), in a colour on black.
 
-    No heat has that colour, and no contour of a mask. The lines grow with the picture.
+    No heat is cyan, and no contour of a mask. The lines grow with the picture.
 
     Args:
         image: of any size.
@@ -240,9 +242,9 @@ def draw_outlines(image: np.ndarray, polygons: Iterable[np.ndarray], width: int,
     share = np.array(image.shape[1::-1]) / (width, height)
     lines = [[tuple(point) for point in (polygon * share).tolist()] for polygon in polygons]
     line = max(1, round(max(image.shape[:2]) / _OUTLINES))
-    for colour, thickness in (("black", 3 * line), ("cyan", line)):
+    for fill, thickness in (("black", 3 * line), (colour, line)):
         for corners in lines:
-            draw.line([*corners, corners[0]], fill=colour, width=thickness, joint="curve")
+            draw.line([*corners, corners[0]], fill=fill, width=thickness, joint="curve")
     return np.asarray(picture)
 
 

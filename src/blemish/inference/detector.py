@@ -16,10 +16,12 @@ from blemish.images.drawing import HeatScale
 from blemish.images.frame import Frame
 from blemish.images.known_part import KnownPart
 from blemish.images.reading import Framed, load_framed, to_frame
+from blemish.inference.applied_rules import AppliedRules, apply_rules
 from blemish.inference.engines import open_engine
 from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import Metadata
 from blemish.inference.result import Result
+from blemish.inference.rules import Decision, Rules, rules_for
 from blemish.inference.scoring import BATCH_SIZE, explain_images, score_images
 from blemish.inference.streaming import stream
 
@@ -52,6 +54,7 @@ class Detector:
         batch_size: images scored at once where nothing else is said.
         consecutive: whether a batch must be `batch_size` consecutive images, because it changes the scores.
         loaders: threads that load files, one per core.
+        rules: what a person says of such parts, in force (`blemish.inference.rules`), or None.
         warning: a sentence that every measurement with this detector must carry, or "".
     """
 
@@ -68,6 +71,7 @@ class Detector:
         self.batch_size = BATCH_SIZE
         self.consecutive = False
         self.loaders = os.cpu_count() or 1
+        self.rules: AppliedRules | None = None
         self.warning = ""
 
     @classmethod
@@ -80,6 +84,7 @@ class Detector:
         device: str = "auto",
         false_alarm_rate: float | None = None,
         batchnorm_at_test: str | None = None,
+        rules: Rules | str | Path | None = None,
     ) -> "Detector":
         """Load a model file.
 
@@ -89,15 +94,16 @@ class Detector:
             threads: CPU threads of the engine; None leaves that to the engine.
             device: "cpu", "cuda" (torch, onnxruntime), "tensorrt" (onnxruntime) or "gpu" (openvino); "auto"
                 is the CPU, or for torch a CUDA GPU if there is one.
-            false_alarm_rate: in (0, 1); None keeps the model's own.
+            false_alarm_rate: in (0, 1); None keeps that of the rules, or the model's own.
             batchnorm_at_test: "eval", "instance" or "batch": score a GAN with other BatchNorm statistics than
                 it was calibrated with, to show what they do to the numbers ("batch" leaks the label into
                 them); None keeps the model's own.
+            rules: rules, a rules file, or "none"; None takes the file beside the model, if there is one.
 
         Raises:
             ModelFileError: missing, foreign, damaged or of a newer format.
-            ConfigError: no such statistics, or the model has no BatchNorm to choose them for; an engine,
-                threads or a device that cannot be had.
+            ConfigError: no such statistics, or the model has no BatchNorm to choose them for; rules that do
+                not fit; an engine, threads or a device that cannot be had.
         """
         path = Path(path)
         if batchnorm_at_test is not None and batchnorm_at_test not in WARNINGS:
@@ -125,8 +131,13 @@ class Detector:
             if batchnorm_at_test == "batch":
                 detector.batch_size = metadata.training.get("batch_size", BATCH_SIZE)
                 detector.consecutive = True
+        found = rules_for(path, rules)
+        if found and detector.warning:
+            raise ConfigError("Rules do not go with --batchnorm-at-test; give --rules none.")
+        false_alarm_rate = found[0].defective if found and false_alarm_rate is None else false_alarm_rate
         if false_alarm_rate is not None:
             detector.calibration = detector.calibration.with_rate(false_alarm_rate)
+        detector.rules = apply_rules(*found, path, metadata, detector.calibration) if found else None
         return detector
 
     def __getstate__(self) -> dict[str, Any]:
@@ -244,7 +255,7 @@ class Detector:
         with closing(items):
             for path, image, scored in items:
                 if isinstance(image, ImageError):
-                    yield Result(str(path), error=str(image))
+                    yield Result(str(path), error=str(image), rules=self.rules)
                 else:
                     yield self._result(str(path), image, *scored)
 
@@ -258,14 +269,21 @@ class Detector:
         attention: np.ndarray | None = None,
         array: np.ndarray | None = None,
     ) -> Result:
+        rules, title = self.rules, path or "The image"
+        if rules and (why := rules.not_for(framed.width, framed.height)):
+            return Result(path, error=f"{title} is not judged: {why}.", rules=rules)
         try:
-            verdict = self.calibration.judge(score)
+            if rules is None:
+                decision = Decision(*self.calibration.judge(score))
+            else:
+                decision = rules.decide(score, anomaly_map, self.calibration)
         except ImageError as error:
-            return Result(path, error=f"{path or 'The image'} has no score: {error}.")
+            return Result(path, error=f"{title} has no score: {error}.", rules=rules)
         return Result(
             path,
             score,
-            *verdict,
+            decision.p_value,
+            decision.is_anomalous,
             anomaly_map,
             framed.pixels,
             reconstruction,
@@ -275,4 +293,7 @@ class Detector:
             array=array,
             map_peaks=self.map_peaks,
             is_other_part=self.is_other_part(framed.pixels),
+            verdict=decision.verdict,
+            decided_by=decision.decided_by,
+            rules=rules,
         )

@@ -24,9 +24,13 @@ def reduced(anomaly_map: np.ndarray) -> np.ndarray:
 
     The sides are divided by the same whole number, rounded up, so that 224 pixels become 112 cells.
     """
-    height, width = anomaly_map.shape
+    return largest_in_cells(anomaly_map, *cells_of(*anomaly_map.shape))
+
+
+def cells_of(height: int, width: int) -> tuple[int, int]:
+    """Height and width of a `reduced` map."""
     factor = -(-max(height, width) // SIDE)
-    return largest_in_cells(anomaly_map, -(-height // factor), -(-width // factor))
+    return -(-height // factor), -(-width // factor)
 
 
 def peaks_of(maps: Sequence[np.ndarray]) -> list[float]:
@@ -53,6 +57,13 @@ def unpacked(cells: np.ndarray, peaks: Sequence[float]) -> list[np.ndarray]:
         one[: known.any(axis=1).sum(), : known.any(axis=0).sum()].astype(np.float32) * np.float32(unit)
         for one, known in zip(cells, inside, strict=True)
     ]
+
+
+def as_stored(anomaly_map: np.ndarray, peaks: Sequence[float]) -> np.ndarray:
+    """A map, float32 [H, W], rounded as those in the model file are, so that it compares with them."""
+    unit = np.float32(_unit(peaks))
+    most = np.finfo(np.float16).max
+    return np.clip(anomaly_map / unit, -most, most).astype(np.float16).astype(np.float32) * unit
 
 
 def _unit(peaks: Sequence[float]) -> float:

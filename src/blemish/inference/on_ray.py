@@ -50,6 +50,7 @@ class DetectorOnRay:
     Attributes:
         metadata, calibration: as of `blemish.inference.detector.Detector`.
         can_explain: False.
+        rules: None: they are not applied here.
 
     Raises:
         ModelFileError: missing, foreign, damaged or of a newer format.
@@ -58,6 +59,7 @@ class DetectorOnRay:
     """
 
     can_explain = False
+    rules = None
 
     def __init__(
         self,

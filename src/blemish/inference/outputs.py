@@ -4,9 +4,10 @@ import csv
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from blemish.images.drawing import HeatScale, panels, save_png
 from blemish.images.finding import EXPLANATION_SUFFIX, OVERLAY_SUFFIX
 from blemish.inference.parquet import local_path
 from blemish.inference.region_files import LABELME_SUFFIX, for_labelme, region_rows, write_labelme
-from blemish.inference.result import COLUMNS, Result
+from blemish.inference.result import Result, columns
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
@@ -132,7 +133,8 @@ def predict_to_files(
 def _sinks(outputs: Outputs, detector: "Detector", stack: ExitStack) -> list[tuple[Path | str, Sink]]:
     """What takes each result, and its name in messages."""
     sinks: list[tuple[Path | str, Sink]] = []
-    for path, sink in ((outputs.csv, _csv_sink), (outputs.jsonl, _jsonl_sink)):
+    csv_sink = partial(_csv_sink, columns=columns(detector.rules))
+    for path, sink in ((outputs.csv, csv_sink), (outputs.jsonl, _jsonl_sink)):
         if path is not None:
             file = stack.enter_context(whole_file(path, keep_unfinished=True))
             with writing(path):
@@ -153,8 +155,8 @@ def _sinks(outputs: Outputs, detector: "Detector", stack: ExitStack) -> list[tup
     return sinks
 
 
-def _csv_sink(file: IO[str]) -> Sink:
-    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+def _csv_sink(file: IO[str], columns: Sequence[str]) -> Sink:
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
 
     def write(result: Result) -> None:

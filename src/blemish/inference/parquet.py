@@ -21,21 +21,26 @@ GROUP = 65536  # rows that wait in memory, and then lie together
 KEY = "blemish"  # of the file's own metadata
 
 
-def row_schema() -> "pyarrow.Schema":
-    """path (string), score and p_value (float64), is_anomalous and is_other_part (bool), error (string)."""
+def row_schema(*, ruled: bool = False) -> "pyarrow.Schema":
+    """path (string), score and p_value (float64), is_anomalous and is_other_part (bool), error (string).
+
+    With rules in force verdict and decided_by (string) too.
+    """
     import pyarrow as pa
 
     columns = [("path", pa.string()), ("score", pa.float64()), ("p_value", pa.float64())]
-    columns += [("is_anomalous", pa.bool_()), ("is_other_part", pa.bool_())]
-    return pa.schema([*columns, ("error", pa.string())])
+    columns += [("is_anomalous", pa.bool_()), ("is_other_part", pa.bool_()), ("error", pa.string())]
+    if ruled:
+        columns += [("verdict", pa.string()), ("decided_by", pa.string())]
+    return pa.schema(columns)
 
 
 @contextmanager
 def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"], None]]:
     """Write results as rows: those of `row_schema`; null for none.
 
-    The file's metadata have the method, the false-alarm rate and the threshold as JSON under "blemish". Bytes
-    of a path that are no UTF-8 become the replacement character.
+    The file's metadata have the method, the false-alarm rate, the threshold and rules in force as JSON under
+    "blemish". Bytes of a path that are no UTF-8 become the replacement character.
 
     Args:
         out: a file, or a URL that fsspec can write to. It takes its name once it is complete; after a failure
@@ -60,7 +65,9 @@ def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"]
         "false_alarm_rate": calibration.false_alarm_rate,
         "threshold": calibration.threshold,
     }
-    schema = row_schema().with_metadata({KEY: json.dumps(about)})
+    if detector.rules is not None:
+        about["rules"] = str(detector.rules.rules)
+    schema = row_schema(ruled=detector.rules is not None).with_metadata({KEY: json.dumps(about)})
     waiting: list[dict[str, Any]] = []
 
     def write(result: "Result") -> None:

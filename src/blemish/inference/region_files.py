@@ -19,7 +19,18 @@ SUFFIXES = (".csv", ".jsonl", ".json")
 LABELME_SUFFIX = ".json"  # in place of the image's own
 LABEL = "defect"
 BOX = ("box_x", "box_y", "box_width", "box_height")
-MEASURES = ("area", "length", "width", "centre_x", "centre_y", "edge_distance", "peak", "mean", "p_value")
+MEASURES = (
+    "area",
+    "length",
+    "width",
+    "centre_x",
+    "centre_y",
+    "edge_distance",
+    "peak",
+    "mean",
+    "p_value",
+    "counts",
+)
 IN_MILLIMETRES = ("area_mm2", "length_mm", "width_mm", "edge_distance_mm")
 
 Sink = Callable[[Result], None]
@@ -70,6 +81,7 @@ def _csv_sink(file: IO[str], scale: float | None) -> Sink:
         for number, region in enumerate(result.regions, start=1):
             values = region.to_dict(scale)
             values |= dict(zip(BOX, values["box"], strict=True))
+            values["counts"] = str(region.counts).lower()
             values |= dict(zip(("centre_x", "centre_y"), values["centre"], strict=True))
             writer.writerow({"path": result.path, "region": number, **values})
         file.flush()
@@ -143,7 +155,7 @@ def _shapes(number: int, region: Region) -> list[dict[str, Any]]:
             "label": LABEL,
             "points": polygon,
             "group_id": number,
-            "description": f"p-value {region.p_value:.3g}",
+            "description": f"p-value {region.p_value:.3g}" + ("" if region.counts else ", does not count"),
             "shape_type": "polygon",
             "flags": {},
         }

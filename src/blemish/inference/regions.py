@@ -31,6 +31,7 @@ class Region:
         edge_distance: from its box to the nearest edge of the picture, 0 where it touches one.
         peak, mean: of the map, on the model's raw scale.
         p_value: share of good images expected to have a peak at least this high, in (0, 1].
+        counts: False where the model's rules leave it out (`blemish.inference.rules`).
     """
 
     box: Box
@@ -43,6 +44,7 @@ class Region:
     peak: float
     mean: float
     p_value: float
+    counts: bool = True
 
     def to_dict(self, scale: float | None = None) -> dict[str, Any]:
         """Plain values for JSON, points and lengths to a hundredth of a pixel.
@@ -60,6 +62,7 @@ class Region:
             "peak": self.peak,
             "mean": self.mean,
             "p_value": self.p_value,
+            "counts": self.counts,
             "outline": [polygon.round(2).tolist() for polygon in self.outline],
         }
         if scale is not None:
@@ -78,37 +81,52 @@ def outlines(regions: Iterable[Region]) -> Iterator[np.ndarray]:
     return (polygon for region in regions for polygon in region.outline)
 
 
-def label_regions(anomaly_map: np.ndarray, peaks: Calibration) -> tuple[np.ndarray, np.ndarray]:
-    """Mark the regions of a map on its own grid.
+def regions_above(anomaly_map: np.ndarray, typical: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mark all regions of a map on its own grid.
 
-    Pixels above the typical level, the median of the good images' peaks, that touch belong together. They
-    count where their peak is anomalous by the calibration: the share of good images with a region is then
-    at most its false-alarm rate. Of each, the pixels that reach half of the peak's height above the typical
-    level are marked.
+    Pixels from the typical level on that touch belong together. Of each region, those that reach half of its
+    peak's height above that level are marked.
+
+    Args:
+        anomaly_map: float32 [H, W]; NaN is in no region.
+        typical: the level, on the scale of the map.
+
+    Returns:
+        Labels int32 [H, W], 0 outside and 1..count for the regions, highest peak first; and their peaks,
+        float32 [count].
+    """
+    labels, count = connected_regions(anomaly_map >= typical)
+    highest = np.full(count + 1, -np.inf, np.float32)
+    inside = labels > 0
+    np.maximum.at(highest, labels[inside], anomaly_map[inside])
+    order = np.argsort(-highest, kind="stable")[:count]
+    number = np.zeros(count + 1, np.int32)
+    number[order] = np.arange(1, count + 1)
+    labels = number[labels]
+    level = np.concatenate([[np.inf], typical + HALF * (highest[order] - typical)])
+    labels[~(anomaly_map >= level[labels])] = 0
+    return labels, highest[order]
+
+
+def label_regions(anomaly_map: np.ndarray, peaks: Calibration) -> tuple[np.ndarray, np.ndarray]:
+    """Mark the regions of a map that are hotter than good parts get, as `regions_above` does.
+
+    The typical level is the median of the good images' peaks. A region counts where its peak is anomalous by
+    the calibration: the share of good images with a region is then at most its false-alarm rate.
 
     Args:
         anomaly_map: float32 [H, W], on the model's raw scale; NaN is in no region.
         peaks: calibration by the largest map values of held-out good images.
 
     Returns:
-        Labels int32 [H, W], 0 outside and 1..count for the regions, highest peak first; and their peaks,
-        float32 [count].
+        As `regions_above`.
     """
     if not (anomaly_map > peaks.threshold).any():
         return np.zeros(anomaly_map.shape, np.int32), np.empty(0, np.float32)
-    typical = HeatScale.from_calibration(peaks).low
-    labels, count = connected_regions(anomaly_map >= typical)
-    highest = np.full(count + 1, -np.inf, np.float32)
-    inside = labels > 0
-    np.maximum.at(highest, labels[inside], anomaly_map[inside])
-    order = np.argsort(-highest, kind="stable")
-    order = order[peaks.is_anomalous(highest[order])]
-    number = np.zeros(count + 1, np.int32)
-    number[order] = np.arange(1, len(order) + 1)
-    labels = number[labels]
-    level = np.concatenate([[np.inf], typical + HALF * (highest[order] - typical)])
-    labels[~(anomaly_map >= level[labels])] = 0
-    return labels, highest[order]
+    labels, highest = regions_above(anomaly_map, HeatScale.from_calibration(peaks).low)
+    count = int(np.sum(peaks.is_anomalous(highest)))
+    labels[labels > count] = 0
+    return labels, highest[:count]
 
 
 def find_regions(
@@ -126,10 +144,30 @@ def find_regions(
         Highest peak first.
     """
     labels, highest = label_regions(anomaly_map, peaks)
+    return measure_regions(anomaly_map, labels, peaks.p_value(highest), width, height, frame)
+
+
+def measure_regions(
+    anomaly_map: np.ndarray,
+    labels: np.ndarray,
+    p_values: np.ndarray,
+    width: int,
+    height: int,
+    frame: Frame,
+    *,
+    counts: bool = True,
+) -> tuple[Region, ...]:
+    """Regions marked on a map, float32 [H, W], measured on the original picture.
+
+    Args:
+        labels: int32 [H, W], 0 outside and 1..count for the regions.
+        p_values: float [count].
+        counts: what all of them say of themselves.
+    """
     left, top, right, bottom = visible_box(width, height, frame)[0]
     step = np.array([right - left, bottom - top]) / anomaly_map.shape[::-1]
     regions = []
-    for number, peak in enumerate(highest, start=1):
+    for number, p_value in enumerate(p_values, start=1):
         rows, columns = np.nonzero(labels == number)
         first = np.array([columns.min(), rows.min()])
         mask = np.zeros((rows.max() - first[1] + 1, columns.max() - first[0] + 1), bool)
@@ -140,6 +178,7 @@ def find_regions(
         centre = (np.array([columns.mean(), rows.mean()]) + 0.5) * step + (left, top)
         length, breadth = feret_diameters(np.concatenate(outline))
         edges = (*start, *(np.array([width, height]) - start - size))
+        values = anomaly_map[rows, columns]
         regions.append(
             Region(
                 box=(float(start[0]), float(start[1]), float(size[0]), float(size[1])),
@@ -149,9 +188,10 @@ def find_regions(
                 width=breadth,
                 centre=(float(centre[0]), float(centre[1])),
                 edge_distance=max(0.0, float(min(edges))),
-                peak=float(peak),
-                mean=float(anomaly_map[rows, columns].mean(dtype=np.float64)),
-                p_value=peaks.p_value(float(peak)),
+                peak=float(values.max()),
+                mean=float(values.mean(dtype=np.float64)),
+                p_value=float(p_value),
+                counts=counts,
             )
         )
     return tuple(regions)

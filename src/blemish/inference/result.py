@@ -12,11 +12,19 @@ from blemish.images.drawing import HeatScale, attention_overlay, draw_outlines, 
 from blemish.images.frame import Frame
 from blemish.images.maps import map_on_image, shrink
 from blemish.images.reading import read_image
+from blemish.inference.applied_rules import AppliedRules
 from blemish.inference.regions import Region, find_regions, outlines
 
 PAGE_SIDE = 640  # pixels on the longer side of pictures in pages and panels, at most
 COLUMNS = ("path", "score", "p_value", "is_anomalous", "is_other_part", "error")  # of a result as a row
 NOT_THIS_PART = "not this part"
+RULED_COLUMNS = (*COLUMNS, "verdict", "decided_by")  # with rules in force
+NOT_COUNTED = "silver"  # outlines of regions that the rules leave out
+
+
+def columns(rules: AppliedRules | None) -> tuple[str, ...]:
+    """Names of the fields of a row, with these rules in force."""
+    return COLUMNS if rules is None else RULED_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,8 @@ class Result:
         path: the image's path as given, or "" for an image handed over as an array.
         score: image-level anomaly score on the model's raw scale, higher is more anomalous;
             None when the image could not be scored.
-        p_value: share of held-out normal images expected to score at least this high, in (0, 1].
+        p_value: share of held-out normal images expected to score at least this high, in (0, 1]; with rules
+            in force, by what these look at (`blemish.inference.applied_rules`).
         is_anomalous: True when `p_value` is at most the false-alarm rate in force.
         anomaly_map: float32 [H, W], on the model's raw scale, in the frame the network saw
             (after resize and crop), or of the whole picture with tiles, blended from theirs, and with `pad`;
@@ -44,6 +53,10 @@ class Result:
         map_peaks: calibration by the largest map values of held-out good images, which regions go by.
         is_other_part: True when the picture as a whole is unlike every good one, as one of another part is
             (`blemish.images.known_part`); None when that cannot be told.
+        verdict: with rules in force "good", "look again" or "defective", else None.
+        decided_by: with rules in force what the verdict hangs on, such as 'zone "thread"', "smallest_length"
+            or "no rule"; else None.
+        rules: in force, or None.
     """
 
     path: str
@@ -60,6 +73,9 @@ class Result:
     array: np.ndarray | None = None
     map_peaks: Calibration | None = None
     is_other_part: bool | None = None
+    verdict: str | None = None
+    decided_by: str | None = None
+    rules: AppliedRules | None = None
 
     def __post_init__(self) -> None:
         if (self.score is None) != bool(self.error):
@@ -68,17 +84,23 @@ class Result:
             raise ValueError(f"an anomaly map is [H, W], not {self.anomaly_map.shape}")
 
     def to_row(self) -> dict[str, Any]:
-        """The plain, JSON-able part: path, score, p_value, is_anomalous, is_other_part, error."""
-        return {name: getattr(self, name) for name in COLUMNS}
+        """The plain, JSON-able part: path, score, p_value, is_anomalous, is_other_part, error.
+
+        With rules in force verdict and decided_by too.
+        """
+        return {name: getattr(self, name) for name in columns(self.rules)}
 
     @cached_property
     def regions(self) -> tuple[Region, ...]:
         """Where the defects are (`blemish.inference.regions`), highest peak first.
 
         They are found when first asked for. Empty where nothing on the map is anomalous, and without a map.
+        With rules in force those that count come first.
         """
         if self.map_peaks is None or self.frame is None or self.size is None or self.anomaly_map is None:
             return ()
+        if self.rules is not None and self.rules.statistics is not None:
+            return self.rules.find_regions(self.anomaly_map, *self.size, self.map_peaks)
         return find_regions(self.anomaly_map, *self.size, self.frame, self.map_peaks)
 
     def original(self, side: int | None = None) -> np.ndarray:
@@ -163,7 +185,10 @@ class Result:
     ) -> np.ndarray:
         heat = overlay(picture, self.map_on_image(side), scale, mask)
         _, size, _ = self._drawable()
-        return draw_outlines(heat, outlines(self.regions), *size)
+        for counts, colour in ((False, NOT_COUNTED), (True, "cyan")):
+            chosen = outlines(region for region in self.regions if region.counts is counts)
+            heat = draw_outlines(heat, chosen, *size, colour)
+        return heat
 
     def _drawable(self) -> tuple[Frame, tuple[int, int], np.ndarray]:
         if self.frame is None or self.size is None or self.anomaly_map is None:

@@ -129,11 +129,11 @@ class Chart:
 
 
 def roc_chart(fpr: np.ndarray, tpr: np.ndarray, false_alarms: float, found: float) -> str:
-    """The ROC curve with the threshold in force as a ring.
+    """The ROC curve with the verdicts in force as a ring.
 
     Args:
         fpr, tpr: [n] in 0..1, ascending, as `blemish.evaluation.metrics.roc_curve` gives them.
-        false_alarms, found: the two rates at the threshold in force, in 0..1.
+        false_alarms, found: the two rates of the verdicts in force, in 0..1.
     """
     chart = Chart("ROC curve: share of defective images found against share of good images flagged")
     x, y = chart.x_axis(0, 1), Axis(0, 1, chart.bottom, chart.top)
@@ -146,7 +146,7 @@ def roc_chart(fpr: np.ndarray, tpr: np.ndarray, false_alarms: float, found: floa
     chart.add("circle", "ring", cx=x(false_alarms), cy=y(found), r=6)
     beside, end = (12, "") if false_alarms < 0.5 else (-12, " end")
     below = 20 if found > 0.15 else -10
-    chart.text(x(false_alarms) + beside, y(found) + below, "at the threshold", f"strong{end}")
+    chart.text(x(false_alarms) + beside, y(found) + below, "the verdicts", f"strong{end}")
     chart.text(chart.left, chart.top - 12, "defective images found", "small")
     chart.x_title("good images flagged")
     return str(chart)

@@ -104,6 +104,8 @@ def labelled_card(row: Row, result: Result, detector: "Detector") -> Card:
         f"{score} ({verdict.ratio})" if verdict.ratio else score,
         f"p\N{NON-BREAKING HYPHEN}value {row['p_value']:.2g}",
     ]
+    if result.verdict:
+        details.append(f"{result.verdict}: {result.decided_by}")
     return Card(Path(row["path"]).name, row["defect"], pictures, verdict, details)
 
 

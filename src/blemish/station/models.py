@@ -14,6 +14,7 @@ from blemish.errors import BlemishError, ConfigError, ModelFileError, explained
 from blemish.files import whole_file
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import SUFFIXES
+from blemish.inference.rules import NONE, beside
 from blemish.station.errors import Conflict, NotFound, Unavailable
 from blemish.station.records import CalibrationRecord
 from blemish.station.schemas import ModelState
@@ -127,8 +128,10 @@ class Models:
         settings = self._settings
         fingerprint = fingerprint_of(path) if path.exists() else ""  # the detector says that it is missing
         detector = Detector.load(
-            path, engine=settings.engine, threads=settings.threads, device=settings.device
+            path, engine=settings.engine, threads=settings.threads, device=settings.device, rules=NONE
         )
+        if beside(path).is_file():
+            logger.warning("rules are not applied here: scores decide", extra={"file": beside(path).name})
         detector.batch_size = settings.batch_size
         black = np.zeros((*detector.frame.shape, 3), np.uint8)
         with explained(ModelFileError, lambda reason: f"{path.name} cannot score images here ({reason})."):

@@ -4,7 +4,6 @@ import ipaddress
 import os
 import ssl
 import stat
-import tomllib
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from blemish.errors import ConfigError, reason_of
+from blemish.files import read_toml
 from blemish.station.schemas import Rate
 
 PREFIX = "BLEMISH_"
@@ -121,7 +121,7 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
     environment = {field: os.environ[name] for field, name in names.items() if name in os.environ}
     options = {field: value for field, value in options.items() if value is not None}
     values: dict[str, Any] = {}
-    for given in (_read_toml(config) if config else {}, environment, options):  # the weakest first
+    for given in (read_toml(config) if config else {}, environment, options):  # the weakest first
         if not given.keys().isdisjoint(TOKEN_FIELDS):  # the strongest that names either gives the token
             values = {field: value for field, value in values.items() if field not in TOKEN_FIELDS}
         values |= given
@@ -156,15 +156,6 @@ def remarks(settings: Settings) -> list[str]:
             "give tls_certificate and tls_key, or put a proxy with TLS before the station."
         )
     return found
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"The file {file} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The file {file} is not valid TOML: {error}.") from None
 
 
 def _wrong(field: str, why: str) -> PydanticCustomError:

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from blemish.errors import ConfigError
+from blemish.files import read_toml
 from blemish.images.changes import Tolerated
 from blemish.images.frame import STEP, Frame, Shape, has_tiles
 from blemish.models.config import ModelConfig
@@ -129,7 +130,7 @@ def build_config(
     Raises:
         ConfigError: unreadable file, unknown field, method or preset, or a value out of range.
     """
-    merged = _read_toml(Path(file)) if file else {}
+    merged = read_toml(Path(file)) if file else {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name.strip():
@@ -162,15 +163,6 @@ def _apply_preset(values: dict[str, Any], name: str, method: type[ModelConfig]) 
         given = values.setdefault(section, {})
         if isinstance(given, dict) and not (section == "frame" and has_tiles(given)):
             values[section] = fields | given
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"The configuration file {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The configuration file {path} is not valid TOML: {error}.") from None
 
 
 def _parse_value(text: str) -> Any:
