@@ -36,20 +36,22 @@ FITS: dict[str, dict[str, Any]] = {
     "patchcore, whole images": {"method": "patchcore"},
     "padim": {"method": "padim", "preset": "paper"},
     "spade": {"method": "spade", "preset": "paper"},
-    "improved": {"assignments": CENTRE},
-    "improved, whole images": {},
+    "with-memory": {"preset": "with-memory"},
+    "improved": {"preset": "improved", "assignments": CENTRE},
+    "improved, whole images": {"preset": "improved"},
     "paper": {"preset": "paper"},
     "large batches": {
+        "preset": "improved",
         "assignments": (
             *CENTRE,
             "training.batch_size=32",
             "training.schedule=exponential",
             "training.learning_rate=0.001",
-        )
+        ),
     },
-    "teacher's tokens": {"assignments": (*CENTRE, "model.tfm=encoder-decoder")},
-    "no tokens": {"assignments": (*CENTRE, "model.tfm=none")},
-    "no damage": {"assignments": (*CENTRE, "model.damage=0")},
+    "teacher's tokens": {"preset": "improved", "assignments": (*CENTRE, "model.tfm=encoder-decoder")},
+    "no tokens": {"preset": "improved", "assignments": (*CENTRE, "model.tfm=none")},
+    "no damage": {"preset": "improved", "assignments": (*CENTRE, "model.damage=0")},
 }
 # scorings of the same weights, beside their own
 SCORINGS: dict[str, dict[str, dict[str, Any]]] = {

@@ -18,7 +18,7 @@ def test_seeds_are_averaged_and_the_preset_in_force_is_told(tmp_path: Path) -> N
         assert row["auroc"] == pytest.approx(np.mean(row["auroc_seeds"]))
         assert row["pixel"]["aupro_30"] == pytest.approx(np.mean(row["aupro_seeds"]))
         assert len(row["auroc_seeds"]) == len(row["aupro_seeds"]) == 3 and row["stability"] is not None
-    assert [row["preset"] for row in rows] == ["improved", "paper", "standard", "standard", "standard"]
+    assert [row["preset"] for row in rows] == ["with-memory", "paper", "standard", "standard", "standard"]
 
 
 def test_images_that_one_method_could_not_score_count_for_none(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_stopped_and_gone_on(tmp_path: Path, parts_folder: Path, options: dict[s
         ({"weights": "missing.pth"}, "no weights file"),
         ({"page": "page.txt"}, "ends in .html"),
         ({"methods": ["padim:"]}, "padim: names no preset; write padim"),
-        ({"methods": ["gtrans", "gtrans:improved"], "assignments": []}, "are the same model"),
+        ({"methods": ["gtrans", "gtrans:with-memory"], "assignments": []}, "are the same model"),
         ({"assignments": ["method=spade"]}, "method cannot be set with --set here; give --methods"),
         ({"assignments": ["training.seed=3"]}, "give --seeds"),
         ({"assignments": ["preset = paper"]}, "give --methods NAME:PRESET"),

@@ -11,8 +11,8 @@ PRESETS = [(method, preset) for method in METHODS for preset in config_class(met
 
 def test_every_method_has_presets_of_which_the_first_is_taken_unasked() -> None:
     assert [preset for method, preset in PRESETS if method == "gtrans"] == [
-        "improved",
         "with-memory",
+        "improved",
         "paper",
         "paper-fast",
     ]

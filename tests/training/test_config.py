@@ -62,7 +62,7 @@ def test_an_assignment_is_a_toml_value_or_a_bare_word() -> None:
         (["training.epoch=5"], "no configuration field 'training.epoch'"),
         (
             ["preset=best"],
-            "gtrans has no preset 'best'; choose one of: improved, with-memory, paper, paper-fast",
+            "gtrans has no preset 'best'; choose one of: with-memory, improved, paper, paper-fast",
         ),
         (["preset=paper", "method=rad"], "rad has no preset 'paper'; choose one of: standard"),
         (["model.layers=[3, 2, 1]"], "'model.layers': layers must be ascending"),

@@ -43,8 +43,8 @@ def fit(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="Named values of the method; for gtrans improved, with-memory (and a memory bank), paper "
-            "(as published) or paper-fast (the same in 40 epochs). [default: improved; of other methods "
+            help="Named values of the method; for gtrans with-memory (and a memory bank), improved, paper "
+            "(as published) or paper-fast (the same in 40 epochs). [default: with-memory; of other methods "
             "standard or paper]"
         ),
     ] = None,

@@ -11,6 +11,7 @@ from torch.nn import functional
 import blemish
 from blemish.export import export_model
 from blemish.models.base import images_to_tensor
+from blemish.models.gtrans.memory import SHARE
 from blemish.models.memory_bank.rad import RAD
 from tests.support import small_fit, textures
 
@@ -26,7 +27,7 @@ def test_the_maps_of_both_are_added_each_in_units_of_its_peaks(tmp_path: Path) -
         trans = model.anomaly_map(f_g, f_m)
         bank = model.memory.bank.judge([functional.avg_pool2d(f, 3, 1, 1) for f in f_g[1:]])
         scores, maps = model(images)
-    expected = trans / model.memory.units[0] + bank / model.memory.units[1]
+    expected = SHARE * trans / model.memory.units[0] + bank / model.memory.units[1]
     torch.testing.assert_close(maps, expected)
     torch.testing.assert_close(scores, expected.amax(dim=(1, 2)))
     assert (model.memory.units > 0).all() and len(model.memory.bank.gallery) == 7, "one of eight is held out"

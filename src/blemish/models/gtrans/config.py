@@ -27,9 +27,10 @@ class GTransConfig(ModelConfig):
     """Fields of the GTrans model (arXiv 2305.14880).
 
     The defaults are the paper's, and so is the preset "paper"; "paper-fast" learns the same in 40 epochs of
-    small batches with a one-cycle rate. "improved", which a run takes unasked, learns so too, sees whole
-    images, keeps the teacher's tokens of the scored image from the student, and standardises the maps;
-    `docs/experiments.md` has what each of it does.
+    small batches with a one-cycle rate. "improved" learns so too, sees whole images, keeps the teacher's
+    tokens of the scored image from the student, and standardises the maps. "with-memory", which a run takes
+    unasked, has a memory bank of AGN's features beside such a student, which learns in 5 epochs from a warm
+    start; `docs/experiments.md` has what each of it does.
 
     Attributes:
         backbone: architecture of both networks; the paper uses "resnet34" and "wide_resnet50_2". The
@@ -63,14 +64,14 @@ class GTransConfig(ModelConfig):
     """
 
     presets: ClassVar[dict[str, Preset]] = {
+        "with-memory": {
+            "frame": WHOLE_AT_256,
+            "model": IMPROVED | {"memory": True, "warm_start": 0.5, "mining": 2.0},
+            "training": PAPER_TRAINING | SMALL_BATCHES | {"epochs": 5},
+        },
         "improved": {
             "frame": WHOLE_AT_256,
             "model": IMPROVED,
-            "training": PAPER_TRAINING | SMALL_BATCHES | {"epochs": 20},
-        },
-        "with-memory": {
-            "frame": WHOLE_AT_256,
-            "model": IMPROVED | {"memory": True},
             "training": PAPER_TRAINING | SMALL_BATCHES | {"epochs": 20},
         },
         "paper": {"frame": CENTRE, "training": PAPER_TRAINING},

@@ -13,14 +13,15 @@ from blemish.models.memory_bank.config import RADConfig
 from blemish.models.memory_bank.rad import RAD
 
 PEAKS = 200  # good images at most that the two maps' units are of
+SHARE = 1 / 3  # of Trans's map against the bank's
 TINY = 1e-12
 
 
 class AddedMemory(nn.Module):
-    """RAD on AGN's features without their first level, and the sum of its map and Trans's.
+    """RAD on AGN's features without their first level, and the sum of its map and a third of Trans's.
 
-    Each map is divided by the distance from the median to the 90 % quantile of its peaks over good images:
-    those it learned from (or their tiles), which the bank leaves out in their turn.
+    Both are first divided by the distance from the median to the 90 % quantile of their peaks over good
+    images: those they learned from (or their tiles), which the bank leaves out in their turn.
 
     Attributes:
         units: float32 [2], of Trans's map and of the bank's.
@@ -61,8 +62,8 @@ class AddedMemory(nn.Module):
             self.units[place] = (high - middle).clamp(min=float(0.01 * middle) + TINY)
 
     def forward(self, trans_map: Tensor, levels: list[Tensor]) -> Tensor:
-        """Trans's map [B, H, W] and AGN's levels, one [B, c_l, h_l, w_l] each, to the sum, [B, H, W]."""
-        return trans_map / self.units[0] + self._bank_map(levels) / self.units[1]
+        """Trans's map [B, H, W] and AGN's levels, one [B, c_l, h_l, w_l] each, to their sum, [B, H, W]."""
+        return SHARE * trans_map / self.units[0] + self._bank_map(levels) / self.units[1]
 
     def _bank_map(self, levels: list[Tensor]) -> Tensor:
         return self.bank.judge(self.bank.features.averaged(levels[1:] or levels))

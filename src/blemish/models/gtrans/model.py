@@ -198,7 +198,7 @@ class GTrans(TrainedModel):
         return self.anomaly_map(f_g, f_m), f_g
 
     def load_teacher(self, weights: dict[str, Tensor]) -> None:
-        """Fill AGN with ImageNet weights, in the backbone's own key names; Trans starts with a share of them."""
+        """Fill AGN with ImageNet weights, in the backbone's own key names, and Trans with a share of them."""
         self.agn.backbone.load_weights(weights)
         with torch.no_grad():
             for own, guide in zip(self.trans.parameters(), self.agn.backbone.parameters(), strict=True):
