@@ -61,10 +61,10 @@ class GoodImages:
         """What is learned from and what calibrates."""
         count, held_out, config = len(self.rows.samples), len(self.held_out), self.config
         different = len(np.unique(self.rows.groups))
-        if alike := count - different:
+        if different < count:
             log.warning(
-                f"{alike} of {count} images are copies of others, re-encoded, shifted or taken twice: "
-                f"they are learned from, but the false-alarm rate counts {different} images."
+                f"Of {count} images {different} differ; the others, re-encoded, shifted or taken twice, are "
+                f"learned from, but the false-alarm rate counts {different} images."
             )
         if config.model.leave_one_out:
             which = "each" if held_out == different else f"one in {-(-different // LEFT_OUT)}"
