@@ -175,7 +175,7 @@ def _score(detector: "Detector", samples: list[Sample], masks: list[np.ndarray |
             scored.known += result.image is not None and frame_digest(result.image) in fitted
             anomaly_map = result.anomaly_map
             if anomaly_map is not None and with_maps and (mask is not None or not sample.label):
-                scored.maps.append(anomaly_map)
+                scored.maps.append(np.nan_to_num(anomaly_map, nan=np.nanmin(anomaly_map)))
                 scored.masks.append(np.zeros(anomaly_map.shape, bool) if mask is None else mask)
     scored.seconds = time.perf_counter() - start
     return scored
