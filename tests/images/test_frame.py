@@ -21,7 +21,7 @@ def test_the_papers_values_are_the_defaults_and_tiles_are_written_only_where_the
     assert Frame().model_dump() == {"resize": 256, "crop": 224}
     assert (Frame().size, Frame(crop=None).size) == (224, 256)
     tiled = (Frame(tile=64), Frame(tile=64, overlap=0.5, resize=128))
-    whole = (Frame(resize=64, crop=None), Frame(crop=None, aspect=1.5), PADDED)
+    whole = (Frame(resize=64, crop=None), Frame(crop=None, align=True), Frame(crop=None, aspect=1.5), PADDED)
     for frame in (*whole, *tiled, Frame(bit_depth=12)):
         assert Frame.model_validate_json(frame.model_dump_json()) == frame
 
@@ -43,6 +43,7 @@ def test_the_papers_values_are_the_defaults_and_tiles_are_written_only_where_the
         ({"pad": True}, "pad goes only with frame.crop=none"),
         ({"pad": True, "crop": None, "aspect": 1}, "pad goes only with frame.crop=none"),
         ({"pad": True, "tile": 64}, "pad goes only with frame.crop=none"),
+        ({"align": True}, "align goes only with whole pictures; set frame.crop=none"),
         ({"overlap": 0.25}, "overlap goes only with tile"),
         ({"resize": "none"}, "frame.resize is none, .*; give one of them a number"),
     ],

@@ -3,14 +3,15 @@
 A picture is compared with the reference by the magnitude of its gradients, so that light hardly counts.
 The best correlation over all shifts, angles and sizes on a coarse grid starts the search, and the enhanced
 correlation coefficient (Evangelidis and Psarakis, 2008) refines it. A move is kept only where it makes the
-match better. Free rotation is not covered.
+match better. What moves in from beyond the border shows what the reference shows there. Free rotation is
+not covered.
 """
 
 import importlib.util
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import product
+from io import BytesIO
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -19,22 +20,22 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from blemish.errors import ConfigError
 
-SIDE = 128  # pixels on the longer side of what is compared
-SHIFT, TURN, SCALE = 0.15, 20.0, 0.1  # largest share of a side, degrees, and difference from 1
-NOTHING = 0.5  # pixels of the small picture that no move is worth
+SIDE, SHOWN = 128, 256  # pixels on the longer side: of what is compared, of the reference in a model file
+SHIFT, TURN, SCALE = 0.2, 25.0, 0.1  # largest share of a side, degrees, and difference from 1
+NOTHING = 0.5  # pixels of what is compared that no move is worth
 USUAL, FACTOR = 0.9, 2.5  # of good pictures, and times the distance from 1 within which they match
-LEAST = 0.4  # a match: pictures that have nothing to do with each other reach 0.3
-ANGLES, SIZES = range(-20, 21, 5), (0.95, 1.05)  # where the search starts
+LEAST, ENOUGH = 0.4, 0.7  # a limit: unrelated pictures match up to 0.3, and resampling alone costs 0.1
+ANGLES, SIZES = range(-25, 26, 5), (0.95, 1.05)  # where the search starts
+STARTS = 3  # angles that are refined
 STEPS = (3, 30, 1e-4)  # iterations of the refinement at most, and the gain below which it ends (OpenCV)
-STARTS = 2  # the best of them are refined
 FINE, COARSE, PLACE = 1.0, 2.0, 8.0  # sigmas in pixels of the Gaussian before the gradients
 
 Matrix = np.ndarray  # float64 [3, 3], from places in the aligned picture to places in the original
 
 
 class Placed(NamedTuple):
-    """A picture on the reference, the move that brought it there (None: none was better than none), and the
-    correlation in [-1, 1] with the reference."""
+    """A picture on the reference, the move that brought it there in shares of its width and height (None:
+    none was better than none), and the correlation in [-1, 1] with the reference."""
 
     picture: Image.Image
     move: Matrix | None
@@ -45,81 +46,86 @@ class Reference(BaseModel):
     """The good picture onto which others are moved.
 
     Attributes:
-        grey: uint8 [height, width] in base64.
-        width, height: in pixels, the longer one 128.
-        limit: the least correlation, in [0.4, 1], that good pictures have with it once they are aligned.
+        picture: in colour, a PNG file of at most 256 pixels on the longer side, in base64.
+        limit: the least correlation, in [0.4, 0.7], that good pictures have with it once they are aligned.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    grey: str
-    width: int = Field(ge=8, le=SIDE)
-    height: int = Field(ge=8, le=SIDE)
-    limit: float = Field(ge=LEAST, le=1)
+    picture: str
+    limit: float = Field(ge=LEAST, le=ENOUGH)
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if len(b64decode(self.grey, validate=True)) != self.width * self.height:
+        try:
+            side = max(self._shown.size)
+        except OSError:
+            side = 0
+        if not 0 < side <= SHOWN:
             raise ValueError("the reference picture is damaged")
         return self
 
     @classmethod
-    def learn(cls, pictures: Sequence[np.ndarray]) -> "Reference | None":
+    def learn(cls, pictures: Sequence[Image.Image]) -> "Reference | None":
         """Choose the picture that lies in the middle of the others; the limit comes from how they match it.
 
         Args:
-            pictures: good ones, uint8 [h, w] of one size, from `small`; at least 2.
+            pictures: good ones in RGB, of one size of at most 256 pixels on the longer side; at least 2.
 
         Returns:
             None where more than one in ten match no better than an unrelated picture would.
         """
-        blurred = [_edges(picture, PLACE) for picture in pictures]
+        greys = [small(picture) for picture in pictures]
+        blurred = [_edges(grey, PLACE) for grey in greys]
         mean = np.mean(blurred, axis=0)
-        first = cls._of(
-            max(zip(pictures, blurred, strict=True), key=lambda one: _correlation(one[1], mean))[0]
-        )
-        found = [first.find(picture) for picture in pictures]
+        first = cls._of(pictures[int(np.argmax([_correlation(one, mean) for one in blurred]))])
+        found = [first.find(grey) for grey in greys]
         moves = np.stack([np.eye(3) if move is None else move for move, _ in found])
         middle = np.median(moves[[match >= LEAST for _, match in found]], axis=0)
         chosen = int(np.abs(moves - middle).max(axis=(1, 2)).argmin())
         reference = cls._of(pictures[chosen])
-        matches = [reference.find(picture)[1] for index, picture in enumerate(pictures) if index != chosen]
+        matches = [reference.find(grey)[1] for index, grey in enumerate(greys) if index != chosen]
         usual = float(np.quantile(matches, 1 - USUAL, method="lower"))
         if usual < LEAST:
             return None
-        return reference.model_copy(update={"limit": max(LEAST, 1 - FACTOR * (1 - usual))})
+        limit = min(max(LEAST, 1 - FACTOR * (1 - usual)), ENOUGH)
+        return reference.model_copy(update={"limit": limit})
 
     @classmethod
-    def _of(cls, grey: np.ndarray) -> "Reference":
-        height, width = grey.shape
-        return cls(grey=b64encode(grey.tobytes()).decode(), width=width, height=height, limit=LEAST)
+    def _of(cls, picture: Image.Image) -> "Reference":
+        file = BytesIO()
+        picture.save(file, "PNG")
+        return cls(picture=b64encode(file.getvalue()).decode(), limit=LEAST)
 
     def place(self, picture: Image.Image) -> Placed:
-        """Move a picture in mode L or RGB onto the reference; what lies beyond its border repeats the border.
+        """Move a picture in mode L or RGB onto the reference, which shows where the picture ends.
 
         One that matches poorly, below the limit, is left as it is.
         """
         import cv2
 
-        move, match = self.find(small(picture, self.width, self.height))
+        grey = small(picture, self._grey.shape)
+        move, match = self.find(grey)
         if move is None or match < self.limit:
             return Placed(picture, None, match)
-        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+        light = float(grey.mean() / max(self._grey.mean(), 1))
+        beyond = self._shown.resize(picture.size, Image.Resampling.BICUBIC).convert(picture.mode)
         moved = cv2.warpAffine(
             np.asarray(picture),
             _in_pixels(move, *picture.size)[:2],
             picture.size,
-            flags=flags,
-            borderMode=cv2.BORDER_REPLICATE,
+            dst=cv2.convertScaleAbs(np.asarray(beyond), alpha=light),
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_TRANSPARENT,
         )
         return Placed(Image.fromarray(moved), move, match)
 
     def find(self, picture: np.ndarray) -> tuple[Matrix | None, float]:
-        """The move that aligns a picture of `small`, in shares of its width and height, and the match."""
+        """The move that aligns a picture, uint8 of the shape of `small(reference)`, and the match then."""
         import cv2
 
-        centre = _around(self.width, self.height)
-        edges = _edges(picture)
+        height, width = self._own.shape
+        centre, edges = _around(width, height), _edges(picture)
         best, match = np.eye(3), _correlation(self._own, edges)
         everywhere = np.ones(edges.shape, np.uint8)
         candidates: list[Matrix] = []
@@ -133,38 +139,44 @@ class Reference(BaseModel):
                     break
                 candidates.append(_similarity(np.vstack([found, [0, 0, 1]]), centre))
         for candidate in candidates:
-            if _is_covered(candidate, centre, self.width, self.height):
+            if _is_covered(candidate, centre, width, height):
                 reached = _correlation(self._own, _edges(_warped(picture, candidate)))
                 if reached > match:
                     best, match = candidate, reached
-        corners = np.array([[0, 0, 1], [self.width, 0, 1], [0, self.height, 1], [self.width, self.height, 1]])
+        corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
         if np.abs(corners @ (best - np.eye(3)).T).max() < NOTHING:
             return None, match
-        size = _grid(self.width, self.height)
+        size = _grid(width, height)
         return np.linalg.inv(size) @ best @ size, match
 
     def _starts(self, picture: np.ndarray) -> list[Matrix]:
         """The best shifts at the best of a few angles and sizes, in pixels; sought at half the size."""
         import cv2
 
-        half = (self.width // 2, self.height // 2)
-        coarse = cv2.resize(picture, half, interpolation=cv2.INTER_AREA)
-        across, down = (int(np.ceil(SHIFT * side)) for side in half)
-        found = []
-        for angle, scale in product(ANGLES, SIZES):
-            turned = _turned(angle, scale, *half)
+        height, width = self._coarse.shape
+        coarse = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        across, down = (int(np.ceil(SHIFT * side)) for side in (width, height))
+
+        def best_shift(angle: float, scale: float) -> tuple[float, Matrix]:
+            turned = _turned(angle, scale, width, height)
             edges = np.pad(_edges(_warped(coarse, turned), COARSE), ((down, down), (across, across)))
             matches = cv2.matchTemplate(edges, self._coarse, cv2.TM_CCOEFF_NORMED)
             _, match, _, (x, y) = cv2.minMaxLoc(matches)
-            shift = np.array([[1, 0, x - across], [0, 1, y - down], [0, 0, 1]])
-            found.append((match, turned @ shift))
+            return match, turned @ np.array([[1, 0, x - across], [0, 1, y - down], [0, 0, 1]])
+
+        found = [max((best_shift(angle, size) for size in SIZES), key=lambda one: one[0]) for angle in ANGLES]
         found.sort(key=lambda one: one[0], reverse=True)
-        size = _grid(self.width, self.height) @ np.linalg.inv(_grid(*half))
+        size = _grid(*self._own.shape[::-1]) @ np.linalg.inv(_grid(width, height))
         return [size @ matrix @ np.linalg.inv(size) for _, matrix in found[:STARTS]]
 
     @cached_property
+    def _shown(self) -> Image.Image:
+        with Image.open(BytesIO(b64decode(self.picture)), formats=("PNG",)) as file:
+            return file.convert("RGB")
+
+    @cached_property
     def _grey(self) -> np.ndarray:
-        return np.frombuffer(b64decode(self.grey), np.uint8).reshape(self.height, self.width)
+        return small(self._shown)
 
     @cached_property
     def _own(self) -> np.ndarray:
@@ -174,8 +186,9 @@ class Reference(BaseModel):
     def _coarse(self) -> np.ndarray:
         import cv2
 
-        half = (self.width // 2, self.height // 2)
-        return _edges(cv2.resize(self._grey, half, interpolation=cv2.INTER_AREA), COARSE)
+        height, width = self._grey.shape
+        half = cv2.resize(self._grey, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        return _edges(half, COARSE)
 
 
 def check_opencv() -> None:
@@ -188,15 +201,14 @@ def check_opencv() -> None:
         raise ConfigError('Aligning pictures needs OpenCV: pip install "blemish[align]".')
 
 
-def small(picture: Image.Image, width: int, height: int) -> np.ndarray:
-    """A picture in grey and this size, averaged: uint8 [height, width]."""
-    return np.asarray(picture.convert("L").resize((width, height), Image.Resampling.BOX))
-
-
-def small_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of the small version of pictures of this size."""
-    longer = max(width, height)
-    return max(8, round(SIDE * width / longer)), max(8, round(SIDE * height / longer))
+def small(picture: Image.Image, shape: tuple[int, ...] = ()) -> np.ndarray:
+    """A picture in grey, averaged to this height and width, or to 128 pixels at most: uint8 [h, w]."""
+    grey = picture.convert("L")
+    if not shape:
+        grey.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+        return np.asarray(grey)
+    height, width = shape
+    return np.asarray(grey.resize((width, height), Image.Resampling.BOX))
 
 
 def put_back(values: np.ndarray, move: Matrix) -> np.ndarray:

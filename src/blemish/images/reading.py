@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from blemish.errors import ImageError
-from blemish.images.alignment import Matrix, put_back, small
+from blemish.images.alignment import Matrix, put_back
 from blemish.images.decoding import (
     MAX_PIXELS,
     as_8_bit,
@@ -123,9 +123,9 @@ def load_framed(path: FilePath, frame: Frame) -> Framed:
     return _aligned(_read(path, frame.bit_depth), frame, str(path))
 
 
-def load_small(path: FilePath, bit_depth: int, width: int, height: int) -> np.ndarray:
-    """`blemish.images.alignment.small` of a file."""
-    return small(_read(path, bit_depth), width, height)
+def load_shrunk(path: FilePath, bit_depth: int, size: tuple[int, int]) -> Image.Image:
+    """The picture in RGB, averaged to this width and height."""
+    return _read(path, bit_depth).convert("RGB").resize(size, Image.Resampling.BOX)
 
 
 class Upload(NamedTuple):

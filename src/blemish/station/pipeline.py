@@ -205,8 +205,7 @@ class Pipeline:
             assert framed is not None
             p_value, is_anomalous = calibration.judge(score)
             map_file, map_low, map_high = encode_map(framed.put_back(anomaly_map))
-            map_digest = digest_of(map_file)
-            image.files[map_digest] = map_file
+            image.files[map_digest := digest_of(map_file)] = map_file
             image.tell(
                 map=map_digest,
                 map_bytes=len(map_file),

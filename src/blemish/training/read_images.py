@@ -16,11 +16,12 @@ from blemish.datasets import Dataset, Sample
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import Rows, load_rows
 from blemish.errors import ConfigError, DatasetError, ImageError
-from blemish.images.alignment import SHIFT, TURN, Reference, small_size
+from blemish.images.alignment import SHIFT, SHOWN, TURN, Reference
 from blemish.images.changes import describe, draw, learned_changes
 from blemish.images.frame import MIN_SIDE, Shape
 from blemish.images.known_part import MOST, KnownPart, thumbnail
-from blemish.images.reading import image_size, load_small, used_bits
+from blemish.images.maps import shrunk_size
+from blemish.images.reading import image_size, load_shrunk, used_bits
 from blemish.models.config import ModelConfig
 from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.training.cache import room_for_images
@@ -142,10 +143,10 @@ def with_reference(config: RunConfig, samples: Sequence[Sample], shapes: Sequenc
     if not config.frame.align:
         return config
     height, width = mode(shapes)
-    size, pictures = small_size(width, height), []
+    size, pictures = shrunk_size(width, height, SHOWN), []
     for sample in samples[:: -(-len(samples) // MOST)]:
         with suppress(ImageError):
-            pictures.append(load_small(sample.path, config.frame.bit_depth, *size))
+            pictures.append(load_shrunk(sample.path, config.frame.bit_depth, size))
     reference = Reference.learn(pictures) if len(pictures) > 1 else None
     if reference is None:
         raise ConfigError(
