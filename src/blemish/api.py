@@ -67,7 +67,7 @@ def fit(
         tile: side in pixels of the square tiles that large images are cut into at their own resolution; None
             shows the network whole images.
         overlap: share of a tile, in [0, 0.75], by which neighbours overlap; None means 0.25.
-        align: move each image onto one of the good ones first, by up to 15 % of a side and 20 degrees; needs
+        align: move each image onto one of the good ones first, by up to 20 % of a side and 25 degrees; needs
             the extra "align".
         tolerate: differences that are no defects, of "light", "place" and "turn": a list, or a text with
             commas between them; the default method and the others that fit in one pass take it.

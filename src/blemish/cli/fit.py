@@ -62,8 +62,8 @@ def fit(
         bool,
         typer.Option(
             "--align",
-            help="Move each image, here and in predict, onto one of the good ones first: by up to 15 % of a "
-            "side, 20 degrees and 10 % of the size. Needs the extra align.",
+            help="Move each image, here and in predict, onto one of the good ones first: by up to 20 % of a "
+            "side, 25 degrees and 10 % of the size. Needs the extra align.",
         ),
     ] = False,
     tolerate: Annotated[
