@@ -187,7 +187,7 @@ class Detector:
         return self._result(path, framed, *scored, array=array)
 
     def score_framed(self, images: list[np.ndarray]) -> list[tuple[float, np.ndarray]]:
-        """Raw score and anomaly map, float32 [H, W], of each image, uint8 [H, W, 3] in the model's frame."""
+        """Raw score and anomaly map, float32 [H, W], of the pixels, uint8 [H, W, 3], of framed images."""
         with self._turn:
             return score_images(self.engine, self.frame, images, self.batch_size)
 
