@@ -82,9 +82,9 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
     """Score labelled images and measure how well the detector tells good from defective.
 
     The order of the samples changes no metric. Good images count in the pixel metrics with an empty mask;
-    defective images without a mask are left out of them. What alignment hides counts as least anomalous. Masks are read first, so that a broken one is
-    found before the long part. Memory grows with the maps (float32 [H, W] each, of different sizes with
-    tiles or `pad`) only where there are masks.
+    defective images without a mask are left out of them; what alignment hides counts as least anomalous.
+    Masks are read first, so that a broken one is found before the long part. Memory grows with the maps
+    (float32 [H, W] each, of different sizes with tiles or `pad`) only where there are masks.
 
     Raises:
         DatasetError: there are no samples, one has no label, none can be scored, or with tiles or `pad`
