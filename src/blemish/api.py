@@ -36,6 +36,7 @@ def fit(
     deterministic: bool | None = None,
     tile: int | None = None,
     overlap: float | None = None,
+    align: bool | None = None,
     tolerate: str | Sequence[str] | None = None,
     contamination: float | None = None,
     false_alarm_rate: float | None = None,
@@ -66,6 +67,8 @@ def fit(
         tile: side in pixels of the square tiles that large images are cut into at their own resolution; None
             shows the network whole images.
         overlap: share of a tile, in [0, 0.75], by which neighbours overlap; None means 0.25.
+        align: move each image onto one of the good ones first, by up to 20 % of a side and 25 degrees; needs
+            the extra "align".
         tolerate: differences that are no defects, of "light", "place" and "turn": a list, or a text with
             commas between them; the default method and the others that fit in one pass take it.
         contamination: share of the images, the oddest ones, that is not learned from, in [0, 0.5); for
@@ -82,7 +85,7 @@ def fit(
     values = {
         "method": method,
         "preset": preset,
-        "frame": {"tile": tile, "overlap": overlap},
+        "frame": {"tile": tile, "overlap": overlap, "align": align},
         "model": {"backbone": backbone},
         "training": {"epochs": epochs, "seed": seed, "deterministic": deterministic},
         "tolerate": tolerate,

@@ -21,7 +21,7 @@ def test_the_papers_values_are_the_defaults_and_tiles_are_written_only_where_the
     assert Frame().model_dump() == {"resize": 256, "crop": 224}
     assert (Frame().size, Frame(crop=None).size) == (224, 256)
     tiled = (Frame(tile=64), Frame(tile=64, overlap=0.5, resize=128))
-    whole = (Frame(resize=64, crop=None), Frame(crop=None, aspect=1.5), PADDED)
+    whole = (Frame(resize=64, crop=None), Frame(crop=None, align=True), Frame(crop=None, aspect=1.5), PADDED)
     for frame in (*whole, *tiled, Frame(bit_depth=12)):
         assert Frame.model_validate_json(frame.model_dump_json()) == frame
 
@@ -43,6 +43,7 @@ def test_the_papers_values_are_the_defaults_and_tiles_are_written_only_where_the
         ({"pad": True}, "pad goes only with frame.crop=none"),
         ({"pad": True, "crop": None, "aspect": 1}, "pad goes only with frame.crop=none"),
         ({"pad": True, "tile": 64}, "pad goes only with frame.crop=none"),
+        ({"align": True}, "align goes only with whole pictures; set frame.crop=none"),
         ({"overlap": 0.25}, "overlap goes only with tile"),
         ({"resize": "none"}, "frame.resize is none, .*; give one of them a number"),
     ],
@@ -65,7 +66,7 @@ def test_impossible_frames_are_refused(fields: dict, message: str) -> None:
 def test_whole_images_are_seen_in_the_median_proportions(shapes: list, expected: tuple[int, int]) -> None:
     frame = Frame(resize=224, crop=None).for_images(shapes)
     assert frame.shape == expected
-    assert to_frame(picture(0, 70, 90), frame).shape == (*expected, 3)
+    assert to_frame(picture(0, 70, 90), frame).pixels.shape == (*expected, 3)
     assert framed_size(90, 70, frame) == expected[::-1] and visible_share(90, 70, frame) == 1
     for other in (Frame(), Frame(tile=64), Frame(crop=None, aspect=2)):
         assert other.for_images(shapes) == other
@@ -100,7 +101,7 @@ def test_a_padded_picture_keeps_its_proportions_and_so_does_its_mask(
     width: int, height: int, shown: tuple[int, int]
 ) -> None:
     image = picture(0, height, width)
-    framed = to_frame(image, PADDED)
+    framed = to_frame(image, PADDED).pixels
     assert framed_size(width, height, PADDED) == framed.shape[1::-1] == shown
     assert mask_to_frame(image[..., 0] > 200, PADDED).shape == framed.shape[:2]
     np.testing.assert_array_equal(framed, Image.fromarray(image).resize(shown, Image.Resampling.BILINEAR))
@@ -118,7 +119,7 @@ def test_frames_of_images_and_masks_equal_torchvisions(width: int, height: int, 
 
     image, modes = picture(0, height, width), transforms.InterpolationMode
     mask = image[..., 0] > 200
-    framed, framed_mask = to_frame(image, frame), mask_to_frame(mask, frame)
+    framed, framed_mask = to_frame(image, frame).pixels, mask_to_frame(mask, frame)
     assert (framed.dtype, framed_mask.dtype) == (np.uint8, bool)
     np.testing.assert_array_equal(framed, expected(image, modes.BILINEAR))
     np.testing.assert_array_equal(framed_mask, expected(mask.astype(np.uint8), modes.NEAREST) > 0)
@@ -137,7 +138,7 @@ def test_load_frame_is_read_image_then_to_frame(tmp_path: Path, mode: str, frame
     image.save(path)
     framed = load_frame(path, frame)
     assert framed.shape == (frame.size, frame.size, 3)
-    np.testing.assert_array_equal(framed, to_frame(read_image(path), frame))
+    np.testing.assert_array_equal(framed, to_frame(read_image(path), frame).pixels)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_arrays_that_are_no_images_or_needles_are_refused(
 @pytest.mark.parametrize("frame", [Frame(tile=64), Frame(tile=224, overlap=0.5), Frame(resize=100, tile=48)])
 def test_a_frame_with_tiles_shows_the_whole_image(width: int, height: int, frame: Frame) -> None:
     image = picture(0, height, width)
-    framed, mask = to_frame(image, frame), mask_to_frame(image[..., 0] > 200, frame)
+    framed, mask = to_frame(image, frame).pixels, mask_to_frame(image[..., 0] > 200, frame)
     assert framed.shape[:2] == mask.shape == framed_size(width, height, frame)[::-1]
     short = min(framed.shape[:2])
     assert short == (frame.resize or max(min(width, height), frame.size))

@@ -32,7 +32,7 @@ def test_what_the_frame_shows_lies_where_it_was(
     width: int, height: int, frame: Frame, side: int | None
 ) -> None:
     x, y = round(0.45 * width), round(0.6 * height)
-    seen = to_frame(spotted(width, height, x, y), frame)[..., 0].astype(np.float32)
+    seen = to_frame(spotted(width, height, x, y), frame).pixels[..., 0].astype(np.float32)
     drawn = map_on_image(seen, width, height, frame, side)
     share = min(1.0, (side or width + height) / max(width, height))
     assert drawn.shape == (round(height * share), round(width * share)) and drawn.dtype == np.float32

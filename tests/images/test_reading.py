@@ -103,9 +103,9 @@ def test_a_bit_depth_divides_by_less_and_refuses_what_it_does_not_hold(tmp_path:
     assert used_bits(path) == 12
     np.testing.assert_array_equal(read_image(path, bit_depth=12)[..., 0], values // 16)
     frame = Frame(resize=32, crop=32, bit_depth=12)
-    framed = to_frame(read_image(path, 12), frame)
+    framed = to_frame(read_image(path, 12), frame).pixels
     np.testing.assert_array_equal(load_frame(path, frame), framed)
-    np.testing.assert_array_equal(frame_upload(path.read_bytes(), name, frame).framed, framed)
+    np.testing.assert_array_equal(frame_upload(path.read_bytes(), name, frame).framed.pixels, framed)
     with pytest.raises(ImageError, match=rf"{name} has values up to 4095, more than frame\.bit_depth=11 "):
         read_image(path, bit_depth=11)
     saved(path, COLOUR)

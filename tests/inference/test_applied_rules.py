@@ -161,6 +161,10 @@ def test_what_does_not_fit_the_model_is_refused() -> None:
     tiny = Zone(name="tiny", polygon=((1, 1), (3, 1), (3, 3)))
     with pytest.raises(ConfigError, match=r'Zone "tiny" .* holds no cell of the map .* 10 x 10 pixels'):
         applied(zones=(tiny,))
+    aligned = FRAME.model_copy(update={"align": True})
+    zoned = Rules(picture=(640, 640), zones=(Zone(name="a", polygon=LEFT),))
+    with pytest.raises(ConfigError, match="zones, which stay where they are while --align moves the parts"):
+        AppliedRules(zoned, "a.toml", aligned, GOOD, peaks_of(GOOD))
 
 
 def rest_ignored() -> tuple[Zone, ...]:

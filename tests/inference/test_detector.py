@@ -17,7 +17,7 @@ from tests.support import BACKBONE, textures
 
 def test_one_file_many_files_arrays_and_the_engine_agree(detector: Detector, files: list[Path]) -> None:
     many = list(detector.predict_many(files, batch_size=3))
-    scores, maps = detector.engine(np.stack([to_frame(read_image(f), detector.frame) for f in files]))
+    scores, maps = detector.engine(np.stack([to_frame(read_image(f), detector.frame).pixels for f in files]))
     assert [result.path for result in many] == [str(file) for file in files]
     assert len(set(scores.tolist())) == len(files)
     for file, result, score, anomaly_map in zip(files, many, scores, maps, strict=True):

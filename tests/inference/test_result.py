@@ -23,7 +23,7 @@ HOT = (slice(38, 44), slice(46, 52))
 
 def result(**changes: object) -> Result:
     values: dict[str, object] = {"frame": FRAME, "size": (120, 60), "array": ORIGINAL}
-    return Result("", 4.0, 0.1, True, MAP, to_frame(ORIGINAL, FRAME), **values | changes)  # type: ignore[arg-type]
+    return Result("", 4.0, 0.1, True, MAP, to_frame(ORIGINAL, FRAME).pixels, **values | changes)  # type: ignore[arg-type]
 
 
 def saturation(picture: np.ndarray) -> np.ndarray:

@@ -39,6 +39,17 @@ def test_what_the_method_or_the_machine_cannot_do_is_refused(
     check("gtrans", resume=True, epochs=3)
 
 
+@pytest.mark.parametrize("word", ["place", "turn"])
+def test_aligned_pictures_are_not_told_to_bear_other_places(
+    word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, plain = {"crop": None, "align": True}, importlib.util.find_spec
+    config = build_config(values={"method": "padim", "frame": frame, "tolerate": f"light,{word}"})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "cv2" or plain(name))
+    with pytest.raises(ConfigError, match=f"--align takes away what --tolerate {word} learns to bear"):
+        check_run(config, weights=False, resume=False)
+
+
 def test_one_pass_is_made_by_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("WORLD_SIZE", "2"), ("RANK", "1"), ("MASTER_ADDR", "127.0.0.1")):
         monkeypatch.setenv(name, value)

@@ -13,7 +13,7 @@ from blemish.checking.page import write_page
 from blemish.checking.result import Check
 from blemish.datasets import Dataset, Source, check_trainable, read_dataset, without_listed
 from blemish.datasets.loading import Rows, load_rows
-from blemish.errors import BlemishError
+from blemish.errors import BlemishError, ConfigError
 from blemish.files import check_output
 from blemish.images.reading import image_size
 from blemish.progress import show_messages_to_people
@@ -58,6 +58,8 @@ def check(
     check_output(page)
     values: dict[str, Any] = {"model": {"backbone": backbone}, "frame": {"tile": tile}}
     config = build_config(None, assignments, {"method": METHOD} | values)
+    if config.frame.align:
+        raise ConfigError("Checking looks at the images as they lie; leave out frame.align.")
     whole = read_dataset(data, held_out=held_out, data_root=data_root)
     dataset = without_listed(whole, exclude)
     check_trainable(dataset)

@@ -58,6 +58,14 @@ def fit(
         float | None,
         typer.Option(help="Share of a tile by which neighbours overlap, 0 to 0.75. [default: 0.25]"),
     ] = None,
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align",
+            help="Move each image, here and in predict, onto one of the good ones first: by up to 20 % of a "
+            "side, 25 degrees and 10 % of the size. Needs the extra align.",
+        ),
+    ] = False,
     tolerate: Annotated[
         str | None,
         typer.Option(
@@ -115,6 +123,7 @@ def fit(
         deterministic=deterministic or None,
         tile=tile,
         overlap=overlap,
+        align=align or None,
         tolerate=tolerate,
         contamination=contamination,
         false_alarm_rate=false_alarm_rate,

@@ -86,9 +86,9 @@ def evaluate(detector: "Detector", samples: list[Sample], *, name: str = "") -> 
     """Score labelled images and measure how well the detector tells good from defective.
 
     The order of the samples changes no metric. Good images count in the pixel metrics with an empty mask;
-    defective images without a mask are left out of them. Masks are read first, so that a broken one is
-    found before the long part. Memory grows with the maps (float32 [H, W] each, of different sizes with
-    tiles or `pad`) only where there are masks.
+    defective images without a mask are left out of them; what alignment hides counts as least anomalous.
+    Masks are read first, so that a broken one is found before the long part. Memory grows with the maps
+    (float32 [H, W] each, of different sizes with tiles or `pad`) only where there are masks.
 
     Raises:
         DatasetError: there are no samples, one has no label, none can be scored, or with tiles or `pad`
@@ -183,7 +183,7 @@ def _score(detector: "Detector", samples: list[Sample], masks: list[np.ndarray |
             scored.known += result.image is not None and frame_digest(result.image) in fitted
             anomaly_map = result.anomaly_map
             if anomaly_map is not None and with_maps and (mask is not None or not sample.label):
-                scored.maps.append(anomaly_map)
+                scored.maps.append(np.nan_to_num(anomaly_map, nan=np.nanmin(anomaly_map)))
                 scored.masks.append(np.zeros(anomaly_map.shape, bool) if mask is None else mask)
     scored.seconds = time.perf_counter() - start
     return scored

@@ -26,6 +26,7 @@ class Probes:
         names: of each image, for messages.
         labels: 0 or 1 where the image is a labelled test image, else None.
         masks: of the images, by index, that count for a pixel AUROC: bool [H, W], None for good ones.
+            There are none where pictures are aligned, for masks lie on them as they came.
     """
 
     frame: Frame
@@ -80,6 +81,6 @@ def dataset_probes(dataset: Dataset, frame: Frame) -> Probes:
     masks = {
         index: mask_to_frame(load_mask(sample.mask), frame) if sample.mask and sample.label else None
         for index, sample in enumerate(samples)
-        if index >= len(drawn) and (sample.label == 0 or sample.mask is not None)
+        if not frame.align and index >= len(drawn) and (sample.label == 0 or sample.mask is not None)
     }
     return Probes(frame, samples, [str(sample.path) for sample in samples], labels, masks)

@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from blemish.images.alignment import Reference
+
 MIN_SIDE = 32
 STEP = 32  # pixels: convolutional networks halve the sides of whole images up to five times
 
@@ -50,6 +52,8 @@ class Frame(BaseModel):
             network sees one at a time. Smaller images are enlarged. None: no tiles.
         overlap: the share of a tile, in [0, 0.75], by which neighbouring tiles overlap at least. Only with
             `tile`.
+        align: move each picture onto one of the good ones (`blemish.images.alignment`); only without `crop`.
+        reference: that one; fitting chooses it.
         bit_depth: of the pixels of grey 16-bit images, in [8, 16]; they are divided by 2^(bit_depth - 8). A
             camera of 10 or 12 bits that saves 16 needs its own number here, or its images are almost black.
     """
@@ -63,6 +67,8 @@ class Frame(BaseModel):
     aspect: float | None = Field(default=None, ge=1 / 16, le=16)
     step: int = Field(default=STEP, ge=1, le=64)
     pad: bool = False
+    align: bool = False
+    reference: Reference | None = None
     bit_depth: int = Field(default=16, ge=8, le=16)
 
     @model_validator(mode="before")
@@ -78,6 +84,8 @@ class Frame(BaseModel):
             raise ValueError("aspect goes only with whole images; leave it, or crop and tile, out")
         if self.pad and (self.crop or self.tile or self.aspect is not None):
             raise ValueError("pad goes only with frame.crop=none; leave it, or crop, tile and aspect, out")
+        if self.align and self.crop:
+            raise ValueError("align goes only with whole pictures; set frame.crop=none")
         if self.tile is None:
             if self.resize is None:
                 raise ValueError(
@@ -100,6 +108,7 @@ class Frame(BaseModel):
     def _without_what_is_not_in_force(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
         unsaid = {"aspect": not self.aspect, "step": self.step == STEP, "pad": not self.pad}
+        unsaid |= {"align": not self.align, "reference": self.reference is None}
         unsaid["bit_depth"] = self.bit_depth == 16
         unsaid |= dict.fromkeys(_TILING, not self.tile)
         return {key: value for key, value in values.items() if not unsaid.get(key)}
@@ -187,7 +196,7 @@ def sight(frame: Frame, share: float | None = None) -> str:
         share: the least `visible_share` of its pictures; None if unknown.
     """
     height, width = frame.shape
-    pixels = f"{width} x {height} pixels"
+    pixels = f"{width} x {height} pixels{', aligned' if frame.align else ''}"
     if frame.tile:
         return f"whole pictures in tiles of {pixels}"
     if frame.pad:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from blemish.errors import ImageError
+from blemish.images.alignment import Matrix, put_back
 from blemish.images.decoding import (
     MAX_PIXELS,
     as_8_bit,
@@ -63,10 +64,35 @@ def read_mask(path: FilePath) -> np.ndarray:
         return np.asarray(np.asarray(colours).any(axis=2))
 
 
-def to_frame(image: np.ndarray, frame: Frame) -> np.ndarray:
-    """Resize and crop an image, uint8 [H, W, 3] in RGB order, to the frame: uint8 [h, w, 3].
+class Framed(NamedTuple):
+    """An image in a frame.
+
+    Attributes:
+        pixels: as `load_frame` gives them.
+        width, height: of the upright original.
+        move: that aligned it, see `blemish.images.alignment`; None where nothing did.
+        is_alike: whether it matches the frame's reference; True without one.
+    """
+
+    pixels: np.ndarray
+    width: int
+    height: int
+    move: Matrix | None = None
+    is_alike: bool = True
+
+    def put_back(self, values: np.ndarray) -> np.ndarray:
+        """What was found on `pixels`, float32 [H, W] or uint8 [H, W, 3], over the picture as it was.
+
+        It is NaN, or black, where alignment moved the picture out of sight.
+        """
+        return values if self.move is None else put_back(values, self.move)
+
+
+def to_frame(image: np.ndarray, frame: Frame) -> Framed:
+    """Align, resize and crop an image, uint8 [H, W, 3] in RGB order, to the frame.
 
     A frame with tiles or `pad` gives the picture before that, uint8 [height, width, 3] of `framed_size`.
+    It is aligned once the frame has a reference.
 
     Raises:
         ImageError: another dtype or shape, or a side below 32 pixels.
@@ -77,7 +103,7 @@ def to_frame(image: np.ndarray, frame: Frame) -> np.ndarray:
             f"{list(image.shape)}; convert it first."
         )
     check_size(image.shape[1], image.shape[0], "The image array")
-    return np.array(_framed(Image.fromarray(image), frame, Image.Resampling.BILINEAR, "The image array"))
+    return _aligned(Image.fromarray(image), frame, "The image array")
 
 
 def mask_to_frame(mask: np.ndarray, frame: Frame) -> np.ndarray:
@@ -87,37 +113,30 @@ def mask_to_frame(mask: np.ndarray, frame: Frame) -> np.ndarray:
 
 
 def load_frame(path: FilePath, frame: Frame) -> np.ndarray:
-    """`to_frame(read_image(path, frame.bit_depth), frame)`, exactly; grey is one channel until the end."""
+    """The pixels of `to_frame(read_image(path, frame.bit_depth), frame)`, exactly; grey is one channel until
+    the end."""
     return load_framed(path, frame).pixels
 
 
-class Framed(NamedTuple):
-    """An image in a frame: `pixels` as `load_frame` gives them, width and height of the upright original."""
-
-    pixels: np.ndarray
-    width: int
-    height: int
-
-
 def load_framed(path: FilePath, frame: Frame) -> Framed:
-    """`load_frame` and the size of the original."""
-    picture = _read(path, frame.bit_depth)
-    framed = _framed(picture, frame, Image.Resampling.BILINEAR, str(path)).convert("RGB")
-    return Framed(np.array(framed), picture.width, picture.height)
+    """`load_frame`, the size of the original and how it was aligned."""
+    return _aligned(_read(path, frame.bit_depth), frame, str(path))
+
+
+def load_shrunk(path: FilePath, bit_depth: int, size: tuple[int, int]) -> Image.Image:
+    """The picture in RGB, averaged to this width and height."""
+    return _read(path, bit_depth).convert("RGB").resize(size, Image.Resampling.BOX)
 
 
 class Upload(NamedTuple):
-    """An image that came as bytes: `framed` as `load_frame` gives it, its media type told by content, and the
-    width and height of the upright image in pixels."""
+    """An image that came as bytes: `framed` as `load_framed` gives it, and its media type told by content."""
 
-    framed: np.ndarray
+    framed: Framed
     media_type: str
-    width: int
-    height: int
 
 
 def frame_upload(data: bytes, name: str, frame: Frame, max_pixels: int = MAX_PIXELS) -> Upload:
-    """`load_frame` of bytes that need not be trusted.
+    """`load_framed` of bytes that need not be trusted.
 
     Args:
         data: the content of an image file.
@@ -129,8 +148,7 @@ def frame_upload(data: bytes, name: str, frame: Frame, max_pixels: int = MAX_PIX
         ImageError: as `read_image`, also for no data and more than `max_pixels` or MAX_SCANS JPEG scans.
     """
     picture, media_type = _read_upload(data, name, frame.bit_depth, max_pixels)
-    framed = _framed(picture, frame, Image.Resampling.BILINEAR, name, max_pixels).convert("RGB")
-    return Upload(np.array(framed), media_type, picture.width, picture.height)
+    return Upload(_aligned(picture, frame, name, max_pixels), media_type)
 
 
 def read_upload(data: bytes, name: str, bit_depth: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -190,6 +208,16 @@ def _read(path: FilePath, bit_depth: int) -> Image.Image:
     with opened(path) as file, sentences(name):
         image = decode(file, name, bit_depth)
         return upright(as_8_bit(image, name, bit_depth), orientation(image))
+
+
+def _aligned(picture: Image.Image, frame: Frame, name: str, max_pixels: int = MAX_PIXELS) -> Framed:
+    width, height = picture.size
+    move, is_alike = None, True
+    if frame.reference:
+        picture, move, match = frame.reference.place(picture)
+        is_alike = match >= frame.reference.limit
+    framed = _framed(picture, frame, Image.Resampling.BILINEAR, name, max_pixels).convert("RGB")
+    return Framed(np.array(framed), width, height, move, is_alike)
 
 
 def _framed(

@@ -60,6 +60,11 @@ class AppliedRules:
         self.statistics: np.ndarray | None = None
         if rules.picture is None or not rules.about_maps:
             return
+        if frame.align and rules.zones:
+            raise ConfigError(
+                f"The rules ({name}) have zones, which stay where they are while --align moves the parts; "
+                "leave the zones out, or fit without --align."
+            )
         self._frame, self._peaks, self._picture = frame, peaks, rules.picture
         self._shape = cells_of(*framed_size(*rules.picture, frame)[::-1])
         self._check_grid(held_out)

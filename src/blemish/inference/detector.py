@@ -12,6 +12,7 @@ import numpy as np
 
 from blemish.calibration import Calibration
 from blemish.errors import ConfigError, ImageError, ModelFileError
+from blemish.images.alignment import check_opencv
 from blemish.images.drawing import HeatScale
 from blemish.images.frame import Frame
 from blemish.images.known_part import KnownPart
@@ -63,6 +64,8 @@ class Detector:
         self._locks: dict[int, Lock] = {}
         self._opened: dict[str, Any] = {}
         self.frame: Frame = metadata.frame
+        if self.frame.align:
+            check_opencv()
         self.calibration = Calibration.from_dict(metadata.calibration)
         self._map_peaks = Calibration(np.array(metadata.map_peaks), self.calibration.false_alarm_rate)
         known = metadata.known_part
@@ -187,7 +190,7 @@ class Detector:
             ImageError: the file or array cannot be used.
         """
         if isinstance(image, np.ndarray):
-            path, framed = "", Framed(to_frame(image, self.frame), image.shape[1], image.shape[0])
+            path, framed = "", to_frame(image, self.frame)
         else:
             path, framed = str(image), load_framed(image, self.frame)
         (scored,) = self.score_framed([framed.pixels])
@@ -195,13 +198,15 @@ class Detector:
         return self._result(path, framed, *scored, array=array)
 
     def score_framed(self, images: list[np.ndarray]) -> list[tuple[float, np.ndarray]]:
-        """Raw score and anomaly map, float32 [H, W], of each image, uint8 [H, W, 3] in the model's frame."""
+        """Raw score and anomaly map, float32 [H, W], of the pixels, uint8 [H, W, 3], of framed images."""
         with self._turn:
             return score_images(self.engine, self.frame, images, self.batch_size)
 
-    def is_other_part(self, framed: np.ndarray) -> bool | None:
-        """Whether an image, uint8 [H, W, 3] in the model's frame, shows another part; None if unknown."""
-        return None if self.known_part is None else self.known_part.is_other(framed)
+    def is_other_part(self, framed: Framed) -> bool | None:
+        """Whether an image in the model's frame shows another part; None if unknown."""
+        if not framed.is_alike:
+            return True
+        return None if self.known_part is None else self.known_part.is_other(framed.pixels)
 
     def predict_many(
         self,
@@ -284,15 +289,15 @@ class Detector:
             score,
             decision.p_value,
             decision.is_anomalous,
-            anomaly_map,
+            framed.put_back(anomaly_map),
             framed.pixels,
-            reconstruction,
-            attention,
+            reconstruction if reconstruction is None else framed.put_back(reconstruction),
+            attention if attention is None else framed.put_back(attention),
             frame=self.frame,
             size=(framed.width, framed.height),
             array=array,
             map_peaks=self.map_peaks,
-            is_other_part=self.is_other_part(framed.pixels),
+            is_other_part=self.is_other_part(framed),
             verdict=decision.verdict,
             decided_by=decision.decided_by,
             rules=rules,

@@ -25,6 +25,7 @@ PROBES = "blemish.probes"  # the tensor of images that an export is verified on
 HELD_OUT_MAPS = "blemish.held_out_maps"  # the tensor of `blemish.inference.held_out_maps`
 BESIDE_WEIGHTS = {PROBES, HELD_OUT_MAPS}  # tensors in a .safetensors file that are not the model's own
 HELD_OUT_MAPS_KEY = "blemish_held_out_maps"  # the same as text in .onnx and .xml files
+LONG = 1000  # characters of a text that nobody reads, such as a picture
 SUFFIXES = (".safetensors", ".onnx", ".xml")
 
 
@@ -191,7 +192,7 @@ def parse_metadata(path: Path, text: str | None) -> Metadata:
 
 
 def facts(description: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested metadata as (name, value) rows; long lists are given by their length, empty values left out."""
+    """Nested metadata as (name, value) rows; of what is long the length, and nothing of what is empty."""
     rows = []
     for key, value in description.items():
         name = prefix + key.replace("_", " ")
@@ -199,6 +200,8 @@ def facts(description: dict[str, Any], prefix: str = "") -> list[tuple[str, str]
             rows += facts(value, f"{name}: ")
         elif isinstance(value, list) and len(value) > 8:
             rows.append((name, f"{len(value)} values"))
+        elif isinstance(value, str) and len(value) > LONG:
+            rows.append((name, f"{len(value)} characters"))
         elif isinstance(value, list):
             rows.append((name, ", ".join(map(str, value))))
         elif value is not None and value != "":

@@ -40,8 +40,9 @@ class Result:
         is_anomalous: True when `p_value` is at most the false-alarm rate in force.
         anomaly_map: float32 [H, W], on the model's raw scale, in the frame the network saw
             (after resize and crop), or of the whole picture with tiles, blended from theirs, and with `pad`;
-            None when the image could not be scored.
-        image: uint8 [H, W, 3], what the network saw: the picture in that same frame.
+            None when the image could not be scored. Of an aligned picture it lies on the picture as it came,
+            NaN where the network did not see that.
+        image: uint8 [H, W, 3], what the network saw: the picture in that same frame, aligned where it aligns.
         reconstruction: uint8 [H, W, 3], the image as the model redraws it; None unless asked for.
         attention: float32 [H, W] in [0, 1], where the features lie that raise the score (Grad-CAM), on this
             image's own scale; None unless asked for.

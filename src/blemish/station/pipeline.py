@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from blemish.errors import BlemishError, ImageError
-from blemish.images.reading import frame_upload
+from blemish.images.reading import Framed, frame_upload
 from blemish.station.errors import Busy, Conflict, Unavailable, Unusable
 from blemish.station.metrics import Metrics
 from blemish.station.models import LoadedModel, Models
@@ -40,7 +40,7 @@ class _Image:
     started: float = field(default_factory=time.monotonic)
     decoded: float = 0.0  # when, as `started`
     model: LoadedModel | None = None  # it is framed for, and is therefore scored with
-    framed: np.ndarray | None = None
+    framed: Framed | None = None
     files: dict[str, bytes] = field(default_factory=dict)  # to keep, by digest
 
     @property
@@ -159,8 +159,8 @@ class Pipeline:
             if earlier is not None:
                 return self._answer(image, earlier)
             frame, most = image.model.detector.frame, self.settings.max_pixels
-            image.framed, kind, width, height = frame_upload(image.data, image.title, frame, most)
-            image.tell(image_type=kind, width=width, height=height)
+            image.framed, kind = frame_upload(image.data, image.title, frame, most)
+            image.tell(image_type=kind, width=image.framed.width, height=image.framed.height)
             image.decoded = time.monotonic()
             self._decoded.put(image)
         except ImageError as error:
@@ -185,7 +185,7 @@ class Pipeline:
 
     def _score_batch(self, model: LoadedModel, images: list[_Image]) -> None:
         try:
-            framed = [image.framed for image in images if image.framed is not None]
+            framed = [image.framed.pixels for image in images if image.framed]
             scored = list(zip(images, model.detector.score_framed(framed), strict=True))
         except Exception as error:  # whatever an engine raises: the next batch may work
             logger.error("scoring failed", extra={"error": repr(error), "images": len(images)})
@@ -201,11 +201,11 @@ class Pipeline:
 
     def _judge(self, image: _Image, model: LoadedModel, score: float, anomaly_map: np.ndarray) -> None:
         try:
-            calibration = model.calibration
+            framed, calibration = image.framed, model.calibration
+            assert framed is not None
             p_value, is_anomalous = calibration.judge(score)
-            map_file, map_low, map_high = encode_map(anomaly_map)
-            map_digest = digest_of(map_file)
-            image.files[map_digest] = map_file
+            map_file, map_low, map_high = encode_map(framed.put_back(anomaly_map))
+            image.files[map_digest := digest_of(map_file)] = map_file
             image.tell(
                 map=map_digest,
                 map_bytes=len(map_file),
@@ -214,7 +214,7 @@ class Pipeline:
                 score=score,
                 p_value=p_value,
                 is_anomalous=is_anomalous,
-                is_other_part=image.framed is not None and model.detector.is_other_part(image.framed),
+                is_other_part=model.detector.is_other_part(framed),
                 threshold=calibration.threshold,
                 false_alarm_rate=calibration.effective_rate,
                 calibration=model.calibrated.id,

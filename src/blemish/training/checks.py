@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 
 from blemish.errors import ConfigError
+from blemish.images.alignment import check_opencv
 from blemish.models.config import ModelConfig
 from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.training.config import RunConfig
@@ -25,6 +26,12 @@ def check_run(config: RunConfig, *, weights: bool, resume: bool) -> None:
         raise ConfigError(
             f'{tracker} is not installed; pip install "blemish[trackers]" or set another tracker.'
         )
+    if config.frame.align:
+        check_opencv()
+        if moved := {"place", "turn"} & set(config.tolerate):
+            raise ConfigError(
+                f"--align takes away what --tolerate {min(moved)} learns to bear; leave one of them out."
+            )
     if config.contamination and not hasattr(config.model, "backbone"):
         raise ConfigError(
             f"{config.method} has no pre-trained backbone to tell odd images by; leave out --contamination, "

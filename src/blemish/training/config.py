@@ -79,8 +79,6 @@ class RunConfig(BaseModel):
             list, or a text with commas between them.
         contamination: the share of the good images, those oddest to a memory bank of the others, that is
             neither learned from nor calibrated on.
-        contamination: the share of the good images, those oddest to a memory bank of the others, that is
-            neither learned from nor calibrated on.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

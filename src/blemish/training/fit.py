@@ -24,7 +24,7 @@ from blemish.training.backbone import build_model, find_teacher, suited_to_backb
 from blemish.training.calibrate import calibrate_model
 from blemish.training.checks import check_run, one_pass_fields, process_count, process_rank
 from blemish.training.config import RunConfig
-from blemish.training.read_images import GoodImages, read_images, shapes_of
+from blemish.training.read_images import GoodImages, read_images, shapes_of, with_reference
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
@@ -144,6 +144,7 @@ def _fit(
     source = find_teacher(config, weights)
     shapes = list(shapes_of(dataset.train))
     config = suited_to_backbone(config, shapes)
+    config = with_reference(config, dataset.train, shapes)
     share = min((visible_share(width, height, config.frame) for height, width in shapes), default=1.0)
     _tell_what(config, share)
     images = read_images(dataset, config, files.model.parent, skip_unreadable=skip_unreadable)

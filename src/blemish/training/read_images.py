@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from statistics import mode
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ import numpy as np
 from blemish.datasets import Dataset, Sample
 from blemish.datasets.checks import check_trainable
 from blemish.datasets.loading import Rows, load_rows
-from blemish.errors import DatasetError, ImageError
+from blemish.errors import ConfigError, DatasetError, ImageError
+from blemish.images.alignment import SHIFT, SHOWN, TURN, Reference
 from blemish.images.changes import describe, draw, learned_changes
 from blemish.images.frame import MIN_SIDE, Shape
 from blemish.images.known_part import MOST, KnownPart, thumbnail
-from blemish.images.reading import image_size, used_bits
+from blemish.images.maps import shrunk_size
+from blemish.images.reading import image_size, load_shrunk, used_bits
 from blemish.models.config import ModelConfig
 from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.training.cache import room_for_images
@@ -126,6 +129,32 @@ def shapes_of(samples: Sequence[Sample]) -> Iterator[Shape]:
         with suppress(ImageError):
             width, height = image_size(sample.path)
             yield height, width
+
+
+def with_reference(config: RunConfig, samples: Sequence[Sample], shapes: Sequence[Shape]) -> RunConfig:
+    """The run with the good image that others are moved onto, if they are to be.
+
+    Args:
+        shapes: height and width of the images; those of another shape are stretched to the most common one.
+
+    Raises:
+        ConfigError: the images do not lie alike.
+    """
+    if not config.frame.align:
+        return config
+    height, width = mode(shapes)
+    size, pictures = shrunk_size(width, height, SHOWN), []
+    for sample in samples[:: -(-len(samples) // MOST)]:
+        with suppress(ImageError):
+            pictures.append(load_shrunk(sample.path, config.frame.bit_depth, size))
+    reference = Reference.learn(pictures) if len(pictures) > 1 else None
+    if reference is None:
+        raise ConfigError(
+            f"More than one in ten good images match no other, shifted by up to {100 * SHIFT:g} % of a side "
+            f"and turned by up to {TURN:g} degrees: their parts lie in any direction, or differ; leave out "
+            "--align."
+        )
+    return config.model_copy(update={"frame": config.frame.model_copy(update={"reference": reference})})
 
 
 def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unreadable: bool) -> GoodImages:

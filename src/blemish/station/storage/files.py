@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -167,17 +168,30 @@ def synchronise(path: Path) -> None:
 
 
 def encode_map(anomaly_map: np.ndarray) -> tuple[bytes, float, float]:
-    """A map, float32 [H, W], as a file, with its smallest and largest value, or ImageError if not finite."""
-    low, high = float(anomaly_map.min()), float(anomaly_map.max())
+    """A map, float32 [H, W], as a file, with its smallest and largest value, or ImageError if not finite.
+
+    NaN, where the model saw nothing, is the PNG's transparent value, 0, which nothing else has then.
+    """
+    unseen = np.isnan(anomaly_map)
+    low, high = (float(most(anomaly_map)) for most in (np.nanmin, np.nanmax))
     if not math.isfinite(high - low):
         raise ImageError("its anomaly map has values that are no finite numbers")
     steps = (anomaly_map.astype(np.float64) - low) * (LEVELS / (high - low) if high > low else 0.0)
+    options: dict[str, Any] = {}
+    if unseen.any():
+        steps, options = np.where(unseen, 0, np.maximum(steps, 1)), {"transparency": 0}
     file = io.BytesIO()
-    Image.fromarray(np.rint(steps).astype(np.uint16)).save(file, "PNG", compress_level=1)
+    Image.fromarray(np.rint(steps).astype(np.uint16)).save(file, "PNG", compress_level=1, **options)
     return file.getvalue(), low, high
 
 
 def decode_map(data: bytes, low: float, high: float) -> np.ndarray:
-    """The map, float32 [H, W], off by at most 1 / 131070 of its range and float32's rounding."""
-    steps = np.asarray(Image.open(io.BytesIO(data), formats=("PNG",)), np.float64)
+    """The map, float32 [H, W], off by at most 1 / 131070 of its range and float32's rounding.
+
+    With NaN in it, its lowest value is off by twice as much.
+    """
+    image = Image.open(io.BytesIO(data), formats=("PNG",))
+    steps = np.asarray(image, np.float64)
+    if "transparency" in image.info:
+        steps = np.where(steps == image.info["transparency"], np.nan, steps)
     return (low + steps * ((high - low) / LEVELS)).astype(np.float32)
