@@ -76,6 +76,9 @@ class AppliedRules:
         self._typical = float(np.median([np.fmax.reduce(cells, axis=None) for cells in weighted]))
         self.statistics = np.array([self._statistic(cells)[0] for cells in weighted], np.float32)
 
+    def __str__(self) -> str:
+        return f"Rules ({self.name}) are in force: {self.rules}."
+
     def calibration(self, of_scores: Calibration) -> Calibration:
         """What gives the verdicts, at the false-alarm rate of the scores' calibration."""
         if self.statistics is None:
@@ -256,7 +259,7 @@ def apply_rules(
         rules, name, metadata.frame, None if cells is None else unpacked(cells, peaks), peaks
     )
     applied.check_rates(of_scores)
-    log.info("Rules (%s) are in force: %s.", name, rules)
+    log.info("%s", applied)
     return applied
 
 
