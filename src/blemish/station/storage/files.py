@@ -166,11 +166,14 @@ def synchronise(path: Path) -> None:
         os.close(descriptor)
 
 
-def encode_map(anomaly_map: np.ndarray) -> tuple[bytes, float, float]:
-    """A map, float32 [H, W], as a file, with its smallest and largest value, or ImageError if not finite."""
+def encode_map(anomaly_map: np.ndarray, title: str) -> tuple[bytes, float, float]:
+    """A map, float32 [H, W], as a file, with its smallest and largest value, or ImageError if not finite.
+
+    `title` is what the message calls the image.
+    """
     low, high = float(anomaly_map.min()), float(anomaly_map.max())
     if not math.isfinite(high - low):
-        raise ImageError("its anomaly map has values that are no finite numbers")
+        raise ImageError(f"{title} has no score: its anomaly map has values that are no finite numbers.")
     steps = (anomaly_map.astype(np.float64) - low) * (LEVELS / (high - low) if high > low else 0.0)
     file = io.BytesIO()
     Image.fromarray(np.rint(steps).astype(np.uint16)).save(file, "PNG", compress_level=1)
