@@ -105,7 +105,7 @@ def test_nothing_sets_or_shows_a_threshold_that_does_not_decide(
         assert answer.status_code == 409, address
         assert answer.json()["detail"] == (
             "There is no threshold to set: zones or sizes and the rates of grey.rules.toml give the "
-            "verdicts; change that file and load grey.onnx again."
+            "verdicts; change these on the page of the rules."
         )
 
 

@@ -186,7 +186,7 @@ class AppliedRules:
         if held_out is None:
             raise ConfigError(
                 f"The model holds no maps of good images to calibrate the rules ({self.name}) on; fit it "
-                "again, or give --rules none."
+                "again, or leave out zones and sizes."
             )
         others = sum(cells.shape != self._shape for cells in held_out)
         if others:

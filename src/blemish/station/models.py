@@ -16,7 +16,7 @@ from blemish.files import whole_file
 from blemish.inference.applied_rules import AppliedRules, apply_rules
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import SUFFIXES, Metadata
-from blemish.inference.rules import NONE, rules_for
+from blemish.inference.rules import NONE, Rules, beside, rules_for, write_rules
 from blemish.inference.verdict import decide
 from blemish.station.errors import Conflict, NotFound, Unavailable
 from blemish.station.records import CalibrationRecord
@@ -33,11 +33,16 @@ logger = logging.getLogger(__name__)
 class LoadedModel:
     """A model in memory, with the calibration and the rules in force."""
 
-    name: str  # of its file
-    fingerprint: str  # of that file, by `fingerprint_of`
+    path: Path
+    fingerprint: str  # of its file, by `fingerprint_of`
     detector: Detector
     calibrated: CalibrationRecord  # at the rate of the rules, where they give one
     rules: AppliedRules | None
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return self.path.name
 
     @property
     def calibration(self) -> Calibration:
@@ -133,6 +138,29 @@ class Models:
             self.active = replace(of, calibrated=record)
         return record
 
+    def set_rules(self, of: LoadedModel, rules: Rules) -> None:
+        """Write rules beside the active model, where they hold from the next image on.
+
+        Args:
+            of: the active model, as it was when the rest was decided.
+
+        Raises:
+            Conflict: another model, or another calibration of it, is in force by now.
+            ConfigError: they do not fit the model.
+            Unavailable: the file or the database cannot be used.
+        """
+        with self._lock:
+            if self.active is not of:
+                raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
+            file = beside(of.path)
+            calibrated = self._store.calibration(of.fingerprint) or of.calibrated
+            kept, applied = _ruled(of.path, of.detector, calibrated, (rules, file.name))
+            try:
+                write_rules(rules, file)
+            except BlemishError as error:
+                raise Unavailable(str(error)) from error
+            self.active = replace(of, calibrated=kept, rules=applied)
+
     def _first(self) -> LoadedModel:
         chosen = self._chosen()
         if chosen is not None:
@@ -176,7 +204,7 @@ class Models:
             fingerprint, own.scores.tolist(), rate, "the model file"
         )
         self._store.add_model(fingerprint, path.name, detector.metadata)
-        return LoadedModel(path.name, fingerprint, detector, *_ruled(path, detector, calibrated))
+        return LoadedModel(path, fingerprint, detector, *_ruled(path, detector, calibrated, rules_for(path)))
 
     def _state(self, name: str) -> ModelState:
         active = self.active if name == self.active.name else None
@@ -208,10 +236,9 @@ class Models:
 
 
 def _ruled(
-    path: Path, detector: Detector, calibrated: CalibrationRecord
+    path: Path, detector: Detector, calibrated: CalibrationRecord, found: tuple[Rules, str] | None
 ) -> tuple[CalibrationRecord, AppliedRules | None]:
-    """The calibration at the rate of the rules beside a model's file, and these, applied."""
-    found = rules_for(path)
+    """The calibration at the rate of the rules, and these, applied to a model's file."""
     if found is None:
         return calibrated, None
     rules, file = found

@@ -172,6 +172,15 @@ class Preview(BaseModel):
     )
 
 
+class RulesPreview(BaseModel):
+    """What rules would make of the good images that a model was calibrated on."""
+
+    images: int
+    defective: int
+    look_again: int
+    rules: str = Field(description="What they say, in one line.")
+
+
 class Evidence(BaseModel):
     """What there is to calibrate from. Counts are inspections of the active model that have a score."""
 

@@ -27,7 +27,7 @@ def by_scores(station: Station) -> LoadedModel:
     if active.rules is not None and active.rules_decide:
         raise Conflict(
             f"There is no threshold to set: zones or sizes and the rates of {active.rules.name} give the "
-            f"verdicts; change that file and load {active.name} again."
+            "verdicts; change these on the page of the rules."
         )
     return active
 
@@ -73,10 +73,7 @@ def set_rate(station: Station, rate: float, *, expected: int | None = None) -> C
         return active.calibrated
     active.calibration.with_rate(rate)  # refuses what is out of range
     if active.rules is not None and active.rules.rules.defective is not None:
-        raise Conflict(
-            f"{active.rules.name} gives the false-alarm rate; change defective there and load "
-            f"{active.name} again."
-        )
+        raise Conflict(f"{active.rules.name} gives the false-alarm rate; change it on the page of the rules.")
     origin = f"{active.calibrated.origin.split(';')[0]}; rate set to {100 * rate:g} %"
     return station.models.recalibrate(active, active.calibrated.scores, rate, origin)
 
