@@ -91,8 +91,8 @@ class AppliedRules:
         Raises:
             ConfigError: no good image could be "look again" without being "defective".
         """
-        again, rate = self.rules.look_again, self.calibration(of_scores).effective_rate
-        count = len(of_scores.scores)
+        again, ruled = self.rules.look_again, self.calibration(of_scores)
+        rate, count = ruled.effective_rate, len(ruled.scores)
         possible = np.arange(1, count + 2) / (count + 1)
         if again is not None and not ((possible > rate) & (possible <= again)).any():
             raise ConfigError(

@@ -44,7 +44,8 @@ def measure_drift(station: Station) -> Drift:
     recorded = [point.is_anomalous for point in points]
     alarms = float(np.mean(recorded if active.rules_decide else calibration.is_anomalous(scores)))
     matters = abs(shift) >= SHIFT or alarms > TIMES * found.rate
-    message = _message(len(scores), shift, alarms, found.rate) if p < CHANCE and matters else ""
+    again = "fit" if active.rules_decide else "calibrate"
+    message = _message(len(scores), shift, alarms, found.rate, again) if p < CHANCE and matters else ""
     measured = {"ks": ks, "p": p, "shift": shift, "alarms": alarms, "message": message}
     return found.model_copy(update=measured)
 
@@ -55,14 +56,14 @@ def _shift(scores: np.ndarray, known: np.ndarray) -> float:
     return float(np.median(scores) - np.median(known)) / spread
 
 
-def _message(count: int, shift: float, alarms: float, rate: float) -> str:
+def _message(count: int, shift: float, alarms: float, rate: float, again: str) -> str:
     if abs(shift) < SHIFT:
         how = "spread more widely than those of the calibration"
     else:
         where = "higher" if shift > 0 else "lower"
         how = f"are {where} than those of the calibration (median by {abs(shift):.2g} of its range)"
     many = shift >= SHIFT or alarms > TIMES * rate
-    advice = "or whether there really are more defects" if many else "then calibrate again"
+    advice = "or whether there really are more defects" if many else f"then {again} again"
     return (
         f"The last {count} scores {how}, with {100 * alarms:.2g} % alarms: "
         f"look at light, focus and material, {advice}."
