@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from blemish.errors import ConfigError
-from blemish.inference.rules import Rules, copy_rules, read_rules, rules_for
+from blemish.inference.rules import Rules, Zone, copy_rules, read_rules, rules_for, write_rules
 
 SQUARE = "[[0, 0], [50, 0], [50, 50], [0, 50]]"
 PICTURE = "picture = [100, 80]\n"
@@ -112,3 +112,17 @@ def test_an_export_takes_the_rules_and_their_masks_along(tmp_path: Path) -> None
     assert copy_rules(model, out / "small.onnx").startswith(f"Wrote {out / 'small.rules.toml'}, a copy of")
     assert (out / "small.rules.toml").read_text() == rules.read_text()
     assert (out / "masks/a.png").read_bytes() == b"mask"
+
+
+def test_rules_are_written_as_they_are_read(tmp_path: Path) -> None:
+    zones = (
+        Zone(name='a "b" \\ é\x7f\n', polygon=((0, 0), (9.5, 0), (9, 9)), strictness=1e-5),
+        Zone(name="c", mask="m.png", look=False),
+    )
+    rules = Rules(
+        picture=(10, 20), zones=zones, elsewhere=False, scale="0.05mm", smallest_area=3.5,
+        smallest_length="2mm", defective=0.01, look_again=1e-1, folder=tmp_path,
+    )  # fmt: skip
+    for one in (rules, Rules(folder=tmp_path)):
+        write_rules(one, tmp_path / "a.rules.toml")
+        assert read_rules(tmp_path / "a.rules.toml") == one

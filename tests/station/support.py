@@ -26,7 +26,8 @@ from PIL import Image
 
 from blemish.images.frame import Frame
 from blemish.inference.detector import Detector
-from blemish.inference.model_file import KEY, Metadata
+from blemish.inference.held_out_maps import packed, reduced, to_text
+from blemish.inference.model_file import HELD_OUT_MAPS_KEY, KEY, Metadata
 from blemish.models.registry import config_class
 from blemish.station.records import Filter, Inspection
 from blemish.station.settings import Settings
@@ -81,15 +82,18 @@ grey (uint8[batch, 3, 64, 64] images) => (float[batch] score, float[batch, 64, 6
 def grey_onnx(weight: float = 1.0, scores: tuple[float, ...] = (), rate: float = 0.02) -> bytes:
     """An .onnx model: its map is the blurred distance from middle grey, times `weight`; score is the peak.
 
-    Without scores of its calibration it is calibrated with 199 good parts.
+    Without scores of its calibration it is calibrated with 199 good parts, and holds their maps.
     """
+    props = {}
     if not scores:
         with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
             file.write(grey_onnx(weight, (1.0, 2.0)))
             file.flush()
             detector = Detector.load(file.name)
         parts = [good_part(seed) for seed in range(10_000, 10_199)]
-        scores = tuple(score for score, _ in detector.score_framed(parts))
+        scored = detector.score_framed(parts)
+        scores = tuple(score for score, _ in scored)
+        props[HELD_OUT_MAPS_KEY] = to_text(packed([reduced(anomaly_map) for _, anomaly_map in scored]))
     metadata = Metadata(
         method="patchcore",
         config=config_class("patchcore")().model_dump(mode="json"),
@@ -102,7 +106,7 @@ def grey_onnx(weight: float = 1.0, scores: tuple[float, ...] = (), rate: float =
     )
     model = parse_model(GREY)
     model.graph.initializer.append(helper.make_tensor("weight", TensorProto.FLOAT, [], [weight / 127.5]))
-    helper.set_model_props(model, {KEY: metadata.model_dump_json()})
+    helper.set_model_props(model, props | {KEY: metadata.model_dump_json()})
     return model.SerializeToString()
 
 

@@ -81,6 +81,9 @@ class AppliedRules:
         self._typical = float(np.median([np.fmax.reduce(cells, axis=None) for cells in weighted]))
         self.statistics = np.array([self._statistic(cells)[0] for cells in weighted], np.float32)
 
+    def __str__(self) -> str:
+        return f"Rules ({self.name}) are in force: {self.rules}."
+
     def calibration(self, of_scores: Calibration) -> Calibration:
         """What gives the verdicts, at the false-alarm rate of the scores' calibration."""
         if self.statistics is None:
@@ -93,8 +96,8 @@ class AppliedRules:
         Raises:
             ConfigError: no good image could be "look again" without being "defective".
         """
-        again, rate = self.rules.look_again, self.calibration(of_scores).effective_rate
-        count = len(of_scores.scores)
+        again, ruled = self.rules.look_again, self.calibration(of_scores)
+        rate, count = ruled.effective_rate, len(ruled.scores)
         possible = np.arange(1, count + 2) / (count + 1)
         if again is not None and not ((possible > rate) & (possible <= again)).any():
             raise ConfigError(
@@ -188,7 +191,7 @@ class AppliedRules:
         if held_out is None:
             raise ConfigError(
                 f"The model holds no maps of good images to calibrate the rules ({self.name}) on; fit it "
-                "again, or give --rules none."
+                "again, or leave out zones and sizes."
             )
         others = sum(cells.shape != self._shape for cells in held_out)
         if others:
@@ -261,7 +264,7 @@ def apply_rules(
         rules, name, metadata.frame, None if cells is None else unpacked(cells, peaks), peaks
     )
     applied.check_rates(of_scores)
-    log.info("Rules (%s) are in force: %s.", name, rules)
+    log.info("%s", applied)
     return applied
 
 

@@ -22,9 +22,10 @@ from blemish.inference.engines import open_engine
 from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import Metadata
 from blemish.inference.result import Result
-from blemish.inference.rules import Decision, Rules, rules_for
+from blemish.inference.rules import Rules, rules_for
 from blemish.inference.scoring import BATCH_SIZE, explain_images, score_images
 from blemish.inference.streaming import stream
+from blemish.inference.verdict import decide
 
 TILED_THREADS = 4  # at most load pictures that are cut into tiles, since each may be large
 
@@ -274,16 +275,11 @@ class Detector:
         attention: np.ndarray | None = None,
         array: np.ndarray | None = None,
     ) -> Result:
-        rules, title = self.rules, path or "The image"
-        if rules and (why := rules.not_for(framed.width, framed.height)):
-            return Result(path, error=f"{title} is not judged: {why}.", rules=rules)
+        rules, title, size = self.rules, path or "The image", (framed.width, framed.height)
         try:
-            if rules is None:
-                decision = Decision(*self.calibration.judge(score))
-            else:
-                decision = rules.decide(score, anomaly_map, self.calibration)
+            decision = decide(score, anomaly_map, self.calibration, rules, title, size)
         except ImageError as error:
-            return Result(path, error=f"{title} has no score: {error}.", rules=rules)
+            return Result(path, error=str(error), rules=rules)
         return Result(
             path,
             score,
@@ -294,7 +290,7 @@ class Detector:
             reconstruction if reconstruction is None else framed.put_back(reconstruction),
             attention if attention is None else framed.put_back(attention),
             frame=self.frame,
-            size=(framed.width, framed.height),
+            size=size,
             array=array,
             map_peaks=self.map_peaks,
             is_other_part=self.is_other_part(framed),

@@ -1,14 +1,15 @@
 """What a person says of a kind of part, in a small file beside its model: where defects count, how large they
 are at least, and how many false alarms are allowed."""
 
+import json
 import shutil
 from pathlib import Path
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from blemish.errors import ConfigError
-from blemish.files import read_toml, writing
+from blemish.files import read_toml, whole_file, writing
 from blemish.inference.scale import parse_scale, parse_size
 
 SUFFIX = ".rules.toml"
@@ -168,12 +169,44 @@ def read_rules(path: Path) -> Rules:
         ConfigError: it cannot be read, or says what cannot be.
     """
     values = read_toml(path)
-    if "folder" in values:
-        raise ConfigError(f"{path}: there is no field 'folder'; leave it out.")
     try:
-        return Rules.model_validate(values | {"folder": path.absolute().parent})
+        return rules_from(values, path.absolute().parent)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def rules_from(values: dict[str, Any], folder: Path) -> Rules:
+    """The rules that a file in this folder would hold, by the names it has for its fields.
+
+    Raises:
+        ConfigError: they say what cannot be.
+    """
+    if "folder" in values:
+        raise ConfigError("there is no field 'folder'; leave it out.")
+    try:
+        return Rules.model_validate(values | {"folder": folder})
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_sentence(error)}") from None
+        raise ConfigError(_sentence(error)) from None
+
+
+def write_rules(rules: Rules, path: Path) -> None:
+    """Write a rules file, whole or not at all.
+
+    Raises:
+        BlemishError: it cannot be written.
+    """
+    values = rules.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    zones = values.pop("zone", [])
+    tables = [values, *zones]
+    heads = ["", *len(zones) * ["\n[[zone]]\n"]]
+    with whole_file(path) as file:
+        for head, table in zip(heads, tables, strict=True):
+            file.write(head + "".join(f"{name} = {_toml(value)}\n" for name, value in table.items()))
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML writes it: as JSON does, but for one character that TOML wants escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _sentence(error: ValidationError) -> str:

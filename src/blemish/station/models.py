@@ -6,15 +6,18 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
 from blemish.calibration import Calibration
 from blemish.errors import BlemishError, ConfigError, ModelFileError, explained
 from blemish.files import whole_file
+from blemish.inference.applied_rules import AppliedRules, apply_rules
 from blemish.inference.detector import Detector
-from blemish.inference.model_file import SUFFIXES
-from blemish.inference.rules import NONE, beside
+from blemish.inference.model_file import SUFFIXES, Metadata
+from blemish.inference.rules import NONE, Rules, beside, rules_for, write_rules
+from blemish.inference.verdict import decide
 from blemish.station.errors import Conflict, NotFound, Unavailable
 from blemish.station.records import CalibrationRecord
 from blemish.station.schemas import ModelState
@@ -28,17 +31,46 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in memory, with the calibration in force."""
+    """A model in memory, with the calibration and the rules in force."""
 
-    name: str  # of its file
-    fingerprint: str  # of that file, by `fingerprint_of`
+    path: Path
+    fingerprint: str  # of its file, by `fingerprint_of`
     detector: Detector
-    calibrated: CalibrationRecord
+    calibrated: CalibrationRecord  # at the rate of the rules, where they give one
+    rules: AppliedRules | None
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return self.path.name
 
     @property
     def calibration(self) -> Calibration:
-        """From scores to p-values and verdicts."""
+        """From scores to p-values and verdicts, unless `rules_decide`."""
         return self.calibrated.calibration
+
+    @property
+    def rules_decide(self) -> bool:
+        """Whether zones or sizes give the verdicts, and no threshold of scores does."""
+        return self.rules is not None and self.rules.statistics is not None
+
+    @property
+    def rate(self) -> float:
+        """The false-alarm rate in force, as `Calibration.effective_rate`."""
+        of_scores = self.calibration
+        return (self.rules.calibration(of_scores) if self.rules else of_scores).effective_rate
+
+    def judge(
+        self, score: float, anomaly_map: np.ndarray, title: str, size: tuple[int, int]
+    ) -> dict[str, Any]:
+        """The verdict on an image, as fields of its record; arguments and errors as of `decide`."""
+        decision = decide(score, anomaly_map, self.calibration, self.rules, title, size)
+        return decision._asdict() | {
+            "score": score,
+            "false_alarm_rate": self.rate,
+            "threshold": None if self.rules_decide else self.calibration.threshold,
+            "calibration": None if self.rules_decide else self.calibrated.id,
+        }
 
 
 class Models:
@@ -86,19 +118,48 @@ class Models:
     ) -> CalibrationRecord:
         """Keep another calibration of the active model, which holds from the next image on.
 
+        Rules that give a rate keep theirs.
+
         Args:
             of: the active model, as it was when the rest was decided.
 
         Raises:
             Conflict: another model or another calibration is in force by now.
+            ConfigError: the rules leave room for no verdict at this rate with so few scores.
             Unavailable: the database cannot be written.
         """
         with self._lock:
             if self.active is not of:
                 raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
+            rate = (of.rules and of.rules.rules.defective) or rate
+            if of.rules:
+                of.rules.check_rates(Calibration(np.array(scores), rate))
             record = self._store.add_calibration(of.fingerprint, scores, rate, origin)
             self.active = replace(of, calibrated=record)
         return record
+
+    def set_rules(self, of: LoadedModel, rules: Rules) -> None:
+        """Write rules beside the active model, where they hold from the next image on.
+
+        Args:
+            of: the active model, as it was when the rest was decided.
+
+        Raises:
+            Conflict: another model, or another calibration of it, is in force by now.
+            ConfigError: they do not fit the model.
+            Unavailable: the file or the database cannot be used.
+        """
+        with self._lock:
+            if self.active is not of:
+                raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
+            file = beside(of.path)
+            calibrated = self._store.calibration(of.fingerprint) or of.calibrated
+            kept, applied = _ruled(of.path, of.detector, calibrated, (rules, file.name))
+            try:
+                write_rules(rules, file)
+            except BlemishError as error:
+                raise Unavailable(str(error)) from error
+            self.active = replace(of, calibrated=kept, rules=applied)
 
     def _first(self) -> LoadedModel:
         chosen = self._chosen()
@@ -130,8 +191,6 @@ class Models:
         detector = Detector.load(
             path, engine=settings.engine, threads=settings.threads, device=settings.device, rules=NONE
         )
-        if beside(path).is_file():
-            logger.warning("rules are not applied here: scores decide", extra={"file": beside(path).name})
         detector.batch_size = settings.batch_size
         black = np.zeros((*detector.frame.shape, 3), np.uint8)
         with explained(ModelFileError, lambda reason: f"{path.name} cannot score images here ({reason})."):
@@ -145,7 +204,7 @@ class Models:
             fingerprint, own.scores.tolist(), rate, "the model file"
         )
         self._store.add_model(fingerprint, path.name, detector.metadata)
-        return LoadedModel(path.name, fingerprint, detector, calibrated)
+        return LoadedModel(path, fingerprint, detector, *_ruled(path, detector, calibrated, rules_for(path)))
 
     def _state(self, name: str) -> ModelState:
         active = self.active if name == self.active.name else None
@@ -156,6 +215,7 @@ class Models:
             fingerprint=active.fingerprint if active else None,
             method=metadata.get("method"),
             precision=metadata.get("precision"),
+            rules=str(active.rules) if active and active.rules else "",
         )
 
     def _remember(self, name: str) -> None:
@@ -173,6 +233,19 @@ class Models:
             return str(choice["chosen"]) if choice["given"] == str(self._settings.model.resolve()) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _ruled(
+    path: Path, detector: Detector, calibrated: CalibrationRecord, found: tuple[Rules, str] | None
+) -> tuple[CalibrationRecord, AppliedRules | None]:
+    """The calibration at the rate of the rules, and these, applied to a model's file."""
+    if found is None:
+        return calibrated, None
+    rules, file = found
+    if rules.defective is not None:
+        calibrated = calibrated.model_copy(update={"false_alarm_rate": rules.defective})
+    metadata = Metadata.model_validate(detector.metadata)
+    return calibrated, apply_rules(rules, Path(file).name, path, metadata, calibrated.calibration)
 
 
 def fingerprint_of(path: Path) -> str:

@@ -201,27 +201,22 @@ class Pipeline:
 
     def _judge(self, image: _Image, model: LoadedModel, score: float, anomaly_map: np.ndarray) -> None:
         try:
-            framed, calibration = image.framed, model.calibration
+            framed = image.framed
             assert framed is not None
-            p_value, is_anomalous = calibration.judge(score)
-            map_file, map_low, map_high = encode_map(framed.put_back(anomaly_map))
+            judged = model.judge(score, anomaly_map, image.title, (image.record.width, image.record.height))
+            map_file, map_low, map_high = encode_map(framed.put_back(anomaly_map), image.title)
             image.files[map_digest := digest_of(map_file)] = map_file
             image.tell(
                 map=map_digest,
                 map_bytes=len(map_file),
                 map_low=map_low,
                 map_high=map_high,
-                score=score,
-                p_value=p_value,
-                is_anomalous=is_anomalous,
                 is_other_part=model.detector.is_other_part(framed),
-                threshold=calibration.threshold,
-                false_alarm_rate=calibration.effective_rate,
-                calibration=model.calibrated.id,
+                **judged,
             )
             self._finished.put(image)
         except ImageError as error:
-            self._refuse(image, "model", f"{image.title} has no score: {error}.")
+            self._refuse(image, "model", str(error))
         except Exception as error:
             self._fail(image, error)
 

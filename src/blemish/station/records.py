@@ -82,10 +82,16 @@ class NewInspection(Record):
     p_value: float | None = Field(None, description="Share of good images expected to score so high, (0, 1].")
     is_anomalous: bool | None = None
     is_other_part: bool | None = Field(None, description="Unlike every good one as a whole; null: unknown.")
-    threshold: float | None = Field(None, description="Scores strictly above it were anomalous.")
+    verdict: str | None = Field(None, description="By rules: good, look again or defective; null: no rules.")
+    decided_by: str | None = Field(None, description="The zone or size the verdict hangs on, or no rule.")
+    threshold: float | None = Field(
+        None, description="Scores strictly above it were anomalous; null where zones or sizes decided."
+    )
     false_alarm_rate: float | None = Field(None, description="The rate in force, in (0, 1).")
     model: str | None = Field(None, description="Fingerprint of the model file: SHA-256.")
-    calibration: int | None = Field(None, description="Number of the calibration that gave the verdict.")
+    calibration: int | None = Field(
+        None, description="Number of the calibration that gave the verdict; null where zones or sizes did."
+    )
     milliseconds: float | None = Field(None, description="From receipt to score.")
     error: str = Field("", description="Why the image could not be scored, else empty.")
 
@@ -106,6 +112,7 @@ class Point(Record):
     received: Time
     score: float
     is_anomalous: bool
+    verdict: str | None = None
     feedback: Verdict | None
 
 
@@ -145,6 +152,7 @@ class Filter(Record):
 
     Attributes:
         anomalous: the verdict. Images without a score have none, so neither value finds them.
+        look_again: whether rules gave the verdict "look again".
         failed: whether the image could not be scored.
         feedback: "good", "defect", "any", or "none" for those that nobody has judged yet.
         source, model, image: equal to this. `model` is a fingerprint or its first digits.
@@ -154,6 +162,7 @@ class Filter(Record):
     """
 
     anomalous: bool | None = None
+    look_again: bool | None = None
     failed: bool | None = None
     feedback: Literal["good", "defect", "any", "none"] | None = None
     source: Source | None = None

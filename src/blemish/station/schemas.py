@@ -18,7 +18,12 @@ from blemish.station.records import (
 )
 
 MIN_RATE = 1e-6  # of false alarms; below it no calibration is large enough
-VERDICTS = {"good": {"anomalous": False}, "anomalous": {"anomalous": True}, "failed": {"failed": True}}
+VERDICTS = {
+    "good": {"anomalous": False, "look_again": False},
+    "look again": {"look_again": True},
+    "anomalous": {"anomalous": True},
+    "failed": {"failed": True},
+}
 
 Rate = Annotated[float, Field(ge=MIN_RATE, lt=1, allow_inf_nan=False)]
 
@@ -41,11 +46,11 @@ class GalleryQuery(PageQuery):
     """The gallery's form: an empty field does not narrow, and times are those of the station's zone.
 
     Attributes:
-        verdict: sets `anomalous` and `failed`.
+        verdict: sets `anomalous`, `look_again` and `failed`.
         review: numbers of inspections to go through instead of those found, with commas between them.
     """
 
-    verdict: Literal["good", "anomalous", "failed"] | None = None
+    verdict: Literal["good", "look again", "anomalous", "failed"] | None = None
     since: LocalTime | None = None
     until: LocalTime | None = None
     review: str = ""
@@ -93,6 +98,7 @@ class ModelState(BaseModel):
     fingerprint: str | None = Field(description="SHA-256 of the file it was loaded from.")
     method: str | None
     precision: str | None
+    rules: str = Field("", description="Which rules are in force, in a sentence, or empty.")
 
 
 class Change(BaseModel):
@@ -166,6 +172,15 @@ class Preview(BaseModel):
     )
 
 
+class RulesPreview(BaseModel):
+    """What rules would make of the good images that a model was calibrated on."""
+
+    images: int
+    defective: int
+    look_again: int
+    rules: str = Field(description="What they say, in one line.")
+
+
 class Evidence(BaseModel):
     """What there is to calibrate from. Counts are inspections of the active model that have a score."""
 
@@ -184,7 +199,7 @@ class Drift(BaseModel):
     ks: float | None = Field(None, description="Largest distance of the two distributions, 0..1, or null.")
     p: float | None = Field(None, description="Chance of at least this distance although nothing changed.")
     shift: float | None = Field(None, description="Rise of the median, in 5 % to 95 % ranges of calibration.")
-    alarms: float | None = Field(None, description="Share of alarms, with the calibration in force.")
+    alarms: float | None = Field(None, description="Share of alarms, with what is in force.")
     message: str = Field("", description="What to look at, in a sentence; empty when all is well.")
     unsure: str = Field("", description="Why it cannot be told, in a sentence, else empty.")
 

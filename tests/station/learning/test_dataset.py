@@ -55,6 +55,8 @@ def test_it_holds_the_files_as_they_came_and_is_read_as_a_dataset(station: Stati
         "note": 'a "scratch",\nlong; Kratzer äö',
         "score": "200.0",
         "model": station.models.active.fingerprint,
+        "verdict": "",
+        "decided_by": "",
     }
     entry = archive.getinfo(f"train/good/{jpeg:08}.jpg")
     assert entry.compress_type == zipfile.ZIP_STORED and entry.date_time[:3] == (2026, 3, 31)

@@ -11,7 +11,8 @@ from tests.browser import CHROMIUM
 from tests.station.support import Running, bad_part, encoded, good_part, grey_onnx, running_station
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-EXPECTED = ("ERR_INTERNET_DISCONNECTED", "status of 503", "status of 409", "status of 401")  # on purpose
+# Complaints that tests provoke.
+EXPECTED = ("ERR_INTERNET_DISCONNECTED", "status of 503", "status of 409", "status of 401", "status of 422")
 
 
 @pytest.fixture(scope="module")

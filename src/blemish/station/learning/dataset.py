@@ -12,7 +12,7 @@ from blemish.station.records import Inspection, Verdict
 from blemish.station.station import Station
 
 FOLDERS = {Verdict.GOOD: "train/good", Verdict.DEFECT: "test/defect"}
-COLUMNS = ("id", "received", "file", "feedback", "note", "score", "model")
+COLUMNS = ("id", "received", "file", "feedback", "note", "score", "model", "verdict", "decided_by")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula begins so
 
 

@@ -29,9 +29,10 @@ def measure_drift(station: Station) -> Drift:
     active = station.models.active
     calibration = active.calibration
     points = station.store.points(Filter(model=active.fingerprint), LAST)
-    scores = np.array([point.score for point in points if point.feedback != Verdict.DEFECT], np.float32)
+    points = [point for point in points if point.feedback != Verdict.DEFECT]
+    scores = np.array([point.score for point in points], np.float32)
     known = calibration.scores
-    found = Drift(count=len(scores), rate=calibration.effective_rate)
+    found = Drift(count=len(scores), rate=active.rate)
     needed = (("scored", len(scores), MIN_INSPECTIONS), ("calibration", len(known), MIN_CALIBRATION))
     for kind, count, enough in needed:
         if count < enough:
@@ -40,9 +41,11 @@ def measure_drift(station: Station) -> Drift:
     ks = float(ks_2samp(scores, known, method="asymp").statistic)
     p = float(kstwobign.sf(ks * math.sqrt(len(scores) * len(known) / (len(scores) + len(known)))))
     shift = _shift(scores, known)
-    alarms = float(np.mean(calibration.is_anomalous(scores)))
+    recorded = [point.is_anomalous for point in points]
+    alarms = float(np.mean(recorded if active.rules_decide else calibration.is_anomalous(scores)))
     matters = abs(shift) >= SHIFT or alarms > TIMES * found.rate
-    message = _message(len(scores), shift, alarms, found.rate) if p < CHANCE and matters else ""
+    again = "fit" if active.rules_decide else "calibrate"
+    message = _message(len(scores), shift, alarms, found.rate, again) if p < CHANCE and matters else ""
     measured = {"ks": ks, "p": p, "shift": shift, "alarms": alarms, "message": message}
     return found.model_copy(update=measured)
 
@@ -53,14 +56,14 @@ def _shift(scores: np.ndarray, known: np.ndarray) -> float:
     return float(np.median(scores) - np.median(known)) / spread
 
 
-def _message(count: int, shift: float, alarms: float, rate: float) -> str:
+def _message(count: int, shift: float, alarms: float, rate: float, again: str) -> str:
     if abs(shift) < SHIFT:
         how = "spread more widely than those of the calibration"
     else:
         where = "higher" if shift > 0 else "lower"
         how = f"are {where} than those of the calibration (median by {abs(shift):.2g} of its range)"
     many = shift >= SHIFT or alarms > TIMES * rate
-    advice = "or whether there really are more defects" if many else "then calibrate again"
+    advice = "or whether there really are more defects" if many else f"then {again} again"
     return (
         f"The last {count} scores {how}, with {100 * alarms:.2g} % alarms: "
         f"look at light, focus and material, {advice}."

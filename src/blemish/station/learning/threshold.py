@@ -1,7 +1,8 @@
 """The false-alarm rate and the scores it is kept with: try, change, and learn from confirmed images.
 
 All of it raises `errors.Unavailable` while the database cannot be used, and what changes something
-`errors.Conflict` where the model or its calibration was changed meanwhile, or is not the one `expected`.
+`errors.Conflict` where the model or its calibration was changed meanwhile, or is not the one `expected`, or
+where rules decide.
 """
 
 import random
@@ -20,6 +21,17 @@ SAMPLED_FROM = 1000
 CHANCE = 0.01  # of a warning although the images were picked at random
 
 
+def by_scores(station: Station) -> LoadedModel:
+    """The active model, or Conflict where zones or sizes give its verdicts."""
+    active = station.models.active
+    if active.rules is not None and active.rules_decide:
+        raise Conflict(
+            f"There is no threshold to set: zones or sizes and the rates of {active.rules.name} give the "
+            "verdicts; change these on the page of the rules."
+        )
+    return active
+
+
 def preview(station: Station, false_alarm_rate: float, *, last: int = 1000) -> Preview:
     """What a rate would have meant for the last inspections of the active model.
 
@@ -27,7 +39,7 @@ def preview(station: Station, false_alarm_rate: float, *, last: int = 1000) -> P
         false_alarm_rate: inside (0, 1), else ConfigError.
         last: inspections to look at, at most.
     """
-    active = station.models.active
+    active = by_scores(station)
     then = active.calibration.with_rate(false_alarm_rate)
     points = station.store.points(Filter(model=active.fingerprint), last)
     scores = np.array([point.score for point in points], np.float32)
@@ -60,6 +72,8 @@ def set_rate(station: Station, rate: float, *, expected: int | None = None) -> C
     if rate == active.calibrated.false_alarm_rate:
         return active.calibrated
     active.calibration.with_rate(rate)  # refuses what is out of range
+    if active.rules is not None and active.rules.rules.defective is not None:
+        raise Conflict(f"{active.rules.name} gives the false-alarm rate; change it on the page of the rules.")
     origin = f"{active.calibrated.origin.split(';')[0]}; rate set to {100 * rate:g} %"
     return station.models.recalibrate(active, active.calibrated.scores, rate, origin)
 
@@ -104,7 +118,7 @@ def recalibrate(station: Station, *, keep: bool, expected: int | None = None) ->
 
 def use_again(station: Station, number: int) -> CalibrationRecord:
     """Go back to the scores and the rate of an earlier calibration of the active model, or NotFound."""
-    active = station.models.active
+    active = by_scores(station)
     records = {record.id: record for record in station.store.calibrations(active.fingerprint)}
     if number not in records:
         raise NotFound(f"{active.name} has no calibration {number}; the page of the threshold lists them.")
@@ -159,7 +173,7 @@ def sample(station: Station, n: int) -> list[int]:
 
 
 def _active(station: Station, expected: int | None) -> LoadedModel:
-    active = station.models.active
+    active = by_scores(station)
     if expected not in (None, active.calibrated.id):
         raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
     return active

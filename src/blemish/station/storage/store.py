@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, or_, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from blemish.inference.rules import LOOK_AGAIN
 from blemish.station.errors import NotFound
 from blemish.station.records import (
     CalibrationRecord,
@@ -221,6 +222,9 @@ def _add(connection: Connection, new: NewInspection) -> Inspection:
 
 CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {  # by the fields of a filter
     "anomalous": lambda value: _columns.is_anomalous == value,
+    "look_again": lambda value: (
+        _columns.verdict == LOOK_AGAIN if value else _columns.verdict.is_distinct_from(LOOK_AGAIN)
+    ),
     "failed": lambda value: _columns.score.is_(None) if value else _columns.score.is_not(None),
     "feedback": lambda value: {
         "any": _columns.feedback.is_not(None),

@@ -28,6 +28,8 @@ inspections = sa.Table(
     sa.Column("p_value", sa.Double),
     sa.Column("is_anomalous", sa.Boolean),
     sa.Column("is_other_part", sa.Boolean),
+    sa.Column("verdict", sa.Text),
+    sa.Column("decided_by", sa.Text),
     sa.Column("threshold", sa.Double),
     sa.Column("false_alarm_rate", sa.Double),
     sa.Column("model", sa.Text),

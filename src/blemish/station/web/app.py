@@ -16,9 +16,9 @@ from blemish.station.errors import Unavailable
 from blemish.station.station import Station
 from blemish.station.web.middleware import HEADERS, BodyLimits, Security
 from blemish.station.web.pages import fragment, page
-from blemish.station.web.routes import gallery, inspections, learning, live, login, operation, pictures
+from blemish.station.web.routes import gallery, inspections, learning, live, login, operation, pictures, rules
 
-ROUTES = (inspections, pictures, learning, operation, live, gallery, login)
+ROUTES = (inspections, pictures, learning, operation, rules, live, gallery, login)
 
 logger = logging.getLogger(__name__)
 

@@ -66,7 +66,7 @@ def distribution_chart(points: Sequence[Point], verdicts: Calibration) -> str:
 def _mark(point: Point, x: float, y: float) -> str:
     """A circle for good, a triangle for anomalous, in a ring where a person judged."""
     said = {None: "", Verdict.GOOD: ", judged good", Verdict.DEFECT: ", judged a defect"}[point.feedback]
-    verdict = "anomalous" if point.is_anomalous else "good"
+    verdict = point.verdict or ("anomalous" if point.is_anomalous else "good")
     title = f"{point.id}: {verdict}, {short_number(point.score)}, {full_moment(point.received)}{said}"
     if point.is_anomalous:
         shape = f'<path class="bad" d="M{x:.1f} {y - 5:.1f}l5 9h-10z"/>'

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from blemish.station.errors import Unusable
+from blemish.station.errors import Conflict, Unusable
 from blemish.station.learning import dataset, threshold
 from blemish.station.learning.drift import measure_drift
 from blemish.station.records import Filter
@@ -21,10 +21,10 @@ IN_TABLE = 200  # of them
 router = APIRouter(tags=["learning"])
 
 
-@router.get("/v1/threshold", responses=problems())
+@router.get("/v1/threshold", responses=problems(409))
 def read_threshold(station: StationDep) -> Threshold:
     """What gives the verdicts now."""
-    return Threshold.of(station.models.active.calibrated)
+    return Threshold.of(threshold.by_scores(station).calibrated)
 
 
 @router.put("/v1/threshold", responses=problems(409, 503))
@@ -33,7 +33,7 @@ def set_threshold(station: StationDep, change: RateChange) -> Threshold:
     return Threshold.of(threshold.set_rate(station, change.false_alarm_rate, expected=change.calibration))
 
 
-@router.get("/v1/threshold/preview", responses=problems(503))
+@router.get("/v1/threshold/preview", responses=problems(409, 503))
 def preview_threshold(
     station: StationDep,
     false_alarm_rate: Annotated[Rate, Query()],
@@ -64,7 +64,10 @@ def evidence(station: StationDep) -> Evidence:
 @router.get("/threshold", include_in_schema=False)
 def threshold_page(request: Request, station: StationDep) -> Response:
     """The false-alarm rate, and what feedback can teach it."""
-    active = station.models.active
+    try:
+        active = threshold.by_scores(station)
+    except Conflict as error:
+        return page(request, "threshold_ruled.html.j2", sentence=str(error))
     to_judge = threshold.sample(station, TO_JUDGE)
     return page(
         request,
@@ -74,6 +77,7 @@ def threshold_page(request: Request, station: StationDep) -> Response:
         to_judge=station.store.get_many(to_judge),
         review=",".join(map(str, to_judge)),
         history=station.store.calibrations(active.fingerprint),
+        rules=active.rules,
     )
 
 
@@ -107,6 +111,7 @@ def scores_page(request: Request, station: StationDep, last: int = PERIODS[0]) -
         table=points[: -IN_TABLE - 1 : -1],
         periods=PERIODS,
         last=last,
+        rules_decide=active.rules_decide,
         most=charts.MOST_POINTS,
         chart=charts.history_chart(points, active.calibration) if points else "",
         distribution=charts.distribution_chart(points, active.calibration) if points else "",

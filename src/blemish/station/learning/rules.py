@@ -1,0 +1,81 @@
+"""Rules of the active model, tried on its held-out good images and put in force."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blemish.inference.applied_rules import AppliedRules
+from blemish.inference.held_out_maps import read_packed, unpacked
+from blemish.inference.rules import Rules, beside, rules_from
+from blemish.station.models import LoadedModel
+from blemish.station.records import Filter, Inspection
+from blemish.station.schemas import RulesPreview
+from blemish.station.station import Station
+
+
+def preview(station: Station, values: dict[str, Any]) -> RulesPreview:
+    """What rules would make of the held-out good images of the active model.
+
+    Args:
+        values: the fields of a rules file.
+
+    Raises:
+        ConfigError: they say what cannot be, or do not fit the model.
+    """
+    active = station.models.active
+    rules = rules_from(values, active.path.absolute().parent)
+    record = station.store.calibration(active.fingerprint) or active.calibrated
+    calibration = record.calibration.with_rate(rules.defective or record.false_alarm_rate)
+    cells = _held_out(active.path, active.fingerprint) if rules.about_maps else None
+    frame, peaks = active.detector.frame, active.detector.metadata["map_peaks"]
+    maps = None if cells is None else unpacked(cells, peaks)
+    applied = AppliedRules(rules, beside(active.path).name, frame, maps, peaks)
+    applied.check_rates(calibration)
+    ruled = applied.calibration(calibration)
+    p_values = ruled.p_value(ruled.scores)
+    defective = p_values <= ruled.effective_rate
+    return RulesPreview(
+        images=len(p_values),
+        defective=int(np.count_nonzero(defective)),
+        look_again=int(np.count_nonzero(~defective & (p_values <= (rules.look_again or 0)))),
+        rules=str(rules),
+    )
+
+
+def save(station: Station, values: dict[str, Any]) -> None:
+    """Write rules beside the active model and put them in force; arguments and errors as of `preview`.
+
+    Raises:
+        Conflict: the model or its calibration was changed meanwhile.
+        Unavailable: the file or the database cannot be used.
+    """
+    active = station.models.active
+    station.models.set_rules(active, rules_from(values, active.path.absolute().parent))
+
+
+def picture(station: Station) -> Inspection | None:
+    """The latest picture of a good part of the active model, one that a person judged if there is one.
+
+    None where there is none, or the rules in force are for another shape.
+    """
+    active = station.models.active
+    of_model = Filter(model=active.fingerprint, failed=False)
+    for wanted in ({"feedback": "good"}, {"anomalous": False}):
+        for one in station.store.select(of_model.model_copy(update=wanted), limit=1):
+            if not (active.rules and active.rules.not_for(one.width, one.height)):
+                return one
+    return None
+
+
+def in_force(model: LoadedModel) -> dict[str, Any]:
+    """The fields of the rules in force, as JSON values."""
+    rules = model.rules.rules if model.rules else Rules()
+    return rules.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+@lru_cache(1)
+def _held_out(path: Path, fingerprint: str) -> np.ndarray | None:
+    """The packed maps in the file that had this fingerprint."""
+    return read_packed(path)
