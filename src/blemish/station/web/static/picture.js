@@ -2,6 +2,7 @@
 
 const GREY = [0.299, 0.587, 0.114];
 const SATURATION = 0.35; // of the picture's own colours that is left
+const OUTLINES = 320; // an outline is this part of the longer side
 
 /** The pixels of an image address: RGBA, four bytes each, with width and height. */
 async function pixels(address) {
@@ -16,7 +17,12 @@ async function pixels(address) {
 
 /** Loads what a stage names, and gives what draws it: draw({opacity 0..1, level 1..255, original}). */
 export async function picture(stage) {
-  const [whole, heat] = await Promise.all([pixels(stage.dataset.picture), pixels(stage.dataset.heat)]);
+  const { regions, width } = stage.dataset; // in pixels of the original, which is so wide
+  const [whole, heat, found] = await Promise.all([
+    pixels(stage.dataset.picture),
+    pixels(stage.dataset.heat),
+    fetch(regions).then((answer) => (answer.ok ? answer.json() : [])),
+  ]);
   const colours = Uint8Array.from(stage.dataset.colours.match(/../g), (digits) => parseInt(digits, 16));
   const canvas = stage.querySelector("canvas");
   canvas.width = whole.width;
@@ -43,7 +49,24 @@ export async function picture(stage) {
     }
     outline(drawn, heat, level);
     context.putImageData(drawn, 0, 0);
+    if (opacity > 0) outlineRegions(context, found, whole.width / width);
   };
+}
+
+/** Cyan lines in black ones around the regions, whose points are multiplied by a scale. */
+function outlineRegions(context, regions, scale) {
+  const path = new Path2D();
+  for (const polygon of regions.flatMap((region) => region.outline)) {
+    path.moveTo(polygon[0][0] * scale, polygon[0][1] * scale);
+    for (const [x, y] of polygon.slice(1)) path.lineTo(x * scale, y * scale);
+    path.closePath();
+  }
+  const line = Math.max(1, Math.round(Math.max(context.canvas.width, context.canvas.height) / OUTLINES));
+  for (const [colour, thickness] of [["black", 3 * line], ["cyan", line]]) {
+    context.strokeStyle = colour;
+    context.lineWidth = thickness;
+    context.stroke(path);
+  }
 }
 
 /** Whether a line of the hatching, for what the model did not see, runs through a pixel. */
