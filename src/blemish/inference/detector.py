@@ -287,8 +287,10 @@ class Detector:
             decision.is_anomalous,
             framed.put_back(anomaly_map),
             framed.pixels,
-            reconstruction if reconstruction is None else framed.put_back(reconstruction),
-            attention if attention is None else framed.put_back(attention),
+            *(
+                values if values is None else framed.put_back(values)
+                for values in (reconstruction, attention)
+            ),
             frame=self.frame,
             size=size,
             array=array,
