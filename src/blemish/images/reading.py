@@ -80,6 +80,11 @@ class Framed(NamedTuple):
     move: Matrix | None = None
     is_alike: bool = True
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the upright original."""
+        return self.width, self.height
+
     def put_back(self, values: np.ndarray) -> np.ndarray:
         """What was found on `pixels`, float32 [H, W] or uint8 [H, W, 3], over the picture as it was.
 

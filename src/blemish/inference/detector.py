@@ -275,9 +275,9 @@ class Detector:
         attention: np.ndarray | None = None,
         array: np.ndarray | None = None,
     ) -> Result:
-        rules, title, size = self.rules, path or "The image", (framed.width, framed.height)
+        rules, title = self.rules, path or "The image"
         try:
-            decision = decide(score, anomaly_map, self.calibration, rules, title, size)
+            decision = decide(score, anomaly_map, self.calibration, rules, title, framed.size)
         except ImageError as error:
             return Result(path, error=str(error), rules=rules)
         return Result(
@@ -287,12 +287,10 @@ class Detector:
             decision.is_anomalous,
             framed.put_back(anomaly_map),
             framed.pixels,
-            *(
-                values if values is None else framed.put_back(values)
-                for values in (reconstruction, attention)
-            ),
+            reconstruction if reconstruction is None else framed.put_back(reconstruction),
+            attention if attention is None else framed.put_back(attention),
             frame=self.frame,
-            size=size,
+            size=framed.size,
             array=array,
             map_peaks=self.map_peaks,
             is_other_part=self.is_other_part(framed),

@@ -203,7 +203,7 @@ class Pipeline:
         try:
             framed = image.framed
             assert framed is not None
-            judged = model.judge(score, anomaly_map, image.title, (image.record.width, image.record.height))
+            judged = model.judge(score, anomaly_map, image.title, framed.size)
             map_file, map_low, map_high = encode_map(framed.put_back(anomaly_map), image.title)
             image.files[map_digest := digest_of(map_file)] = map_file
             image.tell(
