@@ -42,6 +42,7 @@ def small_config(**values: Any) -> RunConfig:
     """GTrans in seconds: two epochs of a tiny ResNet on 64 pixels. Values are those of `build_config`."""
     small: dict[str, Any] = {
         "method": "gtrans",
+        "preset": "improved",
         "model": {"backbone": BACKBONE, "tokens": 3, "token_dim": 16},
         "frame": {"resize": SIZE, "crop": SIZE},
         "training": {"epochs": 2, "batch_size": 4, "precision": "fp32"},

@@ -74,7 +74,7 @@ def test_experiments_of_one_fit_train_once_and_a_failure_stops_no_other(
     told = sorted(text[6:] for text in caplog.messages if text.startswith("["))
     assert told[0] == f"bad: {failures[bad.fit]}" and told[1].startswith(f"{STEM}: image AUROC")
     assert len(told) == 2
-    assert any(m.startswith(f"{STEM}: Fitting gtrans, preset with-memory, ") for m in caplog.messages)
+    assert any(m.startswith(f"{STEM}: Fitting gtrans, preset improved, ") for m in caplog.messages)
     results = [store.read(each) for each in (one, other, fewer)]
     assert len({result.fit_seconds for result in results if result}) == 1
     assert scores(results[2]) == pytest.approx(scores(results[0])[3:], rel=1e-5)

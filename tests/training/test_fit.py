@@ -36,8 +36,7 @@ def test_it_says_what_it_does(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     caplog.set_level(logging.INFO, logger="blemish")
     fit_in(tmp_path, 3)
     assert [f"{one.levelname}: {one.message}" for one in caplog.records if one.name != "py.warnings"] == [
-        "INFO: Fitting gtrans, preset with-memory, backbone test_resnet, to whole pictures at 64 x 64 "
-        "pixels.",
+        "INFO: Fitting gtrans, preset improved, backbone test_resnet, to whole pictures at 64 x 64 pixels.",
         "INFO: 3 good images: 2 to learn from, 1 held out.",
         "WARNING: The teacher has random weights: for tests only, detects nothing.",
         "WARNING: 1 calibration image cannot support a false-alarm rate of 1 %; 50 % is used. "

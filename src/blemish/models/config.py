@@ -30,7 +30,6 @@ class ModelConfig(BaseModel):
             user says. A run takes the first one unasked.
         leave_one_out: all good images are learned from, and each calibrates while it alone is left out.
         square: the network takes square images only.
-        scoring_only: fields that change the maps made of what was learned, and nothing about what is learned.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -38,7 +37,11 @@ class ModelConfig(BaseModel):
     presets: ClassVar[dict[str, Preset]] = {"standard": {}}
     leave_one_out: ClassVar[bool] = False
     square: ClassVar[bool] = False
-    scoring_only: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def scoring_only(self) -> frozenset[str]:
+        """Fields that change the maps made of what was learned, and nothing about what is learned."""
+        return frozenset()
 
     def check_frame(self, shape: Shape) -> None:
         """Refuse frames of this height and width, as `check_image_size` does."""

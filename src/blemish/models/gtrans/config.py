@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from blemish.models.config import CENTRE, Layers, ModelConfig, Preset
 
+SCORING = frozenset({"alpha", "alpha_lambda", "combine", "sigma", "centre"})
 Combination = Literal["P1", "P2", "P3", "P4", "P5", "P6", "P7", "geometric"]
 
 PAPER_TRAINING = {  # section 4
@@ -77,8 +78,6 @@ class GTransConfig(ModelConfig):
         "paper": {"frame": CENTRE, "training": PAPER_TRAINING},
         "paper-fast": {"frame": CENTRE, "training": PAPER_TRAINING | SMALL_BATCHES | {"epochs": 40}},
     }
-    scoring_only: ClassVar = frozenset({"alpha", "alpha_lambda", "combine", "sigma", "centre"})
-
     backbone: str = "efficientnet_lite0"
     layers: Layers = (1, 2, 3)
     tokens: int = Field(default=8, ge=1, le=1024)
@@ -95,6 +94,11 @@ class GTransConfig(ModelConfig):
     standardise: bool = False
     centre: bool = False
     memory: bool = False
+
+    @property
+    def scoring_only(self) -> frozenset[str]:
+        """See `ModelConfig.scoring_only`; a memory's units are of the map that these fields make."""
+        return frozenset() if self.memory else SCORING
 
     @model_validator(mode="after")
     def _check_levels(self) -> "GTransConfig":
