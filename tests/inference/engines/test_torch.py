@@ -9,8 +9,7 @@ import torch
 from blemish.errors import ConfigError
 from blemish.inference.detector import Detector
 from blemish.inference.engines import open_engine
-from blemish.inference.engines.torch import TorchEngine
-from tests.support import textures
+from blemish.inference.engines.torch import TorchEngine, _exact_convolutions
 
 
 @pytest.fixture
@@ -32,18 +31,19 @@ def test_it_takes_the_threads_and_refuses_cuda_where_there_is_none(
         open_engine(file, device="cuda")
 
 
-def test_it_scores_without_tensorfloat_and_leaves_the_setting_alone(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine, _ = open_engine(file, device="cpu")
-    before, seen = torch.backends.cudnn.allow_tf32, []
+def test_a_gpu_computes_without_tensorfloat_and_threads_leave_the_setting_alone() -> None:
+    before, gpu = torch.backends.cudnn.allow_tf32, torch.device("cuda")
     switch = getattr(torch.backends.cudnn, "conv", torch.backends.cudnn)
 
-    def watched(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        seen.append(getattr(switch, "fp32_precision", None) == "ieee" or not switch.allow_tf32)
-        return images[:, 0, 0, 0], images[:, 0]
+    def is_exact() -> bool:
+        return getattr(switch, "fp32_precision", None) == "ieee" or not switch.allow_tf32
 
-    assert isinstance(engine, TorchEngine)
-    monkeypatch.setattr(engine.model, "forward", watched)
-    engine(textures(1))
-    assert seen == [True] and torch.backends.cudnn.allow_tf32 == before
+    one, other = _exact_convolutions(gpu), _exact_convolutions(gpu)
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert is_exact()
+    other.__exit__(None, None, None)
+    assert torch.backends.cudnn.allow_tf32 == before
+    with _exact_convolutions(torch.device("cpu")):
+        assert torch.backends.cudnn.allow_tf32 == before

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any, cast
 
 import numpy as np
@@ -21,6 +22,7 @@ from blemish.models.registry import config_class, model_class
 from blemish.models.settings import usual_modes, usual_settings
 
 LOADED_BY = os.getpid()
+_SWITCH, _BEFORE = Lock(), list[Any]()
 if hasattr(os, "register_at_fork"):  # a forked process has one thread and would wait for the others for ever
     os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
@@ -104,14 +106,14 @@ class TorchEngine(Engine):
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `blemish.inference.engines.base.Engine`."""
-        with _exact_convolutions():
+        with _exact_convolutions(self.device):
             scores, maps = self.model(images_to_tensor(images).to(self.device))
         return scores.cpu().numpy(), maps.cpu().numpy()
 
     @usual_modes()
     def explain(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """See `blemish.inference.engines.base.Engine`."""
-        with _exact_convolutions():
+        with _exact_convolutions(self.device):
             explanation = self.model.explain(images_to_tensor(images).to(self.device))
         if explanation is None:
             return None
@@ -120,18 +122,28 @@ class TorchEngine(Engine):
 
 
 @contextmanager
-def _exact_convolutions() -> Iterator[None]:
-    """Keep a GPU from rounding the factors of convolutions to TensorFloat-32, its default."""
+def _exact_convolutions(device: torch.device) -> Iterator[None]:
+    """Keep a GPU from rounding the factors of convolutions to TensorFloat-32, its default.
+
+    The switch is of the whole process: the first thread to come sets it, and the last to go puts it back.
+    """
+    if device.type == "cpu":
+        yield
+        return
     cudnn: Any = torch.backends.cudnn
     switch, name, exact = cudnn, "allow_tf32", cast(Any, False)
     if hasattr(cudnn, "conv"):  # from PyTorch 2.9 on
         switch, name, exact = cudnn.conv, "fp32_precision", "ieee"
-    before = getattr(switch, name)
-    setattr(switch, name, exact)
+    with _SWITCH:
+        _BEFORE.append(getattr(switch, name))
+        setattr(switch, name, exact)
     try:
         yield
     finally:
-        setattr(switch, name, before)
+        with _SWITCH:
+            before = _BEFORE.pop()
+            if not _BEFORE:
+                setattr(switch, name, before)
 
 
 def _sized(model: AnomalyModel, shapes: dict[str, list[int]]) -> AnomalyModel:

@@ -1,7 +1,6 @@
 """Images and anomaly maps as files, each under the SHA-256 of its content."""
 
 import io
-import math
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from blemish.errors import BlemishError, ImageError, explained
+from blemish.errors import BlemishError, explained
 from blemish.files import hold
 from blemish.station.errors import MEND, REPLACED, NotFound, Unavailable
 
@@ -167,16 +166,13 @@ def synchronise(path: Path) -> None:
         os.close(descriptor)
 
 
-def encode_map(anomaly_map: np.ndarray, title: str) -> tuple[bytes, float, float]:
-    """A map, float32 [H, W], as a file, with its smallest and largest value, or ImageError if not finite.
+def encode_map(anomaly_map: np.ndarray) -> tuple[bytes, float, float]:
+    """A map, float32 [H, W], as a file, with its smallest and largest value.
 
-    `title` is what the message calls the image. NaN, where the model saw nothing, is the PNG's transparent
-    value, 0, which nothing else has then.
+    NaN, where the model saw nothing, is the PNG's transparent value, 0, which nothing else has then.
     """
     unseen = np.isnan(anomaly_map)
     low, high = (float(most(anomaly_map)) for most in (np.nanmin, np.nanmax))
-    if not math.isfinite(high - low):
-        raise ImageError(f"{title} has no score: its anomaly map has values that are no finite numbers.")
     steps = (anomaly_map.astype(np.float64) - low) * (LEVELS / (high - low) if high > low else 0.0)
     options: dict[str, Any] = {}
     if unseen.any():
