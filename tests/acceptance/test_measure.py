@@ -66,13 +66,16 @@ def test_other_rates_find_more_and_raise_more_false_alarms(tmp_path: Path) -> No
 
 def test_fingerprints_are_of_every_byte_and_name(tmp_path: Path) -> None:
     folder = tmp_path / "golden"
-    (tmp_path / "parts.rules.toml").write_text("zones = []\n")
+    rules = b'picture = [8, 8]\n[[zone]]\nname = "face"\nmask = "face.png"\n'
+    (tmp_path / "parts.rules.toml").write_bytes(rules)
+    (tmp_path / "face.png").write_bytes(b"a mask")
     (tmp_path / "people.csv").write_text("path,person,label\ngood/0.png,Ann,good\n")
     acceptance, *_ = measured(folder, plain(1, 1), tmp_path / "people.csv")
     lines = "".join(f"{file_digest(folder / name)}  {name}\n" for name in ("dent/0.png", "good/0.png"))
     assert acceptance.fingerprints == {
         "parts.onnx": hashlib.sha256(b"model").hexdigest(),
-        "parts.rules.toml": hashlib.sha256(b"zones = []\n").hexdigest(),
+        "parts.rules.toml": hashlib.sha256(rules).hexdigest(),
+        "face.png": hashlib.sha256(b"a mask").hexdigest(),
         "golden set golden": hashlib.sha256(lines.encode()).hexdigest(),
         "labels people.csv": file_digest(tmp_path / "people.csv"),
     }

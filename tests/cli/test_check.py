@@ -56,6 +56,12 @@ def test_it_finds_what_was_planted_and_its_list_is_one_to_exclude(
     assert len(found["images"]) == 23 - len(listed) and not any(row["error"] for row in found["images"])
 
 
+@pytest.mark.parametrize("setting", ["contamination=0.2", "tolerate=turn", "frame.align=true"])
+def test_what_would_not_be_heeded_is_refused(blemish: Command, folder: Path, setting: str) -> None:
+    done = blemish("check", folder, "--out", folder.parent / "page.html", *SMALL, "--set", setting)
+    assert done.code == 2 and "leave out frame.align, tolerate and contamination" in done.err
+
+
 def test_too_few_readable_images_are_one_sentence(
     blemish: Command,
     tmp_path: Path,

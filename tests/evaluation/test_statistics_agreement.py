@@ -75,6 +75,11 @@ def test_perfect_agreement_is_no_surer_than_its_parts_are_many() -> None:
     assert lows == pytest.approx([2 * 0.025**0.1 - 1, 2 * 0.025**0.01 - 1])
 
 
+def test_few_defects_among_few_parts_keep_kappa_within_its_range() -> None:
+    kappa = cohen_kappa(np.eye(10)[0], np.zeros(10))
+    assert kappa.value == 0 and kappa.interval is not None and kappa.interval[0] == -1 < kappa.interval[1] < 1
+
+
 def test_where_all_decisions_are_alike_there_is_no_kappa() -> None:
     assert (
         cohen_kappa(np.ones(7), np.ones(7)) == fleiss_kappa(np.zeros(3, int), np.full(3, 3)) == (None, None)

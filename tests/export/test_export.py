@@ -22,6 +22,9 @@ from blemish.errors import BlemishError, ModelFileError
 from blemish.export import ExportReport, export_model, graph
 from blemish.export.export import _publish
 from blemish.export.parity import Parity, check
+from blemish.export.probes import dataset_probes
+from blemish.images.frame import Frame
+from blemish.images.reading import load_frame
 from blemish.inference.engines import installed, read_metadata
 from blemish.inference.model_file import BESIDE_WEIGHTS, read_probes
 from blemish.models.registry import METHODS
@@ -126,6 +129,14 @@ def test_an_older_file_is_verified_on_data(
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+def test_good_images_are_shown_mirrored_for_a_memory_may_hold_them(parts: Path) -> None:
+    data, frame = read_dataset(parts), Frame(resize=64, crop=None)
+    probes = dataset_probes(data, frame)
+    (mirrored,) = [n for n, name in enumerate(probes.names) if name == str(data.train[0].path)]
+    assert np.array_equal(probes.load(mirrored), load_frame(data.train[0].path, frame)[:, ::-1])
+    assert np.array_equal(probes.load(len(probes) - 1), load_frame(data.test[-1].path, frame))
+
+
 def test_whatever_goes_wrong_an_older_file_stays(
     suffix: str, model: Path, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

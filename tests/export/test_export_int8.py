@@ -123,6 +123,15 @@ def test_images_have_one_use_only(
     assert caplog.messages[1] == "5 of 10 images are copies of others and are left out."
 
 
+def test_images_that_fit_left_out_can_be_left_out_again(model: Path, parts: Path, tmp_path: Path) -> None:
+    listing = tmp_path / "list.txt"
+    listing.write_text("\n".join(str(sample.path) for sample in read_dataset(parts).train))
+    with pytest.raises(DatasetError, match="names all"):
+        export_model(model, tmp_path / "m.onnx", calibrate=parts, exclude=listing)
+    with pytest.raises(ConfigError, match="--exclude goes with --calibrate"):
+        export_model(model, tmp_path / "m.onnx", exclude=listing)
+
+
 def test_images_that_were_learned_from_cannot_calibrate(model: Path, parts: Path, tmp_path: Path) -> None:
     learned = [sample for sample in read_dataset(parts).train if sample.path not in held_out_files(parts)]
     with pytest.raises(DatasetError, match="no good images to calibrate int8 on"):
@@ -172,7 +181,7 @@ def test_what_remembers_every_image_learns_again_through_integers(tmp_path: Path
     small = ("frame.resize=64", "false_alarm_rate=0.4", "model.memory=20")
     floats = blemish.fit(good, out=out, method="rad", backbone=BACKBONE, weights="random", assignments=small)
     integers = out.with_suffix(suffix)
-    with pytest.raises(DatasetError, match="holds other good images than the model was fitted to"):
+    with pytest.raises(DatasetError, match="lacks good images that the model was fitted to"):
         export_model(out, integers, int8=True, calibrate=other)
     assert not integers.exists()
     export_model(out, integers, int8=True, calibrate=good)

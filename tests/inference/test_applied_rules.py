@@ -11,7 +11,7 @@ from blemish.calibration import Calibration
 from blemish.errors import ConfigError, ImageError
 from blemish.images.frame import Frame
 from blemish.inference.applied_rules import NOTHING, AppliedRules
-from blemish.inference.held_out_maps import peaks_of, reduced
+from blemish.inference.held_out_maps import packed, peaks_of, unpacked
 from blemish.inference.rules import Rules, Zone
 
 FRAME = Frame(resize=64, crop=None)  # of pictures of 640 x 640: a cell is 10 x 10 pixels
@@ -100,16 +100,13 @@ def test_three_verdicts_at_two_rates_and_the_score_where_rules_say_no_more() -> 
 
 
 def test_held_out_images_and_new_ones_have_one_statistic() -> None:
-    rules = applied(zones=(Zone(name="edge", polygon=LEFT, strictness=0.4),), smallest_length=25)
-    assert rules.statistics is not None
-    alone = [applied_to(rules, one) for one in GOOD[:9]]
-    assert alone == pytest.approx(rules.statistics[:9], rel=1e-3) and min(alone) == pytest.approx(NOTHING)
-
-
-def applied_to(rules: AppliedRules, values: Map) -> float:
-    again = AppliedRules(rules.rules, "given", FRAME, [*GOOD, reduced(values)], peaks_of(GOOD))
-    assert again.statistics is not None
-    return float(again.statistics[-1])
+    zone = Zone(name="edge", polygon=LEFT, strictness=0.4)
+    chosen, peaks = Rules(picture=(640, 640), zones=(zone,), smallest_length=25), peaks_of(GOOD)
+    rules = AppliedRules(chosen, "given", FRAME, unpacked(packed(GOOD), peaks), peaks)
+    assert rules.statistics is not None and rules.statistics.min() == pytest.approx(NOTHING)
+    expected = rules.calibration(SCORES).p_value(rules.statistics)
+    found = [rules.decide(9.0, one, SCORES).p_value for one in GOOD]
+    assert found == expected.tolist() and len(set(found)) > 9
 
 
 @pytest.mark.parametrize(

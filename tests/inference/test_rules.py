@@ -62,6 +62,8 @@ def test_a_file_says_where_how_large_and_how_often(tmp_path: Path) -> None:
         (PICTURE + 'smallest_length = "2mm"', "'2mm' needs to know how long a pixel is; add scale"),
         (PICTURE + 'smallest_length = "2mm"\nscale = "5"', "The scale 5 is no length of a pixel"),
         (PICTURE + 'scale = "1mm"\nsmallest_length = "-2mm"', "'-2mm' is below 0"),
+        (PICTURE + 'scale = "1mm"\nsmallest_length = "' + "9" * 400 + 'mm"', "is endless"),
+        ("picture = [100000, 100000]", "picture has more pixels than any that is read"),
         (PICTURE + "smallest_length = -1", "smallest_length: input should be greater than or equal to 0"),
         ("elsewhere = false", "leaves nothing that counts"),
         (f'[[zone]]\nname = "a"\npolygon = {SQUARE}', "zones and sizes need picture"),

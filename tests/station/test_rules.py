@@ -155,6 +155,7 @@ def test_rates_alone_leave_the_threshold_to_the_scores(tmp_path: Path) -> None:
         rules.unlink()
         it.station.models.use("grey.onnx")
         assert it.inspect(PARTS["left"])["verdict"] is None
+        assert it.station.models.active.calibration.false_alarm_rate == 0.2, "the station's own rate again"
 
 
 def test_rules_that_cannot_be_are_told_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

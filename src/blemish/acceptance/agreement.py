@@ -55,7 +55,7 @@ def kappa_row(kappa: Kappa) -> dict[str, Any]:
 
 
 def _appraiser(name: str, reference: dict[str, bool], judged: dict[str, list[bool]]) -> dict[str, Any]:
-    repeated = [trials for trials in judged.values() if len(trials) > 1]
+    repeated = {part: trials for part, trials in judged.items() if len(trials) > 1}
     truth = np.array([reference[part] for part in judged], np.float64)
     on = {
         kind: [decision for part, trials in judged.items() if reference[part] == kind for decision in trials]
@@ -67,7 +67,7 @@ def _appraiser(name: str, reference: dict[str, bool], judged: dict[str, list[boo
         "decisions": sum(map(len, judged.values())),
         "misses": _of_decisions(not decision for decision in on[True]),
         "false_alarms": _of_decisions(on[False]),
-        "with_itself": _among([dict(enumerate(repeated))]) if repeated else None,
+        "with_itself": _among([repeated]),
         "with_reference": {
             **shares(all(one == reference[part] for one in trials) for part, trials in judged.items()),
             **kappa_row(cohen_kappa(_defective(judged.values()), truth)),

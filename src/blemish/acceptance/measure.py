@@ -18,11 +18,11 @@ from blemish.errors import DatasetError
 from blemish.evaluation.evaluate import Evaluation, evaluate
 from blemish.files import file_digest
 from blemish.images.finding import FilePath
+from blemish.inference.rules import rules_files
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
 
-RULES_SUFFIX = ".rules.toml"  # beside the model
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 
@@ -38,11 +38,13 @@ class Acceptance:
         date: of the measurement, as YYYY-MM-DD in UTC.
         version: of Blemish.
         model: "file", "method", "preset", "engine", "precision" and "tolerate".
-        rate: "asked" and "in_force", the false-alarm rates of the calibration, and "threshold" of the score.
+        rate: "asked" and "in_force", the false-alarm rates of the calibration, and "threshold" of the score,
+            None where zones or sizes of rules decide.
         found, false_alarms: shares of the defective and of the good parts.
         kinds: by kind of defect, shares found.
         repeatability: shares of the parts seen more than once whose verdict never changed, and "spread", as
-            `_spread` says, by "good" and "defective"; None where no part was seen twice.
+            `_spread` says, by "good" and "defective", empty without a threshold; None where no part was seen
+            twice.
         agreement: as `blemish.acceptance.agreement.agreement`.
         rates: for false-alarm rates that the calibration supports, "rate", and shares "found" and
             "false_alarms".
@@ -56,7 +58,7 @@ class Acceptance:
     date: str
     version: str
     model: dict[str, Any]
-    rate: dict[str, float]
+    rate: dict[str, float | None]
     found: dict[str, Any]
     false_alarms: dict[str, Any]
     kinds: dict[str, dict[str, Any]]
@@ -90,8 +92,11 @@ def measure(
             f"{picture['error'].rstrip('.')}; a golden set must be whole: replace the picture."
         )
     parts = _parts(golden, evaluation)
-    in_force = detector.calibration.effective_rate
-    lowest = 1 / (len(detector.calibration.scores) + 1)
+    calibration, rules = detector.calibration, detector.rules
+    threshold = None if rules and rules.decide_by_map else calibration.threshold
+    if rules:
+        calibration = rules.calibration(calibration)
+    in_force, lowest = calibration.effective_rate, 1 / (len(calibration.scores) + 1)
     rates = sorted({in_force, *(rate for rate in RATES if rate >= lowest)})
     reference = {part["name"]: part["defect"] != GOOD for part in parts}
     inspection = {part["name"]: [one["is_anomalous"] for one in part["pictures"]] for part in parts}
@@ -107,14 +112,14 @@ def measure(
         rate={
             "asked": detector.calibration.false_alarm_rate,
             "in_force": in_force,
-            "threshold": detector.calibration.threshold,
+            "threshold": threshold,
         },
         **_verdicts(parts),
         kinds={
             kind: _verdicts([part for part in parts if part["defect"] == kind])["found"]
             for kind in sorted({part["defect"] for part in parts} - {GOOD})
         },
-        repeatability=_repeatability(parts, detector.calibration.threshold),
+        repeatability=_repeatability(parts, threshold),
         agreement=agreement(reference, inspection, people),
         rates=[{"rate": rate, **_verdicts(parts, rate)} for rate in rates],
         parts=parts,
@@ -149,7 +154,7 @@ def _verdicts(parts: Sequence[dict[str, Any]], rate: float | None = None) -> dic
     }
 
 
-def _repeatability(parts: Sequence[dict[str, Any]], threshold: float) -> dict[str, Any] | None:
+def _repeatability(parts: Sequence[dict[str, Any]], threshold: float | None) -> dict[str, Any] | None:
     repeated = [part for part in parts if len(part["pictures"]) > 1]
     if not repeated:
         return None
@@ -158,7 +163,7 @@ def _repeatability(parts: Sequence[dict[str, Any]], threshold: float) -> dict[st
         name: [part for part in repeated if (part["defect"] == GOOD) == (name == "good")]
         for name in ("good", "defective")
     }
-    spread = {name: _spread(of, threshold) for name, of in by_class.items() if of}
+    spread = {name: _spread(of, threshold) for name, of in by_class.items() if of and threshold is not None}
     return {**shares(same), "spread": spread}
 
 
@@ -189,7 +194,7 @@ def _spread(parts: Sequence[dict[str, Any]], threshold: float) -> dict[str, Any]
 
 def _fingerprints(model: Path, golden: GoldenSet, labels: FilePath | None) -> dict[str, str]:
     weights = [model.with_suffix(".bin")] if model.suffix.lower() == ".xml" else []
-    files = [model, *weights, model.with_suffix(RULES_SUFFIX)]
+    files = [model, *weights, *rules_files(model)]
     prints = {path.name: file_digest(path) for path in files if path.is_file()}
     golden_files = [sample.path for sample in golden.samples] + ([golden.table] if golden.table else [])
     lines = sorted((golden.relative(path), file_digest(path)) for path in golden_files)

@@ -10,7 +10,7 @@ from blemish.acceptance.measure import Acceptance
 from blemish.datasets.golden import GoldenSet
 from blemish.evaluation.evaluate import Evaluation
 from blemish.reports.gallery import Gallery, Row, are_small, labelled_card, legend, most_hidden
-from blemish.reports.numbers import fraction, percent
+from blemish.reports.numbers import fraction
 from blemish.reports.page import score_histogram
 from blemish.reports.template import render, write_text
 
@@ -49,7 +49,6 @@ def write_acceptance(
         accepted=accepted,
         limits=limits,
         pictures=len(evaluation.images),
-        seen=_seen,
         kappa=_kappa,
         histogram=score_histogram(evaluation),
         galleries=galleries,
@@ -65,14 +64,17 @@ def write_acceptance(
 def _galleries(
     evaluation: Evaluation, detector: "Detector", golden: GoldenSet
 ) -> tuple[list[Gallery], set[tuple[int, int]]]:
-    """Every picture that was judged wrongly, those nearest to the threshold, and all their sizes."""
+    """Every picture that was judged wrongly, those nearest to being so, and all their sizes."""
+    rate = detector.calibration.effective_rate
+    if detector.rules is not None:
+        rate = detector.rules.calibration(detector.calibration).effective_rate
     ranked = sorted(evaluation.images, key=lambda row: (row["score"], row["path"]))
     right = [row for row in ranked if row["label"] == row["is_anomalous"]]
     chosen = {
         "Missed": [row for row in ranked if row["label"] and not row["is_anomalous"]],
         "False alarms": [row for row in ranked[::-1] if not row["label"] and row["is_anomalous"]],
         "Rightly judged, nearest to the threshold": sorted(
-            right, key=lambda row: abs(row["score"] - evaluation.threshold)
+            right, key=lambda row: (abs(row["p_value"] - rate), abs(row["score"] - evaluation.threshold))
         )[:NEAREST],
     }
     galleries, sizes = [], set()
@@ -86,18 +88,9 @@ def _galleries(
     return galleries, sizes
 
 
-def _seen(share: Row | None) -> str:
-    """A share as "62 of 63 (98.4 %; 91.5 % to 100 %)"."""
-    if not share or not share["of"]:
-        return "n/a"
-    low_high = share.get("interval")
-    sure = f"; {percent(low_high[0])} to {percent(low_high[1])}" if low_high else ""
-    return f"{share['count']} of {share['of']} ({percent(share['share'])}{sure})"
-
-
-def _kappa(row: Row | None) -> str:
+def _kappa(row: Row) -> str:
     """A kappa as "0.95 (0.88 to 0.99)"."""
-    if not row or row["kappa"] is None:
+    if row["kappa"] is None:
         return "n/a"
     low, high = row["kappa_interval"]
     return f"{fraction(row['kappa'])} ({fraction(low)} to {fraction(high)})"

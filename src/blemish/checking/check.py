@@ -58,8 +58,10 @@ def check(
     check_output(page)
     values: dict[str, Any] = {"model": {"backbone": backbone}, "frame": {"tile": tile}}
     config = build_config(None, assignments, {"method": METHOD} | values)
-    if config.frame.align:
-        raise ConfigError("Checking looks at the images as they lie; leave out frame.align.")
+    if config.frame.align or config.tolerate or config.contamination:
+        raise ConfigError(
+            "Checking looks at all images as they are; leave out frame.align, tolerate and contamination."
+        )
     whole = read_dataset(data, held_out=held_out, data_root=data_root)
     dataset = without_listed(whole, exclude)
     check_trainable(dataset)

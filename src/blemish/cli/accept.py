@@ -87,7 +87,7 @@ def accept(
     print(f"Found        {found['count']} of {found['of']} defective parts")
     print(f"False alarms {alarms['count']} of {alarms['of']} good parts")
     for row in judged:
-        print(f"{'Kept' if row['kept'] else 'FALLS SHORT'}: {row['sentence']}".replace("\u00a0", " "))
+        print(f"{'Kept' if row['kept'] else 'FALLS SHORT'}: {row['sentence']}")
     print(f"Page: {out}; numbers: {out.with_suffix('.json')}")
     if not all(row["kept"] for row in judged):
         raise typer.Exit(1)

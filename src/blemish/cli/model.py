@@ -38,6 +38,7 @@ def export(
             "test images among them are measured too. [default: the images in the model file]",
         ),
     ] = None,
+    exclude: opt.Exclude = None,
     quiet: opt.Quiet = False,
 ) -> None:
     """Turn a model into one file that predicts without torch.
@@ -48,7 +49,7 @@ def export(
     from blemish.inference.rules import copy_rules
 
     opt.show(quiet)
-    print(export_model(model, out, to=to, int8=int8, calibrate=calibrate))
+    print(export_model(model, out, to=to, int8=int8, calibrate=calibrate, exclude=exclude))
     print(f"Wrote {out}.")
     if copied := copy_rules(model, out):
         print(copied)

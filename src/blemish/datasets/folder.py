@@ -199,7 +199,7 @@ def _read_test(test: Path, images: Images, ground_truth: Path, masks: Images) ->
     if "" in images:
         raise DatasetError(
             f"{test} holds {counted(images[''])} of unknown kind; "
-            f"move them to {test.name}/good or {test.name}/<defect>."
+            f"move them to {test / GOOD} or {test / '<defect>'}."
         )
     if "0" in images and not any(map(is_good, images)):
         raise DatasetError(

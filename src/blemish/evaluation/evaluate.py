@@ -226,7 +226,7 @@ def _per_defect(
 
 
 def _label_regions(detector: "Detector", anomaly_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if detector.rules is not None and detector.rules.statistics is not None:
+    if detector.rules is not None and detector.rules.decide_by_map:
         return detector.rules.label(anomaly_map, detector.calibration)
     return label_regions(anomaly_map, detector.map_peaks)
 

@@ -1,5 +1,6 @@
 """Sentences that an evaluation's numbers are to be read with."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def rule_notes(detector: "Detector", verdicts: dict[str, dict[str, int]] | None)
     """Which rules are in force, and the verdicts that they give (`Evaluation.verdicts`)."""
     if detector.rules is None or verdicts is None:
         return []
-    notes = [f"Rules ({detector.rules.name}) give the verdicts: {detector.rules.rules}."]
+    notes = [f"Rules ({Path(detector.rules.name).name}) give the verdicts: {detector.rules.rules}."]
     for kind, counts in verdicts.items():
         called = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
         notes.append(f"The {kind} images are called: {called}.")

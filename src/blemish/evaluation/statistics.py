@@ -220,7 +220,7 @@ def _kappa(agreed: np.ndarray, first: np.ndarray, second: np.ndarray) -> Kappa:
     count = round(float(agreed.sum()), 9)
     low, high = exact_interval(math.floor(count), total)[0], exact_interval(math.ceil(count), total)[1]
     value, low, high = ((share - chance) / (1 - chance) for share in (count / total, low, high))
-    return Kappa(value, [low, high])
+    return Kappa(value, [max(-1.0, low), high])
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

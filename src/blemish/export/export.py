@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from blemish.datasets import Source, read_dataset
+from blemish.datasets import Source, read_dataset, without_listed
 from blemish.errors import BlemishError, ConfigError, ModelFileError
 from blemish.export.parity import check, compare, score_all
 from blemish.export.probes import dataset_probes, stored_probes
@@ -36,6 +36,7 @@ def export_model(
     to: str | None = None,
     int8: bool = False,
     calibrate: Source | None = None,
+    exclude: str | Path | None = None,
 ) -> ExportReport:
     """Write the model's one graph, uint8 images in, scores and maps out, with its description inside.
 
@@ -47,6 +48,7 @@ def export_model(
         out: the .onnx file to write, or the .xml file of an OpenVINO pair; its .bin lies beside it.
         to: "onnx" or "openvino"; None goes by the suffix of `out`.
         int8: convolutions on integers, with a calibration of their own. Needs `calibrate`.
+        exclude: a file of images that `calibrate` is to leave out, as `fit` did.
         calibrate: good images: a folder, a .csv table or a `Dataset`; labelled test images among them are
             verified on too. None verifies on the images that the model file holds.
 
@@ -60,9 +62,11 @@ def export_model(
     out = end_of_links(out)
     _check(model, out, to)
     metadata = read_metadata(model)
+    if exclude is not None and calibrate is None:
+        raise ConfigError("--exclude goes with --calibrate; give both, or neither.")
     roles = learned = None
     if calibrate is not None:
-        dataset = read_dataset(calibrate)
+        dataset = without_listed(read_dataset(calibrate), exclude)
         probes = dataset_probes(dataset, metadata.frame)
         if int8 and config_class(metadata.method).leave_one_out:
             from blemish.export.relearn import read_learned

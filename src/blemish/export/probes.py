@@ -41,11 +41,17 @@ class Probes:
     def load(self, index: int) -> np.ndarray:
         """One framed image, uint8 [H, W, 3].
 
+        Good images to learn from are mirrored: of one that a memory holds, whose distance is nothing,
+        rounding would be all there is to compare.
+
         Raises:
             ImageError: its file cannot be used.
         """
         image = self.images[index]
-        return load_frame(image.path, self.frame) if isinstance(image, Sample) else image
+        if not isinstance(image, Sample):
+            return image
+        picture = load_frame(image.path, self.frame)
+        return np.ascontiguousarray(picture[:, ::-1]) if self.labels[index] is None else picture
 
 
 def stored_probes(model: Path, frame: Frame) -> Probes:

@@ -1,7 +1,8 @@
 """From a float32 graph to one whose convolutions run on 8-bit integers."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,19 +34,31 @@ def quantise(source: Path, out: Path, batches: Iterable[np.ndarray], *, first: b
     """
     prepared = source.with_name("prepared.onnx")
     logging.getLogger("onnxruntime").setLevel(logging.ERROR)
-    quant_pre_process(source, prepared, skip_symbolic_shape=True)
-    quantize_static(
-        prepared,
-        out,
-        _Reader(batches),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=["Conv", *FOLLOWERS],
-        nodes_to_quantize=integer_nodes(onnx.load(prepared).graph, first=first),
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        calibrate_method=CalibrationMethod.MinMax,
-    )
+    with _no_second_voice():
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            out,
+            _Reader(batches),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv", *FOLLOWERS],
+            nodes_to_quantize=integer_nodes(onnx.load(prepared).graph, first=first),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+
+
+@contextmanager
+def _no_second_voice() -> Iterator[None]:
+    """Keep ONNX Runtime's `logging.warning` from setting logging up, which would say our sentences again."""
+    silent = logging.NullHandler()
+    logging.getLogger().addHandler(silent)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(silent)
 
 
 def integer_nodes(graph: onnx.GraphProto, *, first: bool) -> list[str]:

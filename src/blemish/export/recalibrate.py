@@ -82,8 +82,7 @@ def assign_roles(dataset: Dataset, metadata: Metadata) -> Roles:
             advance()
     if copies := len(dataset.train) - len(paths):
         log.warning(f"{copies} of {len(dataset.train)} images are copies of others and are left out.")
-    seen, odd = metadata.data["frames"], metadata.data.get("left_out", [])
-    others = learned.union(odd, set(seen) - held_out)
+    others = (set(metadata.data["frames"]) - held_out).union(metadata.data.get("left_out", []))
     ranges = [digest for digest in paths if digest in learned]
     calibration = [digest for digest in paths if digest not in others]
     rng = np.random.default_rng(0)

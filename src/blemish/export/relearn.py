@@ -49,7 +49,7 @@ def read_learned(dataset: Dataset, metadata: Metadata, folder: Path) -> GoodImag
         images = images.only(learned)
     if images.digest != metadata.data["sha256"]:
         raise DatasetError(
-            f"{dataset.name} holds other good images than the model was fitted to, which int8 of "
+            f"{dataset.name} lacks good images that the model was fitted to, which int8 of "
             f"{metadata.method} looks at again; give those as --calibrate."
         )
     return images

@@ -80,6 +80,8 @@ class Reference(BaseModel):
         mean = np.mean(blurred, axis=0)
         first = cls._of(pictures[int(np.argmax([_correlation(one, mean) for one in blurred]))])
         found = [first.find(grey) for grey in greys]
+        if all(match < LEAST for _, match in found):
+            return None
         moves = np.stack([np.eye(3) if move is None else move for move, _ in found])
         middle = np.median(moves[[match >= LEAST for _, match in found]], axis=0)
         chosen = int(np.abs(moves - middle).max(axis=(1, 2)).argmin())

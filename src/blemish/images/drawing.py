@@ -229,7 +229,7 @@ def draw_contour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def draw_outlines(
     image: np.ndarray, polygons: Iterable[np.ndarray], width: int, height: int, colour: str = "cyan"
 ) -> np.ndarray:
-    """A copy of `image`, uint8 [H, W, 3], with polygons, float [n, 2] of points (x, y), in a colour on black.
+    """`image`, uint8 [H, W, 3], with polygons, float [n, 2] of points (x, y), in a colour on black.
 
     No heat is cyan, and no contour of a mask. The lines grow with the picture.
 
@@ -237,6 +237,9 @@ def draw_outlines(
         image: of any size.
         polygons: in a picture of `width` x `height` pixels, which the image shows.
     """
+    polygons = list(polygons)
+    if not polygons:
+        return image
     picture = Image.fromarray(image)
     draw = ImageDraw.Draw(picture)
     share = np.array(image.shape[1::-1]) / (width, height)

@@ -65,10 +65,10 @@ class KnownPart:
         thumbnails = np.stack([one for versions in references for one in versions])
         owners = np.repeat(np.arange(len(references)), [len(versions) for versions in references])
         features = _features(thumbnails)
-        apart = [
+        distances = [
             _distance(thumbnail(picture), features[owners != owner]) for owner, picture in enumerate(pictures)
         ]
-        limit = max(LEAST, FACTOR * float(np.quantile(apart, USUAL, method="higher")))
+        limit = max(LEAST, FACTOR * float(np.quantile(distances, USUAL, method="higher")))
         return cls(thumbnails, limit) if limit < UNRELATED else None
 
     def is_other(self, picture: np.ndarray) -> bool:

@@ -84,6 +84,11 @@ class AppliedRules:
     def __str__(self) -> str:
         return f"Rules ({self.name}) are in force: {self.rules}."
 
+    @property
+    def decide_by_map(self) -> bool:
+        """Whether zones or sizes give the verdicts, and no threshold of scores does."""
+        return self.statistics is not None
+
     def calibration(self, of_scores: Calibration) -> Calibration:
         """What gives the verdicts, at the false-alarm rate of the scores' calibration."""
         if self.statistics is None:
@@ -162,12 +167,12 @@ class AppliedRules:
             coarse, peaks = regions_above(reduced(values) * self._weights, self._typical)
             numbers = [number for number in range(1, len(peaks) + 1) if not self._too_small(coarse == number)]
             large = np.isin(coarse, numbers)
-        in_large = large[np.ix_(*places)]
+        in_large = np.unique(labels[large[np.ix_(*places)]])
         p_values = ruled.p_value(highest)
         kept = [
             number
             for number, p_value in enumerate(p_values, start=1)
-            if self._verdict(p_value, ruled) != GOOD and in_large[labels == number].any()
+            if self._verdict(p_value, ruled) != GOOD and number in in_large
         ]
         return _renumbered(labels, kept), p_values[np.array(kept, int) - 1]
 
@@ -181,8 +186,8 @@ class AppliedRules:
         labels, p_values = self.label(anomaly_map, peaks)
         found = measure_regions(anomaly_map, labels, p_values, width, height, self._frame)
         others, highest = label_regions(anomaly_map, peaks)
-        apart = np.setdiff1d(np.arange(1, len(highest) + 1), others[labels > 0])
-        others, p_values = _renumbered(others, apart), peaks.p_value(highest[apart - 1])
+        uncounted = np.setdiff1d(np.arange(1, len(highest) + 1), others[labels > 0])
+        others, p_values = _renumbered(others, uncounted), peaks.p_value(highest[uncounted - 1])
         return found + measure_regions(
             anomaly_map, others, p_values, width, height, self._frame, counts=False
         )

@@ -166,9 +166,13 @@ def measure_regions(
     """
     left, top, right, bottom = visible_box(width, height, frame)[0]
     step = np.array([right - left, bottom - top]) / anomaly_map.shape[::-1]
+    every_row, every_column = np.nonzero(labels)
+    numbers = labels[every_row, every_column]
+    ends = np.cumsum(np.bincount(numbers, minlength=len(p_values) + 1)[1:])
+    order = np.argsort(numbers, kind="stable")
     regions = []
-    for number, p_value in enumerate(p_values, start=1):
-        rows, columns = np.nonzero(labels == number)
+    for p_value, own in zip(p_values, np.split(order, ends)[:-1], strict=True):
+        rows, columns = every_row[own], every_column[own]
         first = np.array([columns.min(), rows.min()])
         mask = np.zeros((rows.max() - first[1] + 1, columns.max() - first[0] + 1), bool)
         mask[rows - first[1], columns - first[0]] = True

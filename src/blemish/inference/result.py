@@ -100,7 +100,7 @@ class Result:
         """
         if self.map_peaks is None or self.frame is None or self.size is None or self.anomaly_map is None:
             return ()
-        if self.rules is not None and self.rules.statistics is not None:
+        if self.rules is not None and self.rules.decide_by_map:
             return self.rules.find_regions(self.anomaly_map, *self.size, self.map_peaks)
         return find_regions(self.anomaly_map, *self.size, self.frame, self.map_peaks)
 

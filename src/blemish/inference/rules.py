@@ -2,6 +2,7 @@
 are at least, and how many false alarms are allowed."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 
 from blemish.errors import ConfigError
 from blemish.files import read_toml, whole_file, writing
+from blemish.images.decoding import MAX_PIXELS
 from blemish.inference.scale import parse_scale, parse_size
 
 SUFFIX = ".rules.toml"
@@ -90,6 +92,8 @@ class Rules(BaseModel):
             raise ValueError(str(error).rstrip(".")) from None
         if (self.zones or sized) and self.picture is None:
             raise ValueError("zones and sizes need picture = [width, height], which their pixels are of")
+        if self.picture is not None and math.prod(self.picture) > MAX_PIXELS:
+            raise ValueError(f"picture has more pixels than any that is read, {MAX_PIXELS}; give a real size")
         if not self.zones and not self.elsewhere:
             raise ValueError("elsewhere = false without a zone leaves nothing that counts; add a [[zone]]")
         if len(set(names)) < len(names):
@@ -248,6 +252,19 @@ def rules_for(model: Path, given: "Rules | str | Path | None" = None) -> tuple[R
     return read_rules(path), str(path)
 
 
+def rules_files(model: Path) -> list[Path]:
+    """The rules beside a model, and their masks; none where there are no rules.
+
+    Raises:
+        BlemishError: they cannot be read.
+    """
+    source = beside(model)
+    if not source.is_file():
+        return []
+    masks = (zone.mask for zone in read_rules(source).zones)
+    return [source, *(source.parent / mask for mask in masks if mask is not None)]
+
+
 def copy_rules(model: Path, out: Path) -> str:
     """Copy the rules beside a model, and their masks, to where they lie beside another one.
 
@@ -261,10 +278,10 @@ def copy_rules(model: Path, out: Path) -> str:
     if not source.is_file() or (target.exists() and source.samefile(target)):
         return ""
     with writing(target):
-        for mask in [zone.mask for zone in read_rules(source).zones if zone.mask is not None]:
-            place = target.parent / mask
-            if not (place.exists() and place.samefile(source.parent / mask)):
+        for mask in rules_files(model)[1:]:
+            place = target.parent / mask.relative_to(source.parent)
+            if not (place.exists() and place.samefile(mask)):
                 place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source.parent / mask, place)
+                shutil.copyfile(mask, place)
         shutil.copyfile(source, target)
     return f"Wrote {target}, a copy of the rules in {source}."

@@ -57,9 +57,9 @@ def parse_size(size: float | str, scale: float | None, *, area: bool = False) ->
     if not found or bool(found[3]) != area or found[1].count(".") > 1:
         example = "0.5mm2" if area else "2mm"
         raise ConfigError(f"{size!r} is no size; give a number of pixels, or a text such as {example}")
-    if float(found[1]) < 0:
-        raise ConfigError(f"{size!r} is below 0; give a size above it")
     if scale is None:
         raise ConfigError(f'{size!r} needs to know how long a pixel is; add scale = "0.05mm", for instance')
-    power = 2 if area else 1
-    return float(found[1]) * (MILLIMETRES[found[2]] / scale) ** power
+    pixels = float(found[1]) * (MILLIMETRES[found[2]] / scale) ** (2 if area else 1)
+    if not 0 <= pixels < math.inf:
+        raise ConfigError(f"{size!r} is {'below 0' if pixels < 0 else 'endless'}; give a size above 0")
+    return pixels

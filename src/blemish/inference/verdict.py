@@ -29,6 +29,8 @@ def decide(
     Raises:
         ImageError: there is no verdict; a sentence.
     """
+    if not np.isfinite(anomaly_map).all():
+        raise ImageError(f"{title} has no score: its anomaly map has values that are no finite numbers.")
     if rules and (why := rules.not_for(*size)):
         raise ImageError(f"{title} is not judged: {why}.")
     try:

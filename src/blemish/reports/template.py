@@ -11,7 +11,7 @@ HERE = "blemish.reports"  # base.html.j2 and macros.html.j2, which all pages sha
 
 
 def render(package: str, **values: Any) -> str:
-    """HTML from the page.html.j2 of a package, in the common style and that of the package's own page.css.
+    """HTML from a package's page.html.j2, in the common style and that of the package's own page.css, if any.
 
     Args:
         package: where the template lies, such as "blemish.comparison".
@@ -30,7 +30,7 @@ def render(package: str, **values: Any) -> str:
     environment.filters |= {"percent": percent, "fraction": fraction, "short": short_number}
     environment.filters |= {"signed": signed, "p_value": p_value}
     sheets = [resources.files(folder).joinpath("page.css") for folder in reversed(folders)]
-    style = "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
+    style = "".join(sheet.read_text(encoding="utf-8") for sheet in sheets if sheet.is_file())
     return environment.get_template("page.html.j2").render(style=style, **values)
 
 

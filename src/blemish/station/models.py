@@ -52,7 +52,7 @@ class LoadedModel:
     @property
     def rules_decide(self) -> bool:
         """Whether zones or sizes give the verdicts, and no threshold of scores does."""
-        return self.rules is not None and self.rules.statistics is not None
+        return self.rules is not None and self.rules.decide_by_map
 
     @property
     def rate(self) -> float:
@@ -131,12 +131,15 @@ class Models:
         with self._lock:
             if self.active is not of:
                 raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
-            rate = (of.rules and of.rules.rules.defective) or rate
             if of.rules:
-                of.rules.check_rates(Calibration(np.array(scores), rate))
+                fixed = of.rules.rules.defective
+                of.rules.check_rates(Calibration(np.array(scores), fixed or rate))
+                if fixed:  # what holds without them stays as it was
+                    rate = (self._store.calibration(of.fingerprint) or of.calibrated).false_alarm_rate
             record = self._store.add_calibration(of.fingerprint, scores, rate, origin)
-            self.active = replace(of, calibrated=record)
-        return record
+            calibrated = _at_rate_of(of.rules.rules if of.rules else None, record)
+            self.active = replace(of, calibrated=calibrated)
+        return calibrated
 
     def set_rules(self, of: LoadedModel, rules: Rules) -> None:
         """Write rules beside the active model, where they hold from the next image on.
@@ -242,10 +245,14 @@ def _ruled(
     if found is None:
         return calibrated, None
     rules, file = found
-    if rules.defective is not None:
-        calibrated = calibrated.model_copy(update={"false_alarm_rate": rules.defective})
+    calibrated = _at_rate_of(rules, calibrated)
     metadata = Metadata.model_validate(detector.metadata)
     return calibrated, apply_rules(rules, Path(file).name, path, metadata, calibrated.calibration)
+
+
+def _at_rate_of(rules: Rules | None, calibrated: CalibrationRecord) -> CalibrationRecord:
+    rate = rules.defective if rules else None
+    return calibrated if rate is None else calibrated.model_copy(update={"false_alarm_rate": rate})
 
 
 def fingerprint_of(path: Path) -> str:

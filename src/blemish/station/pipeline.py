@@ -203,10 +203,6 @@ class Pipeline:
         try:
             framed = image.framed
             assert framed is not None
-            if not np.isfinite(anomaly_map).all():
-                raise ImageError(
-                    f"{image.title} has no score: its anomaly map has values that are no finite numbers."
-                )
             judged = model.judge(score, anomaly_map, image.title, framed.size)
             map_file, map_low, map_high = encode_map(framed.put_back(anomaly_map))
             image.files[map_digest := digest_of(map_file)] = map_file

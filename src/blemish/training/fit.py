@@ -157,6 +157,7 @@ def _fit(
     with usual_settings(), kept_random_states():
         if config.contamination:
             images = without_oddest(images, source)
+        images.tell()
         model, teacher = build_model(config, source)
         training = _learn(model, images, config, files, teacher, resume)
         engine = TorchEngine(model)

@@ -86,10 +86,10 @@ def without_oddest(images: GoodImages, source: WeightsSource | None) -> GoodImag
         DatasetError: fewer than two are left.
     """
     config, samples = images.config, images.rows.samples
-    scores, share = Oddness(images.rows, config, source).scores, config.contamination
+    share = config.contamination
     count = max(1, round(share * len(samples)))
-    odd = np.argsort(-scores, kind="stable")[:count]
-    check_trainable(Dataset("The data", train=samples[count:]))
+    check_trainable(Dataset("What a contamination leaves", train=samples[count:]))
+    odd = np.argsort(-Oddness(images.rows, config, source).scores, kind="stable")[:count]
     rate = config.false_alarm_rate
     which = (
         f"The oddest of {len(samples)} images is"
@@ -100,9 +100,7 @@ def without_oddest(images: GoodImages, source: WeightsSource | None) -> GoodImag
         f"{which} left out; first comes {samples[odd[0]].path}. If they are good after all, up to "
         f"{100 * (rate + share * (1 - rate)):.3g} % of good images may alarm instead of {100 * rate:g} %."
     )
-    kept = images.only(np.setdiff1d(np.arange(len(samples)), odd))
-    kept.tell()
-    return kept
+    return images.only(np.setdiff1d(np.arange(len(samples)), odd))
 
 
 def _of_bank(config: RunConfig) -> RunConfig:

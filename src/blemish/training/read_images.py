@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from statistics import mode
@@ -45,7 +45,6 @@ class GoodImages:
         learn_rows, held_out_rows: the rows of either part, int64 ascending, those of changed versions among
             them.
         changes: whose outcomes are learned from beside each image.
-        digest: SHA-256 of all rows.
     """
 
     def __init__(self, rows: Rows, config: RunConfig) -> None:
@@ -58,7 +57,11 @@ class GoodImages:
             self.learned, firsts = np.arange(len(rows.samples)), np.unique(rows.groups)
             self.held_out = firsts[:: -(-len(firsts) // LEFT_OUT)]
         self.learn_rows, self.held_out_rows = rows.of(self.learned), rows.of(self.held_out)
-        self.digest = hashlib.sha256(np.ascontiguousarray(rows.images).data).hexdigest()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all rows."""
+        return hashlib.sha256(np.ascontiguousarray(self.rows.images).data).hexdigest()
 
     def tell(self) -> None:
         """What is learned from and what calibrates."""
@@ -196,10 +199,7 @@ def read_images(dataset: Dataset, config: RunConfig, folder: Path, *, skip_unrea
             f"the first is {copy.path}, which looks the same to the network as {original.path}."
         )
     check_trainable(Dataset(dataset.name, train=rows.samples))
-    images = GoodImages(rows, config)
-    if not config.contamination:  # else some are left out first
-        images.tell()
-    return images
+    return GoodImages(rows, config)
 
 
 def _remarks(path: Path, config: RunConfig) -> Iterator[str]:

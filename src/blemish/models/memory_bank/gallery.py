@@ -46,7 +46,7 @@ class Gallery(MemoryBank):
         if count > self.config.gallery:
             log.warning(
                 f"{self.config.gallery} of {count} images, tiles or changed versions are remembered, "
-                "drawn at random; model.gallery says how many."
+                "drawn at random."
             )
         self.remembered = np.sort(order[: self.config.gallery])
         kept = torch.zeros(count, dtype=torch.bool)
@@ -71,7 +71,7 @@ class Gallery(MemoryBank):
         return self.features.positions(self.image_shape)
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
-        """See `TrainingFreeModel.resize_state`. Learning decides how many images are remembered."""
+        """See `AnomalyModel.resize_state`. Learning decides how many images are remembered."""
         count, positions = shapes["gallery"][0], self.remembered_positions()
         if not 0 < count <= self.config.gallery or shapes["gallery"][1] != positions:
             raise ValueError(

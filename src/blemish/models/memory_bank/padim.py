@@ -69,7 +69,7 @@ class PaDiM(MemoryBank):
         return scatter
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
-        """See `TrainingFreeModel.resize_state`."""
+        """See `AnomalyModel.resize_state`."""
         positions = self.features.positions(self.image_shape)
         if shapes["mean"][0] != positions:
             raise ValueError(f"{shapes['mean'][0]} positions where the network has {positions}")

@@ -56,7 +56,7 @@ class PatchCore(MemoryBank):
         return kept
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
-        """See `TrainingFreeModel.resize_state`. Learning decides how many patches are remembered."""
+        """See `AnomalyModel.resize_state`. Learning decides how many patches are remembered."""
         rows = shapes["memory"][0]
         if not 0 < rows <= self.config.memory:
             raise ValueError(f"a memory of {rows} patches where {self.config.memory} are allowed")

@@ -78,7 +78,7 @@ class RAD(Gallery):
         return -(-super().remembered_positions() // 2)
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
-        """See `TrainingFreeModel.resize_state`."""
+        """See `AnomalyModel.resize_state`."""
         super().resize_state(shapes)
         rows = shapes["coreset"][0]
         if not 0 < rows <= self.config.memory:

@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
 from blemish.images.drawing import heat_colours
-from blemish.inference.regions import Region
+from blemish.inference.regions import Region, outlines
 from blemish.station.errors import NotFound
 from blemish.station.records import Inspection
 from blemish.station.schemas import GalleryQuery
@@ -56,12 +56,14 @@ def inspection_page(
         before, after, among = _in_review(query.review, inspection.id)
     else:
         before, after, among = _in_gallery(station.store, query, inspection.id, _narrowing(request))
+    regions = _regions(station, inspection)
     return page(
         request,
         "inspection.html.j2",
         inspection=inspection,
         **outcome(station, inspection),
-        regions=_regions(station, inspection),
+        regions=regions,
+        polygons=[polygon.round(2).tolist() for polygon in outlines(regions)],
         model=None if inspection.model is None else station.store.model(inspection.model),
         previous=before,
         next=after,

@@ -27,7 +27,7 @@ def set_rules(station: StationDep, values: Values) -> dict[str, Any]:
     return rules.in_force(station.models.active)
 
 
-@router.post("/v1/rules/preview", responses=problems())
+@router.post("/v1/rules/preview", responses=problems(503))
 def preview_rules(station: StationDep, values: Values) -> RulesPreview:
     """What rules would make of the good images that the model was calibrated on."""
     return rules.preview(station, values)

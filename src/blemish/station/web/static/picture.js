@@ -17,12 +17,8 @@ async function pixels(address) {
 
 /** Loads what a stage names, and gives what draws it: draw({opacity 0..1, level 1..255, original}). */
 export async function picture(stage) {
-  const { regions, width } = stage.dataset; // in pixels of the original, which is so wide
-  const [whole, heat, found] = await Promise.all([
-    pixels(stage.dataset.picture),
-    pixels(stage.dataset.heat),
-    fetch(regions).then((answer) => (answer.ok ? answer.json() : [])),
-  ]);
+  const [whole, heat] = await Promise.all([pixels(stage.dataset.picture), pixels(stage.dataset.heat)]);
+  const outlines = JSON.parse(stage.dataset.outlines); // in pixels of the original
   const colours = Uint8Array.from(stage.dataset.colours.match(/../g), (digits) => parseInt(digits, 16));
   const canvas = stage.querySelector("canvas");
   canvas.width = whole.width;
@@ -49,14 +45,14 @@ export async function picture(stage) {
     }
     outline(drawn, heat, level);
     context.putImageData(drawn, 0, 0);
-    if (opacity > 0) outlineRegions(context, found, whole.width / width);
+    if (opacity > 0) outlineRegions(context, outlines, whole.width / stage.dataset.width);
   };
 }
 
-/** Cyan lines in black ones around the regions, whose points are multiplied by a scale. */
-function outlineRegions(context, regions, scale) {
+/** Cyan lines in black ones along polygons, whose points are multiplied by a scale. */
+function outlineRegions(context, polygons, scale) {
   const path = new Path2D();
-  for (const polygon of regions.flatMap((region) => region.outline)) {
+  for (const polygon of polygons) {
     path.moveTo(polygon[0][0] * scale, polygon[0][1] * scale);
     for (const [x, y] of polygon.slice(1)) path.lineTo(x * scale, y * scale);
     path.closePath();

@@ -140,6 +140,7 @@ async function preview() {
 
 function later() {
   clearTimeout(timer);
+  asked += 1; // an answer on its way is of other values
   use.disabled = true;
   timer = setTimeout(preview, PAUSE);
 }
@@ -153,6 +154,7 @@ form.addEventListener("submit", async (event) => {
     alarms.textContent = "In force from the next image on.";
   } catch (error) {
     alarms.textContent = `Not saved: ${sentence(error)}`;
+    use.disabled = false;
   }
 });
 board.addEventListener("click", corner);
