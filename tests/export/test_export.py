@@ -111,6 +111,14 @@ def test_every_other_method_does_so_too(
     assert not [node.name for node in kept if node.input[0] in convolved], "it is folded"
 
 
+def test_good_images_are_shown_mirrored_for_a_memory_may_hold_them(parts: Path) -> None:
+    data, frame = read_dataset(parts), Frame(resize=64, crop=None)
+    probes = dataset_probes(data, frame)
+    (mirrored,) = [n for n, name in enumerate(probes.names) if name == str(data.train[0].path)]
+    assert np.array_equal(probes.load(mirrored), load_frame(data.train[0].path, frame)[:, ::-1])
+    assert np.array_equal(probes.load(len(probes) - 1), load_frame(data.test[-1].path, frame))
+
+
 def test_an_older_file_is_verified_on_data(
     known_graph: None, model: Path, parts: Path, tmp_path: Path
 ) -> None:
@@ -129,14 +137,6 @@ def test_an_older_file_is_verified_on_data(
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".xml"])
-def test_good_images_are_shown_mirrored_for_a_memory_may_hold_them(parts: Path) -> None:
-    data, frame = read_dataset(parts), Frame(resize=64, crop=None)
-    probes = dataset_probes(data, frame)
-    (mirrored,) = [n for n, name in enumerate(probes.names) if name == str(data.train[0].path)]
-    assert np.array_equal(probes.load(mirrored), load_frame(data.train[0].path, frame)[:, ::-1])
-    assert np.array_equal(probes.load(len(probes) - 1), load_frame(data.test[-1].path, frame))
-
-
 def test_whatever_goes_wrong_an_older_file_stays(
     suffix: str, model: Path, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

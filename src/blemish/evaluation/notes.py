@@ -57,9 +57,9 @@ def mask_notes(marked: dict[str, float]) -> list[str]:
 
 
 def part_notes(rows: list[dict[str, Any]]) -> list[str]:
-    """How many pictures show another part."""
-    count = sum(bool(row["is_other_part"]) for row in rows)
-    return [other_parts(count, len(rows))] if count else []
+    """How many good pictures show another part; a large defect may look like one."""
+    looks = [bool(row["is_other_part"]) for row in rows if not row["label"]]
+    return [other_parts(sum(looks), len(looks))] if any(looks) else []
 
 
 def frame_notes(detector: "Detector") -> list[str]:
