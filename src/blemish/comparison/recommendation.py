@@ -2,20 +2,22 @@
 
 Candidates are the best method and those that are both close to it (`CLOSE`) and not significantly worse (p at
 least 0.05 or no test; uncorrected: the correction guards against claiming a difference, here the risk is to
-overlook one); of these the fastest at scoring is recommended, where that is no noise (`surely_faster`). Where
-not even the best is surely better than guessing, none is. Nothing but measurements enters.
+overlook one). What `fit` takes unasked is recommended where it is one of them, otherwise the best; a candidate
+that surely scores faster (`surely_faster`) is named beside it. Where not even the best is surely better than
+guessing, none is recommended.
 """
 
 import math
 from typing import Any
 
-from blemish.reports.numbers import enumeration, fraction, interval, megabytes, percent, short_number
+from blemish.models.registry import DEFAULT_METHOD
+from blemish.reports.numbers import enumeration, fraction, interval, megabytes, percent
 
 POWER = 1.96 + 0.84  # standard errors that a difference needs to be found in four of five test sets
 MOST_IMAGES = 100_000
 SIGNIFICANT = 0.05
 FASTER = 1.5  # times as fast: less decides nothing
-CLOSE = 0.02  # of AUROC: no more is given up for speed
+CLOSE = 0.02  # of AUROC: a method lower by more is no candidate
 LEAST_TESTED = 10  # images of a class, or originals: with fewer no difference is tested
 
 SYNTHETIC = (
@@ -60,9 +62,7 @@ def recommend(methods: list[Row], pairs: list[Pair], *, measure: str, images: di
     else:
         close = [row for row in ranked[1:] if best["auroc"] - row["auroc"] <= CLOSE + 1e-9]
         candidates = [best, *(row for row in close if _may_be_chance(versus[row["label"]]))]
-        choice = best
-        for row in candidates[1:]:
-            choice = row if surely_faster(row, choice) else choice
+        choice = next((row for row in candidates if row["label"] == DEFAULT_METHOD), best)
         undecided = all(map(_may_be_chance, versus.values()))
         if not versus:
             heading = "One method was measured"
@@ -130,20 +130,22 @@ def _advice(
         elif label not in worse:
             many = "not significant among so many comparisons"
             sentences.append(f"{label} is probably worse ({value}; {many}).")
-    faster = [row["label"] for row in others if surely_faster(row, best)]
     if choice is not best:
         sentences.append(
-            f"Take {choice['label']}: of the methods within {CLOSE} of the best and not significantly worse "
-            f"none surely scores faster ({short_number(choice['images_per_second'])} images a second). "
-            f"Take {best['label']} where a possible gain in accuracy counts for more than speed."
-        )
-    elif faster:
-        verb = "score" if len(faster) > 1 else "scores"
-        sentences.append(
-            f"Take {best['label']}; {enumeration(faster)} {verb} faster, but with a lower AUROC."
+            f"Take {choice['label']}, which fit takes unasked: no other is surely more accurate. Take "
+            f"{best['label']} where a possible gain in accuracy counts for more than a change."
         )
     elif others:
-        sentences.append(f"Take {best['label']}: no other has a higher AUROC, and none surely scores faster.")
+        sentences.append(f"Take {best['label']}: no other has a higher AUROC.")
+    fast = choice
+    for row in candidates:
+        fast = row if surely_faster(row, fast) else fast
+    if fast is not choice:
+        ratio = fast["images_per_second"] / choice["images_per_second"]
+        sentences.append(f"Where speed counts, take {fast['label']}: it scores {ratio:.2g} times as fast.")
+    elif faster := [row["label"] for row in others if row not in candidates and surely_faster(row, choice)]:
+        verb = "score" if len(faster) > 1 else "scores"
+        sentences.append(f"{enumeration(faster)} {verb} faster, but with a lower AUROC.")
     return sentences
 
 
