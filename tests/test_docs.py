@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import CHROMIUM, needs_browser
+
 DOCS = Path(__file__).parents[1] / "docs"
 NOTEBOOKS = sorted(DOCS.glob("notebooks/*.ipynb"))
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?")
@@ -73,3 +75,24 @@ def test_a_notebook_runs_from_top_to_bottom(notebook: Path, tmp_path: Path) -> N
     ]
     assert not any(cell["outputs"] or cell["execution_count"] for cell in cells), "strip the outputs"
     run(["-c", "\n".join("".join(cell["source"]) for cell in cells)], tmp_path)
+
+
+@needs_browser
+def test_search_works_in_pages_opened_from_disk(tmp_path: Path) -> None:
+    for package in ("mkdocs", "material", "mkdocstrings"):
+        pytest.importorskip(package, reason="the extra blemish[docs] is not installed")
+    playwright = pytest.importorskip("playwright.sync_api")
+    run(["-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)], DOCS.parent)
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((tmp_path / "api" / "detector.html").as_uri())
+        page.locator(".md-search__input").first.click()
+        page.keyboard.type("PatchCore")
+        found = page.locator(".md-search-result__link").first
+        found.wait_for(timeout=60_000)
+        assert "training-free.html" in str(found.get_attribute("href"))
+        browser.close()
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
