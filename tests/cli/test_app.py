@@ -54,7 +54,7 @@ def test_help_teaches(blemish: Command, command: str) -> None:
         ("predict {model} {parts} --on ray --maps o", "--maps does not go with --on"),
         ("predict {parts}/test/good/000.png {parts}/test", "is no model file"),
         ("predict {model} {parts}/test --engine openvino", "The engine openvino runs"),
-        ("demo --data cats", "no demo data 'cats'; choose solar-cells or parts"),
+        ("demo --data cats", "no demo data 'cats'; choose one of: solar-cells, parts"),
         ("reproduce", "Name a table, such as gtrans-1"),
         ("benchmark gtrans-1 --list", "The command is called `blemish reproduce` now"),
     ],

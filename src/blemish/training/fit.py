@@ -14,6 +14,7 @@ import numpy as np
 
 from blemish.datasets import Dataset, Source, check_trainable, read_dataset, without_listed
 from blemish.errors import BlemishError
+from blemish.extras import install_command
 from blemish.files import check_output, end_of_links, unfinished, whole_file, writing
 from blemish.images.frame import hidden, sight, visible_share
 from blemish.inference.held_out_maps import packed, peaks_of
@@ -111,7 +112,7 @@ def fit(
         BlemishError: the images, the weights or the output file cannot be used; nothing was written.
     """
     if importlib.util.find_spec("torch") is None:
-        raise BlemishError('Fitting needs PyTorch: pip install "blemish[train]".')
+        raise BlemishError(f"Fitting needs PyTorch: {install_command('train')}.")
     if process_rank():  # one voice among several processes
         LOGGER.setLevel(logging.ERROR)
     files = RunFiles(out)
