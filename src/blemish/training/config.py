@@ -155,7 +155,8 @@ def build_config(
 
 def nearest_fields(name: str, methods: Iterable[type[ModelConfig]]) -> list[str]:
     """The fields of runs of these methods that look like this one, whichever section it was put into."""
-    sections = [*(("model", method) for method in methods), ("frame", Frame), ("training", TrainingConfig)]
+    sections: list[tuple[str, type[BaseModel]]] = [("model", method) for method in methods]
+    sections += [("frame", Frame), ("training", TrainingConfig)]
     known = {field: f"{section}.{field}" for section, one in sections for field in one.model_fields}
     known |= {field: field for field in RunConfig.model_fields}
     return [known[field] for field in nearest(name.rpartition(".")[2], known)]

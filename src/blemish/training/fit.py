@@ -19,6 +19,7 @@ from blemish.files import check_output, end_of_links, unfinished, whole_file, wr
 from blemish.images.frame import hidden, sight, visible_share
 from blemish.inference.held_out_maps import packed, peaks_of
 from blemish.inference.model_file import HELD_OUT_MAPS, PROBES, Metadata, model_bytes
+from blemish.models.config import full_name
 from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.progress import LOGGER
 from blemish.training.backbone import build_model, find_teacher, suited_to_backbone
@@ -196,8 +197,7 @@ def _fit(
 
 def _tell_what(config: RunConfig, share: float) -> None:
     """What is fitted, and what the network sees: at the least this share of a picture."""
-    backbone = getattr(config.model, "backbone", "")
-    named = f"{config.method}, preset {config.preset}{backbone and f', backbone {backbone}'}"
+    named = full_name(config.method, config.preset, getattr(config.model, "backbone", None))
     log.info(f"Fitting {named}, to {sight(config.frame, share)}.")
     if remark := hidden(config.frame, share):
         log.warning(remark)
