@@ -12,7 +12,7 @@ from blemish import extras
 REQUIRES = [
     "numpy>=1.26",
     "fastapi>=0.115; extra == 'serve'",
-    "blemish[serve]; extra == 'serve-postgres'",
+    "fastapi>=0.115; extra == 'serve-postgres'",
     "psycopg[binary]>=3.2; extra == 'serve-postgres'",
 ]
 

@@ -25,7 +25,6 @@ def install_command(extra: str) -> str:
 
 def _packages(blemish: Distribution, extra: str) -> Iterator[str]:
     for line in blemish.requires or []:
-        package, _, condition = (part.strip() for part in line.replace("'", '"').partition(";"))
-        if condition == f'extra == "{extra}"':
-            inner = package.removeprefix("blemish[")
-            yield from [f'"{package}"'] if inner == package else _packages(blemish, inner.rstrip("]"))
+        package, _, condition = line.replace("'", '"').partition(";")
+        if condition.strip() == f'extra == "{extra}"':
+            yield f'"{package.strip()}"'
