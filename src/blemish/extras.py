@@ -1,8 +1,7 @@
 """What installs an extra here, wherever this copy of the package came from."""
 
 import json
-from collections.abc import Iterator
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -18,13 +17,8 @@ def install_command(extra: str) -> str:
     url = urlsplit(origin.get("url", ""))
     path = Path(url2pathname(url.path))
     if url.scheme != "file" or not path.exists():
-        return f"pip install {' '.join(_packages(blemish, extra))}"
+        parts = [line.replace("'", '"').partition(";") for line in blemish.requires or []]
+        named = [f'"{name.strip()}"' for name, _, when in parts if when.strip() == f'extra == "{extra}"']
+        return f"pip install {' '.join(named)}"
     editable = "-e " if origin.get("dir_info", {}).get("editable") else ""
     return f'pip install {editable}"{"." if path == Path.cwd() else path}[{extra}]"'
-
-
-def _packages(blemish: Distribution, extra: str) -> Iterator[str]:
-    for line in blemish.requires or []:
-        package, _, condition = line.replace("'", '"').partition(";")
-        if condition.strip() == f'extra == "{extra}"':
-            yield f'"{package.strip()}"'

@@ -28,12 +28,7 @@ def export(
         str | None, typer.Option(metavar="onnx|openvino", help="What to write. [default: by OUT's suffix]")
     ] = None,
     int8: Annotated[
-        bool,
-        typer.Option(
-            "--int8",
-            help="Convolutions on 8-bit integers; what that gains here is measured and told. Needs "
-            "--calibrate.",
-        ),
+        bool, typer.Option("--int8", help="8-bit convolutions; their gain is measured. Needs --calibrate.")
     ] = False,
     calibrate: Annotated[
         str | None,
