@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast lint docs audit wheel clean
+.PHONY: demo test test-fast lint docs audit wheel release-check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/blemish demo
@@ -28,6 +28,9 @@ audit: $(VENV)/.dev
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel
+
+release-check:
+	tools/release_check.sh $(PYTHON)
 
 clean:
 	rm -rf $(VENV) build dist site demo

@@ -2,7 +2,7 @@
 
 import pytest
 
-from blemish.errors import ConfigError, ImageError, explained, reason_of
+from blemish.errors import ConfigError, ImageError, choice, explained, reason_of
 
 
 def test_only_what_is_meant_is_turned_into_a_sentence() -> None:
@@ -24,3 +24,17 @@ def test_a_reason_is_one_line() -> None:
     assert reason_of(OSError(28, "No space left on device", "a.png")) == "No space left on device"
     assert reason_of(ValueError("  one.\ntwo")) == "one"
     assert reason_of(MemoryError()) == "MemoryError"
+
+
+@pytest.mark.parametrize(
+    ("given", "end"),
+    [
+        ("Spad", "did you mean spade?"),
+        ("onnx", "did you mean onnxruntime?"),
+        ("pathcore", "did you mean patchcore or PatchCores?"),
+        ("magic", "choose one of: spade, patchcore, PatchCores, onnxruntime."),
+        ("", "choose one of: spade, patchcore, PatchCores, onnxruntime."),
+    ],
+)
+def test_a_name_that_is_not_there_brings_up_those_like_it_or_all(given: str, end: str) -> None:
+    assert choice(given, ["spade", "patchcore", "PatchCores", "onnxruntime"]) == end

@@ -1,7 +1,10 @@
 """Errors that a user can cause and mend. The command line prints them as one sentence and exits with 2."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
+
+LIKENESS = 0.7  # of names, for `difflib`: less, and unlike ones are suggested
 
 
 class BlemishError(Exception):
@@ -59,3 +62,22 @@ def reason_of(error: BaseException) -> str:
     """What an exception says, in one line without a full stop."""
     lines = (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip().splitlines()
     return str(lines[0]).rstrip(".")
+
+
+def choice(given: str, known: Collection[str]) -> str:
+    """The end of a sentence on a name that is not there: those that look like it, or all there are."""
+    return suggestion(nearest(given, known)) or f"choose one of: {', '.join(known)}."
+
+
+def suggestion(near: Sequence[str]) -> str:
+    """ "did you mean a, b or c?", "" for no names."""
+    return f"did you mean {' or '.join(filter(None, [', '.join(near[:-1]), near[-1]]))}?" if near else ""
+
+
+def nearest(given: str, known: Collection[str]) -> list[str]:
+    """Up to three names that look like this one in upper or lower case, or else hold it."""
+    names, given = {name.lower(): name for name in known}, given.lower()
+    near = get_close_matches(given, names, cutoff=LIKENESS)
+    if not near and len(given) > 2:
+        near = [name for name in names if given in name][:3]
+    return [names[name] for name in near]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from blemish import __version__
 from blemish.errors import BlemishError, Interrupted
 from tests.cli.support import Command
 
@@ -20,6 +21,16 @@ def test_help_teaches(blemish: Command, command: str) -> None:
     else:
         words = [line.split()[0] for line in done.out.splitlines() if line.startswith("  ") and line.strip()]
         assert [word for word in words if word in COMMANDS] == COMMANDS
+
+
+def test_version(blemish: Command) -> None:
+    assert blemish("--version") == (0, f"blemish {__version__}\n", "")
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("fti x", "'fit'"), ("fit x --otu m", "--out")])
+def test_what_is_misspelt_brings_up_what_was_meant(blemish: Command, typed: str, meant: str) -> None:
+    done = blemish(*typed.split())
+    assert done.code == 2 and meant in done.err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +65,7 @@ def test_help_teaches(blemish: Command, command: str) -> None:
         ("predict {model} {parts} --on ray --maps o", "--maps does not go with --on"),
         ("predict {parts}/test/good/000.png {parts}/test", "is no model file"),
         ("predict {model} {parts}/test --engine openvino", "The engine openvino runs"),
-        ("demo --data cats", "no demo data 'cats'; choose solar-cells or parts"),
+        ("demo --data cats", "no demo data 'cats'; choose one of: solar-cells, parts"),
         ("reproduce", "Name a table, such as gtrans-1"),
         ("benchmark gtrans-1 --list", "The command is called `blemish reproduce` now"),
     ],

@@ -29,6 +29,25 @@ def test_what_it_says(
     if quiet:
         assert done.out + done.err == ""
     else:
-        assert done.out.startswith("Wrote m.safetensors: ") and done.out.endswith(" s of fitting.\n")
+        wrote, *told = done.out.splitlines()
+        assert wrote.startswith("Wrote m.safetensors: ") and wrote.endswith(" s of fitting.")
+        assert told == [
+            "Method       patchcore, preset standard, backbone efficientnet_lite0",
+            "Frame        whole pictures in tiles of 64 x 64 pixels",
+            "Images       7 learned from; 1 calibrate, held out",
+            "False alarms 50 % of good images allowed",
+            "Next:",
+            f"  blemish evaluate m.safetensors {parts_folder} --report m.html",
+            "  blemish export m.safetensors m.onnx",
+        ]
         assert "Fitting patchcore, preset standard, backbone" in done.err
         assert "1 calibration image cannot support a false-alarm rate of 1 %" in done.err
+
+
+def test_where_nothing_is_labelled_the_next_thing_is_to_predict(
+    blemish: Command, parts_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "my model.safetensors"
+    done = blemish("fit", parts_folder / "train" / "good", "--out", out)
+    assert f"\n  blemish predict '{out}' new/ --overlays out/\n  blemish export '{out}' " in done.out
+    assert " learned from; 8 calibrate, each left out in its turn\n" in done.out

@@ -11,6 +11,7 @@ pytest.importorskip("fastapi", reason="the extra serve is not installed")
 import blemish.cli  # noqa: F401 (its commands)
 from blemish.cli.app import app
 from blemish.errors import ConfigError
+from blemish.extras import install_command
 from blemish.station.settings import Settings
 
 
@@ -34,4 +35,4 @@ def test_without_the_extra_it_says_how_to_get_it() -> None:
     script += "from blemish.cli import main; main()"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert result.returncode == 2
-    assert result.stderr == 'blemish: The station needs more packages: pip install "blemish[serve]".\n'
+    assert result.stderr == f"blemish: The station needs more packages: {install_command('serve')}.\n"

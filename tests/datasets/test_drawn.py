@@ -46,7 +46,7 @@ def test_masks_cover_the_changed_pixels(texture: str, kind: str, size: int) -> N
 
 
 def test_wrong_arguments(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'wood' is not a texture; choose one of metal, fabric, ceramic"):
+    with pytest.raises(ConfigError, match="'wood' is not a texture; choose one of: metal, fabric, ceramic"):
         generate(tmp_path / "a", texture="wood")
     with pytest.raises(ConfigError, match="size of 32 is too small"):
         generate(tmp_path / "a", size=32)

@@ -1,11 +1,13 @@
 """The demo's solar cells."""
 
+import re
 import sys
 
 import pytest
 
 from blemish.datasets.elpv import elpv
 from blemish.errors import DatasetError
+from blemish.extras import install_command
 from blemish.images.reading import read_image
 
 
@@ -28,5 +30,5 @@ def test_what_cannot_be_had_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DatasetError, match=r"588 good and 313 bad ones; ask for fewer than 500 \+ 100 good"):
         elpv(train=500)
     monkeypatch.setitem(sys.modules, "elpv_dataset", None)
-    with pytest.raises(DatasetError, match=r'pip install "blemish\[demo\]"'):
+    with pytest.raises(DatasetError, match=re.escape(install_command("demo"))):
         elpv()

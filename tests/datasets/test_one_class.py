@@ -47,7 +47,7 @@ def test_the_class_held_out_may_be_in_one_part_only() -> None:
 @pytest.mark.parametrize(
     ("train", "test", "held_out", "sentence"),
     [
-        ("a b good", "a b good", "c", "letters has no class 'c' to hold out; choose from a, b, good."),
+        ("a b good", "a b good", "c", "letters has no class 'c' to hold out; choose one of: a, b, good."),
         ("a b good", "a b good", "good", "class 'good' of letters cannot be the abnormal one"),
         ("a OK", "a OK", "OK", "class 'OK' of letters cannot be the abnormal one"),
         ("a b good", "a good", "a", "no test images of class 'b'; every class but the one held out needs"),

@@ -1,6 +1,7 @@
 """Parts that lie a little elsewhere come to lie on the reference, and what is found goes back."""
 
 import importlib.util
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
 from blemish.errors import ConfigError
+from blemish.extras import install_command
 from blemish.images.alignment import Matrix, Reference, check_opencv, put_back
 
 WIDTH, HEIGHT = 240, 180
@@ -123,5 +125,5 @@ def test_a_damaged_reference_is_refused(reference: Reference) -> None:
 
 def test_without_opencv_one_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r'needs OpenCV: pip install "blemish\[align\]"'):
+    with pytest.raises(ConfigError, match=re.escape(f"needs OpenCV: {install_command('align')}")):
         check_opencv()

@@ -1,5 +1,6 @@
 """Decoding: every format and pixel type becomes upright RGB, and every mask what is not zero."""
 
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from blemish.errors import ImageError
+from blemish.extras import install_command
 from blemish.images import decoding
 from blemish.images.frame import Frame
 from blemish.images.reading import (
@@ -145,7 +147,7 @@ def test_heic_is_read_where_its_decoder_is_installed(tmp_path: Path, monkeypatch
     path = tmp_path / "a.heic"
     path.write_bytes(HEIC)
     monkeypatch.setattr(decoding, "FORMATS", ("PNG", "JPEG"))
-    with pytest.raises(ImageError, match=r'a\.heic needs pi-heif: pip install "blemish\[heic\]"'):
+    with pytest.raises(ImageError, match=re.escape(f"a.heic needs pi-heif: {install_command('heic')}")):
         read_image(path)
     monkeypatch.undo()
     pytest.importorskip("pi_heif", reason="the extra blemish[heic] is not installed")

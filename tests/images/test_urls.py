@@ -1,12 +1,14 @@
 """URLs: what they list and hold."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from blemish.errors import DatasetError, ImageError
+from blemish.extras import install_command
 from blemish.images.reading import read_image
 from blemish.images.urls import find_urls, read_url
 from tests.support import texture_files
@@ -65,5 +67,5 @@ def test_what_cannot_be_read_is_one_sentence(folder: Path, monkeypatch: pytest.M
     with pytest.raises(ImageError, match=r"empty\.png is empty"):
         read_url(empty.as_uri())
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
-    with pytest.raises(ImageError, match=r'needs fsspec: pip install "blemish\[ray\]"'):
+    with pytest.raises(ImageError, match=re.escape(f"needs fsspec: {install_command('ray')}")):
         read_url(gone)

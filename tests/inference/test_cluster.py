@@ -1,10 +1,12 @@
 """What Ray is joined, and who is named where none is there."""
 
+import re
 import sys
 
 import pytest
 
 from blemish.errors import ConfigError
+from blemish.extras import install_command
 from blemish.inference.cluster import connected, room
 
 pytest.importorskip("ray", reason="the extra blemish[ray] is not installed")
@@ -33,7 +35,7 @@ def test_what_cannot_be_joined_is_refused(
 @pytest.mark.parametrize("package", ["ray", "pyarrow"])
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ConfigError, match=r'pip install "blemish\[ray\]"'), connected("ray"):
+    with pytest.raises(ConfigError, match=re.escape(install_command("ray"))), connected("ray"):
         pass
 
 

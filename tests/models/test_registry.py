@@ -36,5 +36,7 @@ def test_a_presets_values_are_those_of_the_run(method: str, preset: str) -> None
 
 def test_a_method_that_is_not_there_is_told_with_those_that_are() -> None:
     for find in (config_class, model_class):
+        with pytest.raises(ConfigError, match=r"no method 'PatchCor'; did you mean patchcore\?"):
+            config_class("PatchCor")
         with pytest.raises(ConfigError, match=r"no method 'nothing'; choose one of: anotrans, .*, spade\."):
             find("nothing")

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -134,24 +135,29 @@ def test_a_file_that_holds_no_weights_is_refused(name: str, content: Any, words:
 
 OFFLINE = """
 import sys
-from blemish.errors import WeightsError
+from blemish.errors import BlemishError
 from blemish.models.weights import find_weights
-try:
-    find_weights("resnet34")
-except WeightsError as error:
-    print(error)
+for backbone in ("resnet34", "resnet19", "efficientnet_b9", "convnext_tinny", "dinov2"):
+    try:
+        find_weights(backbone)
+    except BlemishError as error:
+        print(error)
 assert not {"torch", "timm", "torchvision"} & set(sys.modules), "a heavy import"
 """
 
 
-def test_missing_weights_are_told_at_once_without_importing_torch(tmp_path: Path) -> None:
+def test_missing_weights_and_backbones_are_told_at_once_without_importing_torch(tmp_path: Path) -> None:
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     environment |= dict.fromkeys(("HF_HOME", "HF_HUB_CACHE"), str(tmp_path))
     done = subprocess.run([sys.executable, "-c", OFFLINE], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     url = "https://huggingface.co/timm/resnet34.tv_in1k/resolve/main/model.safetensors"
+    missing, *unknown = done.stdout.splitlines()
     for word in ("resnet34.tv_in1k", url, "--weights FILE", "efficientnet_lite0"):
-        assert word in done.stdout
+        assert word in missing
+    assert unknown[0].startswith("timm has no backbone 'resnet19'; did you mean resnet18, resnet34 or ")
+    for line, name in zip(unknown[1:], ("efficientnet_b", "convnext_tiny", "patch14_dinov2"), strict=True):
+        assert re.search(f"did you mean .*{name}", line), line
 
 
 def test_a_missing_lite_package_is_named_and_an_unknown_backbone_not_sent_to_the_hub(

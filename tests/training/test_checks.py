@@ -22,7 +22,7 @@ def check(method: str, *, weights: bool = False, resume: bool = False, **trainin
         ("spade", {"precision": "bf16"}, r"spade .* leave out training\.precision"),
         ("padim", {"resume": True}, "padim fits in one pass and leaves nothing to resume"),
         ("sagan", {"weights": True}, "sagan has no pre-trained backbone; leave out --weights"),
-        ("gtrans", {"tracker": "wandb"}, r"wandb is not installed; pip install .*trackers"),
+        ("gtrans", {"tracker": "wandb"}, r"wandb is not installed: pip install .*trackers"),
     ],
 )
 def test_what_the_method_or_the_machine_cannot_do_is_refused(

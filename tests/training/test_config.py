@@ -59,11 +59,15 @@ def test_an_assignment_is_a_toml_value_or_a_bare_word() -> None:
         (["training.epochs=0"], "'training.epochs': input should be greater than or equal to 1"),
         (["training.learning_rate=inf"], "'training.learning_rate': .* finite"),
         (["training.precision=fp16"], "'training.precision': .*'auto', 'fp32' or 'bf16'"),
-        (["training.epoch=5"], "no configuration field 'training.epoch'"),
+        (["training.epoch=5"], "no configuration field 'training.epoch'; did you mean training.epochs"),
         (
             ["preset=best"],
             "gtrans has no preset 'best'; choose one of: with-memory, improved, paper, paper-fast",
         ),
+        (["model.token=5"], "'model.token' in gtrans; did you mean model.tokens"),
+        (["epochs=5"], "'epochs'; did you mean training.epochs"),
+        (["trainin.epochs=5"], "'trainin'; did you mean training"),
+        (["preset=Paper_fast"], "no preset 'Paper_fast'; did you mean paper-fast"),
         (["preset=paper", "method=rad"], "rad has no preset 'paper'; choose one of: standard"),
         (["model.layers=[3, 2, 1]"], "'model.layers': layers must be ascending"),
         (["model.layers=[2, 3]", "model.combine=P6"], "'model': combine \"P6\" needs three layers"),
@@ -86,7 +90,7 @@ def test_an_assignment_is_a_toml_value_or_a_bare_word() -> None:
 def test_what_cannot_be_is_named_in_one_sentence(assignments: list[str], words: str) -> None:
     with pytest.raises(ConfigError, match=words) as caught:
         build_config(None, ["method=gtrans", *assignments])
-    assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+    assert "\n" not in str(caught.value) and str(caught.value).endswith((".", "?"))
 
 
 OUT_OF_RANGE = {

@@ -14,6 +14,7 @@ from blemish.checking.result import Check
 from blemish.datasets import Dataset, Source, check_trainable, read_dataset, without_listed
 from blemish.datasets.loading import Rows, load_rows
 from blemish.errors import BlemishError, ConfigError
+from blemish.extras import install_command
 from blemish.files import check_output
 from blemish.images.reading import image_size
 from blemish.progress import show_messages_to_people
@@ -46,13 +47,9 @@ def check(
     """
     show_messages_to_people()
     if importlib.util.find_spec("torch") is None:
-        raise BlemishError('Checking needs PyTorch: pip install "blemish[train]".')
-    from blemish.models.settings import kept_random_states, usual_settings
+        raise BlemishError(f"Checking needs PyTorch: {install_command('train')}.")
     from blemish.training.backbone import find_teacher, suited_to_backbone
-    from blemish.training.cache import room_for_images
     from blemish.training.config import build_config
-    from blemish.training.oddness import Oddness
-    from blemish.training.read_images import shapes_of
 
     page = Path(page)
     check_output(page)
@@ -66,6 +63,12 @@ def check(
     dataset = without_listed(whole, exclude)
     check_trainable(dataset)
     source = find_teacher(config, weights)
+
+    from blemish.models.settings import kept_random_states, usual_settings
+    from blemish.training.cache import room_for_images
+    from blemish.training.oddness import Oddness
+    from blemish.training.read_images import shapes_of
+
     config = suited_to_backbone(config, shapes_of(dataset.train))
     room = partial(room_for_images, gigabytes=config.training.cache_gigabytes, folder=page.parent)
     rows = load_rows(dataset.train, config.frame, skip_unreadable=True, allocate=room)

@@ -4,9 +4,11 @@ import io
 import os
 import signal
 import sys
+from typing import Annotated
 
 import typer
 
+from blemish import __version__
 from blemish.errors import BlemishError, Interrupted
 from blemish.files import STANDARD_OUTPUT, writing
 
@@ -16,11 +18,25 @@ app = typer.Typer(
     epilog="A first run: blemish demo. Your own images: blemish fit good/ --out parts.safetensors, "
     "then blemish predict parts.safetensors new/ --overlays out/.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"blemish {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
 
 
 def main() -> None:

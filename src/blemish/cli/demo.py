@@ -38,7 +38,7 @@ def demo(
     from blemish.api import evaluate, fit
     from blemish.datasets import read_folder
     from blemish.datasets.drawn import generate
-    from blemish.errors import ConfigError, Interrupted
+    from blemish.errors import ConfigError, Interrupted, choice
     from blemish.reports import write_report
     from blemish.reports.text import summary
 
@@ -53,7 +53,7 @@ def demo(
         parts = out / "parts"
         dataset = read_folder(parts if parts.exists() else generate(parts))
     else:
-        raise ConfigError(f"There is no demo data {data!r}; choose solar-cells or parts.")
+        raise ConfigError(f"There is no demo data {data!r}; {choice(data, ['solar-cells', 'parts'])}")
     opt.show(quiet)
     out.mkdir(parents=True, exist_ok=True)
     model, report = out / f"{data}-{method}.safetensors", out / f"{data}.html"

@@ -28,7 +28,7 @@ def export(
         str | None, typer.Option(metavar="onnx|openvino", help="What to write. [default: by OUT's suffix]")
     ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Convolutions on 8-bit integers: faster; needs --calibrate.")
+        bool, typer.Option("--int8", help="8-bit convolutions; their gain is measured. Needs --calibrate.")
     ] = False,
     calibrate: Annotated[
         str | None,

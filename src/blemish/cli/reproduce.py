@@ -80,6 +80,7 @@ def reproduce(
     Results are kept in --store: after Ctrl-C, or worse, the same command goes on from there.
     """
     from blemish.errors import BlemishError, ConfigError
+    from blemish.extras import install_command
     from blemish.papers.plan import list_cells, list_tables
 
     if list_:
@@ -93,7 +94,7 @@ def reproduce(
         from blemish.papers.output.files import to_markdown, write_outputs
         from blemish.papers.reproduce import reproduce
     except ModuleNotFoundError as error:
-        raise BlemishError('Measuring tables needs more packages: pip install "blemish[papers]".') from error
+        raise BlemishError(f"Measuring tables needs more packages: {install_command('papers')}.") from error
 
     opt.show(quiet)
     summaries = reproduce(

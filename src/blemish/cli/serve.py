@@ -40,7 +40,9 @@ def serve(ctx: typer.Context) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("blemish"):
             raise
-        raise BlemishError('The station needs more packages: pip install "blemish[serve]".') from error
+        from blemish.extras import install_command
+
+        raise BlemishError(f"The station needs more packages: {install_command('serve')}.") from error
 
     def command(*, config: Config = None, check: Check = False, **options: Any) -> None:
         run(load_settings(config, **options), check=check)

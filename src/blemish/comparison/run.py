@@ -14,6 +14,7 @@ from blemish.comparison.recommendation import recommend
 from blemish.comparison.result import Comparison
 from blemish.datasets import Dataset, Sample, Source, read_dataset, without_listed
 from blemish.errors import BlemishError, ConfigError, Interrupted
+from blemish.extras import install_command
 from blemish.files import make_folder
 from blemish.models.registry import config_class
 from blemish.progress import show_messages_to_people
@@ -75,7 +76,7 @@ def compare(
     if seeds is not None and seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, not {seeds}; leave it out for the default.")
     if importlib.util.find_spec("torch") is None:
-        raise BlemishError('Comparing needs PyTorch: pip install "blemish[train]".')
+        raise BlemishError(f"Comparing needs PyTorch: {install_command('train')}.")
     out = Path(out)
     page = out / "comparison.html" if page is None else Path(page)
     if page.is_dir() or page.suffix.lower() != ".html":

@@ -10,7 +10,7 @@ from PIL import Image
 
 from blemish.datasets.sample import GOOD
 from blemish.datasets.shapes import bent_line, blend, blob, coverage, noise, relief, spot_on
-from blemish.errors import ConfigError, DatasetError
+from blemish.errors import ConfigError, DatasetError, choice
 from blemish.files import writing
 
 Texture = Literal["metal", "fabric", "ceramic"]
@@ -47,7 +47,7 @@ def generate(
     """
     root = Path(folder)
     if texture not in TEXTURES:
-        raise ConfigError(f"{texture!r} is not a texture; choose one of {', '.join(TEXTURES)}.")
+        raise ConfigError(f"{texture!r} is not a texture; {choice(texture, TEXTURES)}")
     if size < 64:
         raise ConfigError(f"A size of {size} is too small to draw a part; give at least 64.")
     if root.exists() and (not root.is_dir() or any(root.iterdir())):

@@ -7,6 +7,7 @@ from typing import Literal
 
 from blemish.datasets.sample import Dataset, Sample
 from blemish.errors import DatasetError
+from blemish.extras import install_command
 
 LICENCE = "CC BY-NC-SA 4.0 (not for commercial use): https://creativecommons.org/licenses/by-nc-sa/4.0/"
 CITATION = (
@@ -38,7 +39,7 @@ def elpv(
     try:
         folder = Path(str(files("elpv_dataset"))) / "data"
     except ModuleNotFoundError as error:
-        raise DatasetError('The solar cells are not installed; run: pip install "blemish[demo]"') from error
+        raise DatasetError(f"The solar cells are not installed: {install_command('demo')}.") from error
     cells: dict[float, list[Path]] = {0.0: [], 1.0: []}
     for line in (folder / "labels.csv").read_text(encoding="utf-8").splitlines():
         path, probability, cell_kind = line.split()

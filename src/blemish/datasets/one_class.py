@@ -6,7 +6,7 @@ from pathlib import Path
 from blemish.datasets.checks import check_disjoint
 from blemish.datasets.folder import by_folder, counted, find_all, is_folder, tell_unused
 from blemish.datasets.sample import Dataset, Sample, is_good
-from blemish.errors import DatasetError
+from blemish.errors import DatasetError, choice
 from blemish.images.finding import FilePath
 
 Classes = dict[str, list[Path]]
@@ -30,7 +30,7 @@ def leave_one_class_out(name: str, train: Classes, test: Classes, held_out: str)
             "needs at least two classes; make a folder for each."
         )
     if held_out not in classes:
-        raise DatasetError(f"{name} has no class {held_out!r} to hold out; choose from {', '.join(classes)}.")
+        raise DatasetError(f"{name} has no class {held_out!r} to hold out; {choice(held_out, classes)}")
     if is_good(held_out):
         raise DatasetError(
             f"The class {held_out!r} of {name} cannot be the abnormal one; hold out another, or rename it."

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from blemish.errors import DatasetError, explained
+from blemish.extras import install_command
 
 CLASSES = {
     "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
@@ -40,7 +41,7 @@ def unpack(name: str, root: Path) -> Path:
     try:
         import torchvision.datasets  # noqa: F401
     except ImportError as error:
-        raise DatasetError(f'{name} is read with torchvision; run: pip install "blemish[train]"') from error
+        raise DatasetError(f"{name} is read with torchvision: {install_command('train')}.") from error
     log.info(f"Unpacking {name} to {images}, once.")
     unusable = explained(
         DatasetError,

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from blemish.datasets import Source, read_dataset, without_listed
-from blemish.errors import BlemishError, ConfigError, ModelFileError
+from blemish.errors import BlemishError, ConfigError, ModelFileError, choice
 from blemish.export.parity import check, compare, score_all
 from blemish.export.probes import dataset_probes, stored_probes
 from blemish.export.recalibrate import (
@@ -19,6 +19,7 @@ from blemish.export.recalibrate import (
 )
 from blemish.export.report import ExportReport
 from blemish.export.worth import measure_worth
+from blemish.extras import install_command
 from blemish.files import check_output, end_of_links, writing
 from blemish.inference.engines import installed, open_engine, read_metadata
 from blemish.inference.held_out_maps import packed, read_packed
@@ -106,7 +107,7 @@ def export_model(
 
 def _target(out: Path, to: str | None) -> str:
     if to is not None and to not in SUFFIXES:
-        raise ConfigError(f"There is no export to {to!r}; choose --to {' or '.join(SUFFIXES)}.")
+        raise ConfigError(f"There is no export to {to!r}; {choice(to, SUFFIXES)}")
     suffix = out.suffix.lower()
     if to is None:
         to = next((target for target in SUFFIXES if SUFFIXES[target] == suffix), None)
@@ -121,9 +122,9 @@ def _target(out: Path, to: str | None) -> str:
 
 def _check(model: Path, out: Path, to: str) -> None:
     if find_spec("onnxscript") is None:
-        raise BlemishError('Exporting needs PyTorch and onnxscript: pip install "blemish[train]".')
+        raise BlemishError(f"Exporting needs PyTorch and onnxscript: {install_command('train')}.")
     if to == "openvino" and find_spec("openvino") is None:
-        raise BlemishError('Exporting to OpenVINO needs OpenVINO: pip install "blemish[openvino]".')
+        raise BlemishError(f"Exporting to OpenVINO needs OpenVINO: {install_command('openvino')}.")
     check_output(out)
     if out.exists() and not out.is_file():
         raise BlemishError(f"{out} is no regular file; name a file to write.")

@@ -43,13 +43,12 @@ class Worth(NamedTuple):
             f"{self.before:.3f}"
         )
         reasons = [
-            f"less than {SPEEDUP:g} times as fast" if self.speedup < SPEEDUP else "",
-            "defects are missed" if self.before - self.after > LOSS else "",
+            "gains too little here" if self.speedup < SPEEDUP else "",
+            "misses defects" if self.before - self.after > LOSS else "",
         ]
-        if not any(reasons):
-            return [f"{faster}; {found}."]
         why = " and ".join(filter(None, reasons))
-        return [f"Warning: {faster}; {found}. Export without --int8: {why}."]
+        warning = f"Warning: --int8 {why}, export without it: " if why else ""
+        return [f"{warning}{faster}; {found}."]
 
 
 def measure_worth(floats: Candidate, integers: Candidate, roles: Roles) -> Worth:

@@ -19,6 +19,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from blemish.errors import ConfigError
+from blemish.extras import install_command
 
 SIDE, SHOWN = 128, 256  # pixels on the longer side: of what is compared, of the reference in a model file
 SHIFT, TURN, SCALE = 0.2, 25.0, 0.1  # largest share of a side, degrees, and difference from 1
@@ -200,7 +201,7 @@ def check_opencv() -> None:
         ConfigError: it is not installed.
     """
     if importlib.util.find_spec("cv2") is None:
-        raise ConfigError('Aligning pictures needs OpenCV: pip install "blemish[align]".')
+        raise ConfigError(f"Aligning pictures needs OpenCV: {install_command('align')}.")
 
 
 def small(picture: Image.Image, shape: tuple[int, ...] = ()) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from blemish.errors import ImageError
+from blemish.extras import install_command
 from blemish.images import tiff
 from blemish.images.finding import FilePath, path_errors
 from blemish.images.formats import FORMATS, HEIF_EXTENSIONS
@@ -116,7 +117,7 @@ def _unidentified(begin: bytes, name: str) -> str:
     if begin in tiff.BEGINS:
         return _unread_tiff(name)
     if "HEIF" not in FORMATS and PurePath(name).suffix.lower() in HEIF_EXTENSIONS:
-        return f'{name} needs pi-heif: pip install "blemish[heic]".'
+        return f"{name} needs pi-heif: {install_command('heic')}."
     return f"{name} is not a PNG, JPEG, BMP, TIFF or WebP image; convert it to one."
 
 

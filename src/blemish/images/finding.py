@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from blemish.errors import BlemishError, DatasetError, explained
+from blemish.extras import install_command
 from blemish.images.formats import EXTENSIONS, HEIF_EXTENSIONS, UNREAD_EXTENSIONS
 
 SYSTEM_FOLDERS = frozenset(  # of Synology, QNAP, macOS, Windows and Linux: thumbnails, and what was deleted
@@ -74,7 +75,8 @@ def passed_over(others: Sequence[str]) -> str:
     """One sentence on pictures that are not read, at least one."""
     files = "1 file is" if len(others) == 1 else f"{len(others)} files are"
     first = min(others)
-    heic = ', or run pip install "blemish[heic]"' if first.lower().endswith(tuple(HEIF_EXTENSIONS)) else ""
+    is_heic = first.lower().endswith(tuple(HEIF_EXTENSIONS))
+    heic = f", or run {install_command('heic')}" if is_heic else ""
     return f"{files} passed over, for such pictures are not read: convert {first} and its like to PNG{heic}."
 
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from blemish.errors import BlemishError, DatasetError, ImageError, explained
+from blemish.extras import install_command
 from blemish.images.finding import FilePath, is_hidden, is_image
 from blemish.images.formats import UNREAD_EXTENSIONS
 
@@ -102,7 +103,7 @@ def _storage_errors(url: str, kind: type[BlemishError]) -> Iterator[None]:
                 "package is installed."
             ),
         ),
-        explained(kind, lambda _: f'{url} needs fsspec: pip install "blemish[ray]".', ModuleNotFoundError),
+        explained(kind, lambda _: f"{url} needs fsspec: {install_command('ray')}.", ModuleNotFoundError),
         explained(kind, lambda _: f"{url} does not exist; check the address.", FileNotFoundError),
     ):
         yield

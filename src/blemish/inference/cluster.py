@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from blemish.errors import ConfigError, explained
+from blemish.extras import install_command
 
 OBJECT_STORE = 512 * 2**20  # bytes at most of a Ray that is started here; a model file must fit
 SECONDS_TO_ANSWER = 5
@@ -35,7 +36,7 @@ def connected(on: str, *, cpus: int | None = None) -> Iterator[None]:
         import pyarrow  # noqa: F401 (Ray itself comes without it)
         import ray.data
     except ImportError as error:
-        raise ConfigError(f'--on {on} needs Ray and pyarrow: pip install "blemish[ray]".') from error
+        raise ConfigError(f"--on {on} needs Ray and pyarrow: {install_command('ray')}.") from error
     if ray.is_initialized():
         yield
         return

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from blemish.errors import BlemishError, explained
+from blemish.extras import install_command
 from blemish.files import whole_file
 from blemish.images.urls import is_url, url_to_storage
 
@@ -58,7 +59,7 @@ def parquet_rows(out: str, detector: "Detector") -> Iterator[Callable[["Result"]
         import pyarrow as pa
         from pyarrow.parquet import ParquetWriter
     except ImportError as error:
-        raise BlemishError('--parquet needs pyarrow and fsspec: pip install "blemish[ray]".') from error
+        raise BlemishError(f"--parquet needs pyarrow and fsspec: {install_command('ray')}.") from error
     calibration = detector.calibration
     about = {
         "method": detector.metadata["method"],

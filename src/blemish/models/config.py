@@ -22,6 +22,12 @@ def _ascending(layers: tuple[int, ...]) -> tuple[int, ...]:
 Layers = Annotated[tuple[int, ...], AfterValidator(_ascending)]
 
 
+def full_name(method: str, preset: str, backbone: str | None) -> str:
+    """A method as people are told of it, such as "rad, preset standard, backbone resnet18"."""
+    parts = [method, preset and f"preset {preset}", backbone and f"backbone {backbone}"]
+    return ", ".join(filter(None, parts))
+
+
 class ModelConfig(BaseModel):
     """Base of the configurations of models.
 

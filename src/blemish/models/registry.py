@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from blemish.errors import ConfigError
+from blemish.errors import ConfigError, choice
 
 if TYPE_CHECKING:
     from blemish.models.base import AnomalyModel
@@ -46,7 +46,7 @@ def model_class(method: str) -> "type[AnomalyModel]":
 
 def _resolve(method: str, which: int) -> type:
     if method not in METHODS:
-        raise ConfigError(f"There is no method {method!r}; choose one of: {', '.join(sorted(METHODS))}.")
+        raise ConfigError(f"There is no method {method!r}; {choice(method, sorted(METHODS))}")
     module, name = METHODS[method][which].split(":")
     found: type = getattr(import_module(f"blemish.models.{module}"), name)
     return found

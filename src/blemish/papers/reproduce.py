@@ -5,10 +5,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from blemish.errors import BlemishError, ConfigError, Interrupted
+from blemish.errors import BlemishError, ConfigError, Interrupted, choice
 from blemish.experiments.result import Result, Store
 from blemish.experiments.run import LOCAL, Place, run_experiments
 from blemish.experiments.worker import alone
+from blemish.extras import install_command
 from blemish.files import make_folder
 from blemish.models.registry import config_class
 from blemish.papers.configs import changes
@@ -81,7 +82,7 @@ def reproduce(
     methods = [row.config["method"] for table in chosen for row in table.rows if row.config]
     check_concerned(overrides, {method: config_class(method) for method in methods})
     if importlib.util.find_spec("torch") is None:
-        raise BlemishError('Measuring tables needs PyTorch: pip install "blemish[papers]".')
+        raise BlemishError(f"Measuring tables needs PyTorch: {install_command('papers')}.")
     out = Path(out)
     sources = parse_sources(chosen, data)
     planner = Planner(parse_weights(weights, backbones_of(chosen, overrides)), overrides, seeds)
@@ -131,7 +132,7 @@ def _check_names(tables: Sequence[Table], cells: Sequence[str], categories: Sequ
             if one not in known:
                 raise ConfigError(
                     f"{option}: there is no {one!r} in {', '.join(table.name for table in tables)}; "
-                    f"choose from {', '.join(dict.fromkeys(known))}."
+                    f"{choice(one, dict.fromkeys(known))}"
                 )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from blemish.errors import ConfigError
+from blemish.errors import ConfigError, choice
 
 Metric = Literal["image_auroc", "pixel_auroc", "aupro_30"]
 METRIC_NAMES: dict[str, str] = {
@@ -199,7 +199,7 @@ def find_table(name: str) -> Table:
     """
     tables = load_tables()
     if name not in tables:
-        raise ConfigError(f"There is no table {name!r}; choose one of: {', '.join(tables)}.")
+        raise ConfigError(f"There is no table {name!r}; {choice(name, tables)}")
     return tables[name]
 
 

@@ -1,7 +1,25 @@
-"""An evaluation as a few lines for the terminal."""
+"""A fit and an evaluation as a few lines for the terminal."""
 
 from blemish.evaluation.evaluate import Evaluation
+from blemish.images.frame import sight
+from blemish.inference.detector import Detector
+from blemish.models.config import full_name
 from blemish.reports.numbers import fraction, percent
+
+
+def what_was_fitted(detector: Detector) -> str:
+    """Method, frame, images and the false-alarm rate in force."""
+    about, calibration = detector.metadata, detector.calibration
+    data, backbone = about["data"], about["config"].get("backbone")
+    learned, calibrating = data["images"] - data["held_out"], len(calibration.scores)
+    how = "held out" if data["held_out"] else "each left out in its turn"
+    lines = [
+        f"Method       {full_name(about['method'], about['preset'], backbone)}",
+        f"Frame        {sight(detector.frame, data.get('visible_share'))}",
+        f"Images       {learned} learned from; {calibrating} calibrate, {how}",
+        f"False alarms {percent(calibration.effective_rate)} of good images allowed",
+    ]
+    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def summary(evaluation: Evaluation) -> str:

@@ -4,11 +4,12 @@ import importlib.util
 import os
 from collections.abc import Iterable
 
-from blemish.errors import ConfigError
+from blemish.errors import ConfigError, suggestion
+from blemish.extras import install_command
 from blemish.images.alignment import check_opencv
 from blemish.models.config import ModelConfig
 from blemish.models.memory_bank.config import TrainingFreeConfig
-from blemish.training.config import RunConfig
+from blemish.training.config import RunConfig, nearest_fields
 
 
 def check_run(config: RunConfig, *, weights: bool, resume: bool) -> None:
@@ -24,7 +25,7 @@ def check_run(config: RunConfig, *, weights: bool, resume: bool) -> None:
     tracker = config.training.tracker
     if tracker != "none" and importlib.util.find_spec(tracker) is None:
         raise ConfigError(
-            f'{tracker} is not installed; pip install "blemish[trackers]" or set another tracker.'
+            f"{tracker} is not installed: {install_command('trackers')}, or set another tracker."
         )
     if config.frame.align:
         check_opencv()
@@ -86,7 +87,9 @@ def check_concerned(given: Iterable[str], methods: dict[str, type[ModelConfig]])
     for text in given:
         if not any(applies(text, one) for one in methods.values()):
             field = text.partition("=")[0].strip()
-            raise ConfigError(f"{field} concerns none of {', '.join(methods)}; leave it out.")
+            near = nearest_fields(field, methods.values())
+            hint = "leave it out." if not near or field in near else suggestion(near)
+            raise ConfigError(f"{field} concerns none of {', '.join(methods)}; {hint}")
 
 
 def applies(assignment: str, method: type[ModelConfig]) -> bool:

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from blemish.errors import ConfigError
+from blemish.errors import ConfigError, choice, nearest, suggestion
 from blemish.files import read_toml
 from blemish.images.changes import Tolerated
 from blemish.images.frame import STEP, Frame, Shape, has_tiles
@@ -146,17 +146,26 @@ def build_config(
     try:
         model = method.model_validate(merged.pop("model", {}))
     except ValidationError as error:
-        raise ConfigError(_sentence(error, "model.", f" in {name}")) from None
+        raise ConfigError(_sentence(error, method, "model.", f" in {name}")) from None
     try:
         return RunConfig.model_validate({"frame": {}, "training": {}} | merged | {"model": model})
     except ValidationError as error:
-        raise ConfigError(_sentence(error)) from None
+        raise ConfigError(_sentence(error, method)) from None
+
+
+def nearest_fields(name: str, methods: Iterable[type[ModelConfig]]) -> list[str]:
+    """The fields of runs of these methods that look like this one, whichever section it was put into."""
+    sections: list[tuple[str, type[BaseModel]]] = [("model", method) for method in methods]
+    sections += [("frame", Frame), ("training", TrainingConfig)]
+    known = {field: f"{section}.{field}" for section, one in sections for field in one.model_fields}
+    known |= {field: field for field in RunConfig.model_fields}
+    return [known[field] for field in nearest(name.rpartition(".")[2], known)]
 
 
 def _apply_preset(values: dict[str, Any], name: str, method: type[ModelConfig]) -> None:
     preset = str(values.setdefault("preset", next(iter(method.presets))))
     if preset not in method.presets:
-        raise ConfigError(f"{name} has no preset {preset!r}; choose one of: {', '.join(method.presets)}.")
+        raise ConfigError(f"{name} has no preset {preset!r}; {choice(preset, method.presets)}")
     for section, fields in method.presets[preset].items():
         given = values.setdefault(section, {})
         if isinstance(given, dict) and not (section == "frame" and has_tiles(given)):
@@ -179,11 +188,12 @@ def _assign(values: dict[str, Any], name: str, value: Any) -> None:
     values[last] = value
 
 
-def _sentence(error: ValidationError, prefix: str = "", where: str = "") -> str:
+def _sentence(error: ValidationError, method: type[ModelConfig], prefix: str = "", where: str = "") -> str:
     first = error.errors(include_url=False)[0]
     field = prefix + ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"There is no configuration field {field!r}{where}; the docs (Training) list what there is."
+        hint = suggestion(nearest_fields(field, [method])) or "the docs (Training) list what there is."
+        return f"There is no configuration field {field!r}{where}; {hint}"
     message = first["msg"].removeprefix("Value error, ")
     if not field:
         return f"{message}."

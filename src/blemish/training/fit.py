@@ -14,10 +14,12 @@ import numpy as np
 
 from blemish.datasets import Dataset, Source, check_trainable, read_dataset, without_listed
 from blemish.errors import BlemishError
+from blemish.extras import install_command
 from blemish.files import check_output, end_of_links, unfinished, whole_file, writing
 from blemish.images.frame import hidden, sight, visible_share
 from blemish.inference.held_out_maps import packed, peaks_of
 from blemish.inference.model_file import HELD_OUT_MAPS, PROBES, Metadata, model_bytes
+from blemish.models.config import full_name
 from blemish.models.memory_bank.config import TrainingFreeConfig
 from blemish.progress import LOGGER
 from blemish.training.backbone import build_model, find_teacher, suited_to_backbone
@@ -111,7 +113,7 @@ def fit(
         BlemishError: the images, the weights or the output file cannot be used; nothing was written.
     """
     if importlib.util.find_spec("torch") is None:
-        raise BlemishError('Fitting needs PyTorch: pip install "blemish[train]".')
+        raise BlemishError(f"Fitting needs PyTorch: {install_command('train')}.")
     if process_rank():  # one voice among several processes
         LOGGER.setLevel(logging.ERROR)
     files = RunFiles(out)
@@ -195,8 +197,7 @@ def _fit(
 
 def _tell_what(config: RunConfig, share: float) -> None:
     """What is fitted, and what the network sees: at the least this share of a picture."""
-    backbone = getattr(config.model, "backbone", "")
-    named = f"{config.method}, preset {config.preset}{backbone and f', backbone {backbone}'}"
+    named = full_name(config.method, config.preset, getattr(config.model, "backbone", None))
     log.info(f"Fitting {named}, to {sight(config.frame, share)}.")
     if remark := hidden(config.frame, share):
         log.warning(remark)

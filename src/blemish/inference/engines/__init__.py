@@ -4,7 +4,8 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from blemish.errors import BlemishError, ConfigError
+from blemish.errors import BlemishError, ConfigError, choice
+from blemish.extras import install_command
 from blemish.inference.engines.base import Engine
 from blemish.inference.model_file import Metadata, check_path, read_pair_metadata, read_weights_metadata
 
@@ -15,7 +16,7 @@ DEVICES = {
     "openvino": ("auto", "cpu", "gpu"),
 }
 THREADS_PER_CORE = 8  # with thousands of them a model never opens
-EXTRAS = {"torch": "blemish[train]", "onnxruntime": "blemish", "openvino": "blemish[openvino]"}
+EXTRAS = {"torch": "train", "openvino": "openvino"}
 
 
 def open_engine(
@@ -47,8 +48,9 @@ def open_engine(
         return OnnxEngine.load(path, threads=threads, device=device)
     except ImportError as error:
         others = [other for other in installed(path) if other != name]
+        install = install_command(EXTRAS[name]) if name in EXTRAS else f"pip install {name}"
         raise BlemishError(
-            f'{path} needs {name}: pip install "{EXTRAS[name]}", or '
+            f"{path} needs {name}: {install}, or "
             + (f"choose --engine {others[0]}." if others else "use the model exported to .onnx.")
         ) from error
 
@@ -73,8 +75,8 @@ def installed(path: Path) -> list[str]:
 
 
 def _check_choice(path: Path, name: str, threads: int | None, device: str) -> None:
-    if name not in EXTRAS:
-        raise ConfigError(f"There is no engine {name!r}; choose one of {', '.join(EXTRAS)}.")
+    if name not in DEVICES:
+        raise ConfigError(f"There is no engine {name!r}; {choice(name, DEVICES)}")
     if name not in ENGINES[path.suffix.lower()]:
         suffixes = " and ".join(suffix for suffix, names in ENGINES.items() if name in names)
         command = "fit" if name == "torch" else "export"
@@ -89,5 +91,4 @@ def _check_choice(path: Path, name: str, threads: int | None, device: str) -> No
             "the engine's own."
         )
     if device not in DEVICES[name]:
-        known = " or ".join([", ".join(DEVICES[name][:-1]), DEVICES[name][-1]])
-        raise ConfigError(f"The engine {name} has no device {device!r}; choose --device {known}.")
+        raise ConfigError(f"The engine {name} has no device {device!r}; {choice(device, DEVICES[name])}")

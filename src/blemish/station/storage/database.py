@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from blemish.errors import BlemishError, explained, reason_of
+from blemish.extras import install_command
 from blemish.station.errors import MEND, REPLACED, Unavailable
 from blemish.station.storage.migrations import migrate
 
@@ -144,7 +145,7 @@ def _postgresql_engine(url: str) -> Engine:
             **POOL,
         )
     except ImportError as error:
-        raise BlemishError('PostgreSQL needs psycopg: pip install "blemish[serve-postgres]".') from error
+        raise BlemishError(f"PostgreSQL needs psycopg: {install_command('serve-postgres')}.") from error
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _: object) -> None:
