@@ -113,7 +113,9 @@ def test_what_cannot_be_names_the_strongest_source(file: Path, monkeypatch: pyte
 
 def test_whoever_listens_to_others_needs_a_token_and_better_tls() -> None:
     for host in ("0.0.0.0", "::", "192.168.1.5", "station.local", "127.0.0.1.example.com"):
-        assert f"--host: {host} can be reached by others; give a token too (python -c " in refused(host=host)
+        assert f"--host: {host} can be reached by others; give --users, or a token (python -c " in refused(
+            host=host
+        )
         assert "unencrypted" in remarks(loaded(host=host, token=TOKEN))[0]
     for host in ("127.0.0.1", "localhost", "localhost.", "::1", "[::1]", "127.8.9.1"):
         assert loaded(host=host).token is None and remarks(loaded(host=host)) == [], host

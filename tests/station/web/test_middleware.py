@@ -25,7 +25,7 @@ def client(base: str = "http://localhost", **options: Any) -> TestClient:
 
 @pytest.fixture
 def locked(monkeypatch: pytest.MonkeyPatch) -> TestClient:
-    monkeypatch.setattr(middleware, "WRONG_TOKEN_SECONDS", 0.05)
+    monkeypatch.setattr(middleware, "WRONG_SECONDS", 0.05)
     return client("http://station.example:8000", token=TOKEN, host="0.0.0.0")
 
 
