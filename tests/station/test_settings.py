@@ -159,6 +159,15 @@ def test_secrets_are_never_shown(file: Path) -> None:
         assert TOKEN not in refused(file) and "1234567890123456" not in refused(file)
 
 
+def test_users_do_not_go_with_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refused(users=True, token=TOKEN).startswith("--users: does not go with a token")
+    monkeypatch.setenv("BLEMISH_USERS", "true")
+    found = loaded(host="0.0.0.0")
+    assert (
+        found.users and not found.asks_nobody and remarks(found)[0].startswith("Passwords, tokens and images")
+    )
+
+
 def test_tls_needs_both_halves_of_one_pair(certificate: dict[str, Path]) -> None:
     lock = "openssl ec -aes256 -passout pass:secret -in key.pem -out locked.pem"
     subprocess.run(lock.split(), check=True, capture_output=True)

@@ -32,7 +32,7 @@ class Settings(BaseModel):
     folder: Path = Field(Path("station"), description="Where images, maps and the database are kept.")
     store: SecretStr | None = Field(None, description="URL of the database, if not SQLite in the folder.")
     host: str = Field(
-        "127.0.0.1", description="To listen on; others than this machine's need a token or users."
+        "127.0.0.1", description="To listen on; others than this machine's need users or a token."
     )
     port: int = Field(8000, ge=0, le=65535, description="To listen on; 0 is any free one.")
     token: SecretStr | None = Field(None, description="Who has it may use the station; ps shows it.")

@@ -60,7 +60,7 @@ def test_a_session_lasts_until_logout_expiry_or_a_change(
     accounts.log_out(session, "anna")
     assert accounts.of_session(session) is None
     session = accounts.log_in("anna", PASSWORD)
-    accounts.change(named(accounts, "anna").id, BOSS, role=Role.ENGINEER)
+    accounts.change(named(accounts, "anna").id, Role.ENGINEER, False, BOSS)
     assert accounts.of_session(session) is None
     monkeypatch.setattr(module, "SESSION", timedelta(seconds=-1))
     assert accounts.of_session(accounts.log_in("anna", PASSWORD)) is None
@@ -68,7 +68,7 @@ def test_a_session_lasts_until_logout_expiry_or_a_change(
 
 def test_who_is_not_let_in(accounts: Accounts, store: Store) -> None:
     accounts.set_password(accounts.add("anna", Role.OPERATOR, BOSS), PASSWORD)
-    accounts.change(named(accounts, "anna").id, BOSS, role=Role.OPERATOR, disabled=True)
+    accounts.change(named(accounts, "anna").id, Role.OPERATOR, True, BOSS)
     token = accounts.add("camera", Role.MACHINE, BOSS)
     accounts.add("new", Role.OPERATOR, BOSS)
     tried = [("anna", PASSWORD), ("admin", "wrong"), ("camera", token), ("new", ""), (PASSWORD, "x")]
@@ -84,26 +84,26 @@ def test_a_machines_token_is_kept_hashed_and_can_be_revoked_and_renewed(accounts
     camera = named(accounts, "camera")
     assert accounts.of_token(token) == camera and token not in str(camera.model_dump())
     assert accounts.of_token(str(camera.secret)) is None
-    renewed = accounts.change(camera.id, BOSS)
+    renewed = accounts.renew(camera.id, BOSS)
     assert accounts.of_token(token) is None and accounts.of_token(renewed) is not None
-    accounts.change(camera.id, BOSS, role=Role.MACHINE, disabled=True)
+    accounts.change(camera.id, Role.MACHINE, True, BOSS)
     assert accounts.of_token(renewed) is None
     with pytest.raises(BlemishError, match="add another user instead"):
-        accounts.change(camera.id, BOSS, role=Role.OPERATOR)
+        accounts.change(camera.id, Role.OPERATOR, False, BOSS)
 
 
 def test_nobody_can_remove_the_last_admin(accounts: Accounts) -> None:
     admin = named(accounts, "admin").id
     link = accounts.add("second", Role.ADMIN, BOSS)  # without a password it does not count
-    for change in ({"role": Role.ENGINEER}, {"disabled": True}):
+    for change in ((Role.ENGINEER, False), (Role.ADMIN, True)):
         with pytest.raises(BlemishError, match="admin is the last admin"):
-            accounts.change(admin, BOSS, **change)
+            accounts.change(admin, *change, BOSS)
     accounts.set_password(link, PASSWORD)
-    accounts.change(admin, BOSS, role=Role.ENGINEER)
+    accounts.change(admin, Role.ENGINEER, False, BOSS)
     with pytest.raises(BlemishError, match="second is the last admin"):
-        accounts.change(named(accounts, "second").id, BOSS, disabled=True)
+        accounts.change(named(accounts, "second").id, Role.ADMIN, True, BOSS)
     with pytest.raises(BlemishError, match="no user 99"):
-        accounts.change(99, BOSS)
+        accounts.renew(99, BOSS)
 
 
 @pytest.mark.parametrize("name", ["", "command line", "a" * 65, "admin"])

@@ -90,7 +90,7 @@ def test_pictures_are_not_shown_in_other_sites_pages() -> None:
 
 
 def test_what_is_open_without_a_token_and_what_is_not(locked: TestClient) -> None:
-    for path in ("/login", "/static/station.js", "/v1/health", "/v1/ready"):
+    for path in ("/login", "/password", "/static/station.js", "/v1/health", "/v1/ready"):
         assert locked.get(path).json() is False
         assert locked.get(path, headers=BEARER).json() is True
     assert locked.post("/login", data={"token": "x"}).json() == len("token=x")

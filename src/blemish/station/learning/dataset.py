@@ -13,16 +13,8 @@ from blemish.station.station import Station
 
 FOLDERS = {Verdict.GOOD: "train/good", Verdict.DEFECT: "test/defect"}
 COLUMNS = (
-    "id",
-    "received",
-    "file",
-    "feedback",
-    "feedback_by",
-    "note",
-    "score",
-    "model",
-    "verdict",
-    "decided_by",
+    *("id", "received", "file", "feedback", "feedback_by", "note"),
+    *("score", "model", "verdict", "decided_by"),
 )
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula begins so
 

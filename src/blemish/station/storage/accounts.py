@@ -47,12 +47,12 @@ class Accounts:
         admins = [user for user in self.all() if user.role == Role.ADMIN and not user.disabled]
         if any(user.secret for user in admins):
             return ""
-        return (
-            self.change(admins[0].id, COMMAND_LINE) if admins else self.add("admin", Role.ADMIN, COMMAND_LINE)
-        )
+        if admins:
+            return self.renew(admins[0].id, COMMAND_LINE)
+        return self.add("admin", Role.ADMIN, COMMAND_LINE)
 
     def add(self, name: str, role: Role, by: Author) -> str:
-        """Add a user; gives the secret of `change`. Unusable or Conflict where the name cannot be had."""
+        """Add a user; gives the secret of `renew`. Unusable or Conflict where the name cannot be had."""
         if not NAME.fullmatch(name):
             raise Unusable("A name has up to 64 letters, digits and . _ - @, and no spaces; give another.")
         with self._database.transaction(writing=True) as connection:
@@ -62,37 +62,34 @@ class Accounts:
             note(connection, by, Kind.USER, "", role, name)
             return _new_secret(connection, name, role)
 
-    def change(
-        self, number: int, by: Author, *, role: Role | None = None, disabled: bool | None = None
-    ) -> str:
-        """Change a user, whose sessions end, or, where nothing is given to change, make a new secret.
+    def renew(self, number: int, by: Author) -> str:
+        """End a user's sessions, and make a machine's token or what sets a person's password within 48 hours.
 
-        Returns:
-            A machine's new token, or a secret that sets a person's password within 48 hours; else "".
+        NotFound where there is no such user.
+        """
+        with self._database.transaction(writing=True) as connection:
+            user = _without_sessions(connection, number)
+            note(connection, by, Kind.USER, str(user), f"{user}, new secret", user.name)
+            return _new_secret(connection, user.name, user.role)
+
+    def change(self, number: int, role: Role, disabled: bool, by: Author) -> None:
+        """Change a user, whose sessions end.
 
         Raises:
             NotFound: there is no such user.
             Conflict: no admin would be left, or a machine would become a person or a person a machine.
         """
+        changes = {"role": role, "disabled": disabled}
         with self._database.transaction(writing=True) as connection:
-            found = {user.id: user for user in _select(connection, lock=True)}
-            if number not in found:
-                raise NotFound(f"There is no user {number}.")
-            user = found[number]
-            connection.execute(delete(sessions).where(sessions.c.user_id == number))
-            if role is None and disabled is None:
-                note(connection, by, Kind.USER, str(user), f"{user}, new secret", user.name)
-                return _new_secret(connection, user.name, user.role)
-            new = user.model_copy(update={"role": role or user.role, "disabled": bool(disabled)})
-            if Role.MACHINE in (user.role, new.role) and user.role != new.role:
+            user = _without_sessions(connection, number)
+            if Role.MACHINE in (user.role, role) and user.role != role:
                 raise Conflict("A machine has a token and a person a password; add another user instead.")
-            values = {"role": new.role, "disabled": new.disabled}
-            connection.execute(update(users).where(_columns.id == number).values(values))
-            admin = (_columns.role == Role.ADMIN, ~_columns.disabled, _columns.secret.is_not(None))
-            if not _select(connection, *admin):
+            connection.execute(update(users).where(_columns.id == number).values(changes))
+            if not _select(
+                connection, _columns.role == Role.ADMIN, ~_columns.disabled, _columns.secret != ""
+            ):
                 raise Conflict(f"{user.name} is the last admin; make another user an admin first.")
-            note(connection, by, Kind.USER, str(user), str(new), user.name)
-            return ""
+            note(connection, by, Kind.USER, str(user), str(user.model_copy(update=changes)), user.name)
 
     def invited(self, link: str) -> User:
         """Whose password a link sets, or NotFound."""
@@ -151,10 +148,17 @@ class Accounts:
             return next(iter(_select(connection, *conditions, ~_columns.disabled)), None)
 
 
-def _select(connection: Connection, *conditions: ColumnElement[bool], lock: bool = False) -> list[User]:
+def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[User]:
     asked = select(users).where(*conditions).order_by(_columns.name)
-    rows = connection.execute(asked.with_for_update() if lock else asked)
-    return [User.model_validate(row._asdict()) for row in rows]
+    return [User.model_validate(row._asdict()) for row in connection.execute(asked)]
+
+
+def _without_sessions(connection: Connection, number: int) -> User:
+    connection.execute(select(users).with_for_update())  # nobody changes another admin meanwhile
+    connection.execute(delete(sessions).where(sessions.c.user_id == number))
+    if not (found := _select(connection, _columns.id == number)):
+        raise NotFound(f"There is no user {number}.")
+    return found[0]
 
 
 def _invited(connection: Connection, link: str) -> User:

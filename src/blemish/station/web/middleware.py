@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from blemish.station.errors import StationError
+from blemish.station.errors import Unavailable
 from blemish.station.records import Role, User
 from blemish.station.settings import Settings
 from blemish.station.storage.accounts import SESSION, Accounts
@@ -67,8 +67,10 @@ class Security:
         try:
             state["user"] = await self._user(request)
             unknown = None if state["user"] else _no_token(request)
-        except StationError as error:  # the database cannot be used
-            state["user"], unknown = None, None if _is_open(request) else _refused(error.status, str(error))
+        except Unavailable as error:
+            wait = {"Retry-After": str(error.retry_after)}
+            state["user"] = None
+            unknown = None if _is_open(request) else _refused(error.status, str(error), wait)
         refusal = self._wrong_host(request) or self._other_site(request) or unknown
         await (refusal or self.app)(scope, receive, with_headers)
 

@@ -9,6 +9,7 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
+from blemish.station.errors import Unavailable
 from blemish.station.records import Author, Role
 from blemish.station.settings import Settings
 from blemish.station.station import Station
@@ -169,4 +170,19 @@ def test_changes_ask_why_and_are_in_the_page_and_the_table(visit: As, station: S
     assert rows[1]["kind"] == "model" and rows[1]["why"] == "'=1+1" and '"defective":0.01' in rows[1]["after"]
     assert rows[1]["who"] == "engineer" and rows[1]["before"].endswith("rules: none")
     first = [row for row in rows if row["who"] == "command line" and row["kind"] == "model"]
+    assert ("command line", "threshold", "No. 1: 2 %, 199 scores, the model file", "") in told
     assert len(first) == 1 and first[0]["after"].startswith("grey.onnx ") and first[0]["before"] == ""
+
+
+def test_without_the_database_nobody_is_let_in_and_the_health_says_so(
+    visit: As, station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engineer = visit("engineer")
+
+    def gone(session: str) -> None:
+        raise Unavailable("The database is gone; put it back.")
+
+    monkeypatch.setattr(station.accounts, "of_session", gone)
+    answer = engineer.get("/v1/inspections")
+    assert answer.status_code == 503 and answer.headers["retry-after"] == "5" and "put it back" in answer.text
+    assert engineer.get("/v1/health").json()["parts"] == []

@@ -2,12 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from blemish.station.learning.dataset import plain
 from blemish.station.records import AuditEntry, Kind
@@ -38,17 +36,11 @@ def audit_page(
 
 
 @router.get("/v1/audit.csv", response_class=Response, responses=problems(503))
-def audit_csv(station: StationDep, _: Engineer, query: Annotated[AuditQuery, Query()]) -> StreamingResponse:
+def audit_csv(station: StationDep, _: Engineer, query: Annotated[AuditQuery, Query()]) -> Response:
     """Every change of a threshold, a model, rules, a judgement or a user, and the logins, as a table."""
     headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
-    lines = _lines(every_entry(station.store.database, query))
-    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _lines(found: Iterator[AuditEntry]) -> Iterator[str]:
-    rows: list[list[str]] = [list(AuditEntry.model_fields)]
-    rows_of = ([plain(str(value)) for value in entry.model_dump(mode="json").values()] for entry in found)
-    for row in (*rows, *rows_of):
-        line = io.StringIO(newline="")
-        csv.writer(line).writerow(row)
-        yield line.getvalue()
+    table = io.StringIO(newline="")
+    csv.writer(table).writerow(AuditEntry.model_fields)
+    for entry in every_entry(station.store.database, query):
+        csv.writer(table).writerow(plain(str(value)) for value in entry.model_dump(mode="json").values())
+    return Response(table.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)

@@ -40,14 +40,14 @@ def change_user(
     disabled: Annotated[bool, Form()] = False,
 ) -> Response:
     """Gives another role, disables or enables."""
-    accounts.change(number, Author(admin.name), role=role, disabled=disabled)
+    accounts.change(number, role, disabled, Author(admin.name))
     return RedirectResponse("/users", 303)
 
 
 @router.post("/{number}/secret")
 def renew_secret(request: Request, accounts: AccountsDep, admin: Admin, number: RecordNumber) -> Response:
     """A new link or token, shown once."""
-    secret = accounts.change(number, Author(admin.name))
+    secret = accounts.renew(number, Author(admin.name))
     name = next(user.name for user in accounts.all() if user.id == number)
     return _page(request, accounts, name, secret)
 
