@@ -16,6 +16,12 @@ pytestmark = pytest.mark.slow
 PASSWORD = "a plain long sentence"
 
 
+def log_in(page: Any, name: str) -> None:
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+
+
 def test_an_engineer_sets_a_password_logs_in_and_says_why(browser: Any, tmp_path: Path) -> None:
     with running_station(tmp_path, users=True) as it:
         assert it.station.accounts
@@ -25,9 +31,7 @@ def test_an_engineer_sets_a_password_logs_in_and_says_why(browser: Any, tmp_path
         page.goto(f"/password?link={link}")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Set it").click()
-        page.get_by_label("Name").fill("anna")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
+        log_in(page, "anna")
         sync_api.expect(page.get_by_role("link", name="Users")).to_have_count(0)
         page.get_by_role("link", name="Threshold").click()
         page.locator("#percent").fill("5")
@@ -38,3 +42,23 @@ def test_an_engineer_sets_a_password_logs_in_and_says_why(browser: Any, tmp_path
         sync_api.expect(page.get_by_role("row", name="the light is new")).to_contain_text("anna")
         last = entries(it.station.store.database, AuditQuery())[0]
         assert (last.who, last.why) == ("anna", "the light is new")
+
+
+def test_an_admin_adds_a_user_on_any_screen(browser: Any, tmp_path: Path) -> None:
+    with running_station(tmp_path, users=True) as it:
+        assert it.station.accounts
+        it.station.accounts.set_password(it.station.accounts.first_link(), PASSWORD)
+        page = browser.new_context(base_url=it.url).new_page()
+        page.goto("/login?next=/users")
+        log_in(page, "admin")
+        page.get_by_label("Name").fill("anna")
+        page.get_by_role("button", name="Add").click()
+        sync_api.expect(page.get_by_role("status").first).to_contain_text(f"{it.url}/password?link=")
+        for width in (390, 820, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.locator("form", has=page.get_by_role("button", name="New link")).nth(1).get_by_text(
+            "Disabled"
+        ).click()
+        page.get_by_role("button", name="Save").nth(1).click()
+        sync_api.expect(page.locator(".model", has_text="anna")).to_contain_text("disabled")
