@@ -51,6 +51,11 @@ def test_a_database_of_revision_2_opens_with_all_that_is_in_it(tmp_path: Path) -
     assert store.with_key("watch:1") == kept and store.add([new(2)])[0].id == 2
     assert store.model(MODEL).description == {"method": "gtrans"}
     assert store.calibrations(MODEL)[0].calibration.threshold == 2.5
+    with (
+        pytest.raises(BlemishError, match="append-only"),
+        store.database.transaction(writing=True) as connection,
+    ):
+        connection.execute(text("DELETE FROM audit"))
     assert differences(store.database) == []
 
 
