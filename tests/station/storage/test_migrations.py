@@ -12,6 +12,7 @@ from sqlalchemy import inspect, text
 
 from blemish.errors import BlemishError
 from blemish.station.records import Verdict
+from blemish.station.schemas import Feedback
 from blemish.station.storage import migrations
 from blemish.station.storage.database import Database
 from blemish.station.storage.store import Store
@@ -51,6 +52,7 @@ def test_a_database_of_revision_2_opens_with_all_that_is_in_it(tmp_path: Path) -
     assert store.with_key("watch:1") == kept and store.add([new(2)])[0].id == 2
     assert store.model(MODEL).description == {"method": "gtrans"}
     assert store.calibrations(MODEL)[0].calibration.threshold == 2.5
+    store.set_feedback(1, Feedback(note="dirty"))
     with (
         pytest.raises(BlemishError, match="append-only"),
         store.database.transaction(writing=True) as connection,
