@@ -113,7 +113,9 @@ def test_what_cannot_be_names_the_strongest_source(file: Path, monkeypatch: pyte
 
 def test_whoever_listens_to_others_needs_a_token_and_better_tls() -> None:
     for host in ("0.0.0.0", "::", "192.168.1.5", "station.local", "127.0.0.1.example.com"):
-        assert f"--host: {host} can be reached by others; give a token too (python -c " in refused(host=host)
+        assert f"--host: {host} can be reached by others; give --users, or a token (python -c " in refused(
+            host=host
+        )
         assert "unencrypted" in remarks(loaded(host=host, token=TOKEN))[0]
     for host in ("127.0.0.1", "localhost", "localhost.", "::1", "[::1]", "127.8.9.1"):
         assert loaded(host=host).token is None and remarks(loaded(host=host)) == [], host
@@ -155,6 +157,15 @@ def test_secrets_are_never_shown(file: Path) -> None:
     for content in (f'token = "{TOKEN}"\ntoken = "{TOKEN}"\n', "token = 1234567890123456\n"):
         file.write_text(content)
         assert TOKEN not in refused(file) and "1234567890123456" not in refused(file)
+
+
+def test_users_do_not_go_with_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refused(users=True, token=TOKEN).startswith("--users: does not go with a token")
+    monkeypatch.setenv("BLEMISH_USERS", "true")
+    found = loaded(host="0.0.0.0")
+    assert (
+        found.users and not found.asks_nobody and remarks(found)[0].startswith("Passwords, tokens and images")
+    )
 
 
 def test_tls_needs_both_halves_of_one_pair(certificate: dict[str, Path]) -> None:

@@ -55,8 +55,11 @@ def serve(ctx: typer.Context) -> None:
             kind = getattr(kind, "__origin__", kind)  # without its constraints
             default = "" if field.default is None else f" [default: {field.default}]"
             given = typer.Option(metavar=METAVARS.get(kind, "TEXT"), help=f"{field.description}{default}")
+            if kind is bool:
+                given = typer.Option(f"--{name}", help=field.description)
         parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
-        parameters.append(parameter.replace(annotation=Annotated[str | None, given]))
+        taken: Any = bool if field.annotation is bool else str
+        parameters.append(parameter.replace(annotation=Annotated[taken | None, given]))
     command.__doc__ = serve.__doc__
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     parser = typer.Typer(

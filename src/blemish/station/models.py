@@ -19,9 +19,10 @@ from blemish.inference.model_file import SUFFIXES, Metadata
 from blemish.inference.rules import NONE, Rules, beside, rules_for, write_rules
 from blemish.inference.verdict import decide
 from blemish.station.errors import Conflict, NotFound, Unavailable
-from blemish.station.records import CalibrationRecord
-from blemish.station.schemas import ModelState
+from blemish.station.records import COMMAND_LINE, Author, CalibrationRecord, Kind
+from blemish.station.schemas import AuditQuery, ModelState
 from blemish.station.settings import Settings
+from blemish.station.storage.audit import entries, noted
 from blemish.station.storage.store import Store
 
 CHOICE = "model.json"  # in the station's folder: which model was chosen in the page
@@ -43,6 +44,13 @@ class LoadedModel:
     def name(self) -> str:
         """Of its file."""
         return self.path.name
+
+    def __str__(self) -> str:
+        """For the audit trail: file, fingerprint and rules."""
+        told = (
+            self.rules.rules.model_dump_json(by_alias=True, exclude_defaults=True) if self.rules else "none"
+        )
+        return f"{self.name} {self.fingerprint[:12]}, rules: {told}"
 
     @property
     def calibration(self) -> Calibration:
@@ -95,7 +103,14 @@ class Models:
         """Every model that can be chosen, by name."""
         return [self._state(name) for name in sorted(self._paths())]
 
-    def use(self, name: str) -> ModelState:
+    def note_start(self) -> None:
+        """Add to the audit trail what a start changed: another model, or rules that were written by hand."""
+        database = self._store.database
+        before = next((entry.after for entry in entries(database, AuditQuery(kind=Kind.MODEL))), "")
+        with noted(database, COMMAND_LINE, Kind.MODEL, before, str(self.active)):
+            pass
+
+    def use(self, name: str, by: Author = COMMAND_LINE) -> ModelState:
         """Load a model's file, and let it give the verdicts from the next image on.
 
         The active one goes on meanwhile. A model that was in use here before keeps its latest calibration.
@@ -106,15 +121,16 @@ class Models:
             Unavailable: the database or the folder cannot be written.
         """
         with self._lock:
-            model = self._open(name)
-            self._remember(name)
+            model = self._open(name, by)
+            with noted(self._store.database, by, Kind.MODEL, str(self.active), str(model)):
+                self._remember(name)
             self.active = model
             self.remark = ""
         logger.info("model in use", extra={"model": name, "fingerprint": model.fingerprint})
         return self._state(name)
 
     def recalibrate(
-        self, of: LoadedModel, scores: list[float], rate: float, origin: str
+        self, of: LoadedModel, scores: list[float], rate: float, origin: str, by: Author = COMMAND_LINE
     ) -> CalibrationRecord:
         """Keep another calibration of the active model, which holds from the next image on.
 
@@ -136,12 +152,12 @@ class Models:
                 of.rules.check_rates(Calibration(np.array(scores), fixed or rate))
                 if fixed:  # what holds without them stays as it was
                     rate = (self._store.calibration(of.fingerprint) or of.calibrated).false_alarm_rate
-            record = self._store.add_calibration(of.fingerprint, scores, rate, origin)
+            record = self._store.add_calibration(of.fingerprint, scores, rate, origin, by)
             calibrated = _at_rate_of(of.rules.rules if of.rules else None, record)
             self.active = replace(of, calibrated=calibrated)
         return calibrated
 
-    def set_rules(self, of: LoadedModel, rules: Rules) -> None:
+    def set_rules(self, of: LoadedModel, rules: Rules, by: Author = COMMAND_LINE) -> None:
         """Write rules beside the active model, where they hold from the next image on.
 
         Args:
@@ -158,11 +174,13 @@ class Models:
             file = beside(of.path)
             calibrated = self._store.calibration(of.fingerprint) or of.calibrated
             kept, applied = _ruled(of.path, of.detector, calibrated, (rules, file.name))
-            try:
-                write_rules(rules, file)
-            except BlemishError as error:
-                raise Unavailable(str(error)) from error
-            self.active = replace(of, calibrated=kept, rules=applied)
+            new = replace(of, calibrated=kept, rules=applied)
+            with noted(self._store.database, by, Kind.MODEL, str(of), str(new)):
+                try:
+                    write_rules(rules, file)
+                except BlemishError as error:
+                    raise Unavailable(str(error)) from error
+            self.active = new
 
     def _first(self) -> LoadedModel:
         chosen = self._chosen()
@@ -179,16 +197,16 @@ class Models:
         paths = {path.name: path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()}
         return paths | {self._settings.model.name: self._settings.model}
 
-    def _open(self, name: str) -> LoadedModel:
+    def _open(self, name: str, by: Author = COMMAND_LINE) -> LoadedModel:
         path = self._paths().get(name)
         if path is None:
             raise NotFound(f"There is no model {name[:100]!r}; GET /v1/models lists them.")
         try:
-            return self._load(path)
+            return self._load(path, by)
         except (ModelFileError, ConfigError, OSError) as error:
             raise Conflict(str(error)) from error
 
-    def _load(self, path: Path) -> LoadedModel:
+    def _load(self, path: Path, by: Author = COMMAND_LINE) -> LoadedModel:
         settings = self._settings
         fingerprint = fingerprint_of(path) if path.exists() else ""  # the detector says that it is missing
         detector = Detector.load(
@@ -204,7 +222,7 @@ class Models:
         own = detector.calibration
         rate = settings.false_alarm_rate or own.false_alarm_rate
         calibrated = self._store.calibration(fingerprint) or self._store.add_calibration(
-            fingerprint, own.scores.tolist(), rate, "the model file"
+            fingerprint, own.scores.tolist(), rate, "the model file", by
         )
         self._store.add_model(fingerprint, path.name, detector.metadata)
         return LoadedModel(path, fingerprint, detector, *_ruled(path, detector, calibrated, rules_for(path)))

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -51,6 +51,40 @@ class Verdict(StrEnum):
 
     GOOD = "good"
     DEFECT = "defect"
+
+
+class Role(StrEnum):
+    """What somebody may do: what those before it may, and more."""
+
+    MACHINE = "machine"  # send images, read the figures
+    OPERATOR = "operator"  # see and judge
+    ENGINEER = "engineer"  # thresholds, models, rules
+    ADMIN = "admin"  # users
+
+    def may(self, needed: "Role") -> bool:
+        """Whether this role includes another."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+class Kind(StrEnum):
+    """What a line of the audit trail is about."""
+
+    JUDGEMENT = "judgement"
+    THRESHOLD = "threshold"
+    MODEL = "model"  # and its rules
+    USER = "user"
+    LOGIN = "login"
+
+
+class Author(NamedTuple):
+    """Who changes something, and why."""
+
+    who: str
+    why: str = ""
+
+
+COMMAND_LINE = Author("command line")  # no user's name has a space
 
 
 class Record(BaseModel):
@@ -103,6 +137,7 @@ class Inspection(NewInspection):
     feedback: Verdict | None = Field(None, description="What a person saw.")
     note: str = Field("", max_length=MAX_NOTE)
     feedback_at: Time | None = None
+    feedback_by: str | None = Field(None, description="Who judged; null where that was not kept.")
 
 
 class Point(Record):
@@ -114,6 +149,36 @@ class Point(Record):
     is_anomalous: bool
     verdict: str | None = None
     feedback: Verdict | None
+
+
+class AuditEntry(Record):
+    """One change: of what (`subject`), where the kind does not say it, from what, to what."""
+
+    id: int
+    at: Time
+    who: str
+    kind: Kind
+    subject: str
+    before: str
+    after: str
+    why: str
+
+
+class User(Record):
+    """A person or a machine that may use the station; without `id` whoever comes where there are no users.
+
+    Attributes:
+        secret: hash of the password or of the token; None until a link has set the password.
+    """
+
+    id: int = 0
+    name: str
+    role: Role
+    disabled: bool = False
+    secret: str | None = Field(None, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.role}, disabled" if self.disabled else self.role
 
 
 class ModelRecord(Record):
@@ -140,6 +205,9 @@ class CalibrationRecord(Record):
     scores: list[float]
     false_alarm_rate: float
     origin: str
+
+    def __str__(self) -> str:
+        return f"No. {self.id}: {100 * self.false_alarm_rate:g} %, {len(self.scores)} scores, {self.origin}"
 
     @cached_property
     def calibration(self) -> Calibration:

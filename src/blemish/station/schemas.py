@@ -11,6 +11,7 @@ from blemish.station.records import (
     CalibrationRecord,
     Filter,
     Inspection,
+    Kind,
     LocalTime,
     Number,
     Text,
@@ -42,6 +43,23 @@ class PageQuery(Filter):
     after: Number | None = Field(None, description="Only newer than this number.")
 
 
+def filled_in(values: dict[str, Any]) -> dict[str, Any]:
+    """A form's values without its empty fields, which do not narrow."""
+    return {name: value for name, value in values.items() if value != ""}
+
+
+class AuditQuery(BaseModel):
+    """Which lines of the audit trail: a form like the gallery's."""
+
+    kind: Kind | None = None
+    who: Text | None = None
+    since: LocalTime | None = None
+    until: LocalTime | None = None
+    before: Number | None = None
+
+    _filled_in = model_validator(mode="before")(filled_in)
+
+
 class GalleryQuery(PageQuery):
     """The gallery's form: an empty field does not narrow, and times are those of the station's zone.
 
@@ -58,7 +76,7 @@ class GalleryQuery(PageQuery):
     @model_validator(mode="before")
     @classmethod
     def _filled_in(cls, values: dict[str, Any]) -> dict[str, Any]:
-        filled = {name: value for name, value in values.items() if value != ""}
+        filled = filled_in(values)
         return filled | VERDICTS.get(filled.get("verdict", ""), {})
 
 

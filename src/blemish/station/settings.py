@@ -31,10 +31,13 @@ class Settings(BaseModel):
     models: DirectoryPath | None = Field(None, description="Folder of further model files to choose from.")
     folder: Path = Field(Path("station"), description="Where images, maps and the database are kept.")
     store: SecretStr | None = Field(None, description="URL of the database, if not SQLite in the folder.")
-    host: str = Field("127.0.0.1", description="To listen on; others than this machine's need a token.")
+    host: str = Field(
+        "127.0.0.1", description="To listen on; others than this machine's need users or a token."
+    )
     port: int = Field(8000, ge=0, le=65535, description="To listen on; 0 is any free one.")
     token: SecretStr | None = Field(None, description="Who has it may use the station; ps shows it.")
     token_file: Path | None = Field(None, description="File that holds the token.")
+    users: bool = Field(False, description="Ask for names and passwords; the first start prints a link.")
     tls_certificate: Path | None = Field(None, description="PEM file for https; needs the key too.")
     tls_key: Path | None = Field(None, description="The certificate's key, without a password.")
     watch: DirectoryPath | None = Field(None, description="Inspect the images that appear in this folder.")
@@ -62,6 +65,11 @@ class Settings(BaseModel):
             return ipaddress.ip_address(self.host.strip("[]")).is_loopback
         except ValueError:
             return self.host.lower() in ("localhost", "localhost.")
+
+    @property
+    def asks_nobody(self) -> bool:
+        """Whether nobody is asked for anything."""
+        return self.token is None and not self.users
 
     @property
     def store_url(self) -> str:
@@ -94,8 +102,11 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        if not self.loopback and self.token is None:
-            raise _wrong("host", f"{self.host} can be reached by others; give a token too ({MAKE_TOKEN})")
+        if self.users and self.token is not None:
+            raise _wrong("users", "does not go with a token; the page of the users makes tokens for machines")
+        if not self.loopback and self.asks_nobody:
+            sentence = f"{self.host} can be reached by others; give --users, or a token ({MAKE_TOKEN})"
+            raise _wrong("host", sentence)
         _check_tls(self.tls_certificate, self.tls_key)
         if self.move_to is not None:
             if self.watch is None:
@@ -152,7 +163,7 @@ def remarks(settings: Settings) -> list[str]:
         found.append(f"Every user of this machine can read the token in {file}; chmod o-r {file} mends that.")
     if not settings.loopback and settings.tls_key is None:
         found.append(
-            "The token and the images cross the network unencrypted; "
+            "Passwords, tokens and images cross the network unencrypted; "
             "give tls_certificate and tls_key, or put a proxy with TLS before the station."
         )
     return found

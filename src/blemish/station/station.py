@@ -13,6 +13,7 @@ from blemish.station.models import Models
 from blemish.station.pipeline import Pipeline
 from blemish.station.records import Inspection
 from blemish.station.settings import Settings
+from blemish.station.storage.accounts import Accounts
 from blemish.station.storage.files import GIGABYTE, Files
 from blemish.station.storage.retention import Retention
 from blemish.station.storage.store import Store
@@ -25,6 +26,7 @@ class Station:
     """Everything `blemish serve` runs, but for the web server.
 
     Attributes:
+        accounts: the users; None where there are none.
         drawing: held while a past image is decoded for showing; as many at once as there are cores.
         close: lets go of the folder and the database, of a station that was not started.
 
@@ -41,6 +43,7 @@ class Station:
             undo.callback(self.store.close)
             self.models = Models(settings, self.store)
             self.close = undo.pop_all().close
+        self.accounts = Accounts(self.store.database) if settings.users else None
         self.drawing = Semaphore(os.cpu_count() or 1)
         self.metrics = Metrics()
         self.retention = Retention(self.store, self.files, settings.keep_days, settings.keep_gb)
@@ -76,6 +79,7 @@ class Station:
 
     def start(self) -> None:
         """Begin to work; BlemishError where the folder to move images to cannot be made."""
+        self.models.note_start()
         self.monitor.start()
         self.pipeline.start()
         self.retention.start()

@@ -52,6 +52,7 @@ def test_it_holds_the_files_as_they_came_and_is_read_as_a_dataset(station: Stati
         "received": station.store.get(bad).received.isoformat(),
         "file": f"test/defect/{bad:08}.png",
         "feedback": "defect",
+        "feedback_by": "command line",
         "note": 'a "scratch",\nlong; Kratzer äö',
         "score": "200.0",
         "model": station.models.active.fingerprint,

@@ -12,6 +12,7 @@ from sqlalchemy import inspect, text
 
 from blemish.errors import BlemishError
 from blemish.station.records import Verdict
+from blemish.station.schemas import Feedback
 from blemish.station.storage import migrations
 from blemish.station.storage.database import Database
 from blemish.station.storage.store import Store
@@ -21,7 +22,7 @@ from tests.station.storage.support import MODEL, NOON, new
 REVISION_2 = Path(__file__).with_name("revision_0002.sql")
 NEXT_STEP = """
 from alembic import op
-revision, down_revision = "0005", "0004"
+revision, down_revision = "9999", "{head}"
 def upgrade():
     op.create_index("ix_of_the_next_step", "models", ["name"])
 """
@@ -51,6 +52,12 @@ def test_a_database_of_revision_2_opens_with_all_that_is_in_it(tmp_path: Path) -
     assert store.with_key("watch:1") == kept and store.add([new(2)])[0].id == 2
     assert store.model(MODEL).description == {"method": "gtrans"}
     assert store.calibrations(MODEL)[0].calibration.threshold == 2.5
+    store.set_feedback(1, Feedback(note="dirty"))
+    with (
+        pytest.raises(BlemishError, match="append-only"),
+        store.database.transaction(writing=True) as connection,
+    ):
+        connection.execute(text("DELETE FROM audit"))
     assert differences(store.database) == []
 
 
@@ -58,11 +65,12 @@ def test_an_older_one_is_upgraded(database_url: str, tmp_path: Path, monkeypatch
     Database(database_url).close()
     scripts = tmp_path / "migrations"
     shutil.copytree(Path(migrations.__file__).parent, scripts)
-    (scripts / "versions" / "0005_next.py").write_text(NEXT_STEP)
+    head = max(path.name[:4] for path in (scripts / "versions").glob("*.py"))
+    (scripts / "versions" / "9999_next.py").write_text(NEXT_STEP.format(head=head))
     monkeypatch.setattr(migrations, "SCRIPTS", scripts)
     database = Database(database_url)
     with database.transaction() as connection:
-        assert MigrationContext.configure(connection).get_current_revision() == "0005"
+        assert MigrationContext.configure(connection).get_current_revision() == "9999"
         (index,) = inspect(connection).get_indexes("models")
     assert index["name"] == "ix_of_the_next_step"
     database.close()
@@ -71,7 +79,7 @@ def test_an_older_one_is_upgraded(database_url: str, tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [
-        ("UPDATE alembic_version SET version_num = '9999'", "revision 9999, which this version of Blemish"),
+        ("UPDATE alembic_version SET version_num = '99999'", "revision 99999, which this version of Blemish"),
         ("DROP TABLE alembic_version", "holds something else"),
     ],
 )

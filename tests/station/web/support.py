@@ -18,7 +18,7 @@ def settings(**options: Any) -> Settings:
 
 
 def guarded(**options: Any) -> FastAPI:
-    """Says whether the request came with the token, and takes bodies."""
+    """Says whether it knows who the request comes from, and takes bodies."""
     chosen = settings(**options)
     app = FastAPI(
         middleware=[
@@ -30,7 +30,9 @@ def guarded(**options: Any) -> FastAPI:
     @app.get("/{path:path}")
     def read(request: Request, path: str) -> Response:
         headers = {"Cache-Control": "max-age=60"} if path == "static/station.css" else {}
-        return Response(json.dumps(request.state.authorised), headers=headers, media_type="application/json")
+        return Response(
+            json.dumps(request.state.user is not None), headers=headers, media_type="application/json"
+        )
 
     @app.post("/{path:path}")
     async def take(request: Request, path: str) -> int:

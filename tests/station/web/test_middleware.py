@@ -25,7 +25,7 @@ def client(base: str = "http://localhost", **options: Any) -> TestClient:
 
 @pytest.fixture
 def locked(monkeypatch: pytest.MonkeyPatch) -> TestClient:
-    monkeypatch.setattr(middleware, "WRONG_TOKEN_SECONDS", 0.05)
+    monkeypatch.setattr(middleware, "WRONG_SECONDS", 0.05)
     return client("http://station.example:8000", token=TOKEN, host="0.0.0.0")
 
 
@@ -90,7 +90,7 @@ def test_pictures_are_not_shown_in_other_sites_pages() -> None:
 
 
 def test_what_is_open_without_a_token_and_what_is_not(locked: TestClient) -> None:
-    for path in ("/login", "/static/station.js", "/v1/health", "/v1/ready"):
+    for path in ("/login", "/password", "/static/station.js", "/v1/health", "/v1/ready"):
         assert locked.get(path).json() is False
         assert locked.get(path, headers=BEARER).json() is True
     assert locked.post("/login", data={"token": "x"}).json() == len("token=x")

@@ -104,6 +104,15 @@ def test_a_busy_client_that_connects_while_it_is_told_to_stop_does_not_keep_it()
     assert not thread.is_alive()
 
 
+def test_the_first_starts_with_users_print_a_link(grey_model: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        with station_process(grey_model, "--folder", tmp_path, "--users") as it:
+            until(lambda: "/password?link=" in it.log.read_text())
+            link = it.log.read_text().split("within 48 hours: ")[1].split()[0]
+            assert "For admin, admin of this station" in httpx2.get(link).text
+            assert link.split("=")[1] not in str(it.stop())
+
+
 def test_https(grey_model: Path, tmp_path: Path, certificate: dict[str, Path]) -> None:
     pair = ("--tls-certificate", certificate["tls_certificate"], "--tls-key", certificate["tls_key"])
     with station_process(grey_model, "--folder", tmp_path / "kept", "--host", "localhost", *pair) as it:

@@ -12,7 +12,10 @@ from blemish.station.records import Inspection, Verdict
 from blemish.station.station import Station
 
 FOLDERS = {Verdict.GOOD: "train/good", Verdict.DEFECT: "test/defect"}
-COLUMNS = ("id", "received", "file", "feedback", "note", "score", "model", "verdict", "decided_by")
+COLUMNS = (
+    *("id", "received", "file", "feedback", "feedback_by", "note"),
+    *("score", "model", "verdict", "decided_by"),
+)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula begins so
 
 
@@ -29,6 +32,11 @@ def stream(station: Station) -> Iterator[bytes]:
         Unavailable: the database cannot be read; later, while the pieces are taken, the disk too.
     """
     return _pieces(station, station.store.verdicts())
+
+
+def plain(text: str) -> str:
+    """A text as a cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 class _Sink(RawIOBase):
@@ -68,9 +76,8 @@ def _pieces(station: Station, said: dict[str, Verdict | None]) -> Iterator[bytes
                     name = ""
                     missing.append(f"{inspection.id}: {error}\n")
                 names[file] = name
-            note = f"'{inspection.note}" if inspection.note.startswith(FORMULA) else inspection.note
             told = inspection.model_dump(include={*COLUMNS}) | {"received": inspection.received.isoformat()}
-            rows.writerow(told | {"file": names[file], "note": note})
+            rows.writerow(told | {"file": names[file], "note": plain(inspection.note)})
         archive.writestr("labels.csv", table.getvalue())
         if missing:
             archive.writestr("missing.txt", "".join(missing))

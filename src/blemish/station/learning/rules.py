@@ -10,7 +10,7 @@ from blemish.inference.applied_rules import AppliedRules
 from blemish.inference.held_out_maps import read_packed, unpacked
 from blemish.inference.rules import Rules, beside, rules_from
 from blemish.station.models import LoadedModel
-from blemish.station.records import Filter, Inspection
+from blemish.station.records import COMMAND_LINE, Author, Filter, Inspection
 from blemish.station.schemas import RulesPreview
 from blemish.station.station import Station
 
@@ -44,7 +44,7 @@ def preview(station: Station, values: dict[str, Any]) -> RulesPreview:
     )
 
 
-def save(station: Station, values: dict[str, Any]) -> None:
+def save(station: Station, values: dict[str, Any], by: Author = COMMAND_LINE) -> None:
     """Write rules beside the active model and put them in force; arguments and errors as of `preview`.
 
     Raises:
@@ -52,7 +52,7 @@ def save(station: Station, values: dict[str, Any]) -> None:
         Unavailable: the file or the database cannot be used.
     """
     active = station.models.active
-    station.models.set_rules(active, rules_from(values, active.path.absolute().parent))
+    station.models.set_rules(active, rules_from(values, active.path.absolute().parent), by)
 
 
 def picture(station: Station) -> Inspection | None:

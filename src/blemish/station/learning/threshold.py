@@ -12,7 +12,7 @@ import numpy as np
 
 from blemish.station.errors import Conflict, NotFound
 from blemish.station.models import LoadedModel
-from blemish.station.records import CalibrationRecord, Filter, Verdict
+from blemish.station.records import COMMAND_LINE, Author, CalibrationRecord, Filter, Verdict
 from blemish.station.schemas import Evidence, Preview
 from blemish.station.station import Station
 
@@ -66,7 +66,9 @@ def preview(station: Station, false_alarm_rate: float, *, last: int = 1000) -> P
     )
 
 
-def set_rate(station: Station, rate: float, *, expected: int | None = None) -> CalibrationRecord:
+def set_rate(
+    station: Station, rate: float, *, expected: int | None = None, by: Author = COMMAND_LINE
+) -> CalibrationRecord:
     """Keep another rate, inside (0, 1) or ConfigError, from the next image on; past verdicts stay."""
     active = _active(station, expected)
     if rate == active.calibrated.false_alarm_rate:
@@ -75,10 +77,12 @@ def set_rate(station: Station, rate: float, *, expected: int | None = None) -> C
     if active.rules is not None and active.rules.rules.defective is not None:
         raise Conflict(f"{active.rules.name} gives the false-alarm rate; change it on the page of the rules.")
     origin = f"{active.calibrated.origin.split(';')[0]}; rate set to {100 * rate:g} %"
-    return station.models.recalibrate(active, active.calibrated.scores, rate, origin)
+    return station.models.recalibrate(active, active.calibrated.scores, rate, origin, by)
 
 
-def recalibrate(station: Station, *, keep: bool, expected: int | None = None) -> CalibrationRecord:
+def recalibrate(
+    station: Station, *, keep: bool, expected: int | None = None, by: Author = COMMAND_LINE
+) -> CalibrationRecord:
     """Calibrate the active model from its images that were confirmed as good; the rate stays.
 
     Scores are taken as recorded, each image file's once, and none of a file that was called a defect as well.
@@ -113,10 +117,11 @@ def recalibrate(station: Station, *, keep: bool, expected: int | None = None) ->
         kept + list(good.values()),
         active.calibrated.false_alarm_rate,
         f"{own.origin} and {images}" if kept else images,
+        by,
     )
 
 
-def use_again(station: Station, number: int) -> CalibrationRecord:
+def use_again(station: Station, number: int, by: Author = COMMAND_LINE) -> CalibrationRecord:
     """Go back to the scores and the rate of an earlier calibration of the active model, or NotFound."""
     active = by_scores(station)
     records = {record.id: record for record in station.store.calibrations(active.fingerprint)}
@@ -126,7 +131,7 @@ def use_again(station: Station, number: int) -> CalibrationRecord:
         return active.calibrated
     record = records[number]
     origin = f"{record.origin.split(';')[0]}; as No. {number}"
-    return station.models.recalibrate(active, record.scores, record.false_alarm_rate, origin)
+    return station.models.recalibrate(active, record.scores, record.false_alarm_rate, origin, by)
 
 
 def evidence(station: Station) -> Evidence:

@@ -11,9 +11,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from blemish.inference.rules import LOOK_AGAIN
 from blemish.station.errors import NotFound
 from blemish.station.records import (
+    COMMAND_LINE,
+    Author,
     CalibrationRecord,
     Filter,
     Inspection,
+    Kind,
     ModelRecord,
     NewInspection,
     Point,
@@ -21,6 +24,7 @@ from blemish.station.records import (
     Verdict,
 )
 from blemish.station.schemas import Feedback
+from blemish.station.storage.audit import note
 from blemish.station.storage.database import Database
 from blemish.station.storage.tables import calibrations, inspections, models
 
@@ -101,15 +105,19 @@ class Store:
         with self.database.transaction() as connection:
             return connection.execute(question).scalar_one()
 
-    def set_feedback(self, number: int, said: Feedback) -> Inspection:
+    def set_feedback(self, number: int, said: Feedback, by: Author = COMMAND_LINE) -> Inspection:
         """Keep what a person says of an inspection; NotFound where there is none of this number."""
         changes = said.model_dump(exclude_unset=True)
         if "feedback" in changes:
             changes["feedback_at"] = datetime.now(UTC) if said.feedback else None
-        if changes:
-            with self.database.transaction(writing=True) as connection:
+            changes["feedback_by"] = by.who if said.feedback else None
+        with self.database.transaction(writing=True) as connection:
+            before = self.get(number)
+            after = before.model_copy(update=changes)
+            if changes:
                 connection.execute(update(inspections).where(_columns.id == number).values(changes))
-        return self.get(number)
+                note(connection, by, Kind.JUDGEMENT, _said(before), _said(after), f"inspection {number}")
+        return after
 
     def points(self, filter: Filter, limit: int) -> list[Point]:
         """The latest scored inspections, oldest first."""
@@ -144,14 +152,16 @@ class Store:
         return found[0]
 
     def add_calibration(
-        self, model: str, scores: list[float], false_alarm_rate: float, origin: str
+        self, model: str, scores: list[float], false_alarm_rate: float, origin: str, by: Author = COMMAND_LINE
     ) -> CalibrationRecord:
         """Keep a calibration, which is then the model's latest."""
+        before = self.calibration(model)
         values = {"model": model, "scores": scores, "false_alarm_rate": false_alarm_rate, "origin": origin}
         added = calibrations.insert().values(**values, made=datetime.now(UTC)).returning(calibrations)
         with self.database.transaction(writing=True) as connection:
-            row = connection.execute(added).one()
-        return CalibrationRecord.model_validate(row._asdict())
+            record = CalibrationRecord.model_validate(connection.execute(added).one()._asdict())
+            note(connection, by, Kind.THRESHOLD, str(before or ""), str(record), model[:12])
+        return record
 
     def calibration(self, model: str) -> CalibrationRecord | None:
         """The latest calibration of a model, given by its fingerprint."""
@@ -205,6 +215,10 @@ class Store:
     def _records(self, kind: type[R], question: Select[Any]) -> list[R]:
         with self.database.transaction() as connection:
             return [kind.model_validate(row._asdict()) for row in connection.execute(question)]
+
+
+def _said(inspection: Inspection) -> str:
+    return ": ".join(part for part in (inspection.feedback, inspection.note) if part)
 
 
 def _insert(connection: Connection, table: Table) -> Any:

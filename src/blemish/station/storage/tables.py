@@ -39,6 +39,7 @@ inspections = sa.Table(
     sa.Column("feedback", sa.Text),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("feedback_at", TIME),
+    sa.Column("feedback_by", sa.Text),
     sa.UniqueConstraint("key", name="uq_inspections_key"),
     sa.Index("ix_inspections_received", "received"),
     sa.Index("ix_inspections_is_anomalous", "is_anomalous", "id"),
@@ -72,3 +73,60 @@ calibrations = sa.Table(
     sa.Index("ix_calibrations_model", "model", "id"),
     sqlite_autoincrement=True,
 )
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("secret", sa.Text),
+    sa.Column("link", sa.Text),
+    sa.Column("link_until", TIME),
+    sa.UniqueConstraint("name", name="uq_users_name"),
+    sqlite_autoincrement=True,
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.BigInteger, nullable=False),
+    sa.Column("until", TIME, nullable=False),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("at", TIME, nullable=False),
+    *(
+        sa.Column(name, sa.Text, nullable=False)
+        for name in ("who", "kind", "subject", "before", "after", "why")
+    ),
+    sqlite_autoincrement=True,
+)
+
+_REFUSED = "the audit trail is append-only"
+_RAISE = f"BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END"
+for _dialect, _statement in (
+    ("sqlite", f"CREATE TRIGGER audit_update BEFORE UPDATE ON audit {_RAISE}"),
+    ("sqlite", f"CREATE TRIGGER audit_delete BEFORE DELETE ON audit {_RAISE}"),
+    (
+        "sqlite",  # REPLACE fires no trigger of DELETE
+        "CREATE TRIGGER audit_replace BEFORE INSERT ON audit "
+        f"WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id) {_RAISE}",
+    ),
+    (
+        "postgresql",
+        "CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{_REFUSED}'; END $$",
+    ),
+    (
+        "postgresql",
+        "CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()",
+    ),
+):
+    sa.event.listen(audit, "after_create", sa.DDL(_statement).execute_if(dialect=_dialect))

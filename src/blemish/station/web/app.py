@@ -16,9 +16,20 @@ from blemish.station.errors import Unavailable
 from blemish.station.station import Station
 from blemish.station.web.middleware import HEADERS, BodyLimits, Security
 from blemish.station.web.pages import fragment, page
-from blemish.station.web.routes import gallery, inspections, learning, live, login, operation, pictures, rules
+from blemish.station.web.routes import (
+    audit,
+    gallery,
+    inspections,
+    learning,
+    live,
+    login,
+    operation,
+    pictures,
+    rules,
+    users,
+)
 
-ROUTES = (inspections, pictures, learning, operation, rules, live, gallery, login)
+ROUTES = (inspections, pictures, learning, operation, rules, live, gallery, login, audit, users)
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +45,7 @@ def create_app(station: Station) -> FastAPI:
         docs_url=None,  # those pages load their scripts from elsewhere
         redoc_url=None,
         middleware=[
-            Middleware(Security, settings=settings),
+            Middleware(Security, settings=settings, accounts=station.accounts),
             Middleware(BodyLimits, max_bytes=settings.max_upload, seconds=settings.timeout),
         ],
     )
@@ -54,7 +65,7 @@ def _answer(request: Request, status: int, sentence: str, headers: dict[str, str
     """JSON for programs, a page for people."""
     if "text/html" not in request.headers.get("accept", "") or request.url.path.startswith("/v1/"):
         return JSONResponse({"detail": sentence}, status, headers)
-    if request.state.authorised:
+    if request.state.user:
         return page(request, "problem.html.j2", status=status, code=status, sentence=sentence)
     return fragment(request, "refusal.html.j2", status=status, code=status)
 

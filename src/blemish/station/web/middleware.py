@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from blemish.station.errors import Unavailable
+from blemish.station.records import Role, User
 from blemish.station.settings import Settings
+from blemish.station.storage.accounts import SESSION, Accounts
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -28,24 +32,25 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 SAFE = ("GET", "HEAD", "OPTIONS")
-OPEN = ("/login", "/v1/health", "/v1/ready")
+OPEN = ("/login", "/logout", "/password", "/v1/health", "/v1/ready")
 OPEN_FOLDER = "/static/"
 LOCAL = ("localhost", "localhost.", "127.0.0.1", "::1")
 PORTS = {"http": 80, "https": 443}
-DAYS = 30  # that a browser stays logged in
-WRONG_TOKEN_SECONDS = 0.5  # before a wrong token is refused
+TOKEN_LOGIN = 30 * 86_400  # seconds that a browser stays logged in by a token
+WRONG_SECONDS = 0.5  # before a wrong token or password is refused
 
 
 @dataclass
 class Security:
     """Security headers on every answer, and refusals of what must not come in, by host, origin and token.
 
-    Requests reach the application with `scope["state"]["authorised"]`: whether they came with the token.
-    Only /login, /static/, /v1/health and /v1/ready are reached without.
+    Requests reach the application with `scope["state"]["user"]`: who they come from, or None. Only `OPEN` and
+    /static/ are reached without.
     """
 
     app: ASGIApp
     settings: Settings
+    accounts: Accounts | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -58,16 +63,21 @@ class Security:
             await send(message)
 
         request = HTTPConnection(scope)
-        authorised = await _is_authorised(self.settings, request)
-        scope.setdefault("state", {})["authorised"] = authorised
-        no_token = None if authorised else _no_token(request)
-        refusal = self._wrong_host(request) or self._other_site(request) or no_token
+        state = scope.setdefault("state", {})
+        try:
+            state["user"] = await self._user(request)
+            unknown = None if state["user"] else _no_token(request)
+        except Unavailable as error:
+            wait = {"Retry-After": str(error.retry_after)}
+            state["user"] = None
+            unknown = None if _is_open(request) else _refused(error.status, str(error), wait)
+        refusal = self._wrong_host(request) or self._other_site(request) or unknown
         await (refusal or self.app)(scope, receive, with_headers)
 
     def _wrong_host(self, request: HTTPConnection) -> Response | None:
         """Without a token, no other site may get in by a name that it lets lead here (DNS rebinding)."""
         name, _ = _place("http", request.headers.get("host", ""))
-        if self.settings.token is not None or name in (*LOCAL, self.settings.host.strip("[]").lower()):
+        if not self.settings.asks_nobody or name in (*LOCAL, self.settings.host.strip("[]").lower()):
             return None
         return _refused(421, "This station answers to localhost alone; set a token to use another name.")
 
@@ -79,13 +89,29 @@ class Security:
             own = True
         elif request.scope["method"] in SAFE:
             embedded = site == "cross-site" and headers.get("sec-fetch-mode", "navigate") != "navigate"
-            own = not embedded or self.settings.token is not None
+            own = not embedded or not self.settings.asks_nobody
         elif origin is None and site is None:  # no browser
-            own = self.settings.token is None or not _has_cookie(self.settings, request)
+            own = cookie_name(self.settings) not in request.cookies
         else:
             own = _is_own(origin, headers.get("host", "")) and site in (None, "same-origin", "none")
         foreign = "The request comes from another site's page; use the station's own, or a token."
         return None if own else _refused(403, foreign)
+
+    async def _user(self, request: HTTPConnection) -> User | None:
+        """By the Bearer token, else by the cookie, or whoever it is where nobody is asked."""
+        token, cookie = _bearer(request), request.cookies.get(cookie_name(self.settings), "")
+        if self.settings.asks_nobody:
+            return User(name="whoever uses this machine", role=Role.ADMIN)
+        if self.accounts is None:
+            known = _same(cookie, _cookie_value(self.settings))
+            known = known if token is None else await is_token(self.settings, token)
+            return User(name="whoever has the token", role=Role.ADMIN) if known else None
+        if token is None:
+            return await run_in_threadpool(self.accounts.of_session, cookie) if cookie else None
+        machine = await run_in_threadpool(self.accounts.of_token, token)
+        if machine is None:
+            await asyncio.sleep(WRONG_SECONDS)
+        return machine
 
 
 @dataclass
@@ -134,14 +160,19 @@ def _refused(status: int, sentence: str, headers: dict[str, str] | None = None) 
 
 def _no_token(request: HTTPConnection) -> Response | None:
     path = request.scope["path"]
-    if path in OPEN or path.startswith(OPEN_FOLDER):
+    if _is_open(request):
         return None
     if request.scope["method"] == "GET" and "text/html" in request.headers.get("accept", ""):
         query = request.scope["query_string"].decode("latin-1")
         asked = f"{path}?{query}" if query else path
         return RedirectResponse(f"/login?next={quote(asked, safe='')}", 303)
-    sentence = "Send the station's token: Authorization: Bearer TOKEN."
+    sentence = "Log in, or send a token: Authorization: Bearer TOKEN."
     return _refused(401, sentence, {"WWW-Authenticate": "Bearer"})
+
+
+def _is_open(request: HTTPConnection) -> bool:
+    path: str = request.scope["path"]
+    return path in OPEN or path.startswith(OPEN_FOLDER)
 
 
 def _is_own(origin: str | None, host: str) -> bool:
@@ -160,21 +191,12 @@ def _place(scheme: str, host: str) -> tuple[str | None, int | None]:
         return None, None
 
 
-async def _is_authorised(settings: Settings, request: HTTPConnection) -> bool:
-    """Whether a request may be served: by its Bearer token, else by its cookie, or because none is needed."""
-    if settings.token is None:
-        return True
-    if (token := _bearer(request)) is not None:
-        return await is_token(settings, token)
-    return _has_cookie(settings, request)
-
-
 async def is_token(settings: Settings, text: str) -> bool:
     """Whether this is the token; a wrong one costs half a second."""
     assert settings.token is not None
     if _same(text, settings.token.get_secret_value()):
         return True
-    await asyncio.sleep(WRONG_TOKEN_SECONDS)
+    await asyncio.sleep(WRONG_SECONDS)
     return False
 
 
@@ -183,24 +205,20 @@ def _bearer(request: HTTPConnection) -> str | None:
     return token.strip() if kind.lower() == "bearer" else None
 
 
-def _has_cookie(settings: Settings, request: HTTPConnection) -> bool:
-    return _same(request.cookies.get(cookie_name(settings), ""), _cookie_value(settings))
-
-
 def cookie_name(settings: Settings) -> str:
     """Of the login; browsers share cookies between the ports of a machine, so the port is in it."""
     return f"blemish_{settings.port}"
 
 
-def login_cookie(settings: Settings, origin: str = "") -> dict[str, Any]:
-    """Arguments for `Response.set_cookie` that log a browser in; the cookie does not reveal the token.
+def login_cookie(settings: Settings, origin: str = "", session: str = "") -> dict[str, Any]:
+    """Arguments for `Response.set_cookie` that log a browser in, by a session or by a digest of the token.
 
     Where `origin`, as the browser says, is https, as through a proxy, it never goes without TLS either.
     """
     return {
         "key": cookie_name(settings),
-        "value": _cookie_value(settings),
-        "max_age": DAYS * 86_400,
+        "value": session or _cookie_value(settings),
+        "max_age": int(SESSION.total_seconds()) if session else TOKEN_LOGIN,
         "secure": settings.tls_key is not None or origin.startswith("https://"),
         "httponly": True,
         "samesite": "strict",

@@ -51,7 +51,8 @@ def condition(station: Station) -> dict[str, Any]:
         "health": health,
         "model_name": station.models.active.name,
         "drift_warning": warning,
-        "can_log_out": station.settings.token is not None,
+        "can_log_out": not station.settings.asks_nobody,
+        "has_users": station.settings.users,
     }
 
 

@@ -62,6 +62,8 @@ def serve(settings: Settings, *, check: bool = False) -> None:
         logs.configure(settings.secrets)
         station = Station(settings)
         _say(f"The station starts at {address} (Ctrl-C stops it).")
+        if station.accounts and (link := station.accounts.first_link()):
+            _say(f"Set the admin's password, once and within 48 hours: {address}/password?link={link}")
         for remark in remarks(settings):
             logger.warning(remark)
         server = Server(

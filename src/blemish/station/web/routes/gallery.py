@@ -14,7 +14,7 @@ from blemish.station.records import Inspection
 from blemish.station.schemas import GalleryQuery
 from blemish.station.station import Station
 from blemish.station.storage.store import Store
-from blemish.station.web.deps import InspectionDep, StationDep
+from blemish.station.web.deps import InspectionDep, Operator, StationDep
 from blemish.station.web.pages import outcome, page
 from blemish.station.web.routes.pictures import regions_of
 
@@ -26,7 +26,9 @@ router = APIRouter(prefix="/inspections", include_in_schema=False)
 
 
 @router.get("")
-def gallery(request: Request, station: StationDep, query: Annotated[GalleryQuery, Query()]) -> Response:
+def gallery(
+    request: Request, station: StationDep, _: Operator, query: Annotated[GalleryQuery, Query()]
+) -> Response:
     """All inspections, narrowed by a form."""
     select = station.store.select
     found = select(query, limit=PER_PAGE, before=query.before, after=query.after)

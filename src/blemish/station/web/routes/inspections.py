@@ -9,9 +9,17 @@ from fastapi import APIRouter, Header, HTTPException, Query, Request, UploadFile
 
 from blemish.station.errors import Busy, StationError, TooSlow
 from blemish.station.pipeline import Pipeline
-from blemish.station.records import MAX_NAME, Inspection, Source
+from blemish.station.records import MAX_NAME, Author, Inspection, Source
 from blemish.station.schemas import Feedback, InspectionPage, Outcome, Outcomes, PageQuery
-from blemish.station.web.deps import IdempotencyKey, InspectionDep, RecordNumber, StationDep, problems
+from blemish.station.web.deps import (
+    IdempotencyKey,
+    InspectionDep,
+    Machine,
+    Operator,
+    RecordNumber,
+    StationDep,
+    problems,
+)
 
 PATIENCE = 0.01  # seconds between looks at a full queue
 ONE_FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -24,6 +32,7 @@ router = APIRouter(prefix="/v1", tags=["inspections"])
 async def inspect(
     request: Request,
     station: StationDep,
+    _: Machine,
     name: Annotated[str, Query(max_length=MAX_NAME, description="What to call the image.")] = "",
     key: IdempotencyKey = None,
 ) -> Inspection:
@@ -41,6 +50,7 @@ async def inspect(
 @router.post("/inspections", status_code=201, responses=problems(408, 503))
 async def inspect_many(
     station: StationDep,
+    _: Machine,
     images: list[UploadFile],
     key: IdempotencyKey = None,
     source: Annotated[str | None, Header(alias="X-Blemish-Source", include_in_schema=False)] = None,
@@ -80,7 +90,9 @@ async def inspect_many(
 
 
 @router.get("/inspections", responses=problems(503))
-def list_inspections(station: StationDep, query: Annotated[PageQuery, Query()]) -> InspectionPage:
+def list_inspections(
+    station: StationDep, _: Operator, query: Annotated[PageQuery, Query()]
+) -> InspectionPage:
     """Inspections, newest first."""
     found = station.store.select(query, limit=query.limit + 1, before=query.before, after=query.after)
     if query.after is not None:  # the closest ones, at the end
@@ -96,9 +108,9 @@ def read_inspection(inspection: InspectionDep) -> Inspection:
 
 
 @router.put("/inspections/{number}/feedback", responses=problems(404, 503))
-def set_feedback(station: StationDep, number: RecordNumber, said: Feedback) -> Inspection:
+def set_feedback(station: StationDep, user: Operator, number: RecordNumber, said: Feedback) -> Inspection:
     """Say what an image really shows."""
-    return station.store.set_feedback(number, said)
+    return station.store.set_feedback(number, said, Author(user.name))
 
 
 async def _submit(

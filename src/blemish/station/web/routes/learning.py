@@ -11,7 +11,7 @@ from blemish.station.learning.drift import measure_drift
 from blemish.station.records import Filter
 from blemish.station.schemas import Drift, Evidence, Preview, Rate, RateChange, Recalibration, Threshold
 from blemish.station.web import charts
-from blemish.station.web.deps import RecordNumber, StationDep, problems
+from blemish.station.web.deps import AuthorDep, Engineer, Operator, RecordNumber, StationDep, problems
 from blemish.station.web.pages import fragment, page
 
 TO_JUDGE = 12  # suggested at once
@@ -22,20 +22,22 @@ router = APIRouter(tags=["learning"])
 
 
 @router.get("/v1/threshold", responses=problems(409))
-def read_threshold(station: StationDep) -> Threshold:
+def read_threshold(station: StationDep, _: Operator) -> Threshold:
     """What gives the verdicts now."""
     return Threshold.of(threshold.by_scores(station).calibrated)
 
 
 @router.put("/v1/threshold", responses=problems(409, 503))
-def set_threshold(station: StationDep, change: RateChange) -> Threshold:
+def set_threshold(station: StationDep, by: AuthorDep, change: RateChange) -> Threshold:
     """Keep another false-alarm rate from the next image on; past verdicts stay as they are."""
-    return Threshold.of(threshold.set_rate(station, change.false_alarm_rate, expected=change.calibration))
+    rate, expected = change.false_alarm_rate, change.calibration
+    return Threshold.of(threshold.set_rate(station, rate, expected=expected, by=by))
 
 
 @router.get("/v1/threshold/preview", responses=problems(409, 503))
 def preview_threshold(
     station: StationDep,
+    _: Operator,
     false_alarm_rate: Annotated[Rate, Query()],
     last: Annotated[int, Query(ge=1, le=100_000, description="Past inspections to look at.")] = 1000,
 ) -> Preview:
@@ -44,25 +46,25 @@ def preview_threshold(
 
 
 @router.post("/v1/calibrations", status_code=201, responses=problems(409, 503))
-def recalibrate(station: StationDep, how: Recalibration) -> Threshold:
+def recalibrate(station: StationDep, by: AuthorDep, how: Recalibration) -> Threshold:
     """Calibrate from the images confirmed as good; the rate asked for stays."""
-    return Threshold.of(threshold.recalibrate(station, keep=how.keep, expected=how.calibration))
+    return Threshold.of(threshold.recalibrate(station, keep=how.keep, expected=how.calibration, by=by))
 
 
 @router.post("/v1/calibrations/{number}/use", responses=problems(404, 409, 503))
-def use_calibration(station: StationDep, number: RecordNumber) -> Threshold:
+def use_calibration(station: StationDep, by: AuthorDep, number: RecordNumber) -> Threshold:
     """Go back to an earlier calibration of the model in use, with the rate it had."""
-    return Threshold.of(threshold.use_again(station, number))
+    return Threshold.of(threshold.use_again(station, number, by))
 
 
 @router.get("/v1/threshold/evidence", responses=problems(503))
-def evidence(station: StationDep) -> Evidence:
+def evidence(station: StationDep, _: Operator) -> Evidence:
     """What there is to calibrate from, and whether it would mislead."""
     return threshold.evidence(station)
 
 
 @router.get("/threshold", include_in_schema=False)
-def threshold_page(request: Request, station: StationDep) -> Response:
+def threshold_page(request: Request, station: StationDep, _: Engineer) -> Response:
     """The false-alarm rate, and what feedback can teach it."""
     try:
         active = threshold.by_scores(station)
@@ -83,7 +85,7 @@ def threshold_page(request: Request, station: StationDep) -> Response:
 
 @router.get("/threshold/preview", include_in_schema=False)
 def preview_fragment(
-    request: Request, station: StationDep, false_alarm_rate: Annotated[Rate, Query()]
+    request: Request, station: StationDep, _: Engineer, false_alarm_rate: Annotated[Rate, Query()]
 ) -> Response:
     """What another rate would have meant."""
     preview = threshold.preview(station, false_alarm_rate)
@@ -92,13 +94,13 @@ def preview_fragment(
 
 
 @router.get("/v1/drift", responses=problems(503))
-def read_drift(station: StationDep) -> Drift:
+def read_drift(station: StationDep, _: Operator) -> Drift:
     """Whether recent scores still look like those of the calibration."""
     return measure_drift(station)
 
 
 @router.get("/history", include_in_schema=False)
-def scores_page(request: Request, station: StationDep, last: int = PERIODS[0]) -> Response:
+def scores_page(request: Request, station: StationDep, _: Operator, last: int = PERIODS[0]) -> Response:
     """The scores of the active model over time."""
     if last not in PERIODS:
         raise Unusable(f"last is one of {', '.join(map(str, PERIODS))}, not {last}; choose one.")
@@ -120,7 +122,7 @@ def scores_page(request: Request, station: StationDep, last: int = PERIODS[0]) -
 
 
 @router.get("/v1/dataset.zip", response_class=Response, responses=problems(503))
-def dataset_zip(station: StationDep) -> StreamingResponse:
+def dataset_zip(station: StationDep, _: Engineer) -> StreamingResponse:
     """The images that people judged, as a data set for the next fit: train/good and test/defect."""
     headers = {"Content-Disposition": 'attachment; filename="dataset.zip"'}
     return StreamingResponse(dataset.stream(station), media_type="application/zip", headers=headers)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from blemish.station.records import Filter, Number
 from blemish.station.station import Station
-from blemish.station.web.deps import StationDep
+from blemish.station.web.deps import Operator, StationDep
 from blemish.station.web.pages import condition, fragment, outcome, page
 
 LATEST = 24
@@ -16,14 +16,14 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-def live(request: Request, station: StationDep) -> Response:
+def live(request: Request, station: StationDep, _: Operator) -> Response:
     """What is inspected now."""
     return page(request, "live.html.j2", **_latest(station))
 
 
 @router.get("/live")
 def live_fragment(
-    request: Request, station: StationDep, after: Annotated[Number | None, Query()] = None
+    request: Request, station: StationDep, _: Operator, after: Annotated[Number | None, Query()] = None
 ) -> Response:
     """What of the live page changes; 204 when nothing is newer than `after`."""
     if after is not None and not station.store.select(Filter(), limit=1, after=after):
@@ -32,7 +32,7 @@ def live_fragment(
 
 
 @router.get("/condition")
-def condition_fragment(request: Request, station: StationDep) -> Response:
+def condition_fragment(request: Request, station: StationDep, _: Operator) -> Response:
     """How the station is, for every page."""
     return fragment(request, "condition.html.j2", **condition(station))
 

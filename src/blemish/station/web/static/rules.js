@@ -1,6 +1,6 @@
 // Rules of a model: zones drawn on a picture, sizes and rates, what they do to good parts, and putting them in force.
 
-import { send, sentence } from "/static/station.js";
+import { change, send, sentence } from "/static/station.js";
 
 const PAUSE = 300; // milliseconds without a change before the preview is asked for
 const NEAR = 10; // pixels of the screen within which a click means the first corner
@@ -150,7 +150,7 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   use.disabled = true;
   try {
-    await send("PUT", "/v1/rules", said());
+    await change("PUT", "/v1/rules", said());
     alarms.textContent = "In force from the next image on.";
   } catch (error) {
     alarms.textContent = `Not saved: ${sentence(error)}`;

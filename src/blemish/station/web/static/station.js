@@ -26,6 +26,14 @@ export async function send(method, address, body) {
   return (await ask(address, { method, headers, body: JSON.stringify(body), keepalive: true })).json();
 }
 
+/** The same for what changes a threshold, a model or rules; where people log in they are asked why. */
+export async function change(method, address, body) {
+  if (!document.querySelector("[data-asks-why]")) return send(method, address, body);
+  const why = prompt("Why? A sentence for the audit trail:");
+  if (why === null) throw new Refused(0, "nothing was changed.", null);
+  return send(method, `${address}?why=${encodeURIComponent(why)}`, body);
+}
+
 /** A sentence for whatever went wrong. */
 export function sentence(error) {
   return error instanceof Refused ? error.message : "The station does not answer; check that it runs and the network.";
@@ -79,7 +87,7 @@ function banner(id, words, ...more) {
   document.getElementById("main").prepend(element);
 }
 
-/** Somebody changed the token; what is typed here stays until the person goes to the login. */
+/** The login has ended; what is typed here stays until the person goes to the login. */
 function loggedOut() {
   const link = document.createElement("a");
   link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;

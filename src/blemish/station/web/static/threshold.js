@@ -1,6 +1,6 @@
 // The false-alarm rate: what another one would have meant, and using it; calibrating from what was judged.
 
-import { piece, send, sentence, swap } from "/static/station.js";
+import { change as ask, piece, sentence, swap } from "/static/station.js";
 
 const PAUSE = 250; // milliseconds without a change before the preview is asked for
 
@@ -77,7 +77,7 @@ const expected = () => ({ calibration: Number(form.dataset.calibration) });
 
 /** Put something else in force, and show the page's other parts as they are then. */
 async function change(method, address, body) {
-  const force = await send(method, address, body);
+  const force = await ask(method, address, body);
   percent.value = Number((100 * force.false_alarm_rate).toPrecision(4));
   slideTo(Number(percent.value));
   form.dataset.rate = String(force.false_alarm_rate);

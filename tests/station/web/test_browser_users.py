@@ -1,0 +1,64 @@
+"""Users in a browser: from a link to a login, and a change that asks why."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blemish.station.records import Author, Role
+from blemish.station.schemas import AuditQuery
+from blemish.station.storage.audit import entries
+from tests.station.support import running_station
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+pytestmark = pytest.mark.slow
+PASSWORD = "a plain long sentence"
+
+
+def log_in(page: Any, name: str) -> None:
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_an_engineer_sets_a_password_logs_in_and_says_why(browser: Any, tmp_path: Path) -> None:
+    with running_station(tmp_path, users=True) as it:
+        assert it.station.accounts
+        it.station.accounts.first_link()
+        link = it.station.accounts.add("anna", Role.ENGINEER, Author("admin"))
+        page = browser.new_context(base_url=it.url).new_page()
+        page.goto(f"/password?link={link}")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Set it").click()
+        log_in(page, "anna")
+        sync_api.expect(page.get_by_role("link", name="Users")).to_have_count(0)
+        page.get_by_role("link", name="Threshold").click()
+        page.locator("#percent").fill("5")
+        page.on("dialog", lambda dialog: dialog.accept("the light is new"))
+        page.get_by_role("button", name="Use this rate").click()
+        sync_api.expect(page.locator("#rate-words")).to_contain_text("In use")
+        page.get_by_role("link", name="Audit").click()
+        sync_api.expect(page.get_by_role("row", name="the light is new")).to_contain_text("anna")
+        last = entries(it.station.store.database, AuditQuery())[0]
+        assert (last.who, last.why) == ("anna", "the light is new")
+
+
+def test_an_admin_adds_a_user_on_any_screen(browser: Any, tmp_path: Path) -> None:
+    with running_station(tmp_path, users=True) as it:
+        assert it.station.accounts
+        it.station.accounts.set_password(it.station.accounts.first_link(), PASSWORD)
+        page = browser.new_context(base_url=it.url).new_page()
+        page.goto("/login?next=/users")
+        log_in(page, "admin")
+        page.get_by_label("Name").fill("anna")
+        page.get_by_role("button", name="Add").click()
+        sync_api.expect(page.get_by_role("status").first).to_contain_text(f"{it.url}/password?link=")
+        for width in (390, 820, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.locator("form", has=page.get_by_role("button", name="New link")).nth(1).get_by_text(
+            "Disabled"
+        ).click()
+        page.get_by_role("button", name="Save").nth(1).click()
+        sync_api.expect(page.locator(".model", has_text="anna")).to_contain_text("disabled")
