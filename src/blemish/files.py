@@ -134,15 +134,15 @@ def shortened(name: str, size: int) -> str:
     return name if len(content) <= size else content[:size].decode("utf-8", "ignore")
 
 
-def hold(file: IO[Any]) -> bool:
+def hold(file: IO[Any], *, wait: bool = False) -> bool:
     """Whether no other process holds this open file; until it is closed, this one does.
 
-    Where the system or the disk knows no locks, nobody is taken to hold it.
+    With `wait` it returns when that is so. Where the system or the disk knows no locks, nobody is taken to hold it.
     """
     try:
         import fcntl
 
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     except (ImportError, OSError):

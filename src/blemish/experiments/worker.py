@@ -1,6 +1,5 @@
 """What a worker does: one fit, and everything measured with its weights."""
 
-import fcntl
 import json
 import logging
 import os
@@ -21,7 +20,7 @@ from blemish.evaluation.evaluate import Evaluation, evaluate
 from blemish.experiments.experiment import Experiment, code_version
 from blemish.experiments.result import Result
 from blemish.export.recalibrate import fitted_digests
-from blemish.files import file_digest, unfinished, whole_file
+from blemish.files import file_digest, hold, unfinished, whole_file
 from blemish.images.reading import frame_digest, load_frame
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import Metadata
@@ -258,10 +257,8 @@ def alone(lock: Path, busy: str = "") -> Iterator[None]:
     with ExitStack() as files:
         while True:
             file = files.enter_context(lock.open("w"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
-            except BlockingIOError:
-                raise BlemishError(busy) from None
+            if not hold(file, wait=not busy):
+                raise BlemishError(busy)
             with suppress(FileNotFoundError):  # whoever was in has removed it
                 if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
                     break
