@@ -1,12 +1,13 @@
 """What a comparison found, and as a few lines for the terminal."""
 
+import html
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from blemish.reports.numbers import duration, fraction, interval, megabytes, percent, short_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Several methods on the same images. Fractions are in 0..1; what cannot be measured is None.
 
@@ -46,6 +47,17 @@ class Comparison:
     recommendation: dict[str, Any]
     machine: dict[str, Any]
     notes: list[str]
+
+    def __repr__(self) -> str:
+        of = ", ".join(f"{row['label']} {fraction(row['auroc'])}" for row in self.methods)
+        return f"<Comparison on {self.name}: {self.measure or 'not measured'}, {of}>"
+
+    def __str__(self) -> str:
+        return summary(self)
+
+    def _repr_html_(self) -> str:
+        """The same lines, for a notebook."""
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     @property
     def synthetic(self) -> bool:
