@@ -100,11 +100,11 @@ class Result:
             raise ValueError(f"an anomaly map is [H, W], not {self.anomaly_map.shape}")
 
     def __repr__(self) -> str:
-        return f"<Result {self.path or 'of an image in memory'}: {self._said}>"
+        return f"<Result {self.path or 'of an image in memory'}: {self._in_words()}>"
 
     def _repr_html_(self) -> str:
         """The verdict and the overlay, for a notebook."""
-        title = html.escape(f"{self.path}: {self._said}" if self.path else self._said)
+        title = html.escape(f"{self.path}: {self._in_words()}" if self.path else self._in_words())
         if self.error:
             return f"<p>{title}</p>"
         try:
@@ -112,16 +112,6 @@ class Result:
         except ImageError as error:  # the file has gone, or is another by now
             shown = html.escape(str(error))
         return f"<p>{title}</p>{shown}"
-
-    @property
-    def _said(self) -> str:
-        """The verdict in a few words, or the error."""
-        if self.score is None:
-            return self.error
-        words = [self.verdict or ("anomalous" if self.is_anomalous else "not anomalous")]
-        words += [NOT_THIS_PART] if self.is_other_part else []
-        words += [] if self.p_value is None else [f"p-value {self.p_value:.2g}"]
-        return ", ".join([*words, f"score {self.score:.4g}"])
 
     def to_row(self) -> dict[str, Any]:
         """The plain, JSON-able part: path, score, p_value, is_anomalous, is_other_part, error.
@@ -253,6 +243,15 @@ class Result:
             "error map": heat,
             "Grad-CAM (own scale)": attention_overlay(picture, attention),
         }
+
+    def _in_words(self) -> str:
+        """The verdict in a line, such as "anomalous, p-value 0.012, score 3.41", or the error."""
+        if self.score is None:
+            return self.error
+        words = [self.verdict or ("anomalous" if self.is_anomalous else "good")]
+        words += [NOT_THIS_PART] if self.is_other_part else []
+        words += [] if self.p_value is None else [f"p-value {self.p_value:.2g}"]
+        return ", ".join([*words, f"score {self.score:.3g}"])
 
     def _overlaid(
         self, picture: np.ndarray, scale: HeatScale, mask: np.ndarray | None, side: int | None
