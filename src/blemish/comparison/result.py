@@ -53,7 +53,22 @@ class Comparison:
         return f"<Comparison on {self.name}: {self.measure or 'not measured'}, {of}>"
 
     def __str__(self) -> str:
-        return summary(self)
+        """A table with a line per method, the recommendation and the notes."""
+        pixel = not self.synthetic and any(row["pixel"] for row in self.methods)
+        heads = ["method", self.measure or "AUROC", "95 % interval", *(["AUPRO"] if pixel else [])]
+        lines = [[*heads, "false alarms", "fit", "memory", "file", "images/s"]]
+        for row in self.methods:
+            cells = [row["label"], fraction(row["auroc"]), interval(row["auroc_interval"])]
+            cells += [fraction((row["pixel"] or {}).get("aupro_30"))] if pixel else []
+            alarms = row["false_alarms"]
+            lines.append([*cells, percent(alarms["observed"]) + " *" * bool(alarms["unlike"]), *costs(row)])
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        table = [
+            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
+            for line in lines
+        ]
+        text = "\n".join([*table, "", *self.recommendation["sentences"], "", *self.notes])
+        return text.replace("\N{NO-BREAK SPACE}", " ").rstrip()
 
     def _repr_html_(self) -> str:
         """The same lines, for a notebook."""
@@ -67,25 +82,6 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for `json.dumps`."""
         return asdict(self)
-
-
-def summary(comparison: Comparison) -> str:
-    """A table with a line per method, the recommendation and the notes."""
-    pixel = not comparison.synthetic and any(row["pixel"] for row in comparison.methods)
-    heads = ["method", comparison.measure or "AUROC", "95 % interval", *(["AUPRO"] if pixel else [])]
-    lines = [[*heads, "false alarms", "fit", "memory", "file", "images/s"]]
-    for row in comparison.methods:
-        cells = [row["label"], fraction(row["auroc"]), interval(row["auroc_interval"])]
-        cells += [fraction((row["pixel"] or {}).get("aupro_30"))] if pixel else []
-        alarms = row["false_alarms"]
-        lines.append([*cells, percent(alarms["observed"]) + " *" * bool(alarms["unlike"]), *costs(row)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    table = [
-        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
-        for line in lines
-    ]
-    text = "\n".join([*table, "", *comparison.recommendation["sentences"], "", *comparison.notes])
-    return text.replace("\N{NO-BREAK SPACE}", " ").rstrip()
 
 
 def costs(row: dict[str, Any]) -> list[str]:
