@@ -22,7 +22,10 @@ log = logging.getLogger(__name__)
 
 
 class Detector(BaseDetector):
-    """A fitted model: judges images, measures itself on labelled ones, saves and exports itself."""
+    """A fitted model: judges images, measures itself on labelled ones, saves and exports itself.
+
+    Its attributes are those of `blemish.inference.detector.Detector`.
+    """
 
     def __repr__(self) -> str:
         return (

@@ -48,28 +48,24 @@ def rgb_pixels(image: bytes | Image.Image | np.ndarray | Tensor, bit_depth: int 
     """
     if isinstance(image, bytes):
         return read_upload(image, "The image", bit_depth)
-    if isinstance(image, Image.Image):
-        return _rgb(image, "The image", bit_depth)
-    if hasattr(image, "cpu"):
-        tensor = image.cpu().detach()
-        image = (tensor.float() if tensor.is_floating_point() else tensor).numpy()  # NumPy has no bfloat16
-    if not isinstance(image, np.ndarray):
-        raise ConfigError(
-            f"{type(image).__name__} is no kind of image; give a path, the bytes of a file, a PIL image, "
-            "a NumPy array or a PyTorch tensor."
-        )
-    return _rgb(Image.fromarray(_pixels(image)), "The image array", bit_depth)
-
-
-def _rgb(picture: Image.Image, name: str, bit_depth: int) -> np.ndarray:
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(_pixels(image))
+    name = "The image" if picture is image else "The image array"
     with sentences(name):
         check_header(picture, name)
         load_pixels(picture, name, bit_depth)
         return np.array(upright(as_8_bit(picture, name, bit_depth), orientation(picture)).convert("RGB"))
 
 
-def _pixels(array: np.ndarray) -> np.ndarray:
+def _pixels(array: Any) -> np.ndarray:
     """uint8 [H, W] or [H, W, 3 or 4], or uint16 [H, W]."""
+    if hasattr(array, "cpu"):
+        tensor = array.cpu().detach()
+        array = (tensor.float() if tensor.is_floating_point() else tensor).numpy()  # NumPy has no bfloat16
+    if not isinstance(array, np.ndarray):
+        raise ConfigError(
+            f"{type(array).__name__} is no kind of image; give a path, the bytes of a file, a PIL image, "
+            "a NumPy array or a PyTorch tensor."
+        )
     shape = list(array.shape)
     if array.ndim == 3 and shape[2] not in CHANNELS and shape[0] in CHANNELS:
         array = np.moveaxis(array, 0, 2)

@@ -207,12 +207,12 @@ class Result:
             BlemishError: the file has another ending, or cannot be written.
         """
         path = Path(path)
-        if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-            raise BlemishError(f"The picture {path} must end in .png or .jpg.")
         if path.suffix.lower() == ".png":
             save_png(self.overlay(), path)
-        else:
+        elif path.suffix.lower() in (".jpg", ".jpeg"):
             write_whole(path, encode_jpeg(self.overlay()))
+        else:
+            raise BlemishError(f"The picture {path} must end in .png or .jpg.")
 
     def pictures(self, scale: HeatScale, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """What there is to see of the whole picture, each uint8 [H, W, 3], by caption.
