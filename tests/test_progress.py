@@ -3,6 +3,8 @@
 import logging
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import pytest
 
@@ -44,6 +46,7 @@ MINE = "logging.basicConfig({}format='mine: %(message)s')"
     [
         (True, "", ["A remark.", "A caution."]),
         (False, "", ["A caution."]),
+        (False, "sys.modules['ipykernel'] = sys", ["A remark.", "A caution."]),
         (True, MINE.format(""), ["mine: A caution."]),
         (True, MINE.format("level=20, "), ["mine: A remark.", "mine: A caution."]),
         (True, "logging.getLogger('blemish').setLevel(logging.ERROR)", []),
@@ -75,6 +78,20 @@ def test_a_bar_is_drawn_where_people_look_and_may_see_it(
     seen = level == logging.INFO and terminal
     assert drawn == [{"advance": 1, "note": ""}, {"advance": 2, "note": "end"}] * seen
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("widgets", [None, ModuleSpec("ipywidgets", None)])
+def test_a_notebook_draws_bars_where_it_has_widgets(
+    widgets: ModuleSpec | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[object] = []
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    monkeypatch.setattr("blemish.progress.find_spec", lambda name: widgets)
+    monkeypatch.setattr("rich.progress.Progress.update", lambda self, task, **of: drawn.append(of))
+    LOGGER.setLevel(logging.INFO)
+    with progress_bar("Fitting", 2) as advance:
+        advance()
+    assert len(drawn) == bool(widgets)
 
 
 def test_sentences_are_shown_once_on_whatever_is_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

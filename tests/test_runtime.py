@@ -65,5 +65,6 @@ def test_openvino_brings_no_torch_and_reports_to_nobody(
 
 def test_public_names_are_there() -> None:
     assert all(getattr(blemish, name) is not None for name in blemish.__all__)
+    assert dir(blemish) == sorted(blemish.__all__), "what a prompt completes"
     with pytest.raises(AttributeError, match="no attribute 'fit_dataset'"):
         blemish.fit_dataset  # noqa: B018

@@ -24,6 +24,7 @@ def test_the_wheel_holds_all_it_needs(tmp_path: Path) -> None:
     assert in_wheel == {
         str(path.relative_to(ROOT / "src")) for path in sources if "__pycache__" not in path.parts
     }
+    assert "blemish/py.typed" in in_wheel, "type checkers read the annotations"
     code = "import blemish.cli as cli; print(cli.__file__); cli.main()"
     listed = subprocess.run(
         [sys.executable, "-c", code, "reproduce", "--list"],

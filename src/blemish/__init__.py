@@ -12,11 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from blemish.api import evaluate, fit, load
+    from blemish.api import Detector, Evaluation, evaluate, fit, load
     from blemish.checking import Check, check
     from blemish.comparison import Comparison, compare
     from blemish.errors import BlemishError
-    from blemish.inference.detector import Detector
     from blemish.inference.result import Result
 
 __version__ = "0.1.0"
@@ -43,7 +42,8 @@ _PUBLIC = {
     "Check": "blemish.checking",
     "compare": "blemish.comparison",
     "Comparison": "blemish.comparison",
-    "Detector": "blemish.inference.detector",
+    "Detector": "blemish.api",
+    "Evaluation": "blemish.api",
     "Result": "blemish.inference.result",
     "BlemishError": "blemish.errors",
 }
@@ -53,6 +53,7 @@ __all__ = [
     "Check",
     "Comparison",
     "Detector",
+    "Evaluation",
     "Result",
     "__version__",
     "check",
@@ -63,7 +64,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'blemish' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+if not TYPE_CHECKING:  # which knows the names, and would take any other one too
+
+    def __getattr__(name: str) -> Any:
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'blemish' has no attribute {name!r}")
+        return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

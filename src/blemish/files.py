@@ -137,7 +137,8 @@ def shortened(name: str, size: int) -> str:
 def hold(file: IO[Any], *, wait: bool = False) -> bool:
     """Whether no other process holds this open file; until it is closed, this one does.
 
-    With `wait` it returns when that is so. Where the system or the disk knows no locks, nobody is taken to hold it.
+    With `wait` it returns when that is so. Where the system or the disk knows no locks, nobody is taken to
+    hold it.
     """
     try:
         import fcntl

@@ -33,7 +33,7 @@ def show_messages(level: int = logging.INFO) -> None:
 
 def show_messages_to_people() -> None:
     """`show_messages` in a terminal or a notebook, unless the caller has set logging up."""
-    if LOGGER.level == logging.NOTSET and not LOGGER.hasHandlers() and _somebody_looks():
+    if LOGGER.level == logging.NOTSET and not LOGGER.hasHandlers() and (_is_terminal() or in_notebook()):
         show_messages()
 
 
@@ -49,7 +49,8 @@ def progress_bar(description: str, total: int | None, *, done: int = 0) -> Itera
     Yields:
         `advance(count=1, note="")`, to be called after each piece of work; `note` stands beside the bar.
     """
-    if not LOGGER.isEnabledFor(logging.INFO) or not _somebody_looks():
+    drawn = _is_terminal() or (in_notebook() and find_spec("ipywidgets") is not None)
+    if not LOGGER.isEnabledFor(logging.INFO) or not drawn:
         yield lambda count=1, note="": None
         return
     from rich.console import Console
@@ -67,8 +68,10 @@ def progress_bar(description: str, total: int | None, *, done: int = 0) -> Itera
         yield lambda count=1, note="": bar.update(task, advance=count, note=note)
 
 
-def _somebody_looks() -> bool:
-    """Whether standard error is a terminal, or this is a notebook that can draw bars."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        return True
-    return "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
+def in_notebook() -> bool:
+    """Whether this is a Jupyter notebook."""
+    return "ipykernel" in sys.modules
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -1,13 +1,13 @@
 """The comparison's page is one harmless file that fits the screen, with and without real defects."""
 
 import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from blemish.comparison.page import write_comparison
-from blemish.comparison.result import summary
 from tests.browser import assert_fits, needs_browser
 from tests.comparison.support import LABELS, compared, fitted_models, synthetic_samples
 from tests.reports.support import NASTY, Page, assert_harmless, samples
@@ -71,7 +71,7 @@ def test_false_alarms_whose_interval_excludes_the_rate_are_marked(
     write_comparison(found, models, detectors, tmp_path / "page.html")  # type: ignore[arg-type]
     text = Page((tmp_path / "page.html").read_text(encoding="utf-8")).text
     assert ("A star marks a share whose interval excludes" in " ".join(text.split())) is marked
-    assert [" % *" in line for line in summary(found).splitlines()[1:3]] == [False, marked]
+    assert [" % *" in line for line in str(found).splitlines()[1:3]] == [False, marked]
 
 
 @pytest.mark.slow
@@ -80,3 +80,11 @@ def test_false_alarms_whose_interval_excludes_the_rate_are_marked(
 def test_fits_the_screen(tmp_path: Path, width: int, synthetic: bool) -> None:
     made = page(tmp_path, bad=0 if synthetic else 12, synthetic=synthetic, seeds=2)
     assert_fits(made.source, width, tmp_path)
+
+
+def test_it_prints_as_a_table_and_is_named_in_a_line(tmp_path: Path) -> None:
+    found = compared(fitted_models(samples(tmp_path, 20, 12))[0])
+    line = repr(found)
+    assert line.startswith("<Comparison on parts: image AUROC, ") and len(line.splitlines()) == 1
+    assert all(f"{row['label']} " in line for row in found.methods)
+    assert found._repr_html_() == f"<pre>{escape(str(found))}</pre>" and str(found).startswith("method")

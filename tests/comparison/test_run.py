@@ -13,7 +13,6 @@ import pytest
 
 import blemish
 from blemish import Comparison, compare
-from blemish.comparison.result import summary
 from blemish.errors import BlemishError
 from blemish.evaluation.metrics import auroc
 from tests.experiments.support import interrupt
@@ -43,7 +42,7 @@ def test_every_method_is_measured_as_evaluate_does_and_all_is_told(
     assert (pair["first"], pair["second"]) == ("padim", "patchcore")
     assert pair["p"] is None is pair["p_corrected"] and not pair["significant"], "too few images"
     assert json.loads(json.dumps(comparison.to_dict()))["methods"][0]["label"] == "padim"
-    text = summary(comparison)
+    text = str(comparison)
     assert text.splitlines()[0].split()[:3] == ["method", "image", "AUROC"]
     assert all(sentence in text for sentence in comparison.recommendation["sentences"])
     assert max(map(len, text.splitlines()[:3])) <= 110
@@ -102,7 +101,7 @@ def test_without_defects_good_images_are_kept_out_and_get_synthetic_ones(
     text = " ".join(comparison.recommendation["sentences"])
     for part in ("they are not your defects", "the ranking may differ", "Collect 20 or more real defective"):
         assert part in text
-    assert "synthetic AUROC" in summary(comparison)
+    assert "synthetic AUROC" in str(comparison)
     assert "Not your defects." in (out / "comparison.html").read_text(encoding="utf-8")
 
 

@@ -1,12 +1,17 @@
 """A result is validated once and draws itself on the whole original."""
 
+import base64
+import io
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageShow
 
-from blemish.errors import ImageError
+from blemish.calibration import Calibration
+from blemish.errors import BlemishError, ImageError
 from blemish.images.drawing import HeatScale, contour
 from blemish.images.frame import Frame
 from blemish.images.maps import map_on_image
@@ -97,10 +102,66 @@ def test_an_error_has_nothing_to_draw_and_what_contradicts_itself_is_refused() -
     nothing = dict.fromkeys(("score", "p_value", "is_anomalous", "is_other_part"))
     assert unreadable.to_row() == {"path": "a.png", **nothing, "error": "unreadable"}
     for draw in (unreadable.overlay, unreadable.pictures):
-        with pytest.raises(ValueError, match="unreadable"):
+        with pytest.raises(ImageError, match="There is nothing to draw: unreadable"):
             draw(SCALE)
     for wrong in ({}, {"score": 1.0, "error": "gone"}):
         with pytest.raises(ValueError, match="either a score or an error"):
             Result("a.png", **wrong)
     with pytest.raises(ValueError, match=r"\[H, W\]"):
         Result("a.png", 1.0, anomaly_map=MAP[None])
+
+
+PEAKS = Calibration(np.linspace(0.5, 2, 20), 0.1)
+
+
+def test_unasked_the_overlay_has_the_models_own_colours_and_is_saved_as_png_or_jpeg(tmp_path: Path) -> None:
+    drawn = result(map_peaks=PEAKS).overlay(HeatScale.from_calibration(PEAKS))
+    for name in ("a.png", "a.JPG"):
+        result(map_peaks=PEAKS).save(tmp_path / name)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), drawn)
+    with Image.open(tmp_path / "a.JPG") as picture:
+        assert (picture.format, picture.size) == ("JPEG", (120, 60))
+    with pytest.raises(BlemishError, match=r"The picture a\.gif must end in \.png or \.jpg"):
+        result(map_peaks=PEAKS).save("a.gif")
+    with pytest.raises(BlemishError, match="cannot be written"):
+        result(map_peaks=PEAKS).save(tmp_path / "none" / "a.png")
+    with pytest.raises(ImageError, match="give a scale"):
+        result().overlay()
+
+
+def test_it_is_shown_in_a_viewer_or_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[object] = []
+    monkeypatch.setattr(ImageShow, "show", lambda picture, title: shown.append(picture) or len(shown) == 1)
+    one = result(map_peaks=PEAKS)
+    one.show()
+    np.testing.assert_array_equal(np.asarray(shown[0]), one.overlay())
+    with pytest.raises(BlemishError, match=r"No picture viewer was found; write the picture"):
+        one.show()
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    notebook = ModuleType("IPython.display")
+    notebook.display = shown.append  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook)
+    one.show()
+    assert shown[-1] is one
+
+
+def test_in_few_words(tmp_path: Path) -> None:
+    assert repr(result()) == "<Result of an image in memory: anomalous, p-value 0.1, score 4>"
+    of_another = result(is_other_part=True, verdict="look again")
+    assert "look again, not this part, p-value 0.1" in repr(of_another)
+    assert repr(Result("a.png", error="It is empty.")) == "<Result a.png: It is empty.>"
+    assert result() != result() and len({result(), result()}) == 2, "compared by identity, without error"
+
+
+def test_a_notebook_shows_verdict_and_picture_or_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "<b>.png"
+    Image.fromarray(ORIGINAL).save(path)
+    of_file = Result(str(path), 4.0, 0.1, True, MAP, frame=FRAME, size=(120, 60), map_peaks=PEAKS)
+    html = of_file._repr_html_()
+    assert "&lt;b&gt;.png: anomalous, p-value 0.1, score 4</p><img src=" in html
+    with Image.open(io.BytesIO(base64.b64decode(html.partition("base64,")[2].partition('"')[0]))) as picture:
+        assert picture.size == (120, 60)
+    path.unlink()
+    assert of_file._repr_html_().endswith("does not exist; check the path.")
+    assert Result("a.png", error="It is empty.")._repr_html_() == "<p>a.png: It is empty.</p>"

@@ -64,9 +64,10 @@ def test_without_tiles_nothing_is_cut() -> None:
 def test_squares_are_filled_up_for_the_engine_and_maps_and_explanations_are_of_the_picture() -> None:
     frame, engine = Frame(resize=64, crop=None, pad=True), Brightness()
     pictures = [RNG.integers(0, 256, (*size, 3), np.uint8) for size in ((64, 20), (33, 64), (64, 64))]
-    scored, explained = score_images(engine, frame, pictures, 2), explain_images(engine, frame, pictures)
-    assert engine.batches == [2, 1] and explained is not None
-    for picture, (score, anomaly_map), (redrawn, attention) in zip(pictures, scored, explained, strict=True):
+    scored = score_images(engine, frame, pictures, 2)
+    assert engine.batches == [2, 1]
+    explained = explain_images(engine, frame, pictures, scored)
+    for picture, (score, anomaly_map, redrawn, attention) in zip(pictures, explained, strict=True):
         (seen,) = Grid.of(*picture.shape[:2], frame).cut(picture)
         assert seen.shape == (64, 64, 3) and score == float(Brightness()(seen[None])[0][0])
         for of_picture in (anomaly_map, attention):

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blemish.checking.result import Check
+from blemish.images.drawing import data_uri
 from blemish.images.maps import shrink
 from blemish.images.reading import read_image
 from blemish.inference.result import PAGE_SIDE
-from blemish.reports.gallery import Card, Gallery, Picture, are_small, data_uri, legend, most_hidden
+from blemish.reports.gallery import Card, Gallery, Picture, are_small, legend, most_hidden
 from blemish.reports.numbers import short_number
 from blemish.reports.template import render, write_text
 

@@ -12,7 +12,7 @@ NAMED = 5  # images in a sentence
 COLUMNS = ("path", "score", "rank", "odd", "faults", "copy_of", "error")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Check:
     """What was found in the good images of a data set.
 
@@ -25,6 +25,13 @@ class Check:
 
     name: str
     images: list[dict[str, Any]]
+
+    def __repr__(self) -> str:
+        images = "1 image" if len(self.images) == 1 else f"{len(self.images)} images"
+        return f"<Check of {self.name}: {images}, {len(self.suspects)} suspect>"
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
 
     @property
     def ranked(self) -> list[dict[str, Any]]:

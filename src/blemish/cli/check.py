@@ -65,5 +65,5 @@ def check(
     if as_json:
         print(json.dumps(found.to_dict(), indent=2))
         return
-    print("\n".join(found.sentences))
+    print(found)
     print(f"Page: {out}")

@@ -52,7 +52,6 @@ def compare(
     What is finished stays in --out: after Ctrl-C the same command goes on from there.
     """
     from blemish.comparison import compare
-    from blemish.comparison.result import summary
 
     opt.show(quiet)
     page = out / "comparison.html" if report is None else report
@@ -74,5 +73,5 @@ def compare(
     if as_json:
         print(json.dumps(comparison.to_dict(), indent=2))
     else:
-        print(summary(comparison))
+        print(comparison)
         print(f"Report: {page}")

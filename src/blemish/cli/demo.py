@@ -39,8 +39,6 @@ def demo(
     from blemish.datasets import read_folder
     from blemish.datasets.drawn import generate
     from blemish.errors import ConfigError, Interrupted, choice
-    from blemish.reports import write_report
-    from blemish.reports.text import summary
 
     if data == "solar-cells":
         from blemish.datasets.elpv import CITATION, LICENCE, elpv
@@ -69,6 +67,6 @@ def demo(
     except Interrupted as stop:
         raise Interrupted("Stopped; run the same command to go on.") from stop
     evaluation = evaluate(detector, dataset)
-    write_report(evaluation, detector, report)
-    print(summary(evaluation))
+    evaluation.report(report)
+    print(evaluation)
     print(f"Report: {report}")

@@ -51,8 +51,6 @@ def evaluate(
     """Measure a model on labelled images."""
     from blemish.api import evaluate, load
     from blemish.files import check_output
-    from blemish.reports import write_report
-    from blemish.reports.text import summary
 
     opt.show(quiet)
     if report:
@@ -70,9 +68,9 @@ def evaluate(
     if as_json:
         print(json.dumps(evaluation.to_dict(), indent=2))
     else:
-        print(summary(evaluation))
+        print(evaluation)
     if report:
-        write_report(evaluation, detector, report)
+        evaluation.report(report)
         if not as_json:
             print(f"Report: {report}")
     if evaluation.unreadable:

@@ -11,7 +11,7 @@ from blemish.comparison.ranking import both_ways, scored_by_all
 from blemish.comparison.recommendation import LEAST_TESTED
 from blemish.comparison.result import Comparison, costs
 from blemish.datasets.synthetic import KINDS
-from blemish.images.drawing import draw_contour
+from blemish.images.drawing import data_uri, draw_contour
 from blemish.inference.result import PAGE_SIDE
 from blemish.reports.charts import Dot, dot_chart
 from blemish.reports.gallery import (
@@ -21,7 +21,6 @@ from blemish.reports.gallery import (
     Row,
     Verdict,
     are_small,
-    data_uri,
     legend,
     most_hidden,
     shown_mask,

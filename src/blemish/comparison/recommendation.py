@@ -2,9 +2,9 @@
 
 Candidates are the best method and those that are both close to it (`CLOSE`) and not significantly worse (p at
 least 0.05 or no test; uncorrected: the correction guards against claiming a difference, here the risk is to
-overlook one). What `fit` takes unasked is recommended where it is one of them, otherwise the best; a candidate
-that surely scores faster (`surely_faster`) is named beside it. Where not even the best is surely better than
-guessing, none is recommended.
+overlook one). What `fit` takes unasked is recommended where it is one of them, otherwise the best; a
+candidate that surely scores faster (`surely_faster`) is named beside it. Where not even the best is surely
+better than guessing, none is recommended.
 """
 
 import math

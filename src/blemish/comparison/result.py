@@ -1,12 +1,13 @@
 """What a comparison found, and as a few lines for the terminal."""
 
+import html
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from blemish.reports.numbers import duration, fraction, interval, megabytes, percent, short_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Several methods on the same images. Fractions are in 0..1; what cannot be measured is None.
 
@@ -47,6 +48,32 @@ class Comparison:
     machine: dict[str, Any]
     notes: list[str]
 
+    def __repr__(self) -> str:
+        of = ", ".join(f"{row['label']} {fraction(row['auroc'])}" for row in self.methods)
+        return f"<Comparison on {self.name}: {self.measure or 'not measured'}, {of}>"
+
+    def __str__(self) -> str:
+        """A table with a line per method, the recommendation and the notes."""
+        pixel = not self.synthetic and any(row["pixel"] for row in self.methods)
+        heads = ["method", self.measure or "AUROC", "95 % interval", *(["AUPRO"] if pixel else [])]
+        lines = [[*heads, "false alarms", "fit", "memory", "file", "images/s"]]
+        for row in self.methods:
+            cells = [row["label"], fraction(row["auroc"]), interval(row["auroc_interval"])]
+            cells += [fraction((row["pixel"] or {}).get("aupro_30"))] if pixel else []
+            alarms = row["false_alarms"]
+            lines.append([*cells, percent(alarms["observed"]) + " *" * bool(alarms["unlike"]), *costs(row)])
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        table = [
+            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
+            for line in lines
+        ]
+        text = "\n".join([*table, "", *self.recommendation["sentences"], "", *self.notes])
+        return text.replace("\N{NO-BREAK SPACE}", " ").rstrip()
+
+    def _repr_html_(self) -> str:
+        """The same lines, for a notebook."""
+        return f"<pre>{html.escape(str(self))}</pre>"
+
     @property
     def synthetic(self) -> bool:
         """Whether the defects measured on are synthetic."""
@@ -55,25 +82,6 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for `json.dumps`."""
         return asdict(self)
-
-
-def summary(comparison: Comparison) -> str:
-    """A table with a line per method, the recommendation and the notes."""
-    pixel = not comparison.synthetic and any(row["pixel"] for row in comparison.methods)
-    heads = ["method", comparison.measure or "AUROC", "95 % interval", *(["AUPRO"] if pixel else [])]
-    lines = [[*heads, "false alarms", "fit", "memory", "file", "images/s"]]
-    for row in comparison.methods:
-        cells = [row["label"], fraction(row["auroc"]), interval(row["auroc_interval"])]
-        cells += [fraction((row["pixel"] or {}).get("aupro_30"))] if pixel else []
-        alarms = row["false_alarms"]
-        lines.append([*cells, percent(alarms["observed"]) + " *" * bool(alarms["unlike"]), *costs(row)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    table = [
-        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
-        for line in lines
-    ]
-    text = "\n".join([*table, "", *comparison.recommendation["sentences"], "", *comparison.notes])
-    return text.replace("\N{NO-BREAK SPACE}", " ").rstrip()
 
 
 def costs(row: dict[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +76,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for `json.dumps`."""
-        values = dict(vars(self))
+        values = {field.name: getattr(self, field.name) for field in fields(Evaluation)}
         seconds = values.pop("seconds")
         speed = {"seconds": seconds, "images_per_second": len(self.images) / seconds}
         return {"name": values.pop("name"), "speed": speed, **values}

@@ -107,10 +107,17 @@ def open_image(
         except UnidentifiedImageError as error:
             file.seek(0)
             raise ImageError(_unidentified(file.read(4), name)) from error
-        check_size(image.width, image.height, name, min_side, max_pixels)
-        if tiff.is_misread(image):
-            raise ImageError(_unread_tiff(name))
+        check_header(image, name, min_side, max_pixels)
         return image
+
+
+def check_header(
+    image: Image.Image, name: str, min_side: int = MIN_SIDE, max_pixels: int = MAX_PIXELS
+) -> None:
+    """Raise an ImageError for a size, or a TIFF, that is not read."""
+    check_size(image.width, image.height, name, min_side, max_pixels)
+    if tiff.is_misread(image):
+        raise ImageError(_unread_tiff(name))
 
 
 def _unidentified(begin: bytes, name: str) -> str:
@@ -134,6 +141,12 @@ def decode(
 ) -> Image.Image:
     """The picture as it lies in the file; `bit_depth` is a frame's."""
     image = open_image(file, name, min_side, max_pixels)
+    load_pixels(image, name, bit_depth)
+    return image
+
+
+def load_pixels(image: Image.Image, name: str, bit_depth: int) -> None:
+    """Decode an opened picture, in place."""
     with sentences(name):
         if bit_depth < 16 and len(image.getbands()) > 1 and ";16" in str(getattr(image, "tile", "")):
             raise ImageError(
@@ -141,7 +154,6 @@ def decode(
                 "save it in grey or with 8 bits."
             )
         image.load()
-        return image
 
 
 def orientation(image: Image.Image) -> int:

@@ -1,5 +1,6 @@
 """Heat maps and mask contours as pictures. One fixed scale for all images, so that good ones stay cool."""
 
+import base64
 import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -256,6 +257,11 @@ def encode_jpeg(image: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=88, subsampling=0)
     return buffer.getvalue()
+
+
+def data_uri(image: np.ndarray) -> str:
+    """uint8 [H, W, 3] as a JPEG to put into a page."""
+    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(image)).decode()
 
 
 def save_png(image: np.ndarray, path: Path) -> None:

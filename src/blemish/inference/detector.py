@@ -6,7 +6,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -14,30 +14,25 @@ from blemish.calibration import Calibration
 from blemish.errors import ConfigError, ImageError, ModelFileError
 from blemish.images.alignment import check_opencv
 from blemish.images.drawing import HeatScale
+from blemish.images.finding import FilePath
 from blemish.images.frame import Frame
+from blemish.images.in_memory import AnyImage
 from blemish.images.known_part import KnownPart
-from blemish.images.reading import Framed, load_framed, to_frame
+from blemish.images.reading import Framed
 from blemish.inference.applied_rules import AppliedRules, apply_rules
+from blemish.inference.batchnorm import check_statistics, choose_statistics
 from blemish.inference.engines import open_engine
 from blemish.inference.engines.base import Engine
+from blemish.inference.inputs import Loaded, images_of, is_several, load, path_of
 from blemish.inference.model_file import Metadata
 from blemish.inference.result import Result
 from blemish.inference.rules import Rules, rules_for
 from blemish.inference.scoring import BATCH_SIZE, explain_images, score_images
 from blemish.inference.streaming import stream
 from blemish.inference.verdict import decide
+from blemish.progress import progress_bar, show_messages_to_people
 
 TILED_THREADS = 4  # at most load pictures that are cut into tiles, since each may be large
-
-UNCALIBRATED = "The threshold was calibrated otherwise, so verdicts and false alarms mean nothing here."
-WARNINGS = {
-    "eval": f"Scored with running BatchNorm statistics. {UNCALIBRATED}",
-    "instance": f"Scored with the BatchNorm statistics of each image alone. {UNCALIBRATED}",
-    "batch": (
-        "Not comparable: scored with the BatchNorm statistics of each batch of the ordered test set. Good "
-        f"and defective images hardly ever share a batch, so the label leaks into the scores. {UNCALIBRATED}"
-    ),
-}
 
 
 class Detector:
@@ -48,6 +43,7 @@ class Detector:
     only, as those of multiprocessing do. It can be pickled: one of an .onnx or .xml file opens it again.
 
     Attributes:
+        path: its model file; None where there is none.
         engine: runs the model's graph.
         frame: how an image becomes the network's input.
         calibration: p-values and verdicts; replace it by `calibration.with_rate(rate)` for another rate.
@@ -63,7 +59,8 @@ class Detector:
     def __init__(self, engine: Engine, metadata: Metadata) -> None:
         self.engine = engine
         self._locks: dict[int, Lock] = {}
-        self._opened: dict[str, Any] = {}
+        self._options: dict[str, Any] = {}
+        self.path: Path | None = None
         self.frame: Frame = metadata.frame
         if self.frame.align:
             check_opencv()
@@ -89,7 +86,7 @@ class Detector:
         false_alarm_rate: float | None = None,
         batchnorm_at_test: str | None = None,
         rules: Rules | str | Path | None = None,
-    ) -> "Detector":
+    ) -> Self:
         """Load a model file.
 
         Args:
@@ -110,31 +107,15 @@ class Detector:
                 not fit; an engine, threads or a device that cannot be had.
         """
         path = Path(path)
-        if batchnorm_at_test is not None and batchnorm_at_test not in WARNINGS:
-            raise ConfigError(
-                f"batchnorm_at_test is one of {', '.join(WARNINGS)}, not {batchnorm_at_test!r}; choose one."
-            )
-        if batchnorm_at_test and path.suffix.lower() in (".onnx", ".xml"):
-            raise ConfigError(
-                f"{path} has its BatchNorm statistics built in; leave out --batchnorm-at-test, or give "
-                "the .safetensors file."
-            )
+        check_statistics(path, batchnorm_at_test)
         options: dict[str, Any] = {"engine": engine, "threads": threads, "device": device}
         opened, metadata = open_engine(path, **options)
         detector = cls(opened, metadata)
-        detector._opened = options | {"path": path.absolute()}
-        if batchnorm_at_test and batchnorm_at_test != metadata.config.get("batchnorm_at_test"):
-            from blemish.models.gan.layers import set_batchnorm_at_test
-
-            if not set_batchnorm_at_test(opened.model, batchnorm_at_test):  # type: ignore[attr-defined, arg-type]
-                raise ConfigError(
-                    f"{metadata.method} has no BatchNorm whose statistics could be chosen; "
-                    "leave out --batchnorm-at-test."
-                )
-            detector.warning = WARNINGS[batchnorm_at_test]
-            if batchnorm_at_test == "batch":
-                detector.batch_size = metadata.training.get("batch_size", BATCH_SIZE)
-                detector.consecutive = True
+        detector.path, detector._options = path.absolute(), options
+        detector.warning = choose_statistics(opened, metadata, batchnorm_at_test)
+        if detector.warning and batchnorm_at_test == "batch":
+            detector.batch_size = metadata.training.get("batch_size", BATCH_SIZE)
+            detector.consecutive = True
         found = rules_for(path, rules)
         if found and detector.warning:
             raise ConfigError("Rules do not go with --batchnorm-at-test; give --rules none.")
@@ -145,17 +126,15 @@ class Detector:
         return detector
 
     def __getstate__(self) -> dict[str, Any]:
-        again = self._opened and self.engine.name != "torch"  # the others cannot give away their graph
+        again = self.path and self.engine.name != "torch"  # the others cannot give away their graph
         return self.__dict__ | {"_locks": {}} | ({"engine": None} if again else {})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        if self.engine is None:
-            self.engine, found = open_engine(**self._opened)
+        if self.engine is None and self.path:
+            self.engine, found = open_engine(self.path, **self._options)
             if found.model_dump(mode="json") != self.metadata:
-                raise ModelFileError(
-                    f"{self._opened['path']} is no longer the model that was pickled; load it again."
-                )
+                raise ModelFileError(f"{self.path} is no longer the model that was pickled; load it again.")
 
     @property
     def _turn(self) -> Lock:
@@ -181,22 +160,37 @@ class Detector:
         with self._turn:
             return self.engine.explain(black) is not None
 
-    def predict(self, image: str | Path | np.ndarray) -> Result:
-        """Judge one image.
+    @overload
+    def predict(self, image: AnyImage) -> Result: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, image: Sequence[AnyImage]) -> list[Result]: ...
+    def predict(self, image: Any) -> Result | list[Result]:
+        """Judge one image, or several.
 
         Args:
-            image: a file, or an array uint8 [H, W, 3] in RGB order.
+            image: a file, the bytes of one, a PIL image, an array or a PyTorch tensor, with colours in RGB
+                order (`blemish.images.in_memory.rgb_pixels`); or several: a sequence of these, a folder, or
+                a pattern such as "new/*.png".
+
+        Returns:
+            A result; of several a list, as `predict_many` gives them. To type checkers a path is one image.
 
         Raises:
-            ImageError: the file or array cannot be used.
+            ImageError: the one image cannot be used.
+            DatasetError: a folder or a pattern holds no images.
+            ConfigError: it is no image at all.
         """
-        if isinstance(image, np.ndarray):
-            path, framed = "", to_frame(image, self.frame)
-        else:
-            path, framed = str(image), load_framed(image, self.frame)
-        (scored,) = self.score_framed([framed.pixels])
-        array = image if isinstance(image, np.ndarray) else None
-        return self._result(path, framed, *scored, array=array)
+        if is_several(image):
+            show_messages_to_people()
+            images, results = list(images_of(image)), []
+            with progress_bar("Scoring", len(images)) as advance:
+                for result in self.predict_many(images):
+                    results.append(result)
+                    advance()
+            return results
+        loaded = load(image, self.frame)
+        (scored,) = self.score_framed([loaded.framed.pixels])
+        return self._result(loaded, *scored)
 
     def score_framed(self, images: list[np.ndarray]) -> list[tuple[float, np.ndarray]]:
         """Raw score and anomaly map, float32 [H, W], of the pixels, uint8 [H, W, 3], of framed images."""
@@ -211,70 +205,67 @@ class Detector:
 
     def predict_many(
         self,
-        paths: Iterable[str | Path],
+        images: FilePath | Iterable[AnyImage],
         *,
         batch_size: int | None = None,
         explain: bool = False,
         consecutive: bool = False,
     ) -> Generator[Result, None, None]:
-        """Judge many files. Threads decode and score ahead of the caller; memory stays constant.
+        """Judge many images. Threads decode and score ahead of the caller; memory stays constant.
 
-        A result comes as soon as it and all before it are ready, however slowly `paths` goes on. Which images
+        A result comes as soon as it and all before it are ready, however slowly `images` goes on. Which ones
         share a batch depends on the time each takes to decode, and may change the last digits of a score.
         Close the generator to stop early.
 
         Args:
-            paths: image files; taken in another thread, as they are needed.
+            images: a folder or a pattern, or an iterable of what `predict` takes for one image, each an
+                object of its own: another thread takes them, ahead of the results.
             batch_size: images scored at once at most; None takes the detector's own.
             explain: also give reconstructions and Grad-CAM maps, where there are any (`can_explain`).
-            consecutive: batches are always consecutive paths: the same ones give the same last digits.
+            consecutive: batches are always consecutive images: the same ones give the same last digits.
 
         Yields:
-            One result per path, in order. A file that cannot be used gives a result with `error`.
+            One result per image, in order. One that cannot be used gives a result with `error`.
 
         Raises:
-            ConfigError: `batch_size` is below 1.
+            DatasetError: a folder or a pattern holds no images.
+            ConfigError: `batch_size` is below 1, or something is no image at all.
         """
         if batch_size is None:
             batch_size = self.batch_size
         if batch_size < 1:
             raise ConfigError(f"batch_size is at least 1, not {batch_size}; leave it out for the detector's.")
 
-        def score(loaded: list[Framed]) -> Sequence[tuple[Any, ...]]:
-            images = [framed.pixels for framed in loaded]
+        def score(batch: list[Loaded]) -> Sequence[tuple[Any, ...]]:
+            pixels = [loaded.framed.pixels for loaded in batch]
             with self._turn:
-                scored = score_images(self.engine, self.frame, images, batch_size)
-                wanted = explain and not self.frame.tile
-                explained = explain_images(self.engine, self.frame, images) if wanted else None
-            if explained is None:
-                return scored
-            return [(*one, *pictures) for one, pictures in zip(scored, explained, strict=True)]
+                scored = score_images(self.engine, self.frame, pixels, batch_size)
+                return explain_images(self.engine, self.frame, pixels, scored) if explain else scored
 
         items = stream(
-            paths,
-            partial(load_framed, frame=self.frame),
+            images_of(images),
+            partial(load, frame=self.frame),
             score,
             1 if self.frame.tile else batch_size,  # one large picture fills batches by itself
             threads=min(TILED_THREADS, self.loaders) if self.frame.tile else self.loaders,
             consecutive=consecutive or self.consecutive,
         )
         with closing(items):
-            for path, image, scored in items:
-                if isinstance(image, ImageError):
-                    yield Result(str(path), error=str(image), rules=self.rules)
+            for given, loaded, scored in items:
+                if isinstance(loaded, ImageError):
+                    yield Result(path_of(given), error=str(loaded), rules=self.rules)
                 else:
-                    yield self._result(str(path), image, *scored)
+                    yield self._result(loaded, *scored)
 
     def _result(
         self,
-        path: str,
-        framed: Framed,
+        loaded: Loaded,
         score: float,
         anomaly_map: np.ndarray,
         reconstruction: np.ndarray | None = None,
         attention: np.ndarray | None = None,
-        array: np.ndarray | None = None,
     ) -> Result:
+        path, framed, array = loaded
         rules, title = self.rules, path or "The image"
         try:
             decision = decide(score, anomaly_map, self.calibration, rules, title, framed.size)

@@ -1,18 +1,69 @@
-"""From what is named on a command line to image files."""
+"""From what a user names or hands over to images."""
 
 import glob
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from os import PathLike, fspath
 from pathlib import Path, PurePath
+from typing import Any, NamedTuple
 
-from blemish.errors import DatasetError
-from blemish.images.finding import GROUND_TRUTH, find_images, is_hidden, passed_over
+import numpy as np
+from PIL import Image
+
+from blemish.errors import DatasetError, ImageError
+from blemish.images.finding import GROUND_TRUTH, find_images, is_hidden, passed_over, path_errors
+from blemish.images.frame import Frame
+from blemish.images.in_memory import AnyImage, rgb_pixels
+from blemish.images.reading import Framed, load_framed, to_frame
 from blemish.images.urls import find_urls, is_url
 
 STANDARD_INPUT = "-"
 
 log = logging.getLogger(__name__)
+
+
+class Loaded(NamedTuple):
+    """An image in a model's frame: its path, or "" and the original, uint8 [H, W, 3]."""
+
+    path: str
+    framed: Framed
+    array: np.ndarray | None = None
+
+
+def load(image: AnyImage, frame: Frame) -> Loaded:
+    """Bring one image into a frame.
+
+    Raises:
+        ImageError: it cannot be used.
+        ConfigError: it is no image at all.
+    """
+    if isinstance(image, str | PathLike):
+        return Loaded(path_of(image), load_framed(image, frame))
+    array = rgb_pixels(image, frame.bit_depth)
+    return Loaded("", to_frame(array, frame), array)
+
+
+def path_of(image: AnyImage) -> str:
+    """The path of a file as given, "" of an image in memory."""
+    return str(image) if isinstance(image, str | PathLike) else ""
+
+
+def is_several(given: Any) -> bool:
+    """Whether this is a sequence of images, a folder, or a pattern that is no file's name."""
+    if not isinstance(given, str | PathLike):
+        return isinstance(given, Sequence) and not isinstance(given, bytes)
+    with path_errors(fspath(given), ImageError):
+        path = Path(given)
+        return path.is_dir() or (glob.has_magic(str(given)) and not is_url(given) and not path.exists())
+
+
+def images_of(given: Any) -> Iterable[AnyImage]:
+    """The images of a folder or a pattern, in turn; what is one image as one; an iterable as it is."""
+    if isinstance(given, str | PathLike):
+        return expand_inputs([str(given)])
+    alone = isinstance(given, bytes | Image.Image) or (hasattr(given, "ndim") and given.ndim < 4)
+    return [given] if alone else given
 
 
 def expand_inputs(inputs: Iterable[str]) -> Iterator[str]:

@@ -1,19 +1,34 @@
 """What scoring one image gives."""
 
+import html
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageShow
 
 from blemish.calibration import Calibration
-from blemish.errors import ImageError
-from blemish.images.drawing import HeatScale, attention_overlay, draw_outlines, lettered, overlay
+from blemish.errors import BlemishError, ImageError
+from blemish.files import write_whole
+from blemish.images.drawing import (
+    HeatScale,
+    attention_overlay,
+    data_uri,
+    draw_outlines,
+    encode_jpeg,
+    lettered,
+    overlay,
+    save_png,
+)
+from blemish.images.finding import FilePath
 from blemish.images.frame import Frame
 from blemish.images.maps import map_on_image, shrink
 from blemish.images.reading import read_image
 from blemish.inference.applied_rules import AppliedRules
 from blemish.inference.regions import Region, find_regions, outlines
+from blemish.progress import in_notebook
 
 PAGE_SIDE = 640  # pixels on the longer side of pictures in pages and panels, at most
 COLUMNS = ("path", "score", "p_value", "is_anomalous", "is_other_part", "error")  # of a result as a row
@@ -27,12 +42,12 @@ def columns(rules: AppliedRules | None) -> tuple[str, ...]:
     return COLUMNS if rules is None else RULED_COLUMNS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """The verdict on one image.
 
     Attributes:
-        path: the image's path as given, or "" for an image handed over as an array.
+        path: the image's path as given, or "" for an image handed over in memory.
         score: image-level anomaly score on the model's raw scale, higher is more anomalous;
             None when the image could not be scored.
         p_value: share of held-out normal images expected to score at least this high, in (0, 1]; with rules
@@ -49,7 +64,7 @@ class Result:
         error: one sentence when the image could not be scored, else "".
         frame: how the original became `image`.
         size: width and height of the upright original in pixels.
-        array: the original itself, uint8 [height, width, 3], where it was handed over as an array. That of
+        array: the original itself, uint8 [height, width, 3], where it was handed over in memory. That of
             a file is read again when it is drawn.
         map_peaks: calibration by the largest map values of held-out good images, which regions go by.
         is_other_part: True when the picture as a whole is unlike every good one, as one of another part is
@@ -84,6 +99,20 @@ class Result:
         if self.anomaly_map is not None and self.anomaly_map.ndim != 2:
             raise ValueError(f"an anomaly map is [H, W], not {self.anomaly_map.shape}")
 
+    def __repr__(self) -> str:
+        return f"<Result {self.path or 'of an image in memory'}: {self._in_words()}>"
+
+    def _repr_html_(self) -> str:
+        """The verdict and the overlay, for a notebook."""
+        title = html.escape(f"{self.path}: {self._in_words()}" if self.path else self._in_words())
+        if self.error:
+            return f"<p>{title}</p>"
+        try:
+            shown = f'<img src="{data_uri(self.overlay(side=PAGE_SIDE))}" alt="heat map">'
+        except ImageError as error:  # the file has gone, or is another by now
+            shown = html.escape(str(error))
+        return f"<p>{title}</p>{shown}"
+
     def to_row(self) -> dict[str, Any]:
         """The plain, JSON-able part: path, score, p_value, is_anomalous, is_other_part, error.
 
@@ -111,8 +140,8 @@ class Result:
             side: larger pictures are made smaller, to this many pixels on the longer side; None leaves them.
 
         Raises:
-            ImageError: the file is gone or damaged, or holds a picture of another size by now.
-            ValueError: the image could not be scored.
+            ImageError: the file is gone or damaged, or holds a picture of another size by now; or the image
+                could not be scored.
         """
         frame, size, _ = self._drawable()
         picture = read_image(self.path, frame.bit_depth) if self.array is None else self.array
@@ -126,13 +155,13 @@ class Result:
         It is NaN where the frame hides the picture. `side` is that of `original`.
 
         Raises:
-            ValueError: the image could not be scored.
+            ImageError: the image could not be scored.
         """
         frame, size, anomaly_map = self._drawable()
         return map_on_image(anomaly_map, *size, frame, side)
 
     def overlay(
-        self, scale: HeatScale, mask: np.ndarray | None = None, side: int | None = None
+        self, scale: HeatScale | None = None, mask: np.ndarray | None = None, side: int | None = None
     ) -> np.ndarray:
         """The whole picture with its heat map on a fixed scale, uint8 [height, width, 3].
 
@@ -141,15 +170,49 @@ class Result:
         A picture of another part says so in its corner.
 
         Args:
-            scale: the model's `Detector.heat_scale`.
+            scale: None is the model's own, `Detector.heat_scale`.
             mask: bool, of the height and width of what is drawn, outlined; None draws none.
             side: that of `original`.
 
         Raises:
-            ImageError, ValueError: as `original`.
+            ImageError: as `original`.
         """
-        drawn = self._overlaid(self.original(side), scale, mask, side)
+        picture = self.original(side)
+        if scale is None:
+            if self.map_peaks is None:
+                raise ImageError("The result carries no calibration to colour its map by; give a scale.")
+            scale = HeatScale.from_calibration(self.map_peaks)
+        drawn = self._overlaid(picture, scale, mask, side)
         return lettered(drawn, NOT_THIS_PART) if self.is_other_part else drawn
+
+    def show(self) -> None:
+        """Show the verdict and the overlay in a notebook, else the overlay in the system's picture viewer.
+
+        Raises:
+            ImageError: as `original`.
+            BlemishError: there is no picture viewer.
+        """
+        if in_notebook():
+            from IPython.display import display
+
+            display(self)
+        elif not ImageShow.show(Image.fromarray(self.overlay()), self.path):
+            raise BlemishError('No picture viewer was found; write the picture with result.save("part.png").')
+
+    def save(self, path: FilePath) -> None:
+        """Write the overlay, in the picture's own size, as a .png or .jpg file.
+
+        Raises:
+            ImageError: as `original`.
+            BlemishError: the file has another ending, or cannot be written.
+        """
+        path = Path(path)
+        if path.suffix.lower() == ".png":
+            save_png(self.overlay(), path)
+        elif path.suffix.lower() in (".jpg", ".jpeg"):
+            write_whole(path, encode_jpeg(self.overlay()))
+        else:
+            raise BlemishError(f"The picture {path} must end in .png or .jpg.")
 
     def pictures(self, scale: HeatScale, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """What there is to see of the whole picture, each uint8 [H, W, 3], by caption.
@@ -163,7 +226,7 @@ class Result:
             mask: bool [H, W], outlined in the heat map; None draws none.
 
         Raises:
-            ImageError, ValueError: as `original`.
+            ImageError: as `original`.
         """
         picture = self.original(PAGE_SIDE)
         caption = f"input: {NOT_THIS_PART}" if self.is_other_part else "input"
@@ -181,6 +244,15 @@ class Result:
             "Grad-CAM (own scale)": attention_overlay(picture, attention),
         }
 
+    def _in_words(self) -> str:
+        """The verdict in a line, such as "anomalous, p-value 0.012, score 3.41", or the error."""
+        if self.score is None:
+            return self.error
+        words = [self.verdict or ("anomalous" if self.is_anomalous else "good")]
+        words += [NOT_THIS_PART] if self.is_other_part else []
+        words += [] if self.p_value is None else [f"p-value {self.p_value:.2g}"]
+        return ", ".join([*words, f"score {self.score:.3g}"])
+
     def _overlaid(
         self, picture: np.ndarray, scale: HeatScale, mask: np.ndarray | None, side: int | None
     ) -> np.ndarray:
@@ -193,5 +265,5 @@ class Result:
 
     def _drawable(self) -> tuple[Frame, tuple[int, int], np.ndarray]:
         if self.frame is None or self.size is None or self.anomaly_map is None:
-            raise ValueError(f"nothing to draw: {self.error or 'the result carries no map'}")
+            raise ImageError(f"There is nothing to draw: {self.error or 'the result carries no map.'}")
         return self.frame, self.size, self.anomaly_map

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 
@@ -41,20 +42,20 @@ def score_images(
 
 
 def explain_images(
-    engine: Engine, frame: Frame, images: list[np.ndarray]
-) -> list[tuple[np.ndarray, np.ndarray]] | None:
-    """A reconstruction, uint8 [H, W, 3], and a Grad-CAM map, float32 [H, W], of each decoded image.
-
-    None where the engine gives none. The frame has no tiles.
-    """
+    engine: Engine, frame: Frame, images: list[np.ndarray], scored: list[tuple[float, np.ndarray]]
+) -> list[tuple[Any, ...]]:
+    """What `score_images` gave, and for each image a reconstruction, uint8 [H, W, 3], and a Grad-CAM map,
+    float32 [H, W]; these are left out with tiles, and where the engine gives none."""
+    if frame.tile:
+        return list(scored)
     grids = [Grid.of(image.shape[0], image.shape[1], frame) for image in images]
     seen = [next(grid.cut(image)) for grid, image in zip(grids, images, strict=True)]
     explained = engine.explain(np.stack(seen))
     if explained is None:
-        return None
+        return list(scored)
     return [
-        (grid.join(picture[None]), grid.join(attention[None]))
-        for grid, picture, attention in zip(grids, *explained, strict=True)
+        (*score_and_map, grid.join(picture[None]), grid.join(attention[None]))
+        for score_and_map, grid, picture, attention in zip(scored, grids, *explained, strict=True)
     ]
 
 

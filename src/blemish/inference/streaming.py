@@ -9,9 +9,8 @@ from threading import Semaphore, Thread
 from typing import Any, NamedTuple
 
 from blemish.errors import ImageError
-from blemish.images.finding import FilePath
 
-Load = Callable[[FilePath], Any]
+Load = Callable[[Any], Any]
 Score = Callable[[list[Any]], Sequence[tuple[Any, ...]]]
 
 SECONDS_TO_END = 0.5  # for a reader that may be waiting for a path which never comes
@@ -20,7 +19,7 @@ SECONDS_TO_END = 0.5  # for a reader that may be waiting for a path which never 
 class Streamed(NamedTuple):
     """One image on its way out."""
 
-    path: FilePath  # as given
+    path: Any  # as given; or an image in memory
     image: Any  # what `load` gave, or the ImageError that says why there is none
     scored: tuple[Any, ...] = ()  # what `score` gave for this image; empty where there is no image
 
@@ -32,7 +31,7 @@ class _End(NamedTuple):
 
 
 def stream(
-    paths: Iterable[FilePath],
+    paths: Iterable[Any],
     load: Load,
     score: Score,
     batch_size: int,
@@ -50,7 +49,7 @@ def stream(
     the program does while the generator is unfinished.
 
     Args:
-        paths: image files, taken in another thread as there is room for them.
+        paths: image files, or images in memory, taken in another thread as there is room for them.
         load: gives an image, or raises an ImageError.
         score: gives one tuple for each of at most `batch_size` images.
         batch_size: images scored at once at most.
@@ -88,13 +87,13 @@ class _Belt:
         self.turn = 0
         self.stopped = False
 
-    def start(self, paths: Iterable[FilePath]) -> None:
+    def start(self, paths: Iterable[Any]) -> None:
         self.reader = Thread(target=self.read, args=(paths,), name="blemish-reader", daemon=True)
         self.scorer = Thread(target=self.score_all, name="blemish-scorer", daemon=True)
         self.reader.start()
         self.scorer.start()
 
-    def read(self, paths: Iterable[FilePath]) -> None:
+    def read(self, paths: Iterable[Any]) -> None:
         """Take paths as there is room; the end follows when the last one is loaded."""
         end = _End()
         try:
@@ -108,7 +107,7 @@ class _Belt:
         self.pool.shutdown()
         self.loaded.put(end)
 
-    def _load(self, number: int, path: FilePath) -> None:
+    def _load(self, number: int, path: Any) -> None:
         try:
             self.loaded.put((number, Streamed(path, self.load(path))))
         except ImageError as error:

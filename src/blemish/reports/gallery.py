@@ -1,6 +1,5 @@
 """The few images worth a look on a page: their pictures, verdicts and heat maps on a fixed scale."""
 
-import base64
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from blemish.datasets.loading import load_mask
-from blemish.images.drawing import HeatScale, encode_jpeg, overlay
+from blemish.images.drawing import HeatScale, data_uri, overlay
 from blemish.images.frame import Frame, hidden, visible_share
 from blemish.images.maps import largest_in_cells, shrunk_size
 from blemish.inference.result import PAGE_SIDE, Result
@@ -135,8 +134,3 @@ def legend(scale: HeatScale) -> str:
     ramp = np.array([[scale.value_at(heat) for heat in np.linspace(0, 1, PAGE_SIDE)]])
     strip = overlay(np.full((1, PAGE_SIDE, 3), 128, np.uint8), ramp, scale)
     return data_uri(np.repeat(strip, 16, axis=0))
-
-
-def data_uri(picture: np.ndarray) -> str:
-    """A picture, uint8 [H, W, 3], as a JPEG to put into a page."""
-    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(picture)).decode()

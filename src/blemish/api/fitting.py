@@ -1,19 +1,20 @@
-"""The Python API; the command line calls the same functions."""
+"""From good images to a detector."""
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blemish.datasets import Source, read_test_data
-from blemish.errors import ConfigError, Interrupted
-from blemish.inference.detector import Detector
+from blemish.api.detector import Detector
+from blemish.datasets import Source
+from blemish.errors import Interrupted
+from blemish.inference.model_file import Metadata
 from blemish.progress import show_messages_to_people
 
 if TYPE_CHECKING:
-    from blemish.evaluation.evaluate import Evaluation
-
-load = Detector.load
+    from blemish.inference.detector import Detector as BaseDetector
 
 
 def fit(
@@ -50,7 +51,7 @@ def fit(
             .csv table, or a `Dataset`; with `held_out` a folder of class folders, "cifar10" or "stl10".
         held_out: the class to leave out as the abnormal one.
         data_root: where cifar10 and stl10 lie or are downloaded to; None is ~/.cache/blemish.
-        out: .safetensors file to write; None keeps the model in memory only.
+        out: .safetensors file to write; None keeps the model as long as the detector lives, to be saved.
         config: a TOML file with fields of `blemish.training.config.RunConfig`.
         assignments: texts such as "model.tfm_depth=1", stronger than `config`.
         weights: the backbone's ImageNet weights; None looks for installed, cached or hub weights.
@@ -102,48 +103,21 @@ def fit(
         "exclude": exclude,
     }
     if out is not None:
-        return fit_model(data, run, Path(out), **options)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return fit_model(data, run, Path(folder) / "model.safetensors", **options)
-        except Interrupted as stop:
-            raise Interrupted("Stopped; without a file to write to, nothing was kept.") from stop
+        return _of_file(fit_model(data, run, Path(out), **options), Path(out))
+    folder = tempfile.mkdtemp(prefix="blemish-")
+    file = Path(folder) / "model.safetensors"
+    try:
+        detector = _of_file(fit_model(data, run, file, **options), file)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, Interrupted):
+            raise Interrupted("Stopped; without a file to write to, nothing was kept.") from error
+        raise
+    weakref.finalize(detector, shutil.rmtree, folder, ignore_errors=True)
+    return detector
 
 
-def evaluate(
-    detector: Detector | str | Path,
-    data: Source | None = None,
-    *,
-    good: str | Path | None = None,
-    bad: str | Path | None = None,
-    held_out: str | None = None,
-    data_root: str | Path | None = None,
-    batchnorm_at_test: str | None = None,
-) -> "Evaluation":
-    """Measure a detector on labelled images.
-
-    Args:
-        detector: a detector or a model file.
-        data: a folder in the MVTec layout, a .csv table, or a `Dataset`; with `held_out` a folder of class
-            folders, "cifar10" or "stl10". Its test part is measured.
-        good: instead of `data`, together with `bad`: a folder of good images.
-        bad: a folder of defective images.
-        held_out: the class that is the abnormal one.
-        data_root: where cifar10 and stl10 lie or are downloaded to; None is ~/.cache/blemish.
-        batchnorm_at_test: as for `load`; only with a model file.
-
-    Raises:
-        DatasetError: there are no test images.
-        ConfigError: `batchnorm_at_test` is wrong, or given beside a detector.
-    """
-    from blemish.evaluation.evaluate import evaluate as evaluate_samples
-
-    show_messages_to_people()
-    if isinstance(detector, str | Path):
-        detector = load(detector, batchnorm_at_test=batchnorm_at_test)
-    elif batchnorm_at_test is not None:
-        raise ConfigError(
-            "batchnorm_at_test goes with a model file, not with a Detector; give it to blemish.load instead."
-        )
-    dataset = read_test_data(data, good, bad, held_out=held_out, data_root=data_root)
-    return evaluate_samples(detector, dataset.test, name=dataset.name)
+def _of_file(fitted: "BaseDetector", file: Path) -> Detector:
+    detector = Detector(fitted.engine, Metadata.model_validate(fitted.metadata))
+    detector.path = file.absolute()
+    return detector
