@@ -10,6 +10,7 @@ from blemish.calibration import Calibration
 from blemish.errors import ImageError
 from blemish.images.drawing import HeatScale, attention_overlay, draw_outlines, lettered, overlay
 from blemish.images.frame import Frame
+from blemish.images.legend import with_legend
 from blemish.images.maps import map_on_image, shrink
 from blemish.images.reading import read_image
 from blemish.inference.applied_rules import AppliedRules
@@ -151,6 +152,24 @@ class Result:
         drawn = self._overlaid(self.original(side), scale, mask, side)
         return lettered(drawn, NOT_THIS_PART) if self.is_other_part else drawn
 
+    def explained_overlay(self, scale: HeatScale, *, side_by_side: bool = False) -> np.ndarray:
+        """The overlay, and below it the verdict and the colours' scale: uint8 [H, W, 3].
+
+        See `blemish.images.legend.with_legend`; no pixel of the picture is hidden.
+
+        Args:
+            scale: the model's `Detector.heat_scale`.
+            side_by_side: put the original at the left of the overlay.
+
+        Raises:
+            ImageError, ValueError: as `original`.
+        """
+        picture = self.original()
+        drawn = self._overlaid(picture, scale, None, None)
+        drawn = lettered(drawn, NOT_THIS_PART) if self.is_other_part else drawn
+        rate = None if self.map_peaks is None else self.map_peaks.effective_rate
+        return with_legend([picture, drawn] if side_by_side else [drawn], self._in_words(), scale, rate)
+
     def pictures(self, scale: HeatScale, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """What there is to see of the whole picture, each uint8 [H, W, 3], by caption.
 
@@ -180,6 +199,12 @@ class Result:
             "error map": heat,
             "Grad-CAM (own scale)": attention_overlay(picture, attention),
         }
+
+    def _in_words(self) -> str:
+        """The verdict in a line: "anomalous, p-value 0.012, score 3.41"."""
+        judged = "anomalous" if self.is_anomalous else "good"
+        verdict = f"{self.verdict} ({self.decided_by})" if self.verdict else judged
+        return f"{verdict}, p-value {self.p_value:.2g}, score {self.score:.3g}"
 
     def _overlaid(
         self, picture: np.ndarray, scale: HeatScale, mask: np.ndarray | None, side: int | None
