@@ -61,10 +61,10 @@ def test_pages_get_smaller_pictures_of_large_originals() -> None:
     large = np.repeat(np.repeat(ORIGINAL, 10, axis=0), 10, axis=1)
     shown = result(array=large, size=(1200, 600)).pictures(SCALE)
     assert list(shown) == ["input", "heat map"]
-    assert {picture.shape for picture in shown.values()} == {(320, 640, 3)}
+    assert {picture.shape for picture in shown.values()} == {(500, 1000, 3)}
     heat = saturation(shown["heat map"])
     rows, columns = np.nonzero(heat > heat.max() / 2)
-    assert abs(rows.mean() - 41.25 * 640 / 120) < 4 and abs(columns.mean() - 48.75 * 640 / 120) < 4
+    assert abs(rows.mean() - 41.25 * 1000 / 120) < 6 and abs(columns.mean() - 48.75 * 1000 / 120) < 6
 
 
 def test_explanations_lie_on_the_original_too() -> None:

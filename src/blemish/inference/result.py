@@ -16,7 +16,7 @@ from blemish.images.reading import read_image
 from blemish.inference.applied_rules import AppliedRules
 from blemish.inference.regions import Region, find_regions, outlines
 
-PAGE_SIDE = 640  # pixels on the longer side of pictures in pages and panels, at most
+PAGE_SIDE = 1000  # pixels on the longer side of pictures in pages and panels, at most
 COLUMNS = ("path", "score", "p_value", "is_anomalous", "is_other_part", "error")  # of a result as a row
 NOT_THIS_PART = "not this part"
 RULED_COLUMNS = (*COLUMNS, "verdict", "decided_by")  # with rules in force

@@ -40,6 +40,7 @@ class Oddness:
     Attributes:
         scores: float64 [K], higher is odder.
         odd: bool [K], see `stand_out`.
+        map_peaks: calibration by the hottest spots of the maps, which regions go by.
         heat_scale: of the maps, see `HeatScale.from_calibration`.
         frame: of the images.
     """
@@ -55,7 +56,8 @@ class Oddness:
                 self.engine, rows, self.frame, range(count), self._picture, advance
             )
         self.odd = stand_out(self.scores)
-        self.heat_scale = HeatScale.from_calibration(Calibration(np.array(peaks_of(maps)), RARE))
+        self.map_peaks = Calibration(np.array(peaks_of(maps)), RARE)
+        self.heat_scale = HeatScale.from_calibration(self.map_peaks)
 
     def result(self, index: int) -> Result:
         """One of the K images as scored while left out; its p-value is among all of them."""
@@ -73,6 +75,7 @@ class Oddness:
             framed,
             frame=self.frame,
             size=image_size(path),
+            map_peaks=self.map_peaks,
         )
 
     def _picture(self, index: int) -> np.ndarray:
