@@ -49,6 +49,7 @@ def test_pictures_open_and_many_images_make_no_larger_page(tmp_path: Path) -> No
     assert 'class="pictures crisp"' in source
     for caption in ("input", "reconstruction", "error map", "Grad-CAM (own scale)"):
         assert source.count(f"<span>{caption}</span>") == source.count(f'.png: {caption}"') == 18
+    assert page.source.count('<label class="zoom"') == len(drawn), "each opens on a click"
     many = report(tmp_path, good=3000, bad=2000, masks=True)
     assert len(many.links) == len(page.links) and len(many.source) < 2 * len(page.source)
 
