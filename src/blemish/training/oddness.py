@@ -40,7 +40,7 @@ class Oddness:
     Attributes:
         scores: float64 [K], higher is odder.
         odd: bool [K], see `stand_out`.
-        map_peaks: calibration by the hottest spots of the maps, which regions go by.
+        map_peaks: float64 [K], values of the maps' hottest spots; the regions of an image go by the others'.
         heat_scale: of the maps, see `HeatScale.from_calibration`.
         frame: of the images.
     """
@@ -56,8 +56,8 @@ class Oddness:
                 self.engine, rows, self.frame, range(count), self._picture, advance
             )
         self.odd = stand_out(self.scores)
-        self.map_peaks = Calibration(np.array(peaks_of(maps)), RARE)
-        self.heat_scale = HeatScale.from_calibration(self.map_peaks)
+        self.map_peaks = np.array(peaks_of(maps))
+        self.heat_scale = HeatScale.from_calibration(Calibration(self.map_peaks, RARE))
 
     def result(self, index: int) -> Result:
         """One of the K images as scored while left out; its p-value is among all of them."""
@@ -75,7 +75,7 @@ class Oddness:
             framed,
             frame=self.frame,
             size=image_size(path),
-            map_peaks=self.map_peaks,
+            map_peaks=Calibration(np.delete(self.map_peaks, index), RARE),
         )
 
     def _picture(self, index: int) -> np.ndarray:
