@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from blemish.images.drawing import HeatScale, overlay
 
-LETTERS = 50  # letters are this part of the longer side high
+LETTERS = 50  # letters are this part of the longer side high, unless the picture is too narrow
 SMALLEST = 12  # pixels that letters are high at least
 BAR = 26  # letters' heights that the colours are wide
 PAPER, INK = (238, 238, 238), "black"
@@ -35,10 +35,10 @@ def with_legend(
     Returns:
         uint8 [H + strip, W', 3]; a picture too narrow for its legend has grey at its right.
     """
-    letters = max(SMALLEST, max(pictures[0].shape) // LETTERS)
+    high, wide = pictures[0].shape[:2]
+    letters = max(SMALLEST, min(max(high, wide) // LETTERS, wide // (BAR + 1)))
     font = ImageFont.load_default(size=letters)
     gap = letters // 2
-    high, wide = pictures[0].shape[:2]
     needed = int(max(font.getlength(verdict), BAR * letters)) + 2 * gap
     width = max(len(pictures) * (wide + gap) - gap, needed)
     strip = Image.new("RGB", (width, 5 * letters), PAPER)
