@@ -38,11 +38,20 @@ def saturation(picture: np.ndarray) -> np.ndarray:
 def test_the_heat_lies_on_the_whole_original_and_what_was_not_seen_is_hatched() -> None:
     drawn = result().overlay(SCALE)
     assert drawn.shape == ORIGINAL.shape
-    assert saturation(drawn)[HOT].min() > 80 and saturation(drawn)[:30, 35:85].max() < 20
+    assert saturation(drawn)[HOT].min() > 80 and (drawn[:30, 35:85] == ORIGINAL[:30, 35:85]).all()
     hidden = drawn[:, :30].astype(int).mean(axis=2)
     assert (hidden < 75).any() and (hidden > 130).any(), "dark, with bright lines"
     raw = result().map_on_image()
     assert np.isnan(raw[:, :30]).all() and np.isnan(raw[:, 90:]).all() and (raw[HOT] > 6).all()
+
+
+@pytest.mark.parametrize(("side_by_side", "left"), [(False, 0), (True, 126)])
+def test_an_overlay_with_its_legend_leaves_every_pixel_of_the_picture(side_by_side: bool, left: int) -> None:
+    sheet = result().explained_overlay(SCALE, side_by_side=side_by_side)
+    assert (sheet[:60, left : left + 120] == result().overlay(SCALE)).all()
+    assert (sheet[:60, :120] == ORIGINAL).all() == side_by_side
+    words = sheet[60:] < 100
+    assert words.any() and sheet.shape[0] == 60 + 5 * 12
 
 
 def test_a_mask_is_outlined_where_it_lies_even_outside_the_frame() -> None:
@@ -57,10 +66,10 @@ def test_pages_get_smaller_pictures_of_large_originals() -> None:
     large = np.repeat(np.repeat(ORIGINAL, 10, axis=0), 10, axis=1)
     shown = result(array=large, size=(1200, 600)).pictures(SCALE)
     assert list(shown) == ["input", "heat map"]
-    assert {picture.shape for picture in shown.values()} == {(320, 640, 3)}
+    assert {picture.shape for picture in shown.values()} == {(500, 1000, 3)}
     heat = saturation(shown["heat map"])
     rows, columns = np.nonzero(heat > heat.max() / 2)
-    assert abs(rows.mean() - 41.25 * 640 / 120) < 4 and abs(columns.mean() - 48.75 * 640 / 120) < 4
+    assert abs(rows.mean() - 41.25 * 1000 / 120) < 6 and abs(columns.mean() - 48.75 * 1000 / 120) < 6
 
 
 def test_explanations_lie_on_the_original_too() -> None:

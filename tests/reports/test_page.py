@@ -49,18 +49,19 @@ def test_pictures_open_and_many_images_make_no_larger_page(tmp_path: Path) -> No
     assert 'class="pictures crisp"' in source
     for caption in ("input", "reconstruction", "error map", "Grad-CAM (own scale)"):
         assert source.count(f"<span>{caption}</span>") == source.count(f'.png: {caption}"') == 18
+    assert page.source.count('<label class="zoom"') == len(drawn), "each opens on a click"
     many = report(tmp_path, good=3000, bad=2000, masks=True)
     assert len(many.links) == len(page.links) and len(many.source) < 2 * len(page.source)
 
 
 def test_large_pictures_are_shown_whole_and_smaller_and_what_is_hidden_is_said_once(tmp_path: Path) -> None:
-    page = report(tmp_path, size=(800, 400))
+    page = report(tmp_path, size=(1200, 600))
     sentence = (
         "The frame shows the network the central 50 % of a picture; frame.crop=none shows it whole ones."
     )
     assert page.text.count(sentence) == 1 and page.text.count("Hatched:") == 1
     drawn = [Image.open(io.BytesIO(base64.b64decode(link.partition(",")[2]))) for link in page.links[1:]]
-    assert {image.size for image in drawn} == {(640, 320)} and 'class="pictures crisp"' not in page.source
+    assert {image.size for image in drawn} == {(1000, 500)} and 'class="pictures crisp"' not in page.source
     assert 'class="cards stacked"' in page.source
     assert "Hatched:" not in report(tmp_path).text
 

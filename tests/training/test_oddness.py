@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 
 from blemish.datasets import Dataset, Sample
+from blemish.datasets.loading import load_rows
 from blemish.errors import ConfigError
 from blemish.inference.detector import Detector
 from blemish.training.calibrate import stand_out
 from blemish.training.config import build_config
 from blemish.training.fit import fit
+from blemish.training.oddness import Oddness
 from tests.support import BACKBONE, texture_files, textures
 
 COUNT = 20
@@ -57,6 +59,15 @@ def test_without_one_the_odd_image_is_named(tmp_path: Path, caplog: pytest.LogCa
     fitted(tmp_path, files)
     (told,) = [message for message in caplog.messages if "look odd" in message]
     assert told.startswith(f"1 of {COUNT + 1} images") and str(files[-1]) in told
+
+
+def test_the_odd_image_has_regions_where_it_is_hotter_than_the_others(tmp_path: Path) -> None:
+    given = {"method": "rad", "frame": {"resize": 64, "crop": "none"}, "model": {"backbone": BACKBONE}}
+    config = build_config(values=given)
+    rows = load_rows([Sample(path, label=0) for path in alike(tmp_path / "images")], config.frame)
+    oddness = Oddness(rows, config, None)
+    assert oddness.result(COUNT).regions
+    assert sum(bool(oddness.result(index).regions) for index in range(COUNT)) <= 1
 
 
 def test_only_what_is_far_above_the_others_stands_out_and_of_few_images_nothing() -> None:

@@ -45,8 +45,15 @@ def predict(
     parquet: Annotated[str | None, typer.Option(metavar="FILE|URL", help="Write rows as Parquet.")] = None,
     overlays: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write heat maps over the whole images, one fixed scale."),
+        typer.Option(
+            metavar="DIR",
+            help="Write each image at its own resolution under its heat map, regions outlined, above its "
+            "verdict and the colours' scale, which is one for all.",
+        ),
     ] = None,
+    side_by_side: Annotated[
+        bool, typer.Option("--side-by-side", help="Put the original at the left of each overlay.")
+    ] = False,
     explain: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a GAN's reconstruction, error map and Grad-CAM.")
     ] = None,
@@ -103,11 +110,14 @@ def predict(
     opt.show(quiet)
     if scale is not None and regions is None:
         raise ConfigError("--scale goes with --regions; leave it out, or say where to write regions.")
+    if side_by_side and overlays is None:
+        raise ConfigError("--side-by-side goes with --overlays; leave it out, or say where to write them.")
     outputs = Outputs(
         csv=STANDARD_OUTPUT if csv is jsonl is parquet is None else csv,
         jsonl=jsonl,
         parquet=parquet,
         overlays=overlays,
+        side_by_side=side_by_side,
         explain=explain,
         maps=maps,
         regions=regions,

@@ -16,32 +16,20 @@ from blemish.images.maps import BAND
 if TYPE_CHECKING:
     from blemish.calibration import Calibration
 
-# Ten stops each of the colour maps Plasma and Viridis (Smith and van der Walt, public domain): their
-# lightness rises steadily, so the order survives colour-blind eyes and grey print.
-_PLASMA = np.array(
-    [
-        (13, 8, 135), (70, 3, 159), (114, 1, 168), (156, 23, 158), (189, 55, 134),
-        (216, 87, 107), (237, 121, 83), (251, 159, 58), (253, 202, 38), (240, 249, 33),
-    ],
-    dtype=np.float64,
-)  # fmt: skip
-_VIRIDIS = np.array(
-    [
-        (68, 1, 84), (72, 40, 120), (62, 74, 137), (49, 104, 142), (38, 130, 142),
-        (31, 158, 137), (53, 183, 121), (109, 205, 89), (180, 222, 44), (253, 231, 37),
-    ],
-    dtype=np.float64,
-)  # fmt: skip
+# Four stops each of the colour maps Plasma and Viridis (Smith and van der Walt, public domain) without their
+# dark ends, which would be lost on dark parts: lightness rises steadily, so the order survives colour-blind
+# eyes and grey print.
+_PLASMA = np.array([(140, 10, 165), (204, 71, 120), (248, 149, 64), (240, 249, 33)], np.float64)
+_VIRIDIS = np.array([(59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], np.float64)
 _STOPS = np.linspace(0, 1, len(_PLASMA))
 
 _DOUBLINGS = 3  # a third of the colours each: up to the alarm, up to 3 and up to 7 times its distance
 _ALARM = 1 / (2**_DOUBLINGS - 1)  # where the alarm lies between low and high
 
 _LEVELS = 1024  # of heat that are told apart
-_OPACITY = 0.65  # of full heat: what lies below stays legible
-_SATURATION = 0.35  # of a picture's own colours that are left, so that they are not taken for heat
+_OPACITY = 0.5  # of full heat: what lies below stays legible
+_STEEPNESS = 1.5  # of the opacity: it is full from two thirds of the heat on
 _GREY = np.array((0.299, 0.587, 0.114))
-_MUTE = (_SATURATION * np.eye(3) + (1 - _SATURATION) * _GREY[:, None]).astype(np.float32)  # for rows of RGB
 _HATCHES = 40  # from one end of a picture's longer side to the other, where nothing was seen
 _DARKER, _LIGHTER = 0.5, 90  # the grey share left there, and what a line of the hatching adds to it
 _OUTLINES = 320  # an outline is this part of the longer side
@@ -110,7 +98,7 @@ class HeatScale:
 
 
 def heat_colours(map01: np.ndarray, stops: np.ndarray = _PLASMA) -> np.ndarray:
-    """Heat in [0, 1], float [...], to uint8 RGB [..., 3]: dark blue through magenta to bright yellow."""
+    """Heat in [0, 1], float [...], to uint8 RGB [..., 3]: violet through orange to yellow."""
     map01 = np.clip(map01, 0, 1)
     channels = [np.interp(map01, _STOPS, stops[:, channel]) for channel in range(3)]
     return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
@@ -119,11 +107,10 @@ def heat_colours(map01: np.ndarray, stops: np.ndarray = _PLASMA) -> np.ndarray:
 def overlay(
     image: np.ndarray, anomaly_map: np.ndarray, scale: HeatScale, mask: np.ndarray | None = None
 ) -> np.ndarray:
-    """Lay the heat over the image, whose own colours are muted.
+    """Tint the image with the heat, the more the higher; at most half of a pixel's colour is heat.
 
     Nothing is taken from this image's own range: what a colour means never changes. Values up to `low` leave
-    the muted image untouched, those between `low` and the alarm tint it, and those above it dominate. NaN,
-    where the model saw nothing, is darkened and hatched.
+    the image as it is. NaN, where the model saw nothing, is grey, darkened and hatched.
 
     Args:
         image: uint8 [H, W, 3].
@@ -152,11 +139,11 @@ def attention_overlay(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
 def _laid_over(
     image: np.ndarray, values: np.ndarray, heat: Callable[[np.ndarray], np.ndarray], stops: np.ndarray
 ) -> np.ndarray:
-    """The muted image under the colours of a map, whose values `heat` places in [0, 1]; 0 is no colour."""
+    """The image tinted by a map, whose values `heat` places in [0, 1]; 0 is no colour."""
     if image.shape != (*values.shape, 3):
         raise ValueError(f"an image {image.shape} cannot carry a map {values.shape}")
     levels = np.linspace(0, 1, _LEVELS)
-    opacity = _OPACITY * np.minimum(2 * levels, 1)[:, None]
+    opacity = _OPACITY * np.minimum(_STEEPNESS * levels, 1)[:, None]
     colours, rest = (
         (opacity * heat_colours(levels, stops)).astype(np.float32),
         (1 - opacity).astype(np.float32),
@@ -167,13 +154,13 @@ def _laid_over(
     rows = max(1, BAND // width)
     for top in range(0, height, rows):
         band = slice(top, top + rows)
-        muted, hidden = image[band] @ _MUTE, np.isnan(values[band])
+        hidden = np.isnan(values[band])
         level = np.rint((_LEVELS - 1) * heat(np.where(hidden, 0, values[band]))).astype(np.intp)
-        drawn = rest[level] * muted + colours[level]
+        drawn = rest[level] * image[band] + colours[level]
         if hidden.any():
             down, right = np.nonzero(hidden)
             lines = (top + down + right) % spacing < spacing / 4
-            drawn[hidden] = _DARKER * muted[hidden] + _LIGHTER * lines[:, None]
+            drawn[hidden] = (_DARKER * (image[band][hidden] @ _GREY) + _LIGHTER * lines)[:, None]
         picture[band] = np.rint(drawn)
     return picture
 

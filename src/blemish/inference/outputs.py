@@ -49,7 +49,9 @@ class Outputs:
             complete; after a failure the rows so far lie in a file of that name with .part behind it.
         jsonl: likewise, one JSON object per line.
         parquet: likewise, a file or a URL; see `blemish.inference.parquet`.
-        overlays: folder for a PNG of each image under its heat map (`Result.overlay`), of the image's size.
+        overlays: folder for a PNG of each image under its heat map, in the image's own resolution, above its
+            verdict and the colours' scale (`Result.explained_overlay`).
+        side_by_side: whether each overlay has the original at its left.
         explain: folder for a PNG of each image beside its reconstruction, error map and Grad-CAM map
             (`Result.pictures`).
         maps: folder for each raw anomaly map on its image, float32 [height, width] in NumPy's .npy format
@@ -67,6 +69,7 @@ class Outputs:
     jsonl: Path | None = None
     parquet: str | None = None
     overlays: Path | None = None
+    side_by_side: bool = False
     explain: Path | None = None
     maps: Path | None = None
     regions: Path | None = None
@@ -147,11 +150,15 @@ def _sinks(outputs: Outputs, detector: "Detector", stack: ExitStack) -> list[tup
         rows = stack.enter_context(region_rows(outputs.regions, outputs.scale))
         sinks.append((outputs.regions, rows))
     elif outputs.regions is not None:
-        sinks.append((outputs.regions, _picture_sink(outputs.regions, LABELME_SUFFIX, detector.heat_scale)))
-    folders = outputs.overlays, outputs.explain, outputs.maps
-    for folder, suffix in zip(folders, (OVERLAY_SUFFIX, EXPLANATION_SUFFIX, MAP_SUFFIX), strict=True):
+        sinks.append((outputs.regions, _picture_sink(outputs.regions, LABELME_SUFFIX, write_labelme)))
+    scale = detector.heat_scale
+    for folder, suffix, draw in (
+        (outputs.overlays, OVERLAY_SUFFIX, partial(_draw_overlay, scale=scale, beside=outputs.side_by_side)),
+        (outputs.explain, EXPLANATION_SUFFIX, partial(_draw_explanation, scale=scale)),
+        (outputs.maps, MAP_SUFFIX, _write_map),
+    ):
         if folder is not None:
-            sinks.append((folder, _picture_sink(folder, suffix, detector.heat_scale)))
+            sinks.append((folder, _picture_sink(folder, suffix, draw)))
     return sinks
 
 
@@ -173,7 +180,7 @@ def _jsonl_sink(file: IO[str]) -> Sink:
     return lambda result: print(json.dumps(result.to_row()), file=file, flush=True)
 
 
-def _picture_sink(folder: Path, suffix: str, scale: HeatScale) -> Sink:
+def _picture_sink(folder: Path, suffix: str, draw: Callable[[Result, Path], None]) -> Sink:
     """Files below a folder for input files: their paths as given, with a suffix that no input has."""
     taken: set[int] = set()  # hashes: a hundred thousand paths would take 40 MB
     make_folder(folder)
@@ -193,20 +200,21 @@ def _picture_sink(folder: Path, suffix: str, scale: HeatScale) -> Sink:
         taken.add(hash(place))
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _draw(result, suffix, scale, place)
+            draw(result, place)
         except ImageError as error:  # the file has gone, or is another by now
             log.warning("No picture is drawn: %s", error)
 
     return write
 
 
-def _draw(result: Result, suffix: str, scale: HeatScale, place: Path) -> None:
-    if suffix == MAP_SUFFIX:
-        with whole_file(place, "wb") as file:
-            np.save(file, result.map_on_image())
-    elif suffix == LABELME_SUFFIX:
-        write_labelme(result, place)
-    elif suffix == OVERLAY_SUFFIX:
-        save_png(result.overlay(scale), place)
-    else:
-        save_png(panels(result.pictures(scale)), place)
+def _draw_overlay(result: Result, place: Path, *, scale: HeatScale, beside: bool) -> None:
+    save_png(result.explained_overlay(scale, side_by_side=beside), place)
+
+
+def _draw_explanation(result: Result, place: Path, *, scale: HeatScale) -> None:
+    save_png(panels(result.pictures(scale)), place)
+
+
+def _write_map(result: Result, place: Path) -> None:
+    with whole_file(place, "wb") as file:
+        np.save(file, result.map_on_image())

@@ -24,13 +24,14 @@ from blemish.images.drawing import (
 )
 from blemish.images.finding import FilePath
 from blemish.images.frame import Frame
+from blemish.images.legend import with_legend
 from blemish.images.maps import map_on_image, shrink
 from blemish.images.reading import read_image
 from blemish.inference.applied_rules import AppliedRules
 from blemish.inference.regions import Region, find_regions, outlines
 from blemish.progress import in_notebook
 
-PAGE_SIDE = 640  # pixels on the longer side of pictures in pages and panels, at most
+PAGE_SIDE = 1000  # pixels on the longer side of pictures in pages and panels, at most
 COLUMNS = ("path", "score", "p_value", "is_anomalous", "is_other_part", "error")  # of a result as a row
 NOT_THIS_PART = "not this part"
 RULED_COLUMNS = (*COLUMNS, "verdict", "decided_by")  # with rules in force
@@ -177,16 +178,28 @@ class Result:
         Raises:
             ImageError: as `original`.
         """
-        picture = self.original(side)
-        if scale is None:
-            if self.map_peaks is None:
-                raise ImageError("The result carries no calibration to colour its map by; give a scale.")
-            scale = HeatScale.from_calibration(self.map_peaks)
-        drawn = self._overlaid(picture, scale, mask, side)
+        drawn = self._overlaid(self.original(side), scale or self._own_scale(), mask, side)
         return lettered(drawn, NOT_THIS_PART) if self.is_other_part else drawn
 
+    def explained_overlay(self, scale: HeatScale | None = None, *, side_by_side: bool = False) -> np.ndarray:
+        """The overlay, and below it the verdict and the colours' scale: uint8 [H, W, 3].
+
+        See `blemish.images.legend.with_legend`; no pixel of the picture is hidden.
+
+        Args:
+            scale: that of `overlay`.
+            side_by_side: put the original at the left of the overlay.
+
+        Raises:
+            ImageError: as `original`.
+        """
+        scale, picture = scale or self._own_scale(), self.original()
+        drawn = self._overlaid(picture, scale, None, None)
+        rate = None if self.map_peaks is None else self.map_peaks.effective_rate
+        return with_legend([picture, drawn] if side_by_side else [drawn], self._in_words(), scale, rate)
+
     def show(self) -> None:
-        """Show the verdict and the overlay in a notebook, else the overlay in the system's picture viewer.
+        """Show the explained overlay in a notebook, else in the system's picture viewer.
 
         Raises:
             ImageError: as `original`.
@@ -196,11 +209,11 @@ class Result:
             from IPython.display import display
 
             display(self)
-        elif not ImageShow.show(Image.fromarray(self.overlay()), self.path):
+        elif not ImageShow.show(Image.fromarray(self.explained_overlay()), self.path):
             raise BlemishError('No picture viewer was found; write the picture with result.save("part.png").')
 
     def save(self, path: FilePath) -> None:
-        """Write the overlay, in the picture's own size, as a .png or .jpg file.
+        """Write the explained overlay, the picture in its own size, as a .png or .jpg file.
 
         Raises:
             ImageError: as `original`.
@@ -208,9 +221,9 @@ class Result:
         """
         path = Path(path)
         if path.suffix.lower() == ".png":
-            save_png(self.overlay(), path)
+            save_png(self.explained_overlay(), path)
         elif path.suffix.lower() in (".jpg", ".jpeg"):
-            write_whole(path, encode_jpeg(self.overlay()))
+            write_whole(path, encode_jpeg(self.explained_overlay()))
         else:
             raise BlemishError(f"The picture {path} must end in .png or .jpg.")
 
@@ -244,11 +257,17 @@ class Result:
             "Grad-CAM (own scale)": attention_overlay(picture, attention),
         }
 
+    def _own_scale(self) -> HeatScale:
+        if self.map_peaks is None:
+            raise ImageError("The result carries no calibration to colour its map by; give a scale.")
+        return HeatScale.from_calibration(self.map_peaks)
+
     def _in_words(self) -> str:
         """The verdict in a line, such as "anomalous, p-value 0.012, score 3.41", or the error."""
         if self.score is None:
             return self.error
-        words = [self.verdict or ("anomalous" if self.is_anomalous else "good")]
+        judged = "anomalous" if self.is_anomalous else "good"
+        words = [f"{self.verdict} ({self.decided_by})" if self.verdict else judged]
         words += [NOT_THIS_PART] if self.is_other_part else []
         words += [] if self.p_value is None else [f"p-value {self.p_value:.2g}"]
         return ", ".join([*words, f"score {self.score:.3g}"])

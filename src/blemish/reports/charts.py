@@ -16,8 +16,8 @@ LOGARITHMIC_FROM = 20  # ratio of the highest value to the lowest
 QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 LONGEST = 20  # characters of a label
 LINE_STYLES = (  # colour and dashes
-    *(("#0072b2", ""), ("#c44e00", "9 4"), ("#00795b", "2 4")),
-    *(("#a3478a", "9 4 2 4"), ("#6b5b00", "5 3"), ("#3d4a5c", "14 5")),
+    *(("var(--good)", ""), ("var(--bad)", "9 4"), ("#1a9876", "2 4")),
+    *(("#b8589f", "9 4 2 4"), ("#8a7600", "5 3"), ("var(--muted)", "14 5")),
 )
 
 Label = Callable[[float], str]

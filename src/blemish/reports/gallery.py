@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from blemish.datasets.loading import load_mask
-from blemish.images.drawing import HeatScale, data_uri, overlay
+from blemish.images.drawing import HeatScale, data_uri
 from blemish.images.frame import Frame, hidden, visible_share
+from blemish.images.legend import colour_scale
 from blemish.images.maps import largest_in_cells, shrunk_size
 from blemish.inference.result import PAGE_SIDE, Result
 from blemish.reports.numbers import short_number
@@ -131,6 +132,4 @@ def are_small(sizes: Iterable[tuple[int, int]]) -> bool:
 
 def legend(scale: HeatScale) -> str:
     """The colours of the scale from low to high over mid grey, drawn as every heat map is; a data URI."""
-    ramp = np.array([[scale.value_at(heat) for heat in np.linspace(0, 1, PAGE_SIDE)]])
-    strip = overlay(np.full((1, PAGE_SIDE, 3), 128, np.uint8), ramp, scale)
-    return data_uri(np.repeat(strip, 16, axis=0))
+    return data_uri(colour_scale(scale, PAGE_SIDE, 16))

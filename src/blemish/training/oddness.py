@@ -40,6 +40,7 @@ class Oddness:
     Attributes:
         scores: float64 [K], higher is odder.
         odd: bool [K], see `stand_out`.
+        map_peaks: float64 [K], values of the maps' hottest spots; the regions of an image go by the others'.
         heat_scale: of the maps, see `HeatScale.from_calibration`.
         frame: of the images.
     """
@@ -55,7 +56,8 @@ class Oddness:
                 self.engine, rows, self.frame, range(count), self._picture, advance
             )
         self.odd = stand_out(self.scores)
-        self.heat_scale = HeatScale.from_calibration(Calibration(np.array(peaks_of(maps)), RARE))
+        self.map_peaks = np.array(peaks_of(maps))
+        self.heat_scale = HeatScale.from_calibration(Calibration(self.map_peaks, RARE))
 
     def result(self, index: int) -> Result:
         """One of the K images as scored while left out; its p-value is among all of them."""
@@ -73,6 +75,7 @@ class Oddness:
             framed,
             frame=self.frame,
             size=image_size(path),
+            map_peaks=Calibration(np.delete(self.map_peaks, index), RARE),
         )
 
     def _picture(self, index: int) -> np.ndarray:

@@ -1,7 +1,6 @@
 // A picture under its heat map, drawn as `blemish.images.drawing` draws it, with two sliders.
 
 const GREY = [0.299, 0.587, 0.114];
-const SATURATION = 0.35; // of the picture's own colours that is left
 const OUTLINES = 320; // an outline is this part of the longer side
 
 /** The pixels of an image address: RGBA, four bytes each, with width and height. */
@@ -33,13 +32,12 @@ export async function picture(stage) {
     const drawn = new ImageData(whole.width, whole.height);
     for (let at = 0; at < drawn.data.length; at += 4) {
       const warmth = heat.data[at];
-      const cover = opacity * Math.min((2 * warmth) / 255, 1);
+      const cover = opacity * Math.min((1.5 * warmth) / 255, 1);
       const grey = GREY[0] * whole.data[at] + GREY[1] * whole.data[at + 1] + GREY[2] * whole.data[at + 2];
-      const line = heat.data[at + 3] ? null : 90 * hatched(at / 4, whole);
+      const unseen = heat.data[at + 3] ? null : grey / 2 + 90 * hatched(at / 4, whole);
       for (let channel = 0; channel < 3; channel += 1) {
-        const muted = grey + SATURATION * (whole.data[at + channel] - grey);
         drawn.data[at + channel] =
-          line === null ? (1 - cover) * muted + cover * colours[3 * warmth + channel] : muted / 2 + line;
+          unseen ?? (1 - cover) * whole.data[at + channel] + cover * colours[3 * warmth + channel];
       }
       drawn.data[at + 3] = 255;
     }
