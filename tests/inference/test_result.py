@@ -124,12 +124,14 @@ PEAKS = Calibration(np.linspace(0.5, 2, 20), 0.1)
 
 
 def test_unasked_the_overlay_has_the_models_own_colours_and_is_saved_as_png_or_jpeg(tmp_path: Path) -> None:
-    drawn = result(map_peaks=PEAKS).overlay(HeatScale.from_calibration(PEAKS))
+    one, scale = result(map_peaks=PEAKS), HeatScale.from_calibration(PEAKS)
+    np.testing.assert_array_equal(one.overlay(), one.overlay(scale))
+    drawn = one.explained_overlay(scale)
     for name in ("a.png", "a.JPG"):
         result(map_peaks=PEAKS).save(tmp_path / name)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), drawn)
     with Image.open(tmp_path / "a.JPG") as picture:
-        assert (picture.format, picture.size) == ("JPEG", (120, 60))
+        assert (picture.format, picture.size) == ("JPEG", drawn.shape[1::-1])
     with pytest.raises(BlemishError, match=r"The picture a\.gif must end in \.png or \.jpg"):
         result(map_peaks=PEAKS).save("a.gif")
     with pytest.raises(BlemishError, match="cannot be written"):
@@ -143,7 +145,7 @@ def test_it_is_shown_in_a_viewer_or_in_a_notebook(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ImageShow, "show", lambda picture, title: shown.append(picture) or len(shown) == 1)
     one = result(map_peaks=PEAKS)
     one.show()
-    np.testing.assert_array_equal(np.asarray(shown[0]), one.overlay())
+    np.testing.assert_array_equal(np.asarray(shown[0]), one.explained_overlay())
     with pytest.raises(BlemishError, match=r"No picture viewer was found; write the picture"):
         one.show()
     monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))

@@ -267,7 +267,7 @@ class Result:
         if self.score is None:
             return self.error
         judged = "anomalous" if self.is_anomalous else "good"
-        words = [f"{self.verdict} ({self.decided_by})" if self.verdict else judged]
+        words = [f"{self.verdict} ({self.decided_by})" if self.decided_by else self.verdict or judged]
         words += [NOT_THIS_PART] if self.is_other_part else []
         words += [] if self.p_value is None else [f"p-value {self.p_value:.2g}"]
         return ", ".join([*words, f"score {self.score:.3g}"])
