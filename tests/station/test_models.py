@@ -53,7 +53,7 @@ def test_models_are_listed_and_used(models: Path, tmp_path: Path, monkeypatch: p
         ):
             answer = it.client.post(f"/v1/models/{name}/use")
             assert answer.status_code == status and sentence in answer.json()["detail"]
-        assert it.station.models.active.name == "double.onnx"
+        assert it.recipe.models.active.name == "double.onnx"
 
 
 def test_a_switch_drops_no_request(models: Path, tmp_path: Path) -> None:
@@ -70,15 +70,15 @@ def test_a_switch_drops_no_request(models: Path, tmp_path: Path) -> None:
 
 def test_the_choice_of_a_model_holds_over_a_restart(models: Path, tmp_path: Path) -> None:
     with running_station(tmp_path, models=models) as it:
-        it.station.models.use("double.onnx")
+        it.recipe.models.use("double.onnx")
     with running_station(tmp_path, models=models) as it:
-        assert it.station.models.active.name == "double.onnx"
+        assert it.recipe.models.active.name == "double.onnx"
     other = Path(shutil.copy(tmp_path / "grey.onnx", tmp_path / "other.onnx"))
     with running_station(tmp_path, models=models, model=other) as it:
-        assert it.station.models.active.name == "other.onnx"
+        assert it.recipe.models.active.name == "other.onnx"
     (models / "double.onnx").write_bytes(b"garbage")
     with running_station(tmp_path, models=models) as it:
-        assert it.station.models.active.name == "grey.onnx"
+        assert it.recipe.models.active.name == "grey.onnx"
         health = it.station.monitor.health()
         assert health.status == "degraded"
         (message,) = [part.message for part in health.parts if part.message]
@@ -97,11 +97,13 @@ def test_a_station_does_not_start_without_its_model(tmp_path: Path) -> None:
 
 def test_a_calibration_outlives_using_its_model_again(models: Path, tmp_path: Path) -> None:
     with running_station(tmp_path, models=models) as it:
-        first = it.station.models.active
-        kept = threshold.set_rate(it.station, 0.2)
+        first = it.recipe.models.active
+        kept = threshold.set_rate(it.recipe, 0.2)
         for name in ("grey.onnx", "copy.onnx"):
-            it.station.models.use(name)
-            assert it.station.models.active.calibrated == kept
+            it.recipe.models.use(name)
+            assert it.recipe.models.active.calibrated == kept
         with pytest.raises(Conflict, match="changed meanwhile"):
-            it.station.models.recalibrate(first, [1.0, 2.0], 0.3, "too late")
-        assert it.station.store.calibration(first.fingerprint) == kept  # nothing of it is in the store
+            it.recipe.models.recalibrate(first, [1.0, 2.0], 0.3, "too late")
+        assert (
+            it.station.store.calibration("grey", first.fingerprint) == kept
+        )  # nothing of it is in the store

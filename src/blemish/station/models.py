@@ -1,7 +1,6 @@
-"""The models of a station: which there are, and the one that gives the verdicts."""
+"""The models of a recipe: which there are, and the one that gives the verdicts."""
 
 import hashlib
-import json
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,19 +11,19 @@ import numpy as np
 
 from blemish.calibration import Calibration
 from blemish.errors import BlemishError, ConfigError, ModelFileError, explained
-from blemish.files import whole_file
 from blemish.inference.applied_rules import AppliedRules, apply_rules
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import SUFFIXES, Metadata
 from blemish.inference.rules import NONE, Rules, beside, rules_for, write_rules
 from blemish.inference.verdict import decide
 from blemish.station.errors import Conflict, NotFound, Unavailable
-from blemish.station.records import CalibrationRecord
+from blemish.station.recipe_settings import RecipeSettings
+from blemish.station.records import CalibrationRecord, Event, InForce
 from blemish.station.schemas import ModelState
 from blemish.station.settings import Settings
 from blemish.station.storage.store import Store
 
-CHOICE = "model.json"  # in the station's folder: which model was chosen in the page
+CHANGED = "The model or its threshold was changed meanwhile; look at what holds now."
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +59,17 @@ class LoadedModel:
         of_scores = self.calibration
         return (self.rules.calibration(of_scores) if self.rules else of_scores).effective_rate
 
+    @property
+    def in_force(self) -> InForce:
+        """What it judges by, as events tell."""
+        return InForce(
+            model=self.fingerprint,
+            model_name=self.name,
+            threshold=None if self.rules_decide else self.calibration.threshold,
+            false_alarm_rate=self.rate,
+            rules=str(self.rules) if self.rules else "",
+        )
+
     def judge(
         self, score: float, anomaly_map: np.ndarray, title: str, size: tuple[int, int]
     ) -> dict[str, Any]:
@@ -74,22 +84,26 @@ class LoadedModel:
 
 
 class Models:
-    """The station's models. Switching is one assignment: images in hand finish with the model they met.
+    """The models of a recipe. Switching is one assignment: images in hand finish with the model they met.
+
+    It begins with the model that the recipe names, whichever was in use before; every change is an event.
 
     Attributes:
         active: gives the verdicts.
-        remark: what became of the model that was chosen before the start, in a sentence, or "".
+        changed: the latest event; what it tells is in force.
 
     Raises:
-        BlemishError: the station's model cannot be loaded, or the store not used.
+        BlemishError: the model cannot be loaded, or the store not used.
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, recipe: str, given: RecipeSettings, settings: Settings, store: Store) -> None:
+        self._recipe = recipe
+        self._given = given
         self._settings = settings
         self._store = store
         self._lock = Lock()  # one switch at a time
-        self.remark = ""
-        self.active = self._first()
+        self.active = self._load(given.model)
+        self.changed = self._started()
 
     def states(self) -> list[ModelState]:
         """Every model that can be chosen, by name."""
@@ -106,11 +120,12 @@ class Models:
             Unavailable: the database or the folder cannot be written.
         """
         with self._lock:
-            model = self._open(name)
-            self._remember(name)
-            self.active = model
-            self.remark = ""
-        logger.info("model in use", extra={"model": name, "fingerprint": model.fingerprint})
+            model, before = self._open(name), self.active
+            if name != before.name:
+                what = f"{name} was chosen in place of {before.name}."
+            else:
+                what = f"{name} was loaded again."
+            self._change(model, what)
         return self._state(name)
 
     def recalibrate(
@@ -130,16 +145,20 @@ class Models:
         """
         with self._lock:
             if self.active is not of:
-                raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
+                raise Conflict(CHANGED)
             if of.rules:
                 fixed = of.rules.rules.defective
                 of.rules.check_rates(Calibration(np.array(scores), fixed or rate))
                 if fixed:  # what holds without them stays as it was
-                    rate = (self._store.calibration(of.fingerprint) or of.calibrated).false_alarm_rate
-            record = self._store.add_calibration(of.fingerprint, scores, rate, origin)
+                    rate = self.stored_calibration(of).false_alarm_rate
+            record = self._store.add_calibration(self._recipe, of.fingerprint, scores, rate, origin)
             calibrated = _at_rate_of(of.rules.rules if of.rules else None, record)
-            self.active = replace(of, calibrated=calibrated)
+            self._change(replace(of, calibrated=calibrated), f"The threshold was set anew, from {origin}.")
         return calibrated
+
+    def stored_calibration(self, of: LoadedModel) -> CalibrationRecord:
+        """The latest calibration of a model here, at the rate that holds without rules."""
+        return self._store.calibration(self._recipe, of.fingerprint) or of.calibrated
 
     def set_rules(self, of: LoadedModel, rules: Rules) -> None:
         """Write rules beside the active model, where they hold from the next image on.
@@ -154,30 +173,47 @@ class Models:
         """
         with self._lock:
             if self.active is not of:
-                raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
+                raise Conflict(CHANGED)
             file = beside(of.path)
-            calibrated = self._store.calibration(of.fingerprint) or of.calibrated
+            calibrated = self.stored_calibration(of)
             kept, applied = _ruled(of.path, of.detector, calibrated, (rules, file.name))
             try:
                 write_rules(rules, file)
             except BlemishError as error:
                 raise Unavailable(str(error)) from error
-            self.active = replace(of, calibrated=kept, rules=applied)
+            self._change(replace(of, calibrated=kept, rules=applied), f"{file.name} was written anew.")
 
-    def _first(self) -> LoadedModel:
-        chosen = self._chosen()
-        if chosen is not None:
-            try:
-                return self._open(chosen)
-            except BlemishError as error:
-                self.remark = f"{chosen}, which was in use before the start, cannot be used: {error}"
-        return self._load(self._settings.model)
+    def _change(self, model: LoadedModel, what: str) -> None:
+        """Let a model give the verdicts, once it is on the disk that it does."""
+        self.changed = self._tell(model, what)
+        self.active = model
+
+    def _tell(self, model: LoadedModel, what: str, level: int = logging.INFO) -> Event:
+        event = self._store.add_event(self._recipe, what, model.in_force)
+        logger.log(level, "verdicts changed", extra=event.model_dump(mode="json", exclude={"id", "at"}))
+        return event
+
+    def _started(self) -> Event:
+        """The latest event: that of before, or that the start changed what was in force then."""
+        model, before = self.active, next(iter(self._store.events(self._recipe, limit=1)), None)
+        if before is None:
+            return self._tell(model, f"{model.name} is in use from now on.")
+        if InForce.model_validate(before.model_dump()) == model.in_force:
+            return before
+        if before.model == model.fingerprint:
+            what = f"The rules, the rate or the threshold of {model.name} were changed since the last start."
+            return self._tell(model, what)
+        earlier = before.model_name
+        if earlier == model.name:
+            earlier = f"an earlier file of this name ({before.model[:12]})"
+        what = f"{model.name}, which the station was started with, replaces {earlier}."
+        return self._tell(model, what, logging.WARNING)
 
     def _paths(self) -> dict[str, Path]:
-        folder = self._settings.models
+        folder = self._given.models
         found = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
         paths = {path.name: path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()}
-        return paths | {self._settings.model.name: self._settings.model}
+        return paths | {self._given.model.name: self._given.model}
 
     def _open(self, name: str) -> LoadedModel:
         path = self._paths().get(name)
@@ -202,10 +238,13 @@ class Models:
         if fingerprint_of(path) != fingerprint:
             raise ModelFileError(f"{path.name} was being replaced while it was read; try again.")
         own = detector.calibration
-        rate = settings.false_alarm_rate or own.false_alarm_rate
-        calibrated = self._store.calibration(fingerprint) or self._store.add_calibration(
-            fingerprint, own.scores.tolist(), rate, "the model file"
+        rate = self._given.rate or own.false_alarm_rate
+        calibrated = self._store.calibration(self._recipe, fingerprint) or self._store.add_calibration(
+            self._recipe, fingerprint, own.scores.tolist(), rate, "the model file"
         )
+        if self._given.rate and calibrated.false_alarm_rate != rate:
+            told = {"recipe": self._recipe, "set": calibrated.false_alarm_rate, "given": rate}
+            logger.warning("the rate set here holds, not the one given", extra=told)
         self._store.add_model(fingerprint, path.name, detector.metadata)
         return LoadedModel(path, fingerprint, detector, *_ruled(path, detector, calibrated, rules_for(path)))
 
@@ -220,22 +259,6 @@ class Models:
             precision=metadata.get("precision"),
             rules=str(active.rules) if active and active.rules else "",
         )
-
-    def _remember(self, name: str) -> None:
-        """Keep the choice for the next start, as long as that is told the same model."""
-        choice = {"given": str(self._settings.model.resolve()), "chosen": name}
-        try:
-            with whole_file(self._settings.folder / CHOICE) as file:
-                json.dump(choice, file)
-        except BlemishError as error:
-            raise Unavailable(str(error)) from error
-
-    def _chosen(self) -> str | None:
-        try:
-            choice = json.loads((self._settings.folder / CHOICE).read_text(encoding="utf-8"))
-            return str(choice["chosen"]) if choice["given"] == str(self._settings.model.resolve()) else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
 
 
 def _ruled(

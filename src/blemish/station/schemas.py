@@ -10,10 +10,12 @@ from blemish.station.records import (
     MAX_NOTE,
     CalibrationRecord,
     Filter,
+    InForce,
     Inspection,
     LocalTime,
     Number,
     Text,
+    Time,
     Verdict,
 )
 
@@ -22,6 +24,7 @@ VERDICTS = {
     "good": {"anomalous": False, "look_again": False},
     "look again": {"look_again": True},
     "anomalous": {"anomalous": True},
+    "not this part": {"other_part": True},
     "failed": {"failed": True},
 }
 
@@ -46,11 +49,11 @@ class GalleryQuery(PageQuery):
     """The gallery's form: an empty field does not narrow, and times are those of the station's zone.
 
     Attributes:
-        verdict: sets `anomalous`, `look_again` and `failed`.
+        verdict: sets `anomalous`, `look_again`, `other_part` and `failed`.
         review: numbers of inspections to go through instead of those found, with commas between them.
     """
 
-    verdict: Literal["good", "look again", "anomalous", "failed"] | None = None
+    verdict: Literal["good", "look again", "anomalous", "not this part", "failed"] | None = None
     since: LocalTime | None = None
     until: LocalTime | None = None
     review: str = ""
@@ -88,6 +91,14 @@ class Feedback(BaseModel):
 
     feedback: Verdict | None = Field(None, description="Null takes it back.")
     note: Text = Field("", max_length=MAX_NOTE)
+
+
+class RecipeState(InForce):
+    """A recipe, and what judges its pictures."""
+
+    name: str
+    default: bool = Field(description="Whether it takes what is sent to /v1/inspections.")
+    since: Time = Field(description="When it came into force.")
 
 
 class ModelState(BaseModel):

@@ -4,6 +4,7 @@ import ipaddress
 import os
 import ssl
 import stat
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,10 +15,12 @@ from sqlalchemy.exc import ArgumentError
 
 from blemish.errors import ConfigError, reason_of
 from blemish.files import read_toml
+from blemish.station.recipe_settings import RecipeSettings, check_move, read_recipes, recipe_name, wrong
 from blemish.station.schemas import Rate
 
 PREFIX = "BLEMISH_"
 TOKEN_FIELDS = ("token", "token_file")
+OF_A_RECIPE = ("model", "models", "watch", "move_to", "false_alarm_rate")
 MIN_TOKEN = 16  # characters
 MAKE_TOKEN = 'python -c "import secrets; print(secrets.token_urlsafe(32))" makes one'
 
@@ -27,7 +30,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
-    model: Path = Field(description="A model file; .onnx from export is best.")
+    model: Path | None = Field(None, description="A model file; .onnx from export is best.")
+    recipes: Path | None = Field(None, description="TOML file of several recipes, in place of a model.")
     models: DirectoryPath | None = Field(None, description="Folder of further model files to choose from.")
     folder: Path = Field(Path("station"), description="Where images, maps and the database are kept.")
     store: SecretStr | None = Field(None, description="URL of the database, if not SQLite in the folder.")
@@ -63,6 +67,21 @@ class Settings(BaseModel):
         except ValueError:
             return self.host.lower() in ("localhost", "localhost.")
 
+    @cached_property
+    def by_recipe(self) -> dict[str, RecipeSettings]:
+        """How each recipe is set up, by name; the first is the default one. ConfigError as `read_recipes`."""
+        if self.recipes is not None:
+            return read_recipes(self.recipes)
+        assert self.model is not None
+        only = RecipeSettings.model_construct(
+            model=self.model,
+            models=self.models,
+            watch=self.watch,
+            move_to=self.move_to,
+            rate=self.false_alarm_rate,
+        )
+        return {recipe_name(self.model): only}
+
     @property
     def store_url(self) -> str:
         """The database's URL: the one given, or a SQLite file in the station's folder."""
@@ -82,11 +101,11 @@ class Settings(BaseModel):
     def _complete(cls, values: dict[str, Any]) -> dict[str, Any]:
         for field, value in values.items():
             if value == "":
-                raise _wrong(field, "is empty; give it a value or leave it out")
+                raise wrong(field, "is empty; give it a value or leave it out")
         token, file = (values.get(field) for field in TOKEN_FIELDS)
         if file is not None:
             if token is not None:
-                raise _wrong("token_file", "does not go with token; give one of them")
+                raise wrong("token_file", "does not go with token; give one of them")
             values = values | {"token": _read_token(Path(file))}
         elif isinstance(token, str):
             _check_token("token", token)
@@ -95,13 +114,16 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _usable(self) -> Self:
         if not self.loopback and self.token is None:
-            raise _wrong("host", f"{self.host} can be reached by others; give a token too ({MAKE_TOKEN})")
+            raise wrong("host", f"{self.host} can be reached by others; give a token too ({MAKE_TOKEN})")
         _check_tls(self.tls_certificate, self.tls_key)
-        if self.move_to is not None:
-            if self.watch is None:
-                raise _wrong("move_to", "needs watch; say which folder images are taken from")
-            if self.watch.resolve().is_relative_to(self.move_to.resolve()):
-                raise _wrong("move_to", f"{self.move_to} is the watched folder or around it; give another")
+        check_move(self.watch, self.move_to)
+        if self.model is None and self.recipes is None:
+            raise PydanticCustomError("missing", "is missing", {"field": "model"})
+        if self.recipes is not None:
+            for field in OF_A_RECIPE:
+                if getattr(self, field) is not None:
+                    raise wrong(field, f"does not go with recipes; say it in {self.recipes}")
+            read_recipes(self.recipes)  # refuses what cannot be used
         if self.store is not None:
             _check_store(self.store.get_secret_value())
         return self
@@ -158,50 +180,46 @@ def remarks(settings: Settings) -> list[str]:
     return found
 
 
-def _wrong(field: str, why: str) -> PydanticCustomError:
-    return PydanticCustomError("station", "{why}", {"field": field, "why": why})
-
-
 def _read_token(file: Path) -> str:
     try:
         token = file.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:
-        raise _wrong("token_file", f"{file} holds no text; write the token into it") from None
+        raise wrong("token_file", f"{file} holds no text; write the token into it") from None
     except OSError as error:
         sentence = f"{file} cannot be read ({error.strerror}); mend that or give another"
-        raise _wrong("token_file", sentence) from None
+        raise wrong("token_file", sentence) from None
     _check_token("token_file", token)
     return token
 
 
 def _check_token(field: str, token: str) -> None:
     if len(token) < MIN_TOKEN:
-        raise _wrong(field, f"gives a token of fewer than {MIN_TOKEN} characters; {MAKE_TOKEN}")
+        raise wrong(field, f"gives a token of fewer than {MIN_TOKEN} characters; {MAKE_TOKEN}")
     if not (token.isascii() and token.isprintable() and " " not in token):
-        raise _wrong(field, f"gives a token with characters that no HTTP header takes; {MAKE_TOKEN}")
+        raise wrong(field, f"gives a token with characters that no HTTP header takes; {MAKE_TOKEN}")
 
 
 def _check_store(text: str) -> None:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise _wrong("store", "is a database URL such as postgresql://user@host/name") from None
+        raise wrong("store", "is a database URL such as postgresql://user@host/name") from None
     if url.get_backend_name() != "sqlite" and "@" in f"{url.host}{url.database}":  # of the password
-        raise _wrong("store", "has a second @; write the password's @ as %40 and / as %2F")
+        raise wrong("store", "has a second @; write the password's @ as %40 and / as %2F")
 
 
 def _check_tls(certificate: Path | None, key: Path | None) -> None:
     if certificate is None or key is None:
         if certificate is not key:
             field = "tls_certificate" if key is None else "tls_key"
-            raise _wrong(field, "needs its other half; give tls_certificate and tls_key, or neither")
+            raise wrong(field, "needs its other half; give tls_certificate and tls_key, or neither")
         return
     try:
         # an empty password: an encrypted key is refused instead of asked about
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or reason_of(error)
-        raise _wrong(
+        raise wrong(
             "tls_key",
             f"{key} and {certificate} are no pair that can be used ({reason}); give a PEM key without a "
             "password and its certificate",

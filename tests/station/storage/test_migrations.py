@@ -21,7 +21,7 @@ from tests.station.storage.support import MODEL, NOON, new
 REVISION_2 = Path(__file__).with_name("revision_0002.sql")
 NEXT_STEP = """
 from alembic import op
-revision, down_revision = "0005", "0004"
+revision, down_revision = "next", "{head}"
 def upgrade():
     op.create_index("ix_of_the_next_step", "models", ["name"])
 """
@@ -48,9 +48,12 @@ def test_a_database_of_revision_2_opens_with_all_that_is_in_it(tmp_path: Path) -
     assert (kept.received, kept.name, kept.source, kept.score) == (NOON, "part.png", "watch", 1.5)
     assert (kept.feedback, kept.note, kept.is_anomalous) == (Verdict.GOOD, "clean", False)
     assert (kept.is_other_part, kept.verdict, kept.decided_by) == (None, None, None)
-    assert store.with_key("watch:1") == kept and store.add([new(2)])[0].id == 2
+    assert store.with_key("watch:1") == kept and store.add([new(2, recipe="later", key="x")])[0].id == 2
     assert store.model(MODEL).description == {"method": "gtrans"}
-    assert store.calibrations(MODEL)[0].calibration.threshold == 2.5
+    assert (store.adopt("parts"), store.adopt("others")) == (1, 0)
+    assert store.get(1) == kept.model_copy(update={"recipe": "parts", "key": "parts/watch:1"})
+    assert (store.get(2).recipe, store.get(2).key) == ("later", "x")
+    assert store.calibrations("parts", MODEL)[0].calibration.threshold == 2.5
     assert differences(store.database) == []
 
 
@@ -58,11 +61,12 @@ def test_an_older_one_is_upgraded(database_url: str, tmp_path: Path, monkeypatch
     Database(database_url).close()
     scripts = tmp_path / "migrations"
     shutil.copytree(Path(migrations.__file__).parent, scripts)
-    (scripts / "versions" / "0005_next.py").write_text(NEXT_STEP)
+    head = max(path.name[:4] for path in (scripts / "versions").glob("0*.py"))
+    (scripts / "versions" / "next.py").write_text(NEXT_STEP.format(head=head))
     monkeypatch.setattr(migrations, "SCRIPTS", scripts)
     database = Database(database_url)
     with database.transaction() as connection:
-        assert MigrationContext.configure(connection).get_current_revision() == "0005"
+        assert MigrationContext.configure(connection).get_current_revision() == "next"
         (index,) = inspect(connection).get_indexes("models")
     assert index["name"] == "ix_of_the_next_step"
     database.close()

@@ -117,7 +117,7 @@ def test_models_are_used(page: "sync_api.Page", browsed: Running) -> None:
     expect(grey).to_contain_text("in use")
     other.get_by_role("button", name="Use").click()
     expect(other).to_contain_text("in use")
-    assert browsed.station.models.active.name == "other.onnx"
+    assert browsed.recipe.models.active.name == "other.onnx"
     grey.get_by_role("button", name="Use").click()
     expect(grey).to_contain_text("in use")
 

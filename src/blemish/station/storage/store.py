@@ -1,18 +1,19 @@
 """What the station remembers: inspections, models and calibrations, in SQLite or PostgreSQL."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, or_, select, union_all, update
+from sqlalchemy import Connection, Select, Table, delete, func, literal, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from blemish.inference.rules import LOOK_AGAIN
 from blemish.station.errors import NotFound
 from blemish.station.records import (
     CalibrationRecord,
+    Event,
     Filter,
+    InForce,
     Inspection,
     ModelRecord,
     NewInspection,
@@ -21,10 +22,10 @@ from blemish.station.records import (
     Verdict,
 )
 from blemish.station.schemas import Feedback
+from blemish.station.storage.conditions import conditions
 from blemish.station.storage.database import Database
-from blemish.station.storage.tables import calibrations, inspections, models
+from blemish.station.storage.tables import calibrations, events, inspections, models
 
-FINGERPRINT = 64  # digits
 AT_ONCE = 500  # records in one question, where all are gone through
 
 _columns = inspections.c
@@ -68,28 +69,28 @@ class Store:
         self, filter: Filter, *, limit: int, before: int | None = None, after: int | None = None
     ) -> list[Inspection]:
         """Inspections, newest first; with numbers below `before`, or above `after` and next to it."""
-        question = select(inspections).where(*_conditions(filter)).limit(limit)
+        question = select(inspections).where(*conditions(filter)).limit(limit)
         if before is not None:
             question = question.where(_columns.id < before)
         if after is None:
             return self._records(Inspection, question.order_by(_columns.id.desc()))
         return self._records(Inspection, question.where(_columns.id > after).order_by(_columns.id))[::-1]
 
-    def judged(self, filter: Filter | None = None) -> Iterator[Inspection]:
+    def judged(self, filter: Filter) -> Iterator[Inspection]:
         """Every inspection that a person judged, newest first, asked for bit by bit."""
-        wanted = (filter or Filter()).model_copy(update={"feedback": "any"})
+        wanted = filter.model_copy(update={"feedback": "any"})
         before = None
         while found := self.select(wanted, limit=AT_ONCE, before=before):
             yield from found
             before = found[-1].id
 
-    def verdicts(self) -> dict[str, Verdict | None]:
-        """What people said of each image file, by its SHA-256; None where they contradict each other.
+    def verdicts(self, recipe: str) -> dict[str, Verdict | None]:
+        """What people said of each image file of a recipe, by its SHA-256; None for contradictions.
 
         The same file may have been inspected several times.
         """
         said: dict[str, Verdict | None] = {}
-        for inspection in self.judged():
+        for inspection in self.judged(Filter(recipe=recipe)):
             if inspection.image is not None:
                 same = said.setdefault(inspection.image, inspection.feedback) == inspection.feedback
                 said[inspection.image] = inspection.feedback if same else None
@@ -97,7 +98,7 @@ class Store:
 
     def count(self, filter: Filter) -> int:
         """How many inspections there are."""
-        question = select(func.count()).select_from(inspections).where(*_conditions(filter))
+        question = select(func.count()).select_from(inspections).where(*conditions(filter))
         with self.database.transaction() as connection:
             return connection.execute(question).scalar_one()
 
@@ -115,16 +116,16 @@ class Store:
         """The latest scored inspections, oldest first."""
         question = (
             select(*(_columns[name] for name in Point.model_fields))
-            .where(*_conditions(filter), _columns.score.is_not(None))
+            .where(*conditions(filter), _columns.score.is_not(None))
             .order_by(_columns.id.desc())
             .limit(limit)
         )
         return self._records(Point, question)[::-1]
 
-    def tally(self, model: str) -> Counter[tuple[bool, Verdict | None]]:
-        """Scored inspections of a model (its whole fingerprint), counted by verdict and by judgement."""
+    def tally(self, filter: Filter) -> Counter[tuple[bool | None, Verdict | None]]:
+        """Inspections, counted by verdict and by judgement."""
         kinds = (_columns.is_anomalous, _columns.feedback)
-        question = select(*kinds, func.count()).where(_columns.model == model, _columns.score.is_not(None))
+        question = select(*kinds, func.count()).where(*conditions(filter))
         with self.database.transaction() as connection:
             found = connection.execute(question.group_by(*kinds))
             return Counter({(row[0], row[1] and Verdict(row[1])): row[2] for row in found})
@@ -144,23 +145,57 @@ class Store:
         return found[0]
 
     def add_calibration(
-        self, model: str, scores: list[float], false_alarm_rate: float, origin: str
+        self, recipe: str, model: str, scores: list[float], false_alarm_rate: float, origin: str
     ) -> CalibrationRecord:
-        """Keep a calibration, which is then the model's latest."""
-        values = {"model": model, "scores": scores, "false_alarm_rate": false_alarm_rate, "origin": origin}
-        added = calibrations.insert().values(**values, made=datetime.now(UTC)).returning(calibrations)
+        """Keep a calibration, which is then the latest of the model in this recipe."""
+        values: dict[str, Any] = {"recipe": recipe, "model": model, "scores": scores, "origin": origin}
+        values |= {"false_alarm_rate": false_alarm_rate, "made": datetime.now(UTC)}
+        added = calibrations.insert().values(values).returning(calibrations)
         with self.database.transaction(writing=True) as connection:
             row = connection.execute(added).one()
         return CalibrationRecord.model_validate(row._asdict())
 
-    def calibration(self, model: str) -> CalibrationRecord | None:
-        """The latest calibration of a model, given by its fingerprint."""
-        return next(iter(self.calibrations(model, limit=1)), None)
+    def calibration(self, recipe: str, model: str) -> CalibrationRecord | None:
+        """The latest calibration of a model, given by its fingerprint, in a recipe."""
+        return next(iter(self.calibrations(recipe, model, limit=1)), None)
 
-    def calibrations(self, model: str, *, limit: int | None = None) -> list[CalibrationRecord]:
-        """All calibrations of a model, newest first."""
-        of_model = select(calibrations).where(calibrations.c.model == model)
-        return self._records(CalibrationRecord, of_model.order_by(calibrations.c.id.desc()).limit(limit))
+    def calibrations(self, recipe: str, model: str, *, limit: int | None = None) -> list[CalibrationRecord]:
+        """All calibrations of a model in a recipe, newest first."""
+        of_model = (calibrations.c.recipe == recipe, calibrations.c.model == model)
+        question = select(calibrations).where(*of_model).order_by(calibrations.c.id.desc())
+        return self._records(CalibrationRecord, question.limit(limit))
+
+    def calibration_numbered(self, number: int) -> CalibrationRecord | None:
+        """The calibration of this number, if there is one."""
+        question = select(calibrations).where(calibrations.c.id == number)
+        return next(iter(self._records(CalibrationRecord, question)), None)
+
+    def add_event(self, recipe: str, what: str, then: InForce) -> Event:
+        """Keep that something was changed, and what is in force since."""
+        values = then.model_dump() | {"recipe": recipe, "what": what, "at": datetime.now(UTC)}
+        with self.database.transaction(writing=True) as connection:
+            row = connection.execute(events.insert().values(values).returning(events)).one()
+        return Event.model_validate(row._asdict())
+
+    def events(self, recipe: str, *, limit: int) -> list[Event]:
+        """The latest events of a recipe, newest first."""
+        of_recipe = select(events).where(events.c.recipe == recipe).order_by(events.c.id.desc())
+        return self._records(Event, of_recipe.limit(limit))
+
+    def adopt(self, recipe: str) -> int:
+        """Give a recipe what was recorded before there were any; how many inspections these are."""
+        key = literal(f"{recipe}/") + _columns.key
+        with self.database.transaction(writing=True) as connection:
+            nameless = calibrations.c.recipe == ""
+            connection.execute(update(calibrations).where(nameless).values(recipe=recipe))
+            adopted = update(inspections).where(_columns.recipe == "").values(recipe=recipe, key=key)
+            return connection.execute(adopted).rowcount
+
+    def recipes(self) -> list[str]:
+        """Names of all recipes that something was inspected by, sorted."""
+        question = select(_columns.recipe).distinct().order_by(_columns.recipe)
+        with self.database.transaction() as connection:
+            return list(connection.execute(question).scalars())
 
     def expired(self, before: datetime | None, limit: int) -> list[Inspection]:
         """Inspections that nobody has judged, oldest first; if need be, those received `before`."""
@@ -218,33 +253,3 @@ def _add(connection: Connection, new: NewInspection) -> Inspection:
     if row is None:  # there is one of this key
         row = connection.execute(select(inspections).where(_columns.key == new.key)).one()
     return Inspection.model_validate(row._asdict())
-
-
-CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {  # by the fields of a filter
-    "anomalous": lambda value: _columns.is_anomalous == value,
-    "look_again": lambda value: (
-        _columns.verdict == LOOK_AGAIN if value else _columns.verdict.is_distinct_from(LOOK_AGAIN)
-    ),
-    "failed": lambda value: _columns.score.is_(None) if value else _columns.score.is_not(None),
-    "feedback": lambda value: {
-        "any": _columns.feedback.is_not(None),
-        "none": _columns.feedback.is_(None),
-    }.get(value, _columns.feedback == value),
-    "source": lambda value: _columns.source == value,
-    "model": lambda value: (
-        _columns.model == value if len(value) == FINGERPRINT else _columns.model.startswith(value)
-    ),
-    "image": lambda value: _columns.image == value,
-    "since": lambda value: _columns.received >= value,
-    "until": lambda value: _columns.received < value,
-    "min_score": lambda value: _columns.score >= value,
-    "max_score": lambda value: _columns.score <= value,
-    "text": lambda value: or_(
-        *(text.icontains(value, autoescape=True) for text in (_columns.name, _columns.note))
-    ),
-}
-
-
-def _conditions(filter: Filter) -> list[ColumnElement[bool]]:
-    """What a row must meet to be one of the filter's."""
-    return [CONDITIONS[name](value) for name, value in filter if name in CONDITIONS and value is not None]

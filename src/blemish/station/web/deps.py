@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Request
 
+from blemish.station.recipe import Recipe
 from blemish.station.records import LARGEST_NUMBER, Inspection
 from blemish.station.schemas import Problem
 from blemish.station.station import Station
@@ -16,6 +17,24 @@ async def get_station(request: Request) -> Station:
 
 
 StationDep = Annotated[Station, Depends(get_station)]
+
+
+async def name_recipe(
+    request: Request,
+    station: StationDep,
+    recipe: Annotated[str, Path(max_length=100, description="A recipe's name, as the list has it.")],
+) -> None:
+    """Lets what follows be about the recipe of an address; NotFound where there is none of this name."""
+    request.state.recipe = station.recipe(recipe)
+
+
+async def get_recipe(request: Request, station: StationDep) -> Recipe:
+    """The recipe that an address names, else the default one."""
+    recipe: Recipe = getattr(request.state, "recipe", station.default)
+    return recipe
+
+
+RecipeDep = Annotated[Recipe, Depends(get_recipe)]
 RecordNumber = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="Of the record.")]
 ModelName = Annotated[str, Path(max_length=255, description="A model's file name, as the list has it.")]
 IdempotencyKey = Annotated[
