@@ -1,6 +1,5 @@
-"""Models of a station: switched under load, remembered over a restart, refused when they are broken."""
+"""Models of a station: switched under load, told with every change, refused when they are broken."""
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from blemish.station.errors import Conflict
 from blemish.station.learning import threshold
 from blemish.station.settings import Settings
 from blemish.station.station import Station
-from tests.station.support import bad_part, encoded, good_part, grey_onnx, running_station
+from tests.station.support import Running, bad_part, encoded, good_part, grey_onnx, running_station
 
 pytestmark = pytest.mark.slow
 
@@ -68,21 +67,46 @@ def test_a_switch_drops_no_request(models: Path, tmp_path: Path) -> None:
         assert len(scores) == len({model for model, _ in scores})  # each by the model it names
 
 
-def test_the_choice_of_a_model_holds_over_a_restart(models: Path, tmp_path: Path) -> None:
+def told_since(it: Running, number: int) -> list[str]:
+    """What the latest events say, oldest first."""
+    return [event["what"] for event in it.client.get("/v1/events").json()[:number]][::-1]
+
+
+def test_the_model_of_the_start_runs_whatever_was_chosen_before(
+    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with running_station(tmp_path, models=models) as it:
+        threshold.set_rate(it.recipe, 0.2)
         it.recipe.models.use("double.onnx")
+        chosen = it.recipe.models.changed
+        assert chosen.model_name == "double.onnx" and chosen.what in it.client.get("/live").text
     with running_station(tmp_path, models=models) as it:
-        assert it.recipe.models.active.name == "double.onnx"
-    other = Path(shutil.copy(tmp_path / "grey.onnx", tmp_path / "other.onnx"))
-    with running_station(tmp_path, models=models, model=other) as it:
-        assert it.recipe.models.active.name == "other.onnx"
-    (models / "double.onnx").write_bytes(b"garbage")
+        active = it.recipe.models.active
+        assert active.name == "grey.onnx" and active.calibration.false_alarm_rate == 0.2
+        assert told_since(it, 4) == [
+            "grey.onnx is in use from now on.",
+            "The threshold was set anew, from the model file; rate set to 20 %.",
+            "double.onnx was chosen in place of grey.onnx.",
+            "grey.onnx, which the station was started with, replaces double.onnx.",
+        ]
+        assert "verdicts changed" in [one.message for one in caplog.records if one.levelname == "WARNING"]
+        (state,) = it.client.get("/v1/recipes").json()
+        latest = it.client.get("/v1/events?limit=1").json()[0]
+        assert state == active.in_force.model_dump() | {
+            "name": "grey",
+            "default": True,
+            "since": latest["at"],
+        }
     with running_station(tmp_path, models=models) as it:
-        assert it.recipe.models.active.name == "grey.onnx"
-        health = it.station.monitor.health()
-        assert health.status == "degraded"
-        (message,) = [part.message for part in health.parts if part.message]
-        assert message.startswith("double.onnx, which was in use before the start, cannot be used: ")
+        assert it.recipe.models.changed.id == latest["id"], "nothing was changed by this start"
+    with running_station(tmp_path, false_alarm_rate=0.05) as it:
+        assert it.recipe.models.active.calibration.false_alarm_rate == 0.2
+    assert "the rate set here holds, not the one given" in caplog.messages
+    (tmp_path / "grey.rules.toml").write_text("defective = 0.3")
+    with running_station(tmp_path) as it:
+        assert told_since(it, 1) == [
+            "The rules, the rate or the threshold of grey.onnx were changed since the last start."
+        ]
 
 
 def test_a_station_does_not_start_without_its_model(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_pages_lists_and_tables_tell_the_verdict(ruled: tuple[Running, dict[str,
     for query, names in (("look+again", ["faint"]), ("good", ["left"]), ("anomalous", ["right"])):
         page = it.client.get(f"/inspections?verdict={query}").text
         assert [name for name in PARTS if f">{name}</bdi>" in page] == names
-    assert it.figure('inspections_total{source="api",verdict="look again"}') == 1
+    assert it.figure('inspections_total{recipe="grey",source="api",verdict="look again"}') == 1
     zipped = ZipFile(io.BytesIO(it.client.get("/v1/dataset.zip").content))
     (row,) = csv.DictReader(zipped.read("labels.csv").decode().splitlines())
     assert (row["verdict"], row["decided_by"]) == ("good", 'zone "left"')

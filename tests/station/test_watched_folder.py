@@ -105,7 +105,7 @@ def test_what_stays_is_inspected_once_over_a_restart(folder: Path, watch: Watch,
     put(folder / "late.png", flat(40))
     until(lambda: "late.png" in taken)
     time.sleep(0.3)
-    assert len(taken) == len(records(second)) == 25 and second.watched.message == ""
+    assert len(taken) == len(records(second)) == 25 and second.watched["grey"].message == ""
 
 
 def test_another_image_under_a_name_is_another_image(folder: Path, watch: Watch) -> None:

@@ -65,11 +65,8 @@ def test_a_new_rate_is_a_new_record_and_the_past_stays(recipe: Recipe) -> None:
     for refused in (threshold.set_rate, threshold.preview):
         with pytest.raises(ConfigError, match="between 0 and 1"):
             refused(recipe, 1.0)
-    assert [old.false_alarm_rate for old in recipe.store.calibrations(recipe.name, model)] == [
-        0.025,
-        0.1,
-        0.05,
-    ]
+    records = recipe.store.calibrations(recipe.name, model)
+    assert [record.false_alarm_rate for record in records] == [0.025, 0.1, 0.05]
 
 
 def test_confirmed_good_images_join_or_replace_the_scores(recipe: Recipe) -> None:

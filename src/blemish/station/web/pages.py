@@ -64,7 +64,6 @@ def condition(station: Station) -> dict[str, Any]:
     return {
         "health": health,
         "state": _state(health),
-        "drift": DRIFT,
         "can_log_out": station.settings.token is not None,
     }
 
@@ -158,4 +157,4 @@ def several(count: int, one: str) -> str:
 
 templates.env.filters |= {"percent": percent, "short": short_number, "score": score}
 templates.env.filters |= {"moment": moment, "full_moment": full_moment, "several": several}
-templates.env.globals |= {"sources": SOURCES, "zone": zone, "side": SIDE}
+templates.env.globals |= {"sources": SOURCES, "zone": zone, "side": SIDE, "drift_part": DRIFT}
