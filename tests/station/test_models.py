@@ -92,11 +92,8 @@ def test_the_model_of_the_start_runs_whatever_was_chosen_before(
         assert "verdicts changed" in [one.message for one in caplog.records if one.levelname == "WARNING"]
         (state,) = it.client.get("/v1/recipes").json()
         latest = it.client.get("/v1/events?limit=1").json()[0]
-        assert state == active.in_force.model_dump() | {
-            "name": "grey",
-            "default": True,
-            "since": latest["at"],
-        }
+        named = {"name": "grey", "default": True, "since": latest["at"]}
+        assert state == active.in_force.model_dump() | named
     with running_station(tmp_path, models=models) as it:
         assert it.recipe.models.changed.id == latest["id"], "nothing was changed by this start"
     with running_station(tmp_path, false_alarm_rate=0.05) as it:

@@ -69,9 +69,8 @@ def read_recipes(file: Path) -> dict[str, RecipeSettings]:
             continue
         for field, folder in (("watch", one.watch), ("move_to", one.move_to)):
             if folder is not None and folder.resolve().is_relative_to(another.watch.resolve()):
-                raise ConfigError(
-                    f"{file}: [{name}] {field}: [{other}] watches {folder}; give another folder."
-                )
+                why = f"{folder} lies in the folder that [{other}] watches; give another"
+                raise ConfigError(f"{file}: [{name}] {field}: {why}.")
     return recipes
 
 
