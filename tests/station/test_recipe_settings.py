@@ -50,11 +50,11 @@ BOTTLE = '[bottle]\nmodel = "bottle.onnx"\n'
         ("[bottle]\nrate = 0.01", "line.toml: [bottle] model: is missing; name a model file."),
         (
             '[bottle]\nmodel = "none.onnx"',
-            "line.toml: [bottle] model: path does not point to a file (none.onnx).",
+            "line.toml: [bottle] model: there is no file none.onnx; name a model",
         ),
         ('[bottle]\nmodel = ""', "line.toml: [bottle] model: is empty"),
-        (BOTTLE + "rate = 1.5", "line.toml: [bottle] rate: input should be less than 1 (1.5)."),
-        (BOTTLE + 'watch = "c"', "line.toml: [bottle] watch: path does not point to a directory (c)."),
+        (BOTTLE + "rate = 1.5", "line.toml: [bottle] rate: input should be less than 1."),
+        (BOTTLE + 'watch = "c"', "line.toml: [bottle] watch: path does not point to a directory."),
         (
             BOTTLE + 'wtach = "a"',
             "line.toml: [bottle] wtach: there is no such field; it takes model, models,",

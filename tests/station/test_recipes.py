@@ -73,10 +73,12 @@ def test_each_is_judged_listed_and_set_apart(two: Running) -> None:
 
     changed = two.client.put("/v1/recipes/screw/threshold", json={"false_alarm_rate": 0.2})
     assert changed.status_code == 200
-    states = {state["name"]: state for state in two.client.get("/v1/recipes").json()}
-    assert [state["default"] for state in states.values()] == [True, False]
-    assert states["screw"]["threshold"] == changed.json()["threshold"] != states["bottle"]["threshold"]
-    assert [len(two.client.get(f"/v1/recipes/{name}/events").json()) for name in states] == [1, 2]
+    states = two.client.get("/v1/recipes").json()
+    assert [state["recipe"] for state in states] == ["bottle", "screw"]
+    thresholds = [state["in_force"]["threshold"] for state in states]
+    assert thresholds[1] == changed.json()["threshold"] != thresholds[0]
+    assert len(two.client.get("/v1/events").json()) == 1
+    assert [event["id"] for event in two.client.get("/v1/recipes/screw/events").json()] == [3, 2]
     assert two.client.get("/v1/recipes/screw/drift").json()["count"] == 1
     assert two.client.get("/v1/drift").json()["count"] == 2
     answer = two.client.get("/v1/recipes/nut/inspections")

@@ -18,7 +18,7 @@ from blemish.inference.rules import NONE, Rules, beside, rules_for, write_rules
 from blemish.inference.verdict import decide
 from blemish.station.errors import Conflict, NotFound, Unavailable
 from blemish.station.recipe_settings import RecipeSettings
-from blemish.station.records import CalibrationRecord, Event, InForce
+from blemish.station.records import CalibrationRecord, InForce
 from blemish.station.schemas import ModelState
 from blemish.station.settings import Settings
 from blemish.station.storage.store import Store
@@ -102,8 +102,9 @@ class Models:
         self._settings = settings
         self._store = store
         self._lock = Lock()  # one switch at a time
-        self.active = self._load(given.model)
-        self.changed = self._started()
+        assert given.model is not None
+        self._path = given.model
+        self._start(self._load(given.model))
 
     def states(self) -> list[ModelState]:
         """Every model that can be chosen, by name."""
@@ -121,11 +122,8 @@ class Models:
         """
         with self._lock:
             model, before = self._open(name), self.active
-            if name != before.name:
-                what = f"{name} was chosen in place of {before.name}."
-            else:
-                what = f"{name} was loaded again."
-            self._change(model, what)
+            chosen = f"chosen in place of {before.name}" if name != before.name else "loaded again"
+            self._change(model, f"{name} was {chosen}.")
         return self._state(name)
 
     def recalibrate(
@@ -183,37 +181,34 @@ class Models:
                 raise Unavailable(str(error)) from error
             self._change(replace(of, calibrated=kept, rules=applied), f"{file.name} was written anew.")
 
-    def _change(self, model: LoadedModel, what: str) -> None:
+    def _change(self, model: LoadedModel, what: str, level: int = logging.INFO) -> None:
         """Let a model give the verdicts, once it is on the disk that it does."""
-        self.changed = self._tell(model, what)
-        self.active = model
-
-    def _tell(self, model: LoadedModel, what: str, level: int = logging.INFO) -> Event:
         event = self._store.add_event(self._recipe, what, model.in_force)
         logger.log(level, "verdicts changed", extra=event.model_dump(mode="json", exclude={"id", "at"}))
-        return event
+        self.changed, self.active = event, model
 
-    def _started(self) -> Event:
-        """The latest event: that of before, or that the start changed what was in force then."""
-        model, before = self.active, next(iter(self._store.events(self._recipe, limit=1)), None)
-        if before is None:
-            return self._tell(model, f"{model.name} is in use from now on.")
-        if InForce.model_validate(before.model_dump()) == model.in_force:
-            return before
-        if before.model == model.fingerprint:
-            what = f"The rules, the rate or the threshold of {model.name} were changed since the last start."
-            return self._tell(model, what)
-        earlier = before.model_name
-        if earlier == model.name:
-            earlier = f"an earlier file of this name ({before.model[:12]})"
-        what = f"{model.name}, which the station was started with, replaces {earlier}."
-        return self._tell(model, what, logging.WARNING)
+    def _start(self, model: LoadedModel) -> None:
+        """Begin with a model; an event says what that changed."""
+        for before in self._store.events(self._recipe, limit=1):
+            then = before.in_force
+            if then == model.in_force:
+                self.changed, self.active = before, model
+            elif then.model == model.fingerprint:
+                what = (
+                    f"The rules, the rate or the threshold of {model.name} were changed since the last start."
+                )
+                self._change(model, what)
+            else:
+                what = f"{model.name}, which the station was started with, replaces {then.model_name}"
+                self._change(model, f"{what} ({then.model[:12]}).", logging.WARNING)
+            return
+        self._change(model, f"{model.name} is in use from now on.")
 
     def _paths(self) -> dict[str, Path]:
         folder = self._given.models
         found = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
         paths = {path.name: path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()}
-        return paths | {self._given.model.name: self._given.model}
+        return paths | {self._path.name: self._path}
 
     def _open(self, name: str) -> LoadedModel:
         path = self._paths().get(name)
@@ -238,13 +233,10 @@ class Models:
         if fingerprint_of(path) != fingerprint:
             raise ModelFileError(f"{path.name} was being replaced while it was read; try again.")
         own = detector.calibration
-        rate = self._given.rate or own.false_alarm_rate
+        rate = self._given.false_alarm_rate or own.false_alarm_rate
         calibrated = self._store.calibration(self._recipe, fingerprint) or self._store.add_calibration(
             self._recipe, fingerprint, own.scores.tolist(), rate, "the model file"
         )
-        if self._given.rate and calibrated.false_alarm_rate != rate:
-            told = {"recipe": self._recipe, "set": calibrated.false_alarm_rate, "given": rate}
-            logger.warning("the rate set here holds, not the one given", extra=told)
         self._store.add_model(fingerprint, path.name, detector.metadata)
         return LoadedModel(path, fingerprint, detector, *_ruled(path, detector, calibrated, rules_for(path)))
 

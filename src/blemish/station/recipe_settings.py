@@ -1,12 +1,20 @@
-"""The recipes of a station, as they are set up: which model judges which pictures."""
+"""How a recipe is set up: which model judges which pictures."""
 
 import re
 from itertools import permutations
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, DirectoryPath, FilePath, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    DirectoryPath,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from blemish.errors import ConfigError
 from blemish.files import read_toml
@@ -16,43 +24,48 @@ NAME = re.compile(r"\w[\w-]{0,39}")
 
 
 class RecipeSettings(BaseModel):
-    """One table of a recipes file.
+    """One table of a file of recipes; the rules beside its model are in force with it."""
 
-    Attributes:
-        model: the model file that gives the verdicts; rules beside it are in force with it.
-        models: folder of further model files to choose from.
-        watch: folder whose new images are inspected.
-        move_to: where they go then.
-        rate: share of good parts that may be called anomalous, for a model that is new to the recipe.
-    """
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model: Path | None = Field(None, description="A model file; .onnx from export is best.")
+    models: DirectoryPath | None = Field(None, description="Folder of further model files to choose from.")
+    watch: DirectoryPath | None = Field(None, description="Inspect the images that appear in this folder.")
+    move_to: Path | None = Field(None, description="Where they go then; without it they stay.")
+    false_alarm_rate: Rate | None = Field(
+        None,
+        description="Of good images, for a model new to the station.",
+        validation_alias=AliasChoices("false_alarm_rate", "rate"),
+    )
 
-    model: FilePath
-    models: DirectoryPath | None = None
-    watch: DirectoryPath | None = None
-    move_to: Path | None = None
-    rate: Rate | None = None
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for field, value in values.items():
+            if value == "":
+                raise wrong(field, "is empty; give it a value or leave it out")
+        return values
 
     @model_validator(mode="after")
-    def _usable(self) -> Self:
-        check_move(self.watch, self.move_to)
+    def _movable(self) -> Self:
+        if self.move_to is not None:
+            if self.watch is None:
+                raise wrong("move_to", "needs watch; say which folder images are taken from")
+            if self.watch.resolve().is_relative_to(self.move_to.resolve()):
+                raise wrong("move_to", f"{self.move_to} is the watched folder or around it; give another")
         return self
-
-
-def check_move(watch: Path | None, move_to: Path | None) -> None:
-    """PydanticCustomError where images cannot be moved there from the watched folder."""
-    if move_to is None:
-        return
-    if watch is None:
-        raise wrong("move_to", "needs watch; say which folder images are taken from")
-    if watch.resolve().is_relative_to(move_to.resolve()):
-        raise wrong("move_to", f"{move_to} is the watched folder or around it; give another")
 
 
 def wrong(field: str, why: str) -> PydanticCustomError:
     """An error of one field: `why` goes on after its name."""
     return PydanticCustomError("station", "{why}", {"field": field, "why": why})
+
+
+def first_of(error: ValidationError) -> tuple[ErrorDetails, str, str]:
+    """The first thing that is wrong, its field, and what goes on after that."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    field, why = first.get("ctx", {}).get("field") or str(first["loc"][0]), first["msg"].removesuffix(".")
+    return first, field, f"{why[0].lower()}{why[1:]}"
 
 
 def read_recipes(file: Path) -> dict[str, RecipeSettings]:
@@ -65,10 +78,8 @@ def read_recipes(file: Path) -> dict[str, RecipeSettings]:
     if not recipes:
         raise ConfigError(f'{file} has no recipe; write one: [bottle], and below it model = "bottle.onnx".')
     for (name, one), (other, another) in permutations(recipes.items(), 2):
-        if another.watch is None:
-            continue
         for field, folder in (("watch", one.watch), ("move_to", one.move_to)):
-            if folder is not None and folder.resolve().is_relative_to(another.watch.resolve()):
+            if folder and another.watch and folder.resolve().is_relative_to(another.watch.resolve()):
                 why = f"{folder} lies in the folder that [{other}] watches; give another"
                 raise ConfigError(f"{file}: [{name}] {field}: {why}.")
     return recipes
@@ -85,19 +96,14 @@ def _recipe(file: Path, name: str, values: object) -> RecipeSettings:
         raise ConfigError(f"{place} is no name for a recipe; use 40 letters, digits, _ and - at most.")
     if not isinstance(values, dict):
         raise ConfigError(f"{file}: {name} stands outside a recipe; write it below a line such as [bottle].")
-    for field, value in values.items():
-        if value == "":
-            raise ConfigError(f"{place} {field}: is empty; give it a value or leave it out.")
     try:
-        return RecipeSettings.model_validate(values)
+        recipe = RecipeSettings.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-    field = first.get("ctx", {}).get("field") or str(first["loc"][0])
-    message = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-    if first["type"] == "extra_forbidden":
-        message = f"there is no such field; it takes {', '.join(RecipeSettings.model_fields)}"
-    elif first["type"] == "missing":
-        message = "is missing; name a model file"
-    elif first["type"] != "station":  # which says what was given
-        message += f" ({values[field]})"
-    raise ConfigError(f"{place} {field}: {message}.")
+        first, field, why = first_of(error)
+        if first["type"] == "extra_forbidden":
+            why = f"there is no such field; it takes {', '.join(RecipeSettings.model_fields)}"
+        raise ConfigError(f"{place} {field}: {why}.") from None
+    if recipe.model is None or not recipe.model.is_file():
+        what = f"there is no file {recipe.model}" if recipe.model else "is missing"
+        raise ConfigError(f"{place} model: {what}; name a model file.")
+    return recipe

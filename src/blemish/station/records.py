@@ -136,13 +136,14 @@ class InForce(Record):
     rules: str = Field(description="In a sentence, or empty.")
 
 
-class Event(InForce):
-    """A change of what judges the pictures of a recipe, and what is in force from then on."""
+class Event(Record):
+    """A change of what judges the pictures of a recipe."""
 
     id: int
     recipe: str
     at: Time
     what: str = Field(description="What was changed, in a sentence.")
+    in_force: InForce = Field(description="From then on.")
 
 
 class CalibrationRecord(Record):
@@ -174,7 +175,7 @@ class Filter(Record):
 
     Attributes:
         recipe: its name.
-        other_part: whether the picture as a whole was unlike every good one.
+        other_part: whether the picture as a whole was unlike every good one; neither finds the unknown.
         anomalous: the verdict. Images without a score have none, so neither value finds them.
         look_again: whether rules gave the verdict "look again".
         failed: whether the image could not be scored.

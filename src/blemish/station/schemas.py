@@ -10,12 +10,10 @@ from blemish.station.records import (
     MAX_NOTE,
     CalibrationRecord,
     Filter,
-    InForce,
     Inspection,
     LocalTime,
     Number,
     Text,
-    Time,
     Verdict,
 )
 
@@ -91,14 +89,6 @@ class Feedback(BaseModel):
 
     feedback: Verdict | None = Field(None, description="Null takes it back.")
     note: Text = Field("", max_length=MAX_NOTE)
-
-
-class RecipeState(InForce):
-    """A recipe, and what judges its pictures."""
-
-    name: str
-    default: bool = Field(description="Whether it takes what is sent to /v1/inspections.")
-    since: Time = Field(description="When it came into force.")
 
 
 class ModelState(BaseModel):

@@ -8,31 +8,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from blemish.errors import ConfigError, reason_of
 from blemish.files import read_toml
-from blemish.station.recipe_settings import RecipeSettings, check_move, read_recipes, recipe_name, wrong
-from blemish.station.schemas import Rate
+from blemish.station.recipe_settings import RecipeSettings, first_of, read_recipes, recipe_name, wrong
 
 PREFIX = "BLEMISH_"
 TOKEN_FIELDS = ("token", "token_file")
-OF_A_RECIPE = ("model", "models", "watch", "move_to", "false_alarm_rate")
 MIN_TOKEN = 16  # characters
 MAKE_TOKEN = 'python -c "import secrets; print(secrets.token_urlsafe(32))" makes one'
 
 
-class Settings(BaseModel):
+class Settings(RecipeSettings):
     """A station's settings; each is an option, a variable and a line in the configuration file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-    model: Path | None = Field(None, description="A model file; .onnx from export is best.")
     recipes: Path | None = Field(None, description="TOML file of several recipes, in place of a model.")
-    models: DirectoryPath | None = Field(None, description="Folder of further model files to choose from.")
     folder: Path = Field(Path("station"), description="Where images, maps and the database are kept.")
     store: SecretStr | None = Field(None, description="URL of the database, if not SQLite in the folder.")
     host: str = Field("127.0.0.1", description="To listen on; others than this machine's need a token.")
@@ -41,13 +35,10 @@ class Settings(BaseModel):
     token_file: Path | None = Field(None, description="File that holds the token.")
     tls_certificate: Path | None = Field(None, description="PEM file for https; needs the key too.")
     tls_key: Path | None = Field(None, description="The certificate's key, without a password.")
-    watch: DirectoryPath | None = Field(None, description="Inspect the images that appear in this folder.")
-    move_to: Path | None = Field(None, description="Where they go then; without it they stay.")
     settle: float = Field(1, ge=0, le=3600, description="Seconds a file must not have changed to be taken.")
     keep_days: float | None = Field(None, gt=0, le=36_500, description="Days until unjudged images go.")
     keep_gb: float | None = Field(None, gt=0, description="GB beyond which the oldest of them go.")
     min_free_gb: float = Field(0.5, ge=0, description="Accept nothing with fewer GB free on the disk.")
-    false_alarm_rate: Rate | None = Field(None, description="Of good images, for a model new to the station.")
     engine: str | None = Field(None, description="torch, onnxruntime or openvino, if not the usual one.")
     threads: int | None = Field(None, ge=1, description="CPU threads of the engine.")
     device: str = Field("auto", description="auto, cpu, cuda, tensorrt or gpu.")
@@ -73,14 +64,7 @@ class Settings(BaseModel):
         if self.recipes is not None:
             return read_recipes(self.recipes)
         assert self.model is not None
-        only = RecipeSettings.model_construct(
-            model=self.model,
-            models=self.models,
-            watch=self.watch,
-            move_to=self.move_to,
-            rate=self.false_alarm_rate,
-        )
-        return {recipe_name(self.model): only}
+        return {recipe_name(self.model): self}
 
     @property
     def store_url(self) -> str:
@@ -99,15 +83,12 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, values: dict[str, Any]) -> dict[str, Any]:
-        for field, value in values.items():
-            if value == "":
-                raise wrong(field, "is empty; give it a value or leave it out")
         token, file = (values.get(field) for field in TOKEN_FIELDS)
-        if file is not None:
+        if file:
             if token is not None:
                 raise wrong("token_file", "does not go with token; give one of them")
             values = values | {"token": _read_token(Path(file))}
-        elif isinstance(token, str):
+        elif token and isinstance(token, str):
             _check_token("token", token)
         return values
 
@@ -116,11 +97,10 @@ class Settings(BaseModel):
         if not self.loopback and self.token is None:
             raise wrong("host", f"{self.host} can be reached by others; give a token too ({MAKE_TOKEN})")
         _check_tls(self.tls_certificate, self.tls_key)
-        check_move(self.watch, self.move_to)
         if self.model is None and self.recipes is None:
             raise PydanticCustomError("missing", "is missing", {"field": "model"})
         if self.recipes is not None:
-            for field in OF_A_RECIPE:
+            for field in RecipeSettings.model_fields:
                 if getattr(self, field) is not None:
                     raise wrong(field, f"does not go with recipes; say it in {self.recipes}")
             read_recipes(self.recipes)  # refuses what cannot be used
@@ -150,8 +130,7 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-    field = first.get("ctx", {}).get("field") or str(first["loc"][0])
+        first, field, why = first_of(error)
     if first["type"] == "extra_forbidden":
         where = config or "The options"
         raise ConfigError(f"{where}: there is no setting {field!r}; the docs (Station) list all.")
@@ -162,8 +141,7 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
         place = "MODEL" if field == "model" else f"--{field.replace('_', '-')}"
     elif field in environment:
         place = names[field]
-    message = first["msg"].removesuffix(".")
-    raise ConfigError(f"{place}: {message[0].lower()}{message[1:]}.")
+    raise ConfigError(f"{place}: {why}.")
 
 
 def remarks(settings: Settings) -> list[str]:

@@ -7,7 +7,7 @@ from functools import partial
 from threading import Semaphore
 from typing import Any
 
-from blemish.errors import BlemishError
+from blemish.errors import ConfigError, ModelFileError
 from blemish.station.errors import NotFound, StationError
 from blemish.station.health import Check, Monitor
 from blemish.station.learning.drift import measure_drift
@@ -59,25 +59,29 @@ class Station:
         self.drawing = Semaphore(os.cpu_count() or 1)
         self.metrics = Metrics()
         self.retention = Retention(self.store, self.files, settings.keep_days, settings.keep_gb)
-        needed: dict[str, Check] = {
-            "database": self.store.database.check,
-            "disk": lambda: self.files.check(round(settings.min_free_gb * GIGABYTE)),
-        }
-        self.monitor = Monitor(needed, self._wanted())
-        self.pipeline = Pipeline(settings, self.store, self.files, self.metrics, self.monitor.problem)
+        self.pipeline = Pipeline(
+            settings, self.store, self.files, self.metrics, lambda: self.monitor.problem()
+        )
         self.watched = {
             name: WatchedFolder(self.recipes[name], given, settings, self.pipeline)
             for name, given in settings.by_recipe.items()
             if given.watch is not None
         }
+        needed: dict[str, Check] = {
+            "database": self.store.database.check,
+            "disk": lambda: self.files.check(round(settings.min_free_gb * GIGABYTE)),
+        }
+        self.monitor = Monitor(needed, self._wanted())
         gauge = self.metrics.gauge
         gauge("queue_images", "Accepted and unfinished.", lambda: self.pipeline.unfinished)
         gauge("queue_size", "Accepted at most.", lambda: settings.queue_size)
         gauge("up", "1 while images are accepted.", lambda: float(not self.monitor.problem()))
         gauge("disk_free_bytes", "Free space where images are kept.", self.files.free_bytes)
 
-    def recipe(self, name: str) -> Recipe:
-        """NotFound where there is none of this name."""
+    def recipe(self, name: str | None) -> Recipe:
+        """The one of this name, else NotFound; without a name the default one."""
+        if name is None:
+            return self.default
         if name not in self.recipes:
             raise NotFound(f"There is no recipe {name[:100]!r}; GET /v1/recipes lists them.")
         return self.recipes[name]
@@ -118,12 +122,9 @@ class Station:
     def _recipe(self, name: str, given: RecipeSettings) -> Recipe:
         try:
             return Recipe(name, Models(name, given, self.settings, self.store), self.store, self.files)
-        except StationError:
-            raise
-        except BlemishError as error:
-            if self.settings.recipes is None:
-                raise
-            raise type(error)(f"{self.settings.recipes}: [{name}] model: {error}") from error
+        except (ConfigError, ModelFileError) as error:
+            place = f"{self.settings.recipes}: [{name}] model: " if self.settings.recipes else ""
+            raise type(error)(f"{place}{error}") from error
 
     def _wanted(self) -> dict[str, Check]:
         """What a person should look at, by name."""
@@ -132,14 +133,11 @@ class Station:
             of = f" of {name}" if len(self.recipes) > 1 else ""
             wanted[f"model{of}"] = partial(getattr, recipe, "trouble")
             wanted[f"{DRIFT}{of}"] = partial(_drift, recipe)
-            if self.settings.by_recipe[name].watch is not None:
-                wanted[f"watched folder{of}"] = partial(self._watching, name)
+            if name in self.watched:
+                wanted[f"watched folder{of}"] = partial(getattr, self.watched[name], "message")
         wanted["queue"] = lambda: self.pipeline.slow
         wanted["retention"] = lambda: self.retention.over
         return wanted
-
-    def _watching(self, name: str) -> str:
-        return self.watched[name].message
 
 
 def _drift(recipe: Recipe) -> str:

@@ -1,13 +1,26 @@
 """What the station remembers: inspections, models and calibrations, in SQLite or PostgreSQL."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, delete, func, literal, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
+from blemish.inference.rules import LOOK_AGAIN
 from blemish.station.errors import NotFound
 from blemish.station.records import (
     CalibrationRecord,
@@ -22,10 +35,10 @@ from blemish.station.records import (
     Verdict,
 )
 from blemish.station.schemas import Feedback
-from blemish.station.storage.conditions import conditions
 from blemish.station.storage.database import Database
 from blemish.station.storage.tables import calibrations, events, inspections, models
 
+FINGERPRINT = 64  # digits
 AT_ONCE = 500  # records in one question, where all are gone through
 
 _columns = inspections.c
@@ -69,7 +82,7 @@ class Store:
         self, filter: Filter, *, limit: int, before: int | None = None, after: int | None = None
     ) -> list[Inspection]:
         """Inspections, newest first; with numbers below `before`, or above `after` and next to it."""
-        question = select(inspections).where(*conditions(filter)).limit(limit)
+        question = select(inspections).where(*_conditions(filter)).limit(limit)
         if before is not None:
             question = question.where(_columns.id < before)
         if after is None:
@@ -98,7 +111,7 @@ class Store:
 
     def count(self, filter: Filter) -> int:
         """How many inspections there are."""
-        question = select(func.count()).select_from(inspections).where(*conditions(filter))
+        question = select(func.count()).select_from(inspections).where(*_conditions(filter))
         with self.database.transaction() as connection:
             return connection.execute(question).scalar_one()
 
@@ -116,7 +129,7 @@ class Store:
         """The latest scored inspections, oldest first."""
         question = (
             select(*(_columns[name] for name in Point.model_fields))
-            .where(*conditions(filter), _columns.score.is_not(None))
+            .where(*_conditions(filter), _columns.score.is_not(None))
             .order_by(_columns.id.desc())
             .limit(limit)
         )
@@ -125,7 +138,7 @@ class Store:
     def tally(self, filter: Filter) -> Counter[tuple[bool | None, Verdict | None]]:
         """Inspections, counted by verdict and by judgement."""
         kinds = (_columns.is_anomalous, _columns.feedback)
-        question = select(*kinds, func.count()).where(*conditions(filter))
+        question = select(*kinds, func.count()).where(*_conditions(filter))
         with self.database.transaction() as connection:
             found = connection.execute(question.group_by(*kinds))
             return Counter({(row[0], row[1] and Verdict(row[1])): row[2] for row in found})
@@ -172,7 +185,7 @@ class Store:
 
     def add_event(self, recipe: str, what: str, then: InForce) -> Event:
         """Keep that something was changed, and what is in force since."""
-        values = then.model_dump() | {"recipe": recipe, "what": what, "at": datetime.now(UTC)}
+        values = {"recipe": recipe, "what": what, "at": datetime.now(UTC), "in_force": then.model_dump()}
         with self.database.transaction(writing=True) as connection:
             row = connection.execute(events.insert().values(values).returning(events)).one()
         return Event.model_validate(row._asdict())
@@ -190,12 +203,6 @@ class Store:
             connection.execute(update(calibrations).where(nameless).values(recipe=recipe))
             adopted = update(inspections).where(_columns.recipe == "").values(recipe=recipe, key=key)
             return connection.execute(adopted).rowcount
-
-    def recipes(self) -> list[str]:
-        """Names of all recipes that something was inspected by, sorted."""
-        question = select(_columns.recipe).distinct().order_by(_columns.recipe)
-        with self.database.transaction() as connection:
-            return list(connection.execute(question).scalars())
 
     def expired(self, before: datetime | None, limit: int) -> list[Inspection]:
         """Inspections that nobody has judged, oldest first; if need be, those received `before`."""
@@ -253,3 +260,35 @@ def _add(connection: Connection, new: NewInspection) -> Inspection:
     if row is None:  # there is one of this key
         row = connection.execute(select(inspections).where(_columns.key == new.key)).one()
     return Inspection.model_validate(row._asdict())
+
+
+CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {  # by the fields of a filter
+    "recipe": lambda value: _columns.recipe == value,
+    "other_part": lambda value: _columns.is_other_part == value,
+    "anomalous": lambda value: _columns.is_anomalous == value,
+    "look_again": lambda value: (
+        _columns.verdict == LOOK_AGAIN if value else _columns.verdict.is_distinct_from(LOOK_AGAIN)
+    ),
+    "failed": lambda value: _columns.score.is_(None) if value else _columns.score.is_not(None),
+    "feedback": lambda value: {
+        "any": _columns.feedback.is_not(None),
+        "none": _columns.feedback.is_(None),
+    }.get(value, _columns.feedback == value),
+    "source": lambda value: _columns.source == value,
+    "model": lambda value: (
+        _columns.model == value if len(value) == FINGERPRINT else _columns.model.startswith(value)
+    ),
+    "image": lambda value: _columns.image == value,
+    "since": lambda value: _columns.received >= value,
+    "until": lambda value: _columns.received < value,
+    "min_score": lambda value: _columns.score >= value,
+    "max_score": lambda value: _columns.score <= value,
+    "text": lambda value: or_(
+        *(text.icontains(value, autoescape=True) for text in (_columns.name, _columns.note))
+    ),
+}
+
+
+def _conditions(filter: Filter) -> list[ColumnElement[bool]]:
+    """What a row must meet to be one of the filter's."""
+    return [CONDITIONS[name](value) for name, value in filter if name in CONDITIONS and value is not None]

@@ -44,7 +44,6 @@ inspections = sa.Table(
     sa.Index("ix_inspections_received", "received"),
     sa.Index("ix_inspections_recipe", "recipe", "id"),
     sa.Index("ix_inspections_is_anomalous", "is_anomalous", "id"),
-    sa.Index("ix_inspections_is_other_part", "is_other_part", "id"),
     sa.Index("ix_inspections_feedback", "feedback", "id"),
     sa.Index("ix_inspections_expired", "feedback", "received", "id"),
     sa.Index("ix_inspections_score", "score", "id"),
@@ -73,7 +72,7 @@ calibrations = sa.Table(
     sa.Column("scores", sa.JSON, nullable=False),
     sa.Column("false_alarm_rate", sa.Double, nullable=False),
     sa.Column("origin", sa.Text, nullable=False),
-    sa.Index("ix_calibrations_model", "recipe", "model", "id"),
+    sa.Index("ix_calibrations_model", "model", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -84,11 +83,7 @@ events = sa.Table(
     sa.Column("recipe", sa.Text, nullable=False),
     sa.Column("at", TIME, nullable=False),
     sa.Column("what", sa.Text, nullable=False),
-    sa.Column("model", sa.Text, nullable=False),
-    sa.Column("model_name", sa.Text, nullable=False),
-    sa.Column("threshold", sa.Double),
-    sa.Column("false_alarm_rate", sa.Double, nullable=False),
-    sa.Column("rules", sa.Text, nullable=False),
+    sa.Column("in_force", sa.JSON, nullable=False),
     sa.Index("ix_events_recipe", "recipe", "id"),
     sqlite_autoincrement=True,
 )

@@ -19,19 +19,13 @@ async def get_station(request: Request) -> Station:
 StationDep = Annotated[Station, Depends(get_station)]
 
 
-async def name_recipe(
-    request: Request,
-    station: StationDep,
-    recipe: Annotated[str, Path(max_length=100, description="A recipe's name, as the list has it.")],
-) -> None:
-    """Lets what follows be about the recipe of an address; NotFound where there is none of this name."""
-    request.state.recipe = station.recipe(recipe)
+async def name_recipe(recipe: Annotated[str, Path(description="Name of the recipe.")]) -> None:
+    """For the OpenAPI document: the addresses that `get_recipe` looks at."""
 
 
 async def get_recipe(request: Request, station: StationDep) -> Recipe:
     """The recipe that an address names, else the default one."""
-    recipe: Recipe = getattr(request.state, "recipe", station.default)
-    return recipe
+    return station.recipe(request.path_params.get("recipe"))
 
 
 RecipeDep = Annotated[Recipe, Depends(get_recipe)]

@@ -36,7 +36,7 @@ def page(
     """A whole page, of a recipe if not the one its address names: the template's values, and how all is."""
     station: Station = request.app.state.station
     if recipe is None:
-        recipe = getattr(request.state, "recipe", station.default)
+        recipe = station.recipes.get(request.path_params.get("recipe", ""), station.default)
     values |= place(station, recipe) | condition(station)
     return fragment(request, template, status=status, **values)
 

@@ -36,7 +36,7 @@ def gallery(request: Request, station: StationDep, query: Annotated[GalleryQuery
         request,
         "gallery.html.j2",
         recipe=station.recipes.get(query.recipe or "", station.default),
-        known=[(name, name) for name in sorted({*station.recipes, *station.store.recipes()})],
+        known=[(name, name) for name in station.recipes],
         inspections=found,
         asked=request.query_params,
         query=_narrowing(request),

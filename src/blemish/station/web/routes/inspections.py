@@ -93,12 +93,12 @@ async def inspect_many(
 
 @router.get("/inspections", responses=problems(503))
 def list_inspections(
-    request: Request, station: StationDep, query: Annotated[PageQuery, Query()]
+    request: Request, recipe: RecipeDep, query: Annotated[PageQuery, Query()]
 ) -> InspectionPage:
     """Inspections, newest first: of the recipe that the address names, else of all."""
-    if named := getattr(request.state, "recipe", None):
-        query = query.model_copy(update={"recipe": named.name})
-    found = station.store.select(query, limit=query.limit + 1, before=query.before, after=query.after)
+    if "recipe" in request.path_params:
+        query = query.model_copy(update={"recipe": recipe.name})
+    found = recipe.store.select(query, limit=query.limit + 1, before=query.before, after=query.after)
     if query.after is not None:  # the closest ones, at the end
         return InspectionPage(inspections=found[-query.limit :], next=None)
     page, more = found[: query.limit], len(found) > query.limit

@@ -53,6 +53,6 @@ def _latest(station: Station, recipe: Recipe) -> dict[str, Any]:
         "to_judge": count(anomalous=True, feedback="none"),
         "other_parts": count(other_part=True),
         "today": f"{today:%Y-%m-%dT%H:%M}",
-        "in_force": recipe.models.changed,
+        "changed": recipe.models.changed,
         "events": recipe.store.events(recipe.name, limit=EVENTS),
     }

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from blemish.station.errors import StationError
 from blemish.station.records import Event, Filter
-from blemish.station.schemas import Health, ModelState, RecipeState
+from blemish.station.schemas import Health, ModelState
 from blemish.station.web.deps import ModelName, RecipeDep, StationDep, problems
 from blemish.station.web.pages import condition, fragment, hidden_part, page
 
@@ -45,17 +45,9 @@ def condition_fragment(request: Request, station: StationDep) -> Response:
 
 
 @station_wide.get("/v1/recipes", responses=problems())
-def list_recipes(station: StationDep) -> list[RecipeState]:
-    """The recipes, and what judges the pictures of each."""
-    return [
-        RecipeState(
-            **recipe.models.active.in_force.model_dump(),
-            name=recipe.name,
-            default=recipe is station.default,
-            since=recipe.models.changed.at,
-        )
-        for recipe in station.recipes.values()
-    ]
+def list_recipes(station: StationDep) -> list[Event]:
+    """The latest event of each recipe, which tells what judges its pictures; the default one comes first."""
+    return [recipe.models.changed for recipe in station.recipes.values()]
 
 
 @router.get("/events", responses=problems(503))

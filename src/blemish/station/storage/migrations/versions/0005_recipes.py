@@ -16,20 +16,13 @@ def upgrade() -> None:
     for table in ("inspections", "calibrations"):
         op.add_column(table, sa.Column("recipe", sa.Text, nullable=False, server_default=""))
     op.create_index("ix_inspections_recipe", "inspections", ["recipe", "id"])
-    op.create_index("ix_inspections_is_other_part", "inspections", ["is_other_part", "id"])
-    op.drop_index("ix_calibrations_model", "calibrations")
-    op.create_index("ix_calibrations_model", "calibrations", ["recipe", "model", "id"])
     op.create_table(
         "events",
         sa.Column("id", NUMBER, primary_key=True),
         sa.Column("recipe", sa.Text, nullable=False),
         sa.Column("at", TIME, nullable=False),
         sa.Column("what", sa.Text, nullable=False),
-        sa.Column("model", sa.Text, nullable=False),
-        sa.Column("model_name", sa.Text, nullable=False),
-        sa.Column("threshold", sa.Double),
-        sa.Column("false_alarm_rate", sa.Double, nullable=False),
-        sa.Column("rules", sa.Text, nullable=False),
+        sa.Column("in_force", sa.JSON, nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_events_recipe", "events", ["recipe", "id"])
