@@ -99,7 +99,7 @@ def test_the_model_of_the_start_runs_whatever_was_chosen_before(
     (tmp_path / "grey.rules.toml").write_text("defective = 0.3")
     with running_station(tmp_path) as it:
         assert told_since(it, 1) == [
-            "The rules, the rate or the threshold of grey.onnx were changed since the last start."
+            "The rules, the rate or the threshold were changed while the station was stopped."
         ]
 
 

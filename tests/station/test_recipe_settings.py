@@ -34,7 +34,7 @@ def test_recipes_come_in_the_order_of_the_file() -> None:
     recipes = load_settings(recipes="line.toml").by_recipe
     assert list(recipes) == ["screw", "bottle"]
     assert (recipes["screw"].watch, recipes["screw"].move_to) == (Path("a"), Path("done"))
-    assert (recipes["screw"].rate, recipes["bottle"].models) == (0.01, Path("b"))
+    assert (recipes["screw"].false_alarm_rate, recipes["bottle"].models) == (0.01, Path("b"))
 
 
 BOTTLE = '[bottle]\nmodel = "bottle.onnx"\n'

@@ -194,10 +194,8 @@ class Models:
             if then == model.in_force:
                 self.changed, self.active = before, model
             elif then.model == model.fingerprint:
-                what = (
-                    f"The rules, the rate or the threshold of {model.name} were changed since the last start."
-                )
-                self._change(model, what)
+                what = "The rules, the rate or the threshold were changed"
+                self._change(model, f"{what} while the station was stopped.")
             else:
                 what = f"{model.name}, which the station was started with, replaces {then.model_name}"
                 self._change(model, f"{what} ({then.model[:12]}).", logging.WARNING)

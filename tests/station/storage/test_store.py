@@ -102,7 +102,7 @@ def filled(new_database: Callable[[], str]) -> Iterator[Store]:
         ({"anomalous": False, "min_score": 0.9}, [102, 90]),
         ({"recipe": "bottle"}, [102]),
         ({"other_part": True}, [102]),
-        ({"other_part": False, "min_score": 0.98}, [99, 98]),
+        ({"other_part": False}, []),
         ({"failed": True}, [101]),
         ({"failed": False, "source": "page"}, [102]),
         ({"feedback": "good"}, [10]),
