@@ -13,6 +13,7 @@ EPILOG = """\b
 Examples:
   blemish serve parts.onnx
   blemish serve parts.onnx --watch camera/ --move-to done/ --keep-days 30
+  blemish serve --recipes line.toml
   blemish serve --config station.toml --check
   blemish serve parts.onnx --host 0.0.0.0 --token-file token --tls-certificate cert.pem --tls-key key.pem
 
@@ -50,7 +51,7 @@ def serve(ctx: typer.Context) -> None:
     parameters = list(inspect.signature(command).parameters.values())[:2]
     for name, field in Settings.model_fields.items():  # an option for each; they check the values themselves
         given: Any = typer.Argument(metavar=name.upper(), help=field.description)
-        if not field.is_required():
+        if name != "model":
             kind: Any = next(iter(get_args(field.annotation)), field.annotation)  # of `Path | None` too
             kind = getattr(kind, "__origin__", kind)  # without its constraints
             default = "" if field.default is None else f" [default: {field.default}]"

@@ -77,6 +77,9 @@ class Kind(StrEnum):
     LOGIN = "login"
 
 
+IN_FORCE = (Kind.THRESHOLD, Kind.MODEL)  # what changes what judges the pictures
+
+
 class Author(NamedTuple):
     """Who changes something, and why."""
 
@@ -99,10 +102,11 @@ class NewInspection(Record):
     All times are UTC. What an image without a score (`error`) lacks is None.
     """
 
-    received: Time
+    recipe: Text = Field("", description="The recipe that it was inspected by.")
+    received: Time = Field(description="When the whole picture had arrived; numbers follow it in a recipe.")
     source: Source
     name: Text = Field(description="What the sender calls the image; for showing only.", max_length=MAX_NAME)
-    key: Text | None = Field(None, description="Sending it again gives the same inspection.", max_length=255)
+    key: Text | None = Field(None, description="Recipe/how it came:key of the sender.", max_length=255)
     image: str | None = Field(None, description="SHA-256 of the image file, as 64 hexadecimal digits.")
     image_bytes: int
     image_type: str = Field("application/octet-stream", description="Media type, told by content.")
@@ -157,6 +161,7 @@ class AuditEntry(Record):
     id: int
     at: Time
     who: str
+    recipe: str = Field(description="Empty where it is about the whole station.")
     kind: Kind
     subject: str
     before: str
@@ -190,16 +195,30 @@ class ModelRecord(Record):
     first_used: Time
 
 
+class InForce(Record):
+    """What judges the pictures of a recipe."""
+
+    recipe: str
+    model: str = Field(description="Fingerprint of the model file: SHA-256.")
+    model_name: str = Field(description="Its file name.")
+    threshold: float | None = Field(description="Null where zones or sizes decide.")
+    false_alarm_rate: float = Field(description="As kept, in (0, 1).")
+    rules: str = Field(description="In a sentence, or empty.")
+    since: Time
+
+
 class CalibrationRecord(Record):
     """Scores of good images and the false-alarm rate to keep, from some moment on; never changed afterwards.
 
     Attributes:
+        recipe: whose pictures it judges.
         model: fingerprint of the model that gave the scores.
         scores: of good images that the model was not trained on.
         origin: one clause on where the scores come from.
     """
 
     id: int
+    recipe: str
     model: str
     made: Time
     scores: list[float]
@@ -219,6 +238,8 @@ class Filter(Record):
     """Which inspections; what is None does not narrow.
 
     Attributes:
+        recipe: its name.
+        other_part: whether the picture as a whole was unlike every good one; neither finds the unknown.
         anomalous: the verdict. Images without a score have none, so neither value finds them.
         look_again: whether rules gave the verdict "look again".
         failed: whether the image could not be scored.
@@ -229,6 +250,8 @@ class Filter(Record):
         text: part of the name or the note, whatever its case.
     """
 
+    recipe: Text | None = None
+    other_part: bool | None = None
     anomalous: bool | None = None
     look_again: bool | None = None
     failed: bool | None = None

@@ -23,6 +23,7 @@ VERDICTS = {
     "good": {"anomalous": False, "look_again": False},
     "look again": {"look_again": True},
     "anomalous": {"anomalous": True},
+    "not this part": {"other_part": True},
     "failed": {"failed": True},
 }
 
@@ -51,6 +52,7 @@ def filled_in(values: dict[str, Any]) -> dict[str, Any]:
 class AuditQuery(BaseModel):
     """Which lines of the audit trail: a form like the gallery's."""
 
+    recipe: Text | None = None
     kind: Kind | None = None
     who: Text | None = None
     since: LocalTime | None = None
@@ -64,11 +66,11 @@ class GalleryQuery(PageQuery):
     """The gallery's form: an empty field does not narrow, and times are those of the station's zone.
 
     Attributes:
-        verdict: sets `anomalous`, `look_again` and `failed`.
+        verdict: sets `anomalous`, `look_again`, `other_part` and `failed`.
         review: numbers of inspections to go through instead of those found, with commas between them.
     """
 
-    verdict: Literal["good", "look again", "anomalous", "failed"] | None = None
+    verdict: Literal["good", "look again", "anomalous", "not this part", "failed"] | None = None
     since: LocalTime | None = None
     until: LocalTime | None = None
     review: str = ""

@@ -4,17 +4,18 @@ import ipaddress
 import os
 import ssl
 import stat
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from blemish.errors import ConfigError, reason_of
 from blemish.files import read_toml
-from blemish.station.schemas import Rate
+from blemish.station.recipe_settings import RecipeSettings, first_of, read_recipes, recipe_name, wrong
 
 PREFIX = "BLEMISH_"
 TOKEN_FIELDS = ("token", "token_file")
@@ -22,13 +23,10 @@ MIN_TOKEN = 16  # characters
 MAKE_TOKEN = 'python -c "import secrets; print(secrets.token_urlsafe(32))" makes one'
 
 
-class Settings(BaseModel):
+class Settings(RecipeSettings):
     """A station's settings; each is an option, a variable and a line in the configuration file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-    model: Path = Field(description="A model file; .onnx from export is best.")
-    models: DirectoryPath | None = Field(None, description="Folder of further model files to choose from.")
+    recipes: Path | None = Field(None, description="TOML file of several recipes, in place of a model.")
     folder: Path = Field(Path("station"), description="Where images, maps and the database are kept.")
     store: SecretStr | None = Field(None, description="URL of the database, if not SQLite in the folder.")
     host: str = Field(
@@ -40,13 +38,10 @@ class Settings(BaseModel):
     users: bool = Field(False, description="Ask for names and passwords; the first start prints a link.")
     tls_certificate: Path | None = Field(None, description="PEM file for https; needs the key too.")
     tls_key: Path | None = Field(None, description="The certificate's key, without a password.")
-    watch: DirectoryPath | None = Field(None, description="Inspect the images that appear in this folder.")
-    move_to: Path | None = Field(None, description="Where they go then; without it they stay.")
     settle: float = Field(1, ge=0, le=3600, description="Seconds a file must not have changed to be taken.")
     keep_days: float | None = Field(None, gt=0, le=36_500, description="Days until unjudged images go.")
     keep_gb: float | None = Field(None, gt=0, description="GB beyond which the oldest of them go.")
     min_free_gb: float = Field(0.5, ge=0, description="Accept nothing with fewer GB free on the disk.")
-    false_alarm_rate: Rate | None = Field(None, description="Of good images, for a model new to the station.")
     engine: str | None = Field(None, description="torch, onnxruntime or openvino, if not the usual one.")
     threads: int | None = Field(None, ge=1, description="CPU threads of the engine.")
     device: str = Field("auto", description="auto, cpu, cuda, tensorrt or gpu.")
@@ -65,6 +60,14 @@ class Settings(BaseModel):
             return ipaddress.ip_address(self.host.strip("[]")).is_loopback
         except ValueError:
             return self.host.lower() in ("localhost", "localhost.")
+
+    @cached_property
+    def by_recipe(self) -> dict[str, RecipeSettings]:
+        """How each recipe is set up, by name; the first is the default one. ConfigError as `read_recipes`."""
+        if self.recipes is not None:
+            return read_recipes(self.recipes)
+        assert self.model is not None
+        return {recipe_name(self.model): self}
 
     @property
     def asks_nobody(self) -> bool:
@@ -88,31 +91,30 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, values: dict[str, Any]) -> dict[str, Any]:
-        for field, value in values.items():
-            if value == "":
-                raise _wrong(field, "is empty; give it a value or leave it out")
         token, file = (values.get(field) for field in TOKEN_FIELDS)
-        if file is not None:
+        if file:
             if token is not None:
-                raise _wrong("token_file", "does not go with token; give one of them")
+                raise wrong("token_file", "does not go with token; give one of them")
             values = values | {"token": _read_token(Path(file))}
-        elif isinstance(token, str):
+        elif token and isinstance(token, str):
             _check_token("token", token)
         return values
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
         if self.users and self.token is not None:
-            raise _wrong("users", "does not go with a token; the page of the users makes tokens for machines")
+            raise wrong("users", "does not go with a token; the page of the users makes tokens for machines")
         if not self.loopback and self.asks_nobody:
             sentence = f"{self.host} can be reached by others; give --users, or a token ({MAKE_TOKEN})"
-            raise _wrong("host", sentence)
+            raise wrong("host", sentence)
         _check_tls(self.tls_certificate, self.tls_key)
-        if self.move_to is not None:
-            if self.watch is None:
-                raise _wrong("move_to", "needs watch; say which folder images are taken from")
-            if self.watch.resolve().is_relative_to(self.move_to.resolve()):
-                raise _wrong("move_to", f"{self.move_to} is the watched folder or around it; give another")
+        if self.model is None and self.recipes is None:
+            raise PydanticCustomError("missing", "is missing", {"field": "model"})
+        if self.recipes is not None:
+            for field in RecipeSettings.model_fields:
+                if getattr(self, field) is not None:
+                    raise wrong(field, f"does not go with recipes; say it in {self.recipes}")
+            read_recipes(self.recipes)  # refuses what cannot be used
         if self.store is not None:
             _check_store(self.store.get_secret_value())
         return self
@@ -139,8 +141,7 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-    field = first.get("ctx", {}).get("field") or str(first["loc"][0])
+        first, field, why = first_of(error)
     if first["type"] == "extra_forbidden":
         where = config or "The options"
         raise ConfigError(f"{where}: there is no setting {field!r}; the docs (Station) list all.")
@@ -151,8 +152,7 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
         place = "MODEL" if field == "model" else f"--{field.replace('_', '-')}"
     elif field in environment:
         place = names[field]
-    message = first["msg"].removesuffix(".")
-    raise ConfigError(f"{place}: {message[0].lower()}{message[1:]}.")
+    raise ConfigError(f"{place}: {why}.")
 
 
 def remarks(settings: Settings) -> list[str]:
@@ -169,50 +169,46 @@ def remarks(settings: Settings) -> list[str]:
     return found
 
 
-def _wrong(field: str, why: str) -> PydanticCustomError:
-    return PydanticCustomError("station", "{why}", {"field": field, "why": why})
-
-
 def _read_token(file: Path) -> str:
     try:
         token = file.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:
-        raise _wrong("token_file", f"{file} holds no text; write the token into it") from None
+        raise wrong("token_file", f"{file} holds no text; write the token into it") from None
     except OSError as error:
         sentence = f"{file} cannot be read ({error.strerror}); mend that or give another"
-        raise _wrong("token_file", sentence) from None
+        raise wrong("token_file", sentence) from None
     _check_token("token_file", token)
     return token
 
 
 def _check_token(field: str, token: str) -> None:
     if len(token) < MIN_TOKEN:
-        raise _wrong(field, f"gives a token of fewer than {MIN_TOKEN} characters; {MAKE_TOKEN}")
+        raise wrong(field, f"gives a token of fewer than {MIN_TOKEN} characters; {MAKE_TOKEN}")
     if not (token.isascii() and token.isprintable() and " " not in token):
-        raise _wrong(field, f"gives a token with characters that no HTTP header takes; {MAKE_TOKEN}")
+        raise wrong(field, f"gives a token with characters that no HTTP header takes; {MAKE_TOKEN}")
 
 
 def _check_store(text: str) -> None:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise _wrong("store", "is a database URL such as postgresql://user@host/name") from None
+        raise wrong("store", "is a database URL such as postgresql://user@host/name") from None
     if url.get_backend_name() != "sqlite" and "@" in f"{url.host}{url.database}":  # of the password
-        raise _wrong("store", "has a second @; write the password's @ as %40 and / as %2F")
+        raise wrong("store", "has a second @; write the password's @ as %40 and / as %2F")
 
 
 def _check_tls(certificate: Path | None, key: Path | None) -> None:
     if certificate is None or key is None:
         if certificate is not key:
             field = "tls_certificate" if key is None else "tls_key"
-            raise _wrong(field, "needs its other half; give tls_certificate and tls_key, or neither")
+            raise wrong(field, "needs its other half; give tls_certificate and tls_key, or neither")
         return
     try:
         # an empty password: an encrypted key is refused instead of asked about
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or reason_of(error)
-        raise _wrong(
+        raise wrong(
             "tls_key",
             f"{key} and {certificate} are no pair that can be used ({reason}); give a PEM key without a "
             "password and its certificate",

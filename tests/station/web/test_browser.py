@@ -91,7 +91,7 @@ def test_an_upload_goes_on_after_a_lost_connection(page: "sync_api.Page", browse
     expect(words).to_contain_text("Trying again: Wait.")
     expect(words).to_have_text("1 of 1 picture inspected.")
     expect(page.locator("#lost")).to_have_count(0)
-    expect(page.locator("#pill")).to_contain_text("OK")
+    expect(page.locator("#pill")).to_contain_text("Running")
     expect(page.locator("#strip")).to_contain_text("meanwhile.png")
 
 
@@ -117,7 +117,7 @@ def test_models_are_used(page: "sync_api.Page", browsed: Running) -> None:
     expect(grey).to_contain_text("in use")
     other.get_by_role("button", name="Use").click()
     expect(other).to_contain_text("in use")
-    assert browsed.station.models.active.name == "other.onnx"
+    assert browsed.recipe.models.active.name == "other.onnx"
     grey.get_by_role("button", name="Use").click()
     expect(grey).to_contain_text("in use")
 

@@ -113,7 +113,7 @@ def test_a_rate_is_tried_and_used_unless_another_was_set(page: "sync_api.Page", 
     expect(use).to_be_enabled()
     use.click()
     expect(page.locator("#rate-words")).to_contain_text("In use: the threshold is")
-    assert browsed.station.models.active.calibrated.false_alarm_rate == 0.15
+    assert browsed.recipe.models.active.calibrated.false_alarm_rate == 0.15
     assert page.locator("#force").inner_text() != before
     page.locator("#slide").fill("0")
     expect(page.get_by_label("Good parts flagged, %")).to_have_value("1")
@@ -125,7 +125,7 @@ def test_a_rate_is_tried_and_used_unless_another_was_set(page: "sync_api.Page", 
     page.get_by_label("Good parts flagged, %").fill("5")
     use.click()
     expect(page.locator("#rate-words")).to_contain_text("changed meanwhile")
-    assert browsed.station.models.active.calibrated.false_alarm_rate == 0.07
+    assert browsed.recipe.models.active.calibrated.false_alarm_rate == 0.07
 
 
 def test_calibrating_from_what_was_judged_and_the_way_back(page: "sync_api.Page", browsed: Running) -> None:
@@ -133,10 +133,10 @@ def test_calibrating_from_what_was_judged_and_the_way_back(page: "sync_api.Page"
     page.goto("/threshold")
     page.get_by_role("button", name="Add them").click()
     expect(page.locator("#learn-words")).to_contain_text("Calibrated from")
-    before = browsed.station.models.active.calibrated
+    before = browsed.recipe.models.active.calibrated
     assert len(before.scores) > 199
     rows = page.locator("#calibrations tbody tr").count()
-    assert rows == len(browsed.station.store.calibrations(before.model))
+    assert rows == len(browsed.station.store.calibrations("grey", before.model))
     with page.expect_download() as download:
         page.get_by_role("link", name="Download dataset.zip").click()
     assert Path(download.value.path()).read_bytes()[:2] == b"PK"
@@ -145,13 +145,13 @@ def test_calibrating_from_what_was_judged_and_the_way_back(page: "sync_api.Page"
     page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
     page.get_by_role("button", name="Replace by them").click()
     assert "cannot keep the false-alarm rate" in asked[0]
-    assert browsed.station.models.active.calibrated == before
+    assert browsed.recipe.models.active.calibrated == before
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Replace by them").click()
     expect(page.locator("#learn-words")).to_contain_text("Calibrated from")
     page.get_by_role("button", name=f"Use calibration {before.id} again").click()
     expect(page.locator("#again-words")).to_contain_text("Calibrated from")
-    assert browsed.station.models.active.calibrated.scores == before.scores
+    assert browsed.recipe.models.active.calibrated.scores == before.scores
 
 
 def test_what_is_not_saved_says_so_and_takes_nobody_away(page: "sync_api.Page", browsed: Running) -> None:

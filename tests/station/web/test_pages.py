@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from blemish.station import station
 from blemish.station.learning import drift, threshold
 from blemish.station.records import Verdict
 from blemish.station.schemas import Feedback
@@ -113,12 +114,13 @@ def test_a_preview_counts_and_shows(visitor: httpx2.Client) -> None:
 def test_warnings_are_shown_where_they_matter(
     visitor: httpx2.Client, monkeypatch: pytest.MonkeyPatch, visited: Running
 ) -> None:
-    drifted = drift.measure_drift(visited.station).model_copy(update={"message": "The scores are <higher>."})
-    monkeypatch.setattr(drift, "measure_drift", lambda station: drifted)
-    picked = threshold.evidence(visited.station).model_copy(update={"warning": "Picked by verdict."})
-    monkeypatch.setattr(threshold, "evidence", lambda station: picked)
+    drifted = drift.measure_drift(visited.recipe).model_copy(update={"message": "The scores are <higher>."})
+    monkeypatch.setattr(station, "measure_drift", lambda recipe: drifted)
+    visited.station.monitor.look()
+    picked = threshold.evidence(visited.recipe).model_copy(update={"warning": "Picked by verdict."})
+    monkeypatch.setattr(threshold, "evidence", lambda recipe: picked)
     for address in PAGES:
         assert "The scores are &lt;higher&gt;." in page_of(visitor, address)
     assert "Picked by verdict." in page_of(visitor, "/threshold")
-    fingerprint = visited.station.models.active.fingerprint[:12]
+    fingerprint = visited.recipe.models.active.fingerprint[:12]
     assert all(words in page_of(visitor, "/models") for words in ("patchcore", "in use", fingerprint))

@@ -5,7 +5,19 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, or_, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from blemish.inference.rules import LOOK_AGAIN
@@ -79,21 +91,21 @@ class Store:
             return self._records(Inspection, question.order_by(_columns.id.desc()))
         return self._records(Inspection, question.where(_columns.id > after).order_by(_columns.id))[::-1]
 
-    def judged(self, filter: Filter | None = None) -> Iterator[Inspection]:
+    def judged(self, filter: Filter) -> Iterator[Inspection]:
         """Every inspection that a person judged, newest first, asked for bit by bit."""
-        wanted = (filter or Filter()).model_copy(update={"feedback": "any"})
+        wanted = filter.model_copy(update={"feedback": "any"})
         before = None
         while found := self.select(wanted, limit=AT_ONCE, before=before):
             yield from found
             before = found[-1].id
 
-    def verdicts(self) -> dict[str, Verdict | None]:
-        """What people said of each image file, by its SHA-256; None where they contradict each other.
+    def verdicts(self, recipe: str) -> dict[str, Verdict | None]:
+        """What people said of each image file of a recipe, by its SHA-256; None for contradictions.
 
         The same file may have been inspected several times.
         """
         said: dict[str, Verdict | None] = {}
-        for inspection in self.judged():
+        for inspection in self.judged(Filter(recipe=recipe)):
             if inspection.image is not None:
                 same = said.setdefault(inspection.image, inspection.feedback) == inspection.feedback
                 said[inspection.image] = inspection.feedback if same else None
@@ -116,7 +128,8 @@ class Store:
             after = before.model_copy(update=changes)
             if changes:
                 connection.execute(update(inspections).where(_columns.id == number).values(changes))
-                note(connection, by, Kind.JUDGEMENT, _said(before), _said(after), f"inspection {number}")
+                what = f"inspection {number}"
+                note(connection, by, Kind.JUDGEMENT, _said(before), _said(after), before.recipe, what)
         return after
 
     def points(self, filter: Filter, limit: int) -> list[Point]:
@@ -129,10 +142,10 @@ class Store:
         )
         return self._records(Point, question)[::-1]
 
-    def tally(self, model: str) -> Counter[tuple[bool, Verdict | None]]:
-        """Scored inspections of a model (its whole fingerprint), counted by verdict and by judgement."""
+    def tally(self, filter: Filter) -> Counter[tuple[bool | None, Verdict | None]]:
+        """Inspections, counted by verdict and by judgement."""
         kinds = (_columns.is_anomalous, _columns.feedback)
-        question = select(*kinds, func.count()).where(_columns.model == model, _columns.score.is_not(None))
+        question = select(*kinds, func.count()).where(*_conditions(filter))
         with self.database.transaction() as connection:
             found = connection.execute(question.group_by(*kinds))
             return Counter({(row[0], row[1] and Verdict(row[1])): row[2] for row in found})
@@ -152,25 +165,47 @@ class Store:
         return found[0]
 
     def add_calibration(
-        self, model: str, scores: list[float], false_alarm_rate: float, origin: str, by: Author = COMMAND_LINE
+        self,
+        recipe: str,
+        model: str,
+        scores: list[float],
+        false_alarm_rate: float,
+        origin: str,
+        by: Author = COMMAND_LINE,
     ) -> CalibrationRecord:
-        """Keep a calibration, which is then the model's latest."""
-        before = self.calibration(model)
-        values = {"model": model, "scores": scores, "false_alarm_rate": false_alarm_rate, "origin": origin}
-        added = calibrations.insert().values(**values, made=datetime.now(UTC)).returning(calibrations)
+        """Keep a calibration, which is then the latest of the model in this recipe."""
+        before = self.calibration(recipe, model)
+        values: dict[str, Any] = {"recipe": recipe, "model": model, "scores": scores, "origin": origin}
+        values |= {"false_alarm_rate": false_alarm_rate, "made": datetime.now(UTC)}
+        added = calibrations.insert().values(values).returning(calibrations)
         with self.database.transaction(writing=True) as connection:
             record = CalibrationRecord.model_validate(connection.execute(added).one()._asdict())
-            note(connection, by, Kind.THRESHOLD, str(before or ""), str(record), model[:12])
+            note(connection, by, Kind.THRESHOLD, str(before or ""), str(record), recipe, model[:12])
         return record
 
-    def calibration(self, model: str) -> CalibrationRecord | None:
-        """The latest calibration of a model, given by its fingerprint."""
-        return next(iter(self.calibrations(model, limit=1)), None)
+    def calibration(self, recipe: str, model: str) -> CalibrationRecord | None:
+        """The latest calibration of a model, given by its fingerprint, in a recipe."""
+        return next(iter(self.calibrations(recipe, model, limit=1)), None)
 
-    def calibrations(self, model: str, *, limit: int | None = None) -> list[CalibrationRecord]:
-        """All calibrations of a model, newest first."""
-        of_model = select(calibrations).where(calibrations.c.model == model)
-        return self._records(CalibrationRecord, of_model.order_by(calibrations.c.id.desc()).limit(limit))
+    def calibrations(self, recipe: str, model: str, *, limit: int | None = None) -> list[CalibrationRecord]:
+        """All calibrations of a model in a recipe, newest first."""
+        of_model = (calibrations.c.recipe == recipe, calibrations.c.model == model)
+        question = select(calibrations).where(*of_model).order_by(calibrations.c.id.desc())
+        return self._records(CalibrationRecord, question.limit(limit))
+
+    def calibration_numbered(self, number: int) -> CalibrationRecord | None:
+        """The calibration of this number, if there is one."""
+        question = select(calibrations).where(calibrations.c.id == number)
+        return next(iter(self._records(CalibrationRecord, question)), None)
+
+    def adopt(self, recipe: str) -> int:
+        """Give a recipe what was recorded before there were any; how many inspections these are."""
+        key = literal(f"{recipe}/") + _columns.key
+        with self.database.transaction(writing=True) as connection:
+            nameless = calibrations.c.recipe == ""
+            connection.execute(update(calibrations).where(nameless).values(recipe=recipe))
+            adopted = update(inspections).where(_columns.recipe == "").values(recipe=recipe, key=key)
+            return connection.execute(adopted).rowcount
 
     def expired(self, before: datetime | None, limit: int) -> list[Inspection]:
         """Inspections that nobody has judged, oldest first; if need be, those received `before`."""
@@ -235,6 +270,8 @@ def _add(connection: Connection, new: NewInspection) -> Inspection:
 
 
 CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {  # by the fields of a filter
+    "recipe": lambda value: _columns.recipe == value,
+    "other_part": lambda value: _columns.is_other_part == value,
     "anomalous": lambda value: _columns.is_anomalous == value,
     "look_again": lambda value: (
         _columns.verdict == LOOK_AGAIN if value else _columns.verdict.is_distinct_from(LOOK_AGAIN)

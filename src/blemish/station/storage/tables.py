@@ -11,6 +11,7 @@ inspections = sa.Table(
     "inspections",
     metadata,
     sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("recipe", sa.Text, nullable=False, server_default=""),
     sa.Column("received", TIME, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
@@ -42,6 +43,7 @@ inspections = sa.Table(
     sa.Column("feedback_by", sa.Text),
     sa.UniqueConstraint("key", name="uq_inspections_key"),
     sa.Index("ix_inspections_received", "received"),
+    sa.Index("ix_inspections_recipe", "recipe", "id"),
     sa.Index("ix_inspections_is_anomalous", "is_anomalous", "id"),
     sa.Index("ix_inspections_feedback", "feedback", "id"),
     sa.Index("ix_inspections_expired", "feedback", "received", "id"),
@@ -65,6 +67,7 @@ calibrations = sa.Table(
     "calibrations",
     metadata,
     sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("recipe", sa.Text, nullable=False, server_default=""),
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("made", TIME, nullable=False),
     sa.Column("scores", sa.JSON, nullable=False),
@@ -103,8 +106,9 @@ audit = sa.Table(
     sa.Column("at", TIME, nullable=False),
     *(
         sa.Column(name, sa.Text, nullable=False)
-        for name in ("who", "kind", "subject", "before", "after", "why")
+        for name in ("who", "recipe", "kind", "subject", "before", "after", "why")
     ),
+    sa.Index("ix_audit_recipe", "recipe", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -98,7 +98,7 @@ def test_an_inspection_tells_what_is_known(visitor: httpx2.Client, visited: Runn
     good, bad = (" ".join(unescape(page_of(visitor, f"/inspections/{number}")).split()) for number in (3, 12))
     for words in (
         "None of the 199 good calibration images looks this unusual",
-        f"grey.onnx <code>{visited.station.models.active.fingerprint[:12]}</code>",
+        f"grey.onnx <code>{visited.recipe.models.active.fingerprint[:12]}</code>",
         "64 x 64 pixels",
         "image/png",
         'href="/v1/inspections/12/map.npy"',

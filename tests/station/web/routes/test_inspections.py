@@ -37,7 +37,7 @@ def test_a_verdict_is_that_of_the_detector(running: Running) -> None:
         assert told["is_anomalous"] == expected.is_anomalous == anomalous
         assert told["threshold"] == np.float32(detector.calibration.threshold)
         assert told["false_alarm_rate"] == detector.calibration.effective_rate
-        assert told["model"] == running.station.models.active.fingerprint
+        assert told["model"] == running.recipe.models.active.fingerprint
         assert (told["name"], told["source"]) == ("part 7.png", "api")
         assert (told["width"], told["height"], told["image_type"]) == (64, 64, "image/png")
         assert running.client.get(f"/v1/inspections/{told['id']}").json() == told
@@ -164,6 +164,8 @@ def test_an_upload_without_room_may_be_sent_again(running: Running, monkeypatch:
 
 def test_names_may_hold_anything(running: Running) -> None:
     name = "<b>µ\x00\r\n\udcff" + 300 * "x"
-    future = running.station.pipeline.submit(encoded(good_part(11)), source=Source.WATCH, name=name)
+    future = running.station.pipeline.submit(
+        running.recipe, encoded(good_part(11)), source=Source.WATCH, name=name
+    )
     told = running.client.get(f"/v1/inspections/{future.result(timeout=30).id}").json()
     assert told["name"].startswith("<b>µ\ufffd\r\n\ufffdxxx") and len(told["name"]) == 255

@@ -15,7 +15,7 @@ from blemish.station.schemas import GalleryQuery
 from blemish.station.station import Station
 from blemish.station.storage.store import Store
 from blemish.station.web.deps import InspectionDep, Operator, StationDep
-from blemish.station.web.pages import outcome, page
+from blemish.station.web.pages import outcome, page, place
 from blemish.station.web.routes.pictures import regions_of
 
 PER_PAGE = 48
@@ -37,6 +37,8 @@ def gallery(
     return page(
         request,
         "gallery.html.j2",
+        recipe=station.recipes.get(query.recipe or "", station.default),
+        known=[(name, name) for name in station.recipes],
         inspections=found,
         asked=request.query_params,
         query=_narrowing(request),
@@ -54,14 +56,17 @@ def inspection_page(
     query: Annotated[GalleryQuery, Query()],
 ) -> Response:
     """One inspection; the query says among which others."""
+    recipe = station.recipe_of(inspection)
     if query.review:
-        before, after, among = _in_review(query.review, inspection.id)
+        before, after = _in_review(query.review, inspection.id)
+        among = f"{place(station, recipe)['at']}/threshold"
     else:
         before, after, among = _in_gallery(station.store, query, inspection.id, _narrowing(request))
     regions = _regions(station, inspection)
     return page(
         request,
         "inspection.html.j2",
+        recipe=recipe,
         inspection=inspection,
         **outcome(station, inspection),
         regions=regions,
@@ -86,17 +91,17 @@ def _narrowing(request: Request) -> str:
     return urlencode([(name, text) for name, text in request.query_params.items() if text and name in fields])
 
 
-def _in_review(review: str, number: int) -> tuple[str, str, str]:
-    """Addresses of the inspections before and after this one, and of all that are gone through, or ""."""
+def _in_review(review: str, number: int) -> tuple[str, str]:
+    """Addresses of the inspections before and after this one, or ""."""
     numbers = [part for part in review.split(",")[:REVIEWED] if part.isdecimal()]
     place = numbers.index(str(number)) if str(number) in numbers else None
     ends = ([], []) if place is None else (numbers[max(0, place - 1) : place], numbers[place + 1 :])
     before, after = (f"/inspections/{end[0]}?review={','.join(numbers)}" if end else "" for end in ends)
-    return before, after, "/threshold"
+    return before, after
 
 
 def _in_gallery(store: Store, query: GalleryQuery, number: int, narrowing: str) -> tuple[str, str, str]:
-    """The same among those of the gallery."""
+    """The same among those of the gallery, and the address of all of them."""
     end = f"?{narrowing}" if narrowing else ""
     judged_too = query.model_copy(update={"feedback": None})  # the way back, to mend a slip
     newer = store.select(judged_too if query.feedback == "none" else query, limit=1, after=number)

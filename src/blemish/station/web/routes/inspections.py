@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, HTTPException, Query, Request, UploadFile
 
 from blemish.station.errors import Busy, StationError, TooSlow
 from blemish.station.pipeline import Pipeline
+from blemish.station.recipe import Recipe
 from blemish.station.records import MAX_NAME, Author, Inspection, Source
 from blemish.station.schemas import Feedback, InspectionPage, Outcome, Outcomes, PageQuery
 from blemish.station.web.deps import (
@@ -16,6 +17,7 @@ from blemish.station.web.deps import (
     InspectionDep,
     Machine,
     Operator,
+    RecipeDep,
     RecordNumber,
     StationDep,
     problems,
@@ -25,13 +27,15 @@ PATIENCE = 0.01  # seconds between looks at a full queue
 ONE_FILE = {"schema": {"type": "string", "format": "binary"}}
 BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": ONE_FILE}}}
 
-router = APIRouter(prefix="/v1", tags=["inspections"])
+router = APIRouter(tags=["inspections"])  # of a recipe
+one = APIRouter(prefix="/v1/inspections/{number}", tags=["inspections"])  # numbers count for all recipes
 
 
 @router.post("/inspect", status_code=201, responses=problems(408, 409, 503, 504), openapi_extra=BODY)
 async def inspect(
     request: Request,
     station: StationDep,
+    recipe: RecipeDep,
     _: Machine,
     name: Annotated[str, Query(max_length=MAX_NAME, description="What to call the image.")] = "",
     key: IdempotencyKey = None,
@@ -40,16 +44,17 @@ async def inspect(
 
     The answer comes once the inspection is on the disk.
     """
-    station.pipeline.check()
+    station.pipeline.check(recipe)
     data = await request.body()
-    key_here = None if key is None else f"api:{key}"
-    future = station.pipeline.submit(data, source=Source.API, name=name, key=key_here)
+    key_here = None if key is None else recipe.key(f"api:{key}")
+    future = station.pipeline.submit(recipe, data, source=Source.API, name=name, key=key_here)
     return await _finished(future, time.monotonic() + station.settings.timeout)
 
 
 @router.post("/inspections", status_code=201, responses=problems(408, 503))
 async def inspect_many(
     station: StationDep,
+    recipe: RecipeDep,
     _: Machine,
     images: list[UploadFile],
     key: IdempotencyKey = None,
@@ -67,9 +72,10 @@ async def inspect_many(
     waiting = [
         await _submit(
             station.pipeline,
+            recipe,
             image,
             source_of_all,
-            None if key is None else f"{source_of_all}:{key}/{place}",
+            None if key is None else recipe.key(f"{source_of_all}:{key}/{place}"),
             deadline,
         )
         for place, image in enumerate(images)
@@ -91,36 +97,38 @@ async def inspect_many(
 
 @router.get("/inspections", responses=problems(503))
 def list_inspections(
-    station: StationDep, _: Operator, query: Annotated[PageQuery, Query()]
+    request: Request, recipe: RecipeDep, _: Operator, query: Annotated[PageQuery, Query()]
 ) -> InspectionPage:
-    """Inspections, newest first."""
-    found = station.store.select(query, limit=query.limit + 1, before=query.before, after=query.after)
+    """Inspections, newest first: of the recipe that the address names, else of all."""
+    if "recipe" in request.path_params:
+        query = query.model_copy(update={"recipe": recipe.name})
+    found = recipe.store.select(query, limit=query.limit + 1, before=query.before, after=query.after)
     if query.after is not None:  # the closest ones, at the end
         return InspectionPage(inspections=found[-query.limit :], next=None)
     page, more = found[: query.limit], len(found) > query.limit
     return InspectionPage(inspections=page, next=page[-1].id if more else None)
 
 
-@router.get("/inspections/{number}", responses=problems(404, 503))
+@one.get("", responses=problems(404, 503))
 def read_inspection(inspection: InspectionDep) -> Inspection:
     """One inspection."""
     return inspection
 
 
-@router.put("/inspections/{number}/feedback", responses=problems(404, 503))
+@one.put("/feedback", responses=problems(404, 503))
 def set_feedback(station: StationDep, user: Operator, number: RecordNumber, said: Feedback) -> Inspection:
     """Say what an image really shows."""
     return station.store.set_feedback(number, said, Author(user.name))
 
 
 async def _submit(
-    pipeline: Pipeline, image: UploadFile, source: Source, key: str | None, deadline: float
+    pipeline: Pipeline, recipe: Recipe, image: UploadFile, source: Source, key: str | None, deadline: float
 ) -> "Future[Inspection]":
     """Hand over one image of several, waiting for a place as long as there is time; it may fail at once."""
     data = await image.read()
     while True:
         try:
-            return pipeline.submit(data, source=source, name=image.filename or "", key=key)
+            return pipeline.submit(recipe, data, source=source, name=image.filename or "", key=key)
         except StationError as error:
             if not isinstance(error, Busy) or time.monotonic() > deadline:
                 refused: Future[Inspection] = Future()

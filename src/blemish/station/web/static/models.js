@@ -1,6 +1,6 @@
 // Use another model, or the same one's file anew.
 
-import { announce, change, sentence } from "/static/station.js";
+import { announce, at, change, sentence } from "/static/station.js";
 
 const words = document.getElementById("model-words");
 const buttons = document.querySelectorAll("button[data-model]");
@@ -14,7 +14,7 @@ for (const button of buttons) {
     button.textContent = "Loading…";
     announce(`Loading ${name}`);
     try {
-      await change("POST", `/v1/models/${encodeURIComponent(name)}/use`);
+      await change("POST", `/v1${at}/models/${encodeURIComponent(name)}/use`);
       location.reload();
     } catch (error) {
       words.textContent = sentence(error);
