@@ -51,10 +51,14 @@ def serve(ctx: typer.Context) -> None:
         if not field.is_required():
             kind: Any = next(iter(get_args(field.annotation)), field.annotation)  # of `Path | None` too
             kind = getattr(kind, "__origin__", kind)  # without its constraints
-            default = "" if field.default is None else f" [default: {field.default}]"
-            given = typer.Option(metavar=METAVARS.get(kind, "TEXT"), help=f"{field.description}{default}")
+            default = f" [default: {field.default}]" if field.default else ""
+            option = [f"--{name.replace('_', '-')}"]  # no --no-... for a flag
+            given = typer.Option(
+                *option, metavar=METAVARS.get(kind, "TEXT"), help=f"{field.description}{default}"
+            )
         parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
-        parameters.append(parameter.replace(annotation=Annotated[str | None, given]))
+        flag = field.annotation is bool
+        parameters.append(parameter.replace(annotation=Annotated[bool if flag else str | None, given]))
     command.__doc__ = serve.__doc__
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     parser = typer.Typer(

@@ -49,6 +49,10 @@ class Busy(StationError):
     retry_after = 1
 
 
+class Undelivered(StationError):
+    """A destination has not taken a verdict; the message is the reason, one line."""
+
+
 class Unavailable(StationError):
     """The store, the disk or the model cannot be used now; the message says which and why."""
 

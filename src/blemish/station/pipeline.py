@@ -74,6 +74,7 @@ class Pipeline:
         self._changed = Condition()
         self._stopping = False
         self._decoding = 0
+        self._other_names = False  # than the pattern for lots means
         self._decoded: Queue[_Image | None] = Queue()
         self._finished: Queue[_Image | None] = Queue()
         self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
@@ -121,12 +122,21 @@ class Pipeline:
             raise Busy(f"{self.unfinished} images are waiting already; try again in a moment.")
 
     def submit(
-        self, data: bytes, *, source: Source, name: str, key: str | None = None, keep_failed: bool = False
+        self,
+        data: bytes,
+        *,
+        source: Source,
+        name: str,
+        lot: str | None = None,
+        serial: str | None = None,
+        key: str | None = None,
+        keep_failed: bool = False,
     ) -> "Future[Inspection]":
         """Inspect an image.
 
         Args:
             data: an image file's content.
+            lot, serial: of the part; without one, what the name says.
             key: the same key gives the same inspection, however often it is sent.
             keep_failed: record an image that cannot be used, with its error, instead of refusing it.
 
@@ -138,9 +148,13 @@ class Pipeline:
         Raises:
             Busy, Unavailable: as `check`.
         """
-        record = NewInspection(
-            received=datetime.now(UTC), source=source, name=name[:MAX_NAME], key=key, image_bytes=len(data)
-        )
+        given = {key: value for key, value in (("lot", lot), ("serial", serial)) if value}
+        part = self.settings.part_of(name) | given
+        if self.settings.name_pattern and not part and not self._other_names:
+            self._other_names = True
+            logger.warning("a name does not fit name_pattern", extra={"image": name})
+        known = {"source": source, "name": name[:MAX_NAME], "key": key, "image_bytes": len(data)}
+        record = NewInspection(received=datetime.now(UTC), **known, **part)
         image = _Image(data, record, keep_failed)
         with self._changed:
             self.check()

@@ -2,24 +2,41 @@
 
 import ipaddress
 import os
+import re
 import ssl
 import stat
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
+from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AnyUrl,
+    BaseModel,
+    ConfigDict,
+    DirectoryPath,
+    Field,
+    HttpUrl,
+    Secret,
+    SecretStr,
+    UrlConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from blemish.errors import ConfigError, reason_of
 from blemish.files import read_toml
+from blemish.station.records import Inspection
 from blemish.station.schemas import Rate
 
 PREFIX = "BLEMISH_"
 TOKEN_FIELDS = ("token", "token_file")
 MIN_TOKEN = 16  # characters
 MAKE_TOKEN = 'python -c "import secrets; print(secrets.token_urlsafe(32))" makes one'
+
+MqttUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["mqtt", "mqtts"], host_required=True)]
 
 
 class Settings(BaseModel):
@@ -38,8 +55,20 @@ class Settings(BaseModel):
     tls_certificate: Path | None = Field(None, description="PEM file for https; needs the key too.")
     tls_key: Path | None = Field(None, description="The certificate's key, without a password.")
     watch: DirectoryPath | None = Field(None, description="Inspect the images that appear in this folder.")
-    move_to: Path | None = Field(None, description="Where they go then; without it they stay.")
+    move_to: Path | None = Field(
+        None, description="Where they go then, a folder per verdict; else they stay."
+    )
     settle: float = Field(1, ge=0, le=3600, description="Seconds a file must not have changed to be taken.")
+    result_json: bool = Field(False, description="Write NAME.json beside each file that is moved.")
+    name_pattern: str | None = Field(None, description="Regular expression with groups lot and serial.")
+    webhook: HttpUrl | None = Field(None, description="Address that every verdict is posted to.")
+    webhook_key_file: Path | None = Field(None, description="File that holds the key that signs them.")
+    mqtt: Secret[MqttUrl] | None = Field(
+        None, description="mqtt://user:password@host that they are published at."
+    )
+    mqtt_topic: str = Field(
+        "blemish", pattern="^[^+#]+$", description="{lot} and other fields are filled in."
+    )
     keep_days: float | None = Field(None, gt=0, le=36_500, description="Days until unjudged images go.")
     keep_gb: float | None = Field(None, gt=0, description="GB beyond which the oldest of them go.")
     min_free_gb: float = Field(0.5, ge=0, description="Accept nothing with fewer GB free on the disk.")
@@ -72,10 +101,25 @@ class Settings(BaseModel):
 
     @property
     def secrets(self) -> list[str]:
-        """What must never be shown: the token and the password in the store's URL."""
+        """What must never be shown: the token and the passwords in the URLs of store and broker."""
         token = self.token.get_secret_value() if self.token else None
         password = make_url(self.store.get_secret_value()).password if self.store else None
-        return [secret for secret in (token, password) if secret]
+        broker = unquote(self.mqtt.get_secret_value().password or "") if self.mqtt else None
+        return [secret for secret in (token, password, broker) if secret]
+
+    @property
+    def webhook_key(self) -> str:
+        """What signs the posts of the webhook."""
+        if self.webhook_key_file is None:
+            raise _wrong(
+                "webhook", f"needs webhook_key_file, the key that signs what is posted ({MAKE_TOKEN})"
+            )
+        return _read_token("webhook_key_file", self.webhook_key_file)
+
+    def part_of(self, name: str) -> dict[str, str]:
+        """Lot and serial number of a part, as far as an image's name tells them."""
+        found = re.search(self.name_pattern, name) if self.name_pattern else None
+        return {group: text for group, text in found.groupdict().items() if text} if found else {}
 
     @model_validator(mode="before")
     @classmethod
@@ -87,7 +131,7 @@ class Settings(BaseModel):
         if file is not None:
             if token is not None:
                 raise _wrong("token_file", "does not go with token; give one of them")
-            values = values | {"token": _read_token(Path(file))}
+            values = values | {"token": _read_token("token_file", Path(file))}
         elif isinstance(token, str):
             _check_token("token", token)
         return values
@@ -102,6 +146,13 @@ class Settings(BaseModel):
                 raise _wrong("move_to", "needs watch; say which folder images are taken from")
             if self.watch.resolve().is_relative_to(self.move_to.resolve()):
                 raise _wrong("move_to", f"{self.move_to} is the watched folder or around it; give another")
+        elif self.result_json:
+            raise _wrong("result_json", "needs move_to; say which folder the results go to")
+        if self.name_pattern is not None:
+            _check_pattern(self.name_pattern)
+        if self.webhook is not None and self.webhook_key and self.webhook.username:
+            raise _wrong("webhook", "takes no user and password; the signature tells who sends")
+        _check_topic(self.mqtt_topic)
         if self.store is not None:
             _check_store(self.store.get_secret_value())
         return self
@@ -162,15 +213,34 @@ def _wrong(field: str, why: str) -> PydanticCustomError:
     return PydanticCustomError("station", "{why}", {"field": field, "why": why})
 
 
-def _read_token(file: Path) -> str:
+def _check_pattern(pattern: str) -> None:
+    example = r"write one such as (?P<lot>\w+)_(?P<serial>\d+)"
+    try:
+        groups = re.compile(pattern).groupindex.keys()
+    except re.error as error:
+        raise _wrong("name_pattern", f"is no regular expression ({error}); {example}") from None
+    if not groups or groups - {"lot", "serial"}:
+        raise _wrong("name_pattern", f"has groups lot and serial, one or both, and no others; {example}")
+
+
+def _check_topic(topic: str) -> None:
+    try:
+        topic.format(**dict.fromkeys(Inspection.model_fields))
+    except (KeyError, ValueError, IndexError, AttributeError) as error:
+        raise _wrong(
+            "mqtt_topic", f"has {error} in braces; only fields of an inspection can be there"
+        ) from None
+
+
+def _read_token(field: str, file: Path) -> str:
     try:
         token = file.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:
-        raise _wrong("token_file", f"{file} holds no text; write the token into it") from None
+        raise _wrong(field, f"{file} holds no text; write the token into it") from None
     except OSError as error:
         sentence = f"{file} cannot be read ({error.strerror}); mend that or give another"
-        raise _wrong("token_file", sentence) from None
-    _check_token("token_file", token)
+        raise _wrong(field, sentence) from None
+    _check_token(field, token)
     return token
 
 

@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from threading import Semaphore
 from typing import Any
 
+from blemish.station.delivery import Delivery
+from blemish.station.destinations import Mqtt, Webhook
 from blemish.station.errors import NotFound
 from blemish.station.health import Check, Monitor
 from blemish.station.metrics import Metrics
@@ -40,10 +42,13 @@ class Station:
             self.store = Store(settings.store_url)
             undo.callback(self.store.close)
             self.models = Models(settings, self.store)
+            self.deliveries = _deliveries(settings, self.store)
             self.close = undo.pop_all().close
         self.drawing = Semaphore(os.cpu_count() or 1)
         self.metrics = Metrics()
-        self.retention = Retention(self.store, self.files, settings.keep_days, settings.keep_gb)
+        limits = (settings.keep_days, settings.keep_gb)
+        outboxes = [delivery.outbox for delivery in self.deliveries]
+        self.retention = Retention(self.store, self.files, *limits, outboxes)
         needed: dict[str, Check] = {
             "database": self.store.database.check,
             "disk": lambda: self.files.check(round(settings.min_free_gb * GIGABYTE)),
@@ -51,10 +56,11 @@ class Station:
         wanted: dict[str, Check] = {
             "model": lambda: self.pipeline.trouble or self.models.remark,
             "queue": lambda: self.pipeline.slow,
-            "retention": lambda: self.retention.over,
+            "retention": lambda: self.retention.over or self.retention.unsent,
         }
         if settings.watch is not None:
             wanted["watched folder"] = lambda: self.watched.message if self.watched else ""
+        wanted |= {delivery.name: delivery.trouble for delivery in self.deliveries}
         self.monitor = Monitor(needed, wanted)
         parts = (self.store, self.files, self.models, self.metrics)
         self.pipeline = Pipeline(settings, *parts, self.monitor.problem)
@@ -63,6 +69,8 @@ class Station:
         gauge("queue_images", "Accepted and unfinished.", lambda: self.pipeline.unfinished)
         gauge("queue_size", "Accepted at most.", lambda: settings.queue_size)
         gauge("up", "1 while images are accepted.", lambda: float(not self.monitor.problem()))
+        for delivery in self.deliveries:
+            gauge(f"{delivery.name}_waiting", "Verdicts not yet sent.", delivery.outbox.count)
         gauge("disk_free_bytes", "Free space where images are kept.", self.files.free_bytes)
 
     def description(self, inspection: Inspection) -> dict[str, Any]:
@@ -79,6 +87,8 @@ class Station:
         self.monitor.start()
         self.pipeline.start()
         self.retention.start()
+        for delivery in self.deliveries:
+            delivery.start()
         if self.watched is not None:
             self.watched.start()
         active = self.models.active
@@ -90,7 +100,18 @@ class Station:
         if self.watched is not None:
             self.watched.stop()
         self.pipeline.stop()
+        for delivery in self.deliveries:
+            delivery.stop()
         self.retention.stop()
         self.monitor.stop()
         self.close()
         logger.info("station stopped")
+
+
+def _deliveries(settings: Settings, store: Store) -> list[Delivery]:
+    found = []
+    if settings.webhook is not None:
+        found.append(Delivery("webhook", Webhook(settings.webhook, settings.webhook_key), store))
+    if settings.mqtt is not None:
+        found.append(Delivery("mqtt", Mqtt(settings.mqtt.get_secret_value(), settings.mqtt_topic), store))
+    return found

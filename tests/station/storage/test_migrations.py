@@ -21,7 +21,7 @@ from tests.station.storage.support import MODEL, NOON, new
 REVISION_2 = Path(__file__).with_name("revision_0002.sql")
 NEXT_STEP = """
 from alembic import op
-revision, down_revision = "0005", "0004"
+revision, down_revision = "9998", "0007"
 def upgrade():
     op.create_index("ix_of_the_next_step", "models", ["name"])
 """
@@ -48,6 +48,7 @@ def test_a_database_of_revision_2_opens_with_all_that_is_in_it(tmp_path: Path) -
     assert (kept.received, kept.name, kept.source, kept.score) == (NOON, "part.png", "watch", 1.5)
     assert (kept.feedback, kept.note, kept.is_anomalous) == (Verdict.GOOD, "clean", False)
     assert (kept.is_other_part, kept.verdict, kept.decided_by) == (None, None, None)
+    assert (kept.lot, kept.serial) == (None, None)
     assert store.with_key("watch:1") == kept and store.add([new(2)])[0].id == 2
     assert store.model(MODEL).description == {"method": "gtrans"}
     assert store.calibrations(MODEL)[0].calibration.threshold == 2.5
@@ -58,11 +59,11 @@ def test_an_older_one_is_upgraded(database_url: str, tmp_path: Path, monkeypatch
     Database(database_url).close()
     scripts = tmp_path / "migrations"
     shutil.copytree(Path(migrations.__file__).parent, scripts)
-    (scripts / "versions" / "0005_next.py").write_text(NEXT_STEP)
+    (scripts / "versions" / "9998_next.py").write_text(NEXT_STEP)
     monkeypatch.setattr(migrations, "SCRIPTS", scripts)
     database = Database(database_url)
     with database.transaction() as connection:
-        assert MigrationContext.configure(connection).get_current_revision() == "0005"
+        assert MigrationContext.configure(connection).get_current_revision() == "9998"
         (index,) = inspect(connection).get_indexes("models")
     assert index["name"] == "ix_of_the_next_step"
     database.close()

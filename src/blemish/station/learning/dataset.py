@@ -9,11 +9,11 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 from blemish.images.formats import EXTENSION_OF
 from blemish.station.errors import NotFound
 from blemish.station.records import Inspection, Verdict
+from blemish.station.spreadsheet import uncalculated
 from blemish.station.station import Station
 
 FOLDERS = {Verdict.GOOD: "train/good", Verdict.DEFECT: "test/defect"}
 COLUMNS = ("id", "received", "file", "feedback", "note", "score", "model", "verdict", "decided_by")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula begins so
 
 
 def stream(station: Station) -> Iterator[bytes]:
@@ -68,9 +68,8 @@ def _pieces(station: Station, said: dict[str, Verdict | None]) -> Iterator[bytes
                     name = ""
                     missing.append(f"{inspection.id}: {error}\n")
                 names[file] = name
-            note = f"'{inspection.note}" if inspection.note.startswith(FORMULA) else inspection.note
             told = inspection.model_dump(include={*COLUMNS}) | {"received": inspection.received.isoformat()}
-            rows.writerow(told | {"file": names[file], "note": note})
+            rows.writerow(told | {"file": names[file], "note": uncalculated(inspection.note)})
         archive.writestr("labels.csv", table.getvalue())
         if missing:
             archive.writestr("missing.txt", "".join(missing))

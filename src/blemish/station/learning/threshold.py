@@ -140,7 +140,8 @@ def evidence(station: Station) -> Evidence:
     """
     from scipy.stats import hypergeom
 
-    tally = station.store.tally(station.models.active.fingerprint)
+    of_model = Filter(model=station.models.active.fingerprint, failed=False)
+    tally = station.store.tally(of_model, "is_anomalous", "feedback")
     good_alarms = tally[True, Verdict.GOOD]
     good = good_alarms + tally[False, Verdict.GOOD]
     alarms = good_alarms + tally[True, None]

@@ -16,9 +16,19 @@ from blemish.station.errors import Unavailable
 from blemish.station.station import Station
 from blemish.station.web.middleware import HEADERS, BodyLimits, Security
 from blemish.station.web.pages import fragment, page
-from blemish.station.web.routes import gallery, inspections, learning, live, login, operation, pictures, rules
+from blemish.station.web.routes import (
+    gallery,
+    inspections,
+    learning,
+    live,
+    login,
+    operation,
+    pictures,
+    report,
+    rules,
+)
 
-ROUTES = (inspections, pictures, learning, operation, rules, live, gallery, login)
+ROUTES = (inspections, pictures, learning, operation, rules, live, gallery, report, login)
 
 logger = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from blemish.station.station import Station
 from blemish.station.storage.store import Store
 from blemish.station.web.deps import InspectionDep, StationDep
 from blemish.station.web.pages import outcome, page
+from blemish.station.web.routes.inspections import csv_answer
 from blemish.station.web.routes.pictures import regions_of
 
 PER_PAGE = 48
@@ -42,6 +43,12 @@ def gallery(request: Request, station: StationDep, query: Annotated[GalleryQuery
         newer=found[0].id if found and select(query, limit=1, after=found[0].id) else None,
         older=found[-1].id if found and select(query, limit=1, before=found[-1].id) else None,
     )
+
+
+@router.get(".csv")
+def gallery_csv(station: StationDep, query: Annotated[GalleryQuery, Query()]) -> Response:
+    """All inspections that the form narrows down to, as a table."""
+    return csv_answer(station, query)
 
 
 @router.get("/{number}")

@@ -3,18 +3,24 @@
 import asyncio
 import time
 from concurrent.futures import Future
-from typing import Annotated
+from itertools import chain
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, HTTPException, Query, Request, UploadFile
+from fastapi import APIRouter, Form, Header, HTTPException, Query, Request, Response, UploadFile
+from fastapi.responses import StreamingResponse
+from pydantic import StringConstraints
 
-from blemish.station.errors import Busy, StationError, TooSlow
+from blemish.station.errors import Busy, StationError, TooSlow, Unusable
 from blemish.station.pipeline import Pipeline
-from blemish.station.records import MAX_NAME, Inspection, Source
+from blemish.station.records import MAX_NAME, Filter, Inspection, Source
 from blemish.station.schemas import Feedback, InspectionPage, Outcome, Outcomes, PageQuery
+from blemish.station.spreadsheet import csv_of
+from blemish.station.station import Station
 from blemish.station.web.deps import IdempotencyKey, InspectionDep, RecordNumber, StationDep, problems
 
 PATIENCE = 0.01  # seconds between looks at a full queue
 ONE_FILE = {"schema": {"type": "string", "format": "binary"}}
+Part = Annotated[str, StringConstraints(max_length=MAX_NAME)]
 BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": ONE_FILE}}}
 
 router = APIRouter(prefix="/v1", tags=["inspections"])
@@ -25,6 +31,8 @@ async def inspect(
     request: Request,
     station: StationDep,
     name: Annotated[str, Query(max_length=MAX_NAME, description="What to call the image.")] = "",
+    lot: Annotated[Part, Query(description="Of the part; else what the name tells.")] = "",
+    serial: Annotated[Part, Query(description="Serial number of the part, likewise.")] = "",
     key: IdempotencyKey = None,
 ) -> Inspection:
     """Inspect one image: the body is the content of a PNG, JPEG, BMP, TIFF or WebP file.
@@ -34,7 +42,8 @@ async def inspect(
     station.pipeline.check()
     data = await request.body()
     key_here = None if key is None else f"api:{key}"
-    future = station.pipeline.submit(data, source=Source.API, name=name, key=key_here)
+    submit, source = station.pipeline.submit, Source.API
+    future = submit(data, source=source, name=name, lot=lot, serial=serial, key=key_here)
     return await _finished(future, time.monotonic() + station.settings.timeout)
 
 
@@ -42,6 +51,8 @@ async def inspect(
 async def inspect_many(
     station: StationDep,
     images: list[UploadFile],
+    lot: Annotated[Part, Form(description="Of all of them; else what each name tells.")] = "",
+    serial: Annotated[list[Part], Form(description="Serial numbers: none, or one for each image.")] = [],  # noqa: B006
     key: IdempotencyKey = None,
     source: Annotated[str | None, Header(alias="X-Blemish-Source", include_in_schema=False)] = None,
 ) -> Outcomes:
@@ -52,15 +63,19 @@ async def inspect_many(
     most = station.settings.max_images
     if len(images) > most:
         raise HTTPException(413, f"{len(images)} images came at once; send at most {most}.")
+    if serial and len(serial) != len(images):
+        raise Unusable(f"{len(serial)} serial numbers came with {len(images)} images; send one for each.")
     deadline = time.monotonic() + station.settings.timeout
     source_of_all = Source.PAGE if source == Source.PAGE else Source.API
     waiting = [
         await _submit(
             station.pipeline,
             image,
-            source_of_all,
-            None if key is None else f"{source_of_all}:{key}/{place}",
             deadline,
+            source=source_of_all,
+            lot=lot,
+            serial=serial[place] if serial else "",
+            key=None if key is None else f"{source_of_all}:{key}/{place}",
         )
         for place, image in enumerate(images)
     ]
@@ -89,6 +104,12 @@ def list_inspections(station: StationDep, query: Annotated[PageQuery, Query()]) 
     return InspectionPage(inspections=page, next=page[-1].id if more else None)
 
 
+@router.get("/inspections.csv", response_class=Response, responses=problems(503))
+def list_csv(station: StationDep, query: Annotated[Filter, Query()]) -> Response:
+    """All inspections of a list, newest first, as a table."""
+    return csv_answer(station, query)
+
+
 @router.get("/inspections/{number}", responses=problems(404, 503))
 def read_inspection(inspection: InspectionDep) -> Inspection:
     """One inspection."""
@@ -101,14 +122,22 @@ def set_feedback(station: StationDep, number: RecordNumber, said: Feedback) -> I
     return station.store.set_feedback(number, said)
 
 
+def csv_answer(station: Station, filter: Filter) -> Response:
+    """A table, sent while it is read from the database."""
+    pieces = csv_of(station.store, filter)
+    pieces = chain([next(pieces)], pieces)  # what goes wrong does so before the answer begins
+    headers = {"Content-Disposition": 'attachment; filename="inspections.csv"'}
+    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
+
+
 async def _submit(
-    pipeline: Pipeline, image: UploadFile, source: Source, key: str | None, deadline: float
+    pipeline: Pipeline, image: UploadFile, deadline: float, **told: Any
 ) -> "Future[Inspection]":
     """Hand over one image of several, waiting for a place as long as there is time; it may fail at once."""
     data = await image.read()
     while True:
         try:
-            return pipeline.submit(data, source=source, name=image.filename or "", key=key)
+            return pipeline.submit(data, name=image.filename or "", **told)
         except StationError as error:
             if not isinstance(error, Busy) or time.monotonic() > deadline:
                 refused: Future[Inspection] = Future()
