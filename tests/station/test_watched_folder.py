@@ -267,8 +267,8 @@ def test_a_lost_move_to_is_named(folder: Path, tmp_path: Path, watch: Watch, tak
     put(folder / "a.png", flat())
     until(lambda: station.watched.message)
     assert station.watched.message == (
-        f"{folder / 'a.png'} was inspected but cannot be moved to {done / 'anomalous'} (there is no folder {done}); "
-        "make room, or check the permissions."
+        f"{folder / 'a.png'} was inspected but cannot be moved to {done / 'anomalous'} "
+        f"(there is no folder {done}); make room, or check the permissions."
     )
     done.mkdir()
     until(lambda: (done / "anomalous" / "a.png").exists() and station.watched.message == "")

@@ -64,7 +64,8 @@ async def inspect_many(
     if len(images) > most:
         raise HTTPException(413, f"{len(images)} images came at once; send at most {most}.")
     if serial and len(serial) != len(images):
-        raise Unusable(f"{len(serial)} serial numbers came with {len(images)} images; send one for each.")
+        counts = f"There are {len(images)} images and {len(serial)} serial"
+        raise Unusable(f"{counts}; send one for each image, or none.")
     deadline = time.monotonic() + station.settings.timeout
     source_of_all = Source.PAGE if source == Source.PAGE else Source.API
     waiting = [
