@@ -14,6 +14,7 @@ from blemish.station.storage.store import Store
 POLL = 0.05  # seconds between looks for new inspections
 AT_ONCE = 20  # inspections sent before the position is kept; so many may come twice after a kill
 LONGEST = 60.0  # seconds between tries
+COUNTED = 10_000  # of those that wait, at most
 LATE = timedelta(minutes=1)  # that an inspection may wait without anybody being told
 
 logger = logging.getLogger(__name__)
@@ -44,10 +45,12 @@ class Delivery(Background):
         first = self.outbox.next(1)
         if not first or not (self._reason or datetime.now(UTC) - first[0].received > LATE):
             return ""
+        count = self.outbox.count(COUNTED + 1)
+        shown = f"more than {COUNTED}" if count > COUNTED else count
+        since = f"{first[0].received.astimezone():%d %b %Y, %H:%M:%S}"
         return (
-            f"{self.outbox.count()} verdicts wait for {self._destination.shown}, the first since "
-            f"{first[0].received.astimezone():%d %b %Y, %H:%M:%S} ({self._reason or 'they come too fast'}); "
-            "they are sent in their order as soon as it takes them."
+            f"Verdicts that wait for {self._destination.shown}: {shown}, the first since {since} "
+            f"({self._reason or 'they come too fast'}); they are sent in order as soon as it takes them."
         )
 
     def _work(self) -> float:

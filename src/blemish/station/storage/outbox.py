@@ -32,8 +32,9 @@ class Outbox:
             connection.execute(update(destinations).where(self._mine).values(position=number))
         self.position = number
 
-    def count(self) -> int:
-        """How many wait."""
-        question = select(func.count()).select_from(inspections).where(inspections.c.id > self.position)
+    def count(self, most: int | None = None) -> int:
+        """How many wait; counting ends at `most`."""
+        waiting = select(inspections.c.id).where(inspections.c.id > self.position).limit(most).subquery()
+        question = select(func.count()).select_from(waiting)
         with self._store.database.transaction() as connection:
             return connection.execute(question).scalar_one()
