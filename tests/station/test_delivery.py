@@ -117,7 +117,7 @@ def test_what_is_not_taken_waits_in_order_and_is_shown(
         health = it.client.get("/v1/health").json()
         (part,) = [part for part in health["parts"] if part["name"] == "webhook"]
         sentence = (
-            r"Verdicts that wait for the webhook at 127.0.0.1:\d+: 30, the first since .+ \(HTTP Error \d+: .+\); "
+            r"Verdicts that wait for the webhook at \S+: 30, the first since .+ \(HTTP Error \d+: .+\); "
         )
         assert health["status"] == "degraded" and re.match(sentence + "they are sent", part["message"])
         assert it.figure("webhook_waiting") == 30 and not receiver.posts
@@ -174,7 +174,7 @@ def test_retention_says_what_it_deletes_unsent(
         it.station.retention.run_once(new().received.now().astimezone())
         it.station.monitor.look()
         parts = {part.name: part.message for part in it.station.monitor.health().parts}
-        assert parts["retention"].startswith("Inspections were deleted before they were sent")
+        assert parts["retention"].startswith("Inspections were deleted unsent")
         assert [vars(one)["count"] for one in caplog.records if one.msg == "unsent inspections deleted"] == [
             3
         ]

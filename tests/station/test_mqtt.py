@@ -79,7 +79,9 @@ def test_verdicts_are_published_under_their_topic(tmp_path: Path, broker: Broker
         waiting = [it.inspect(good_part(number), lot="L9")["id"] for number in range(5)]
         until(lambda: it.station.deliveries[0].trouble())
         assert (
-            it.station.deliveries[0].trouble().startswith("Verdicts that wait for the MQTT broker at 127.0.0.1: 5,")
+            it.station.deliveries[0]
+            .trouble()
+            .startswith("Verdicts that wait for the MQTT broker at 127.0.0.1: 5,")
         )
         broker.start()
         until(lambda: len(broker.messages) >= 7)

@@ -72,7 +72,7 @@ def test_options_before_environment_before_file(file: Path, monkeypatch: pytest.
         ({"name_pattern": "(?P<lot>"}, "--name-pattern: is no regular expression (missing ), unterminated"),
         ({"name_pattern": "(\\d+)"}, "--name-pattern: has groups lot and serial, one or both, and no others"),
         ({"name_pattern": "(?P<lot>a)(?P<no>b)"}, "--name-pattern: has groups lot and serial"),
-        ({"webhook": "http://mes"}, "--webhook: needs webhook_key_file, the key that signs what is posted"),
+        ({"webhook": "http://mes"}, "--webhook: needs webhook_key_file, with a key that signs (python"),
         ({"webhook": "mes:80/x"}, "--webhook: URL scheme should be 'http' or 'https'"),
         (
             {"webhook": "http://a:secret@mes", "webhook_key_file": "key"},
@@ -81,7 +81,7 @@ def test_options_before_environment_before_file(file: Path, monkeypatch: pytest.
         ({"webhook": "http://mes", "webhook_key_file": "no"}, "--webhook-key-file: no cannot be read"),
         ({"mqtt": "http://a:secret@mes"}, "--mqtt: URL scheme should be 'mqtt' or 'mqtts'"),
         ({"mqtt_topic": "line/#"}, "--mqtt-topic: string should match pattern"),
-        ({"mqtt_topic": "line/{lott}"}, "--mqtt-topic: has 'lott' in braces; only fields of an inspection"),
+        ({"mqtt_topic": "line/{lott}"}, "--mqtt-topic: has 'lott' in braces; name fields of an inspection"),
         ({"store": "parts.db"}, "--store: is a database URL such as"),
         ({"store": "//user:secret"}, "--store: is a database URL such as"),
         ({"store": "postgresql://user:secret@host:port/name"}, "--store: is a database URL such as"),

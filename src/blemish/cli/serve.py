@@ -52,10 +52,8 @@ def serve(ctx: typer.Context) -> None:
             kind: Any = next(iter(get_args(field.annotation)), field.annotation)  # of `Path | None` too
             kind = getattr(kind, "__origin__", kind)  # without its constraints
             default = f" [default: {field.default}]" if field.default else ""
-            option = [f"--{name.replace('_', '-')}"]  # no --no-... for a flag
-            given = typer.Option(
-                *option, metavar=METAVARS.get(kind, "TEXT"), help=f"{field.description}{default}"
-            )
+            option, metavar = f"--{name.replace('_', '-')}", METAVARS.get(kind, "TEXT")  # not --no-... too
+            given = typer.Option(option, metavar=metavar, help=f"{field.description}{default}")
         parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
         flag = field.annotation is bool
         parameters.append(parameter.replace(annotation=Annotated[bool if flag else str | None, given]))

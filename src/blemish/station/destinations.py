@@ -12,7 +12,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from pydantic import AnyUrl, HttpUrl
 
 from blemish.errors import BlemishError, explained, reason_of
-from blemish.station.errors import Undelivered
+from blemish.station.errors import Unavailable
 from blemish.station.records import Inspection
 
 SECONDS = 10.0  # for an answer
@@ -32,7 +32,7 @@ class Webhook:
         self._opener = build_opener(_NoRedirection)
 
     def send(self, inspection: Inspection) -> None:
-        """Return once it is taken; Undelivered, with the reason, where it is not."""
+        """Return once it is taken; Unavailable, with the reason, where it is not."""
         body, now = inspection.model_dump_json().encode(), str(int(time.time()))
         signature = hmac.digest(self._key, f"{now}.".encode() + body, "sha256").hex()
         headers = {"Blemish-Timestamp": now, "Blemish-Signature": f"sha256={signature}"}
@@ -41,7 +41,7 @@ class Webhook:
             self._opener.open(request, timeout=SECONDS).close()
         except (OSError, HTTPException) as error:  # any other status among them
             reason = getattr(error, "reason", error)
-            raise Undelivered(reason_of(reason if isinstance(reason, OSError) else error)) from error
+            raise Unavailable(reason_of(reason if isinstance(reason, OSError) else error)) from error
 
     def close(self) -> None:
         """Nothing stays open between two inspections."""
@@ -70,16 +70,16 @@ class Mqtt:
         self.shown = f"the MQTT broker at {url.host}"
 
     def send(self, inspection: Inspection) -> None:
-        """Return once it is taken; Undelivered, with the reason, where it is not."""
+        """Return once it is taken; Unavailable, with the reason, where it is not."""
         values = {name: re.sub(r"[+#/\0]", "_", str(value)) for name, value in inspection}  # MQTT's signs
-        with explained(Undelivered, str, OSError, RuntimeError, ValueError):
+        with explained(Unavailable, str, OSError, RuntimeError, ValueError):
             if not self._client.is_connected():
                 self._connect()
             sent = self._client.publish(self._topic.format(**values), inspection.model_dump_json(), qos=1)
             sent.wait_for_publish(SECONDS)
             if not sent.is_published():
                 self.close()  # else the client keeps it, too
-                raise Undelivered("no confirmation")
+                raise Unavailable("no confirmation")
 
     def close(self) -> None:
         """Disconnect."""
@@ -104,4 +104,4 @@ class Mqtt:
             reason = "no answer"
         if not client.is_connected():
             self.close()
-            raise Undelivered(str(reason))
+            raise Unavailable(str(reason))

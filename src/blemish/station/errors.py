@@ -49,12 +49,8 @@ class Busy(StationError):
     retry_after = 1
 
 
-class Undelivered(StationError):
-    """A destination has not taken a verdict; the message is the reason, one line."""
-
-
 class Unavailable(StationError):
-    """The store, the disk or the model cannot be used now; the message says which and why."""
+    """The store, the disk, the model or a destination cannot be used now; the message says why."""
 
     status = 503
     retry_after = 5

@@ -9,19 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import unquote
 
-from pydantic import (
-    AnyUrl,
-    BaseModel,
-    ConfigDict,
-    DirectoryPath,
-    Field,
-    HttpUrl,
-    Secret,
-    SecretStr,
-    UrlConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr, ValidationError, model_validator
+from pydantic.networks import AnyUrl, HttpUrl, UrlConstraints
+from pydantic.types import Secret
 from pydantic_core import PydanticCustomError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -55,20 +45,14 @@ class Settings(BaseModel):
     tls_certificate: Path | None = Field(None, description="PEM file for https; needs the key too.")
     tls_key: Path | None = Field(None, description="The certificate's key, without a password.")
     watch: DirectoryPath | None = Field(None, description="Inspect the images that appear in this folder.")
-    move_to: Path | None = Field(
-        None, description="Where they go then, a folder per verdict; else they stay."
-    )
+    move_to: Path | None = Field(None, description="Where they go then, by verdict; without it they stay.")
     settle: float = Field(1, ge=0, le=3600, description="Seconds a file must not have changed to be taken.")
     result_json: bool = Field(False, description="Write NAME.json beside each file that is moved.")
     name_pattern: str | None = Field(None, description="Regular expression with groups lot and serial.")
     webhook: HttpUrl | None = Field(None, description="Address that every verdict is posted to.")
     webhook_key_file: Path | None = Field(None, description="File that holds the key that signs them.")
-    mqtt: Secret[MqttUrl] | None = Field(
-        None, description="mqtt://user:password@host that they are published at."
-    )
-    mqtt_topic: str = Field(
-        "blemish", pattern="^[^+#]+$", description="{lot} and other fields are filled in."
-    )
+    mqtt: Secret[MqttUrl] | None = Field(None, description="mqtt://user:password@host of a broker for them.")
+    mqtt_topic: str = Field("blemish", pattern="^[^+#]+$", description="With fields such as {lot} in it.")
     keep_days: float | None = Field(None, gt=0, le=36_500, description="Days until unjudged images go.")
     keep_gb: float | None = Field(None, gt=0, description="GB beyond which the oldest of them go.")
     min_free_gb: float = Field(0.5, ge=0, description="Accept nothing with fewer GB free on the disk.")
@@ -111,9 +95,7 @@ class Settings(BaseModel):
     def webhook_key(self) -> str:
         """What signs the posts of the webhook."""
         if self.webhook_key_file is None:
-            raise _wrong(
-                "webhook", f"needs webhook_key_file, the key that signs what is posted ({MAKE_TOKEN})"
-            )
+            raise _wrong("webhook", f"needs webhook_key_file, with a key that signs ({MAKE_TOKEN})")
         return _read_token("webhook_key_file", self.webhook_key_file)
 
     def part_of(self, name: str) -> dict[str, str]:
@@ -192,7 +174,8 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
     elif field in environment:
         place = names[field]
     message = first["msg"].removesuffix(".")
-    raise ConfigError(f"{place}: {message[0].lower()}{message[1:]}.")
+    first_letter = message[0] if message.startswith("URL") else message[0].lower()
+    raise ConfigError(f"{place}: {first_letter}{message[1:]}.")
 
 
 def remarks(settings: Settings) -> list[str]:
@@ -227,9 +210,7 @@ def _check_topic(topic: str) -> None:
     try:
         topic.format(**dict.fromkeys(Inspection.model_fields))
     except (KeyError, ValueError, IndexError, AttributeError) as error:
-        raise _wrong(
-            "mqtt_topic", f"has {error} in braces; only fields of an inspection can be there"
-        ) from None
+        raise _wrong("mqtt_topic", f"has {error} in braces; name fields of an inspection") from None
 
 
 def _read_token(field: str, file: Path) -> str:

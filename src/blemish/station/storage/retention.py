@@ -109,9 +109,7 @@ class Retention(Background):
             self._files.remove(self._store.delete([inspection.id for inspection in batch]))
         sent = min((outbox.position for outbox in self._outboxes), default=LARGEST_NUMBER)
         if count := sum(inspection.id > sent for inspection in batch):
-            self.unsent = (
-                "Inspections were deleted before they were sent; keep them longer, or see to where they go."
-            )
+            self.unsent = "Inspections were deleted unsent; keep them longer, or mend where they are sent."
             logger.warning("unsent inspections deleted", extra={"count": count})
         return len(batch)
 

@@ -138,14 +138,10 @@ class Store:
         with self.database.transaction() as connection:
             return Counter({tuple(kind): count for count, *kind in connection.execute(question)})
 
-    def changes(self, since: datetime, until: datetime) -> list[ModelRecord | CalibrationRecord]:
-        """Models first used and calibrations made in [since, until), in their order."""
-        used, made = models.c.first_used, calibrations.c.made
-        new = self._records(ModelRecord, select(models).where(used >= since, used < until))
-        return [
-            *new,
-            *self._records(CalibrationRecord, select(calibrations).where(made >= since, made < until)),
-        ]
+    def changes(self, since: datetime, until: datetime) -> list[CalibrationRecord]:
+        """The calibrations made in [since, until), of all models; a model's first comes with its use."""
+        made = calibrations.c.made
+        return self._records(CalibrationRecord, select(calibrations).where(made >= since, made < until))
 
     def add_model(self, fingerprint: str, name: str, description: dict[str, Any]) -> None:
         """Keep a model's description; one that is known stays as it is."""

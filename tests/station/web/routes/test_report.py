@@ -32,8 +32,8 @@ def test_it_counts_what_was_seen_and_judged(visited: Running, visitor: httpx2.Cl
     assert "<strong>23.1 %</strong> of those scored are anomalous; 95 % interval 5 % to 53.8 %." in text
     assert "Of 2 judged alarms 1 was false. Of those called good 1 was judged a defect." in text
     assert "each of the latest 3 anomalous inspections" in text and "<td>100 %</td></tr>" in text
-    assert ": grey.onnx was used for the first time" in text
-    assert ": calibration 1, 2 % of 199 good images, from the model file" in text
+    assert "by grey.onnx</p>" in text
+    assert ": calibration 1 of grey.onnx, 2 % of 199 good images, from the model file" in text
     for number in said:
         visited.client.put(f"/v1/inspections/{number}/feedback", json={"feedback": None})
 

@@ -56,9 +56,8 @@ def report(
         interval=exact_interval(outcomes["anomalous"], scored) if scored else None,
         reasons=reasons.most_common(),
         places=Counter(_place(station, alarm) for alarm in alarms).most_common(),
-        models=[
-            station.store.model(model).name for (model,) in station.store.tally(period, "model") if model
-        ],
+        models=[model for (model,) in station.store.tally(period, "model") if model],
+        model=station.store.model,
         changes=station.store.changes(since, until),
         step=timedelta(hours=hours),
     )
