@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from queue import Empty, Queue
+from queue import Queue
 from threading import Condition, Thread
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from blemish.errors import BlemishError, ImageError
 from blemish.images.reading import Framed, frame_upload
+from blemish.station.batching import next_batch
 from blemish.station.errors import Busy, Conflict, Unavailable, Unusable
 from blemish.station.metrics import Metrics
 from blemish.station.models import LoadedModel, Models
@@ -186,7 +187,7 @@ class Pipeline:
                 self._decoding -= 1
 
     def _score(self) -> None:
-        while waiting := _next(self._decoded, self.settings.batch_size, self._seconds_to_wait):
+        while waiting := next_batch(self._decoded, self.settings.batch_size, self._seconds_to_wait):
             while waiting:  # after a switch, those framed for the old model come first
                 model = waiting[0].model
                 assert model is not None
@@ -235,7 +236,7 @@ class Pipeline:
             self._fail(image, error)
 
     def _write(self) -> None:
-        while images := _next(self._finished, WRITTEN_AT_ONCE, lambda first: 0):
+        while images := next_batch(self._finished, WRITTEN_AT_ONCE, lambda first: 0):
             self._keep(images)
 
     def _keep(self, images: list[_Image]) -> None:
@@ -283,26 +284,3 @@ class Pipeline:
         with self._changed:
             self._unfinished.remove(image)
             self._changed.notify_all()
-
-
-def _next(
-    queue: "Queue[_Image | None]", most: int, seconds_to_wait: Callable[[_Image], float]
-) -> list[_Image]:
-    """The next images of a queue: at least one, and those that come in time; none at the end."""
-    first = queue.get()
-    if first is None:
-        return []
-    images = [first]
-    while len(images) < most:
-        seconds = seconds_to_wait(first)
-        try:
-            image = queue.get(timeout=seconds) if seconds > 0 else queue.get_nowait()
-        except Empty:
-            if seconds > 0:
-                continue
-            break
-        if image is None:
-            queue.put(None)
-            break
-        images.append(image)
-    return images
