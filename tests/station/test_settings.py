@@ -82,6 +82,7 @@ def test_options_before_environment_before_file(file: Path, monkeypatch: pytest.
         ({"mqtt": "http://a:secret@mes"}, "--mqtt: URL scheme should be 'mqtt' or 'mqtts'"),
         ({"mqtt_topic": "line/#"}, "--mqtt-topic: string should match pattern"),
         ({"mqtt_topic": "line/{lott}"}, "--mqtt-topic: has 'lott' in braces; name fields of an inspection"),
+        ({"mqtt_topic": "line/{lot[a]}"}, "--mqtt-topic: has string ind"),
         ({"store": "parts.db"}, "--store: is a database URL such as"),
         ({"store": "//user:secret"}, "--store: is a database URL such as"),
         ({"store": "postgresql://user:secret@host:port/name"}, "--store: is a database URL such as"),

@@ -149,13 +149,13 @@ class Pipeline:
         Raises:
             Busy, Unavailable: as `check`.
         """
-        given = {key: value for key, value in (("lot", lot), ("serial", serial)) if value}
-        part = self.settings.part_of(name) | given
+        name, given = name[:MAX_NAME], {"lot": lot, "serial": serial}
+        part = self.settings.part_of(name) | {field: text for field, text in given.items() if text}
         if self.settings.name_pattern and not part and not self._other_names:
             self._other_names = True
             logger.warning("a name does not fit name_pattern", extra={"image": name})
-        known = {"source": source, "name": name[:MAX_NAME], "key": key, "image_bytes": len(data)}
-        record = NewInspection(received=datetime.now(UTC), **known, **part)
+        told = {"source": source, "name": name, "key": key, "image_bytes": len(data)}
+        record = NewInspection(received=datetime.now(UTC), **told, **part)
         image = _Image(data, record, keep_failed)
         with self._changed:
             self.check()

@@ -208,8 +208,8 @@ def _check_pattern(pattern: str) -> None:
 
 def _check_topic(topic: str) -> None:
     try:
-        topic.format(**dict.fromkeys(Inspection.model_fields))
-    except (KeyError, ValueError, IndexError, AttributeError) as error:
+        topic.format(**dict.fromkeys(Inspection.model_fields, ""))
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
         raise _wrong("mqtt_topic", f"has {error} in braces; name fields of an inspection") from None
 
 
