@@ -50,7 +50,7 @@ class Delivery(Background):
         since = f"{first[0].received.astimezone():%d %b %Y, %H:%M:%S}"
         return (
             f"Verdicts that wait for {self._destination.shown}: {shown}, the first since {since} "
-            f"({self._reason or 'they come too fast'}); they are sent in order as soon as it takes them."
+            f"({self._reason or 'being sent'}); they are sent in order as soon as it takes them."
         )
 
     def _work(self) -> float:
