@@ -24,7 +24,7 @@ needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not
 class Broker:
     """Mosquitto on a port of its own, for one user; what it was sent is in `messages`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *lines: str) -> None:
         self._client = pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed")
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
@@ -33,15 +33,20 @@ class Broker:
         self._config = folder / "mosquitto.conf"
         self._config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous false\n"
-            f"password_file {folder / 'passwords'}\nuser root\n"
+            f"password_file {folder / 'passwords'}\nuser root\n" + "\n".join(lines)
         )
         self.messages: list[tuple[str, dict[str, Any]]] = []
         self._subscribed: list[Any] = []
+        self._subscriber: Any = None
 
-    def start(self) -> None:
+    def listen(self) -> None:
         assert MOSQUITTO is not None
         self._process = subprocess.Popen([MOSQUITTO, "-c", self._config], stderr=subprocess.DEVNULL)
-        until(lambda: socket.socket().connect_ex(("127.0.0.1", self.port)) == 0)
+        until(self._listens, 30)
+
+    def start(self) -> None:
+        """Listen, and take down what is published."""
+        self.listen()
         self._subscribed.clear()
         subscriber = self._client.Client(self._client.CallbackAPIVersion.VERSION2)
         subscriber.username_pw_set("line", "of-the-line")
@@ -50,11 +55,16 @@ class Broker:
         subscriber.connect("127.0.0.1", self.port)
         subscriber.subscribe("#", qos=1)
         subscriber.loop_start()
-        until(lambda: self._subscribed)
+        until(lambda: self._subscribed, 30)
         self._subscriber = subscriber
 
+    def _listens(self) -> bool:
+        with socket.socket() as trying:
+            return trying.connect_ex(("127.0.0.1", self.port)) == 0
+
     def stop(self) -> None:
-        self._subscriber.loop_stop()
+        if self._subscriber is not None:
+            self._subscriber.loop_stop()
         self._process.kill()
         self._process.wait()
 
@@ -73,7 +83,7 @@ def test_verdicts_are_published_under_their_topic(tmp_path: Path, broker: Broker
     url = f"mqtt://line:of-the-line@127.0.0.1:{broker.port}"
     with running_station(tmp_path, mqtt=url, mqtt_topic="plant/line 3/{lot}") as it:
         told = [it.inspect(bad_part(1), lot="L+7/2"), it.inspect(good_part(2), lot="L8")]
-        until(lambda: len(broker.messages) == 2)
+        until(lambda: len(broker.messages) == 2, 30)
         assert broker.messages == [("plant/line 3/L_7_2", told[0]), ("plant/line 3/L8", told[1])]
         broker.stop()
         waiting = [it.inspect(good_part(number), lot="L9")["id"] for number in range(5)]
@@ -84,7 +94,7 @@ def test_verdicts_are_published_under_their_topic(tmp_path: Path, broker: Broker
             .startswith("Verdicts that wait for the MQTT broker at 127.0.0.1: 5,")
         )
         broker.start()
-        until(lambda: len(broker.messages) >= 7)
+        until(lambda: len(broker.messages) >= 7, 30)
         until(lambda: it.station.deliveries[0].trouble() == "")
         assert [message["id"] for _, message in broker.messages][2:] == waiting
 
@@ -96,6 +106,27 @@ def test_a_refusal_is_named_and_the_password_is_not(tmp_path: Path, broker: Brok
         until(lambda: it.station.deliveries[0].trouble())
         assert "(Not authorized)" in it.station.deliveries[0].trouble()
         assert it.station.settings.secrets == ["other-word"] and "other-word" not in repr(it.station.settings)
+
+
+@needs_mosquitto
+def test_with_tls_the_certificate_is_looked_at(
+    tmp_path: Path,
+    certificate: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    monkeypatch.setattr(delivery, "LONGEST", 0.1)
+    lines = [
+        f"{key} {certificate[of]}" for key, of in (("certfile", "tls_certificate"), ("keyfile", "tls_key"))
+    ]
+    broker = Broker(tmp_path, *lines)
+    broker.listen()
+    request.addfinalizer(broker.stop)
+    with running_station(tmp_path, mqtt=f"mqtts://line:of-the-line@localhost:{broker.port}") as it:
+        it.inspect(good_part(1))
+        until(lambda: "self-signed certificate" in it.station.deliveries[0].trouble(), 30)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate["tls_certificate"]))
+        until(lambda: it.station.deliveries[0].outbox.count() == 0, 30)
 
 
 def test_without_the_package_a_sentence_says_so(

@@ -3,6 +3,7 @@
 import hmac
 import re
 import time
+from functools import partial
 from http.client import HTTPException
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -65,7 +66,9 @@ class Mqtt:
             from paho.mqtt import client
         except ImportError as error:
             raise BlemishError('MQTT needs paho-mqtt: pip install "blemish[mqtt]".') from error
-        self._paho, self._client = client, client.Client(client.CallbackAPIVersion.VERSION2)
+        version = client.CallbackAPIVersion.VERSION2
+        self._new = partial(client.Client, version, reconnect_on_failure=False)  # whoever sends next does
+        self._client = self._new()
         self._url, self._topic = url, topic
         self.shown = f"the MQTT broker at {url.host}"
 
@@ -89,7 +92,7 @@ class Mqtt:
     def _connect(self) -> None:
         self.close()
         answers: SimpleQueue[Any] = SimpleQueue()
-        self._client = client = self._paho.Client(self._paho.CallbackAPIVersion.VERSION2)
+        self._client = client = self._new()
         client.on_connect = lambda client, userdata, flags, reason, properties: answers.put(reason)
         client.connect_timeout = SECONDS
         if self._url.username:
