@@ -47,6 +47,20 @@ def test_an_image_without_a_score_has_an_error(running: Running, monkeypatch: py
     assert running.figure('failures_total{reason="model"}') == 8
 
 
+def test_names_tell_lots_unless_these_are_given(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with running_station(tmp_path, name_pattern=r"(?P<lot>\w+)_(?P<serial>\d+)?") as it:
+
+        def part(name: str, **given: str) -> tuple[str | None, str | None]:
+            submit = it.station.pipeline.submit
+            kept = submit(it.recipe, IMAGE, source=Source.API, name=name, **given).result(30)
+            return kept.lot, kept.serial
+
+        assert part("day/L7_001.png") == ("L7", "001") and part("L7_.png") == ("L7", None)
+        assert part("L7_001.png", lot="L8", serial="") == ("L8", "001")
+        assert part("x" * 300 + "_1") == part("no") == (None, None)
+        assert [vars(one)["image"] for one in caplog.records if "name_pattern" in one.msg] == ["x" * 255]
+
+
 def test_a_picture_of_another_part_is_recorded_as_such(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,12 +81,12 @@ def test_images_come_once_oldest_first(folder: Path, tmp_path: Path, watch: Watc
     (folder / "linked").symlink_to(tmp_path / "outside")
     (folder / "folder.png").mkdir()
     station = watch(move_to=folder / "done")
-    until(lambda: (folder / "done" / "new.png").exists())
+    until(lambda: (folder / "done" / "anomalous" / "new.png").exists())
     time.sleep(0.2)
     assert taken == ["2026-03-31/shift 2/old.JPG", "2026-03-30/middle.tif", "new.png"]
     assert station.watched and "1 file is passed over" in station.watched["grey"].message
     assert not (folder / "2026-03-30" / "middle.tif").exists()
-    assert (folder / "done" / "2026-03-31" / "shift 2" / "old.JPG").read_bytes() == flat(2)
+    assert (folder / "done" / "anomalous" / "2026-03-31" / "shift 2" / "old.JPG").read_bytes() == flat(2)
 
 
 def test_what_stays_is_inspected_once_over_a_restart(folder: Path, watch: Watch, taken: list[str]) -> None:
@@ -147,7 +147,7 @@ def test_bad_files_are_put_aside_once(folder: Path, tmp_path: Path, watch: Watch
     put(folder / "empty.png", b"")
     put(folder / "huge.png", bytes(22_008))
     station = watch(move_to=tmp_path / "done")
-    failed = tmp_path / "done" / "failed"
+    failed = tmp_path / "done" / "error"
     until(lambda: {p.name for p in failed.rglob("*.png")} == {"bad.png", "empty.png", "huge.png"})
     assert (failed / "line 1" / "bad.png").read_bytes() == b"garbage"
     errors = {record.name: record.error for record in records(station)}
@@ -274,11 +274,11 @@ def test_a_lost_move_to_is_named(folder: Path, tmp_path: Path, watch: Watch, tak
     put(folder / "a.png", flat())
     until(lambda: station.watched["grey"].message)
     assert station.watched["grey"].message == (
-        f"{folder / 'a.png'} was inspected but cannot be moved to {done} (there is no folder {done}); "
-        "make room, or check the permissions."
+        f"{folder / 'a.png'} was inspected but cannot be moved to {done / 'anomalous'} "
+        f"(there is no folder {done}); make room, or check the permissions."
     )
     done.mkdir()
-    until(lambda: (done / "a.png").exists() and station.watched["grey"].message == "")
+    until(lambda: (done / "anomalous" / "a.png").exists() and station.watched["grey"].message == "")
     assert taken == ["a.png"]
     station.stop()
     (tmp_path / "file").touch()

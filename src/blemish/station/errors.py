@@ -50,7 +50,7 @@ class Busy(StationError):
 
 
 class Unavailable(StationError):
-    """The store, the disk or the model cannot be used now; the message says which and why."""
+    """The store, the disk, the model or a destination cannot be used now; the message says why."""
 
     status = 503
     retry_after = 5

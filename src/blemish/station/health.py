@@ -68,10 +68,10 @@ class Monitor(Background):
         return Health(status=max((part.status for part in parts), key=list(Status).index), parts=parts)
 
     def _work(self) -> float:
-        before = self.health()
+        before = [part.status for part in self.health().parts]
         self.look()
         after = self.health()
-        if after != before:
+        if [part.status for part in after.parts] != before:
             level = logging.INFO if after.status == Status.OK else logging.WARNING
             messages = {part.name: part.message for part in after.parts if part.message}
             logger.log(level, "health changed", extra={"status": after.status.value, "parts": messages})

@@ -35,10 +35,7 @@ class Metrics:
 
     def inspected(self, inspection: Inspection, seconds: float) -> None:
         """Count an acknowledged inspection, and the seconds it took."""
-        verdict = {None: "failed", True: "anomalous", False: inspection.verdict or "good"}[
-            inspection.is_anomalous
-        ]
-        self._inspections.labels(inspection.recipe, inspection.source.value, verdict).inc()
+        self._inspections.labels(inspection.recipe, inspection.source.value, inspection.outcome).inc()
         self._seconds.observe(seconds)
         if inspection.p_value is not None:
             self._p_values.labels(inspection.recipe).observe(inspection.p_value)

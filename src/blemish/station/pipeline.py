@@ -78,6 +78,7 @@ class Pipeline:
         self._changed = Condition()
         self._stopping = False
         self._decoding = 0
+        self._other_names = False  # than the pattern for lots means
         self._decoded: list[_Image] = []
         self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
         self._encoder = ThreadPoolExecutor(1, "encode")  # of its own: what is scored waits for no decoding
@@ -129,6 +130,8 @@ class Pipeline:
         *,
         source: Source,
         name: str,
+        lot: str | None = None,
+        serial: str | None = None,
         key: str | None = None,
         keep_failed: bool = False,
     ) -> "Future[Inspection]":
@@ -137,6 +140,7 @@ class Pipeline:
         Args:
             recipe: whose model judges it, the one that is active now.
             data: an image file's content.
+            lot, serial: of the part; without one, what the name says.
             key: by `Recipe.key`; the same gives the same inspection, however often it is sent.
             keep_failed: record an image that cannot be used, with its error, instead of refusing it.
 
@@ -145,9 +149,9 @@ class Pipeline:
             score, Conflict for a key that came with another image, and Unavailable where it cannot be scored
             or kept: nothing is recorded then.
         """
-        model = recipe.models.active
-        known: dict[str, Any] = {"recipe": recipe.name, "source": source, "name": name[:MAX_NAME], "key": key}
-        known |= {"model": model.fingerprint, "image_bytes": len(data)}
+        model, name = recipe.models.active, name[:MAX_NAME]
+        known: dict[str, Any] = {"recipe": recipe.name, "source": source, "name": name, "key": key}
+        known |= {"model": model.fingerprint, "image_bytes": len(data), **self._part(name, lot, serial)}
         with self._changed:
             self.check(recipe)
             record = NewInspection(**known, received=datetime.now(UTC))
@@ -156,6 +160,15 @@ class Pipeline:
             self._decoding += 1
             self._decoders.submit(self._decode, image)
         return image.future
+
+    def _part(self, name: str, lot: str | None, serial: str | None) -> dict[str, str]:
+        """Lot and serial number: those given, else what the name says; one warning where it says nothing."""
+        given = {"lot": lot, "serial": serial}
+        part = self.settings.part_of(name) | {field: text for field, text in given.items() if text}
+        if self.settings.name_pattern and not part and not self._other_names:
+            self._other_names = True
+            logger.warning("a name does not fit name_pattern", extra={"image": name})
+        return part
 
     def _decode(self, image: _Image) -> None:
         try:

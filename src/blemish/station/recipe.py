@@ -1,6 +1,7 @@
 """A product on the station: its name, its models, and what is known of its pictures."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from blemish.station.models import Models
 from blemish.station.records import IN_FORCE, AuditEntry, Filter, InForce
@@ -29,9 +30,11 @@ class Recipe:
         """Inspections that the active model scored here."""
         return Filter(recipe=self.name, model=self.models.active.fingerprint, failed=False)
 
-    def changes(self, limit: int) -> list[AuditEntry]:
-        """The latest changes of what judges its pictures, newest first."""
-        asked = AuditQuery(recipe=self.name)
+    def changes(
+        self, limit: int | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> list[AuditEntry]:
+        """The latest changes of what judges its pictures, newest first, or those in [since, until)."""
+        asked = AuditQuery(recipe=self.name, since=since, until=until)
         return entries(self.store.database, asked, kinds=IN_FORCE, limit=limit)
 
     @property

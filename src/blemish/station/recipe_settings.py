@@ -31,7 +31,7 @@ class RecipeSettings(BaseModel):
     model: Path | None = Field(None, description="A model file; .onnx from export is best.")
     models: DirectoryPath | None = Field(None, description="Folder of further model files to choose from.")
     watch: DirectoryPath | None = Field(None, description="Inspect the images that appear in this folder.")
-    move_to: Path | None = Field(None, description="Where they go then; without it they stay.")
+    move_to: Path | None = Field(None, description="Where they go then, by verdict; without it they stay.")
     false_alarm_rate: Rate | None = Field(
         None,
         description="Of good images, for a model new to the station.",
@@ -65,7 +65,7 @@ def first_of(error: ValidationError) -> tuple[ErrorDetails, str, str]:
     """The first thing that is wrong, its field, and what goes on after that."""
     first = error.errors(include_url=False, include_input=False)[0]
     field, why = first.get("ctx", {}).get("field") or str(first["loc"][0]), first["msg"].removesuffix(".")
-    return first, field, f"{why[0].lower()}{why[1:]}"
+    return first, field, why if why.startswith("URL") else f"{why[0].lower()}{why[1:]}"
 
 
 def read_recipes(file: Path) -> dict[str, RecipeSettings]:

@@ -106,6 +106,8 @@ class NewInspection(Record):
     received: Time = Field(description="When the whole picture had arrived; numbers follow it in a recipe.")
     source: Source
     name: Text = Field(description="What the sender calls the image; for showing only.", max_length=MAX_NAME)
+    lot: Text | None = Field(None, description="Of the part.", max_length=MAX_NAME)
+    serial: Text | None = Field(None, description="Serial number of the part.", max_length=MAX_NAME)
     key: Text | None = Field(None, description="Recipe/how it came:key of the sender.", max_length=255)
     image: str | None = Field(None, description="SHA-256 of the image file, as 64 hexadecimal digits.")
     image_bytes: int
@@ -132,6 +134,16 @@ class NewInspection(Record):
     )
     milliseconds: float | None = Field(None, description="From receipt to score.")
     error: str = Field("", description="Why the image could not be scored, else empty.")
+
+    @property
+    def outcome(self) -> str:
+        """What it is counted as, with or without rules: good, look again, anomalous or failed."""
+        return outcome_of(self.is_anomalous, self.verdict)
+
+
+def outcome_of(is_anomalous: bool | None, verdict: str | None) -> str:
+    """`NewInspection.outcome` of these fields."""
+    return {None: "failed", True: "anomalous", False: verdict or "good"}[is_anomalous]
 
 
 class Inspection(NewInspection):
@@ -244,7 +256,7 @@ class Filter(Record):
         look_again: whether rules gave the verdict "look again".
         failed: whether the image could not be scored.
         feedback: "good", "defect", "any", or "none" for those that nobody has judged yet.
-        source, model, image: equal to this. `model` is a fingerprint or its first digits.
+        source, lot, serial, model, image: equal to this. `model` is a fingerprint or its first digits.
         since, until: received in [since, until); times without a zone are UTC.
         min_score, max_score: score in [min_score, max_score].
         text: part of the name or the note, whatever its case.
@@ -257,6 +269,8 @@ class Filter(Record):
     failed: bool | None = None
     feedback: Literal["good", "defect", "any", "none"] | None = None
     source: Source | None = None
+    lot: Annotated[Text, Field(max_length=MAX_NAME)] | None = None
+    serial: Annotated[Text, Field(max_length=MAX_NAME)] | None = None
     model: Annotated[str, StringConstraints(to_lower=True, pattern="^[0-9a-fA-F]{1,64}$")] | None = None
     image: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     since: Time | None = None

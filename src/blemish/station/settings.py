@@ -2,13 +2,17 @@
 
 import ipaddress
 import os
+import re
 import ssl
 import stat
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
+from urllib.parse import unquote
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic.networks import AnyUrl, HttpUrl, UrlConstraints
+from pydantic.types import Secret
 from pydantic_core import PydanticCustomError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -21,6 +25,9 @@ PREFIX = "BLEMISH_"
 TOKEN_FIELDS = ("token", "token_file")
 MIN_TOKEN = 16  # characters
 MAKE_TOKEN = 'python -c "import secrets; print(secrets.token_urlsafe(32))" makes one'
+
+TOPIC_FIELDS = ("recipe", "station", "verdict")
+MqttUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["mqtt", "mqtts"], host_required=True)]
 
 
 class Settings(RecipeSettings):
@@ -39,6 +46,14 @@ class Settings(RecipeSettings):
     tls_certificate: Path | None = Field(None, description="PEM file for https; needs the key too.")
     tls_key: Path | None = Field(None, description="The certificate's key, without a password.")
     settle: float = Field(1, ge=0, le=3600, description="Seconds a file must not have changed to be taken.")
+    result_json: bool = Field(False, description="Write NAME.json beside each file that is moved.")
+    name_pattern: str | None = Field(None, description="Regular expression with groups lot and serial.")
+    webhook: HttpUrl | None = Field(None, description="Address that every verdict is posted to.")
+    webhook_key_file: Path | None = Field(None, description="File that holds the key that signs them.")
+    mqtt: Secret[MqttUrl] | None = Field(None, description="mqtt://user:password@host of a broker for them.")
+    mqtt_topic: str = Field(
+        "blemish", pattern="^[^+#]+$", description="{recipe}, {station} and {verdict} in it are filled in."
+    )
     keep_days: float | None = Field(None, gt=0, le=36_500, description="Days until unjudged images go.")
     keep_gb: float | None = Field(None, gt=0, description="GB beyond which the oldest of them go.")
     min_free_gb: float = Field(0.5, ge=0, description="Accept nothing with fewer GB free on the disk.")
@@ -83,10 +98,23 @@ class Settings(RecipeSettings):
 
     @property
     def secrets(self) -> list[str]:
-        """What must never be shown: the token and the password in the store's URL."""
+        """What must never be shown: the token and the passwords in the URLs of store and broker."""
         token = self.token.get_secret_value() if self.token else None
         password = make_url(self.store.get_secret_value()).password if self.store else None
-        return [secret for secret in (token, password) if secret]
+        broker = unquote(self.mqtt.get_secret_value().password or "") if self.mqtt else None
+        return [secret for secret in (token, password, broker) if secret]
+
+    @property
+    def webhook_key(self) -> str:
+        """What signs the posts of the webhook."""
+        if self.webhook_key_file is None:
+            raise wrong("webhook", f"needs webhook_key_file, with a key that signs ({MAKE_TOKEN})")
+        return _read_token("webhook_key_file", self.webhook_key_file)
+
+    def part_of(self, name: str) -> dict[str, str]:
+        """Lot and serial number of a part, as far as an image's name tells them."""
+        found = re.search(self.name_pattern, name) if self.name_pattern else None
+        return {group: text for group, text in found.groupdict().items() if text} if found else {}
 
     @model_validator(mode="before")
     @classmethod
@@ -95,7 +123,7 @@ class Settings(RecipeSettings):
         if file:
             if token is not None:
                 raise wrong("token_file", "does not go with token; give one of them")
-            values = values | {"token": _read_token(Path(file))}
+            values = values | {"token": _read_token("token_file", Path(file))}
         elif token and isinstance(token, str):
             _check_token("token", token)
         return values
@@ -114,7 +142,14 @@ class Settings(RecipeSettings):
             for field in RecipeSettings.model_fields:
                 if getattr(self, field) is not None:
                     raise wrong(field, f"does not go with recipes; say it in {self.recipes}")
-            read_recipes(self.recipes)  # refuses what cannot be used
+        given = self.by_recipe.values()  # refuses recipes that cannot be used
+        if self.result_json and not any(one.move_to for one in given):
+            raise wrong("result_json", "needs move_to; say which folder the results go to")
+        if self.name_pattern is not None:
+            _check_pattern(self.name_pattern)
+        if self.webhook is not None and self.webhook_key and self.webhook.username:
+            raise wrong("webhook", "takes no user and password; the signature tells who sends")
+        _check_topic(self.mqtt_topic)
         if self.store is not None:
             _check_store(self.store.get_secret_value())
         return self
@@ -169,15 +204,32 @@ def remarks(settings: Settings) -> list[str]:
     return found
 
 
-def _read_token(file: Path) -> str:
+def _check_pattern(pattern: str) -> None:
+    example = r"write one such as (?P<lot>\w+)_(?P<serial>\d+)"
+    try:
+        groups = re.compile(pattern).groupindex.keys()
+    except re.error as error:
+        raise wrong("name_pattern", f"is no regular expression ({error}); {example}") from None
+    if not groups or groups - {"lot", "serial"}:
+        raise wrong("name_pattern", f"has groups lot and serial, one or both, and no others; {example}")
+
+
+def _check_topic(topic: str) -> None:
+    try:
+        topic.format(**dict.fromkeys(TOPIC_FIELDS, ""))
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
+        raise wrong("mqtt_topic", f"has {error} in braces; give {', '.join(TOPIC_FIELDS)}") from None
+
+
+def _read_token(field: str, file: Path) -> str:
     try:
         token = file.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:
-        raise wrong("token_file", f"{file} holds no text; write the token into it") from None
+        raise wrong(field, f"{file} holds no text; write the token into it") from None
     except OSError as error:
         sentence = f"{file} cannot be read ({error.strerror}); mend that or give another"
-        raise wrong("token_file", sentence) from None
-    _check_token("token_file", token)
+        raise wrong(field, sentence) from None
+    _check_token(field, token)
     return token
 
 

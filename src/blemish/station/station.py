@@ -8,6 +8,8 @@ from threading import Semaphore
 from typing import Any
 
 from blemish.errors import ConfigError, ModelFileError
+from blemish.station.delivery import Delivery
+from blemish.station.destinations import Mqtt, Webhook
 from blemish.station.errors import NotFound, StationError
 from blemish.station.health import Check, Monitor
 from blemish.station.learning.drift import measure_drift
@@ -57,11 +59,14 @@ class Station:
                 logger.info("inspections of before there were recipes belong to the default one", extra=told)
             self.recipes = {name: self._recipe(name, given) for name, given in settings.by_recipe.items()}
             self.default = self.recipes[default]
+            self.deliveries = _deliveries(settings, self.store)
             self.close = undo.pop_all().close
         self.accounts = Accounts(self.store.database) if settings.users else None
         self.drawing = Semaphore(os.cpu_count() or 1)
         self.metrics = Metrics()
-        self.retention = Retention(self.store, self.files, settings.keep_days, settings.keep_gb)
+        limits = (settings.keep_days, settings.keep_gb)
+        outboxes = [delivery.outbox for delivery in self.deliveries]
+        self.retention = Retention(self.store, self.files, *limits, outboxes)
         self.pipeline = Pipeline(
             settings, self.store, self.files, self.metrics, lambda: self.monitor.problem()
         )
@@ -79,6 +84,8 @@ class Station:
         gauge("queue_images", "Accepted and unfinished.", lambda: self.pipeline.unfinished)
         gauge("queue_size", "Accepted at most.", lambda: settings.queue_size)
         gauge("up", "1 while images are accepted.", lambda: float(not self.monitor.problem()))
+        for delivery in self.deliveries:
+            gauge(f"{delivery.name}_waiting", "Verdicts not yet sent.", delivery.outbox.count)
         gauge("disk_free_bytes", "Free space where images are kept.", self.files.free_bytes)
 
     def recipe(self, name: str | None) -> Recipe:
@@ -109,8 +116,8 @@ class Station:
         self.monitor.start()
         self.pipeline.start()
         self.retention.start()
-        for watched in self.watched.values():
-            watched.start()
+        for working in (*self.deliveries, *self.watched.values()):
+            working.start()
         models = {name: recipe.models.active.name for name, recipe in self.recipes.items()}
         logger.info("station started", extra={"models": models, "store": self.store.database.name})
 
@@ -119,6 +126,8 @@ class Station:
         for watched in self.watched.values():
             watched.stop()
         self.pipeline.stop()
+        for delivery in self.deliveries:
+            delivery.stop()
         self.retention.stop()
         self.monitor.stop()
         self.close()
@@ -141,8 +150,8 @@ class Station:
             if name in self.watched:
                 wanted[f"watched folder{of}"] = partial(getattr, self.watched[name], "message")
         wanted["queue"] = lambda: self.pipeline.slow
-        wanted["retention"] = lambda: self.retention.over
-        return wanted
+        wanted["retention"] = lambda: self.retention.over or self.retention.unsent
+        return wanted | {delivery.name: delivery.trouble for delivery in self.deliveries}
 
 
 def _drift(recipe: Recipe) -> str:
@@ -150,3 +159,12 @@ def _drift(recipe: Recipe) -> str:
         return measure_drift(recipe).message
     except StationError:
         return ""  # the check of the database says why
+
+
+def _deliveries(settings: Settings, store: Store) -> list[Delivery]:
+    found = []
+    if settings.webhook is not None:
+        found.append(Delivery("webhook", Webhook(settings.webhook, settings.webhook_key), store))
+    if settings.mqtt is not None:
+        found.append(Delivery("mqtt", Mqtt(settings.mqtt.get_secret_value(), settings.mqtt_topic), store))
+    return found

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+from blemish.files import write_whole
 from blemish.images.finding import is_hidden
 from blemish.images.formats import EXTENSIONS, UNREAD_EXTENSIONS
 from blemish.station.storage.files import synchronise
@@ -74,18 +75,24 @@ def read_file(file: Path, stamp: Stamp, max_bytes: int) -> bytes | None:
         return content if stamp_of(os.fstat(opened.fileno())) == stamp else None
 
 
-def move_file(file: Path, target: Path) -> Path:
+def move_file(file: Path, target: Path, result: bytes | None = None) -> Path:
     """Move a file, and give the path it has now; it is in one place whole, whenever the power fails.
 
     Args:
         target: its new path; folders are made. A name that is taken gets a suffix: a.png, a-1.png, a-2.png.
+        result: is on the disk beside it, as a.png.json, before it is moved.
 
     Raises:
         OSError: it cannot be moved, and is where it was.
+        BlemishError: the result cannot be written, and the file is where it was.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     names = (target.with_stem(f"{target.stem}-{number}") if number else target for number in count())
-    free = next(path for path in names if not os.path.lexists(path))
+    free = next(
+        path for path in names if not (os.path.lexists(path) or _is_of_another(_beside(path), result))
+    )
+    if result is not None:
+        write_whole(_beside(free), result)
     try:
         file.rename(free)
     except OSError as error:
@@ -93,6 +100,15 @@ def move_file(file: Path, target: Path) -> Path:
             raise
         _copy(file, free)
     return free
+
+
+def _beside(file: Path) -> Path:
+    return file.with_name(f"{file.name}.json")
+
+
+def _is_of_another(file: Path, result: bytes | None) -> bool:
+    """Whether a result would be written over another one; after a kill it may be there already."""
+    return result is not None and os.path.lexists(file) and file.read_bytes() != result
 
 
 def _copy(file: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from errno import ENODEV
 from hashlib import sha256
 from typing import Any
 
-from blemish.errors import BlemishError
+from blemish.errors import BlemishError, reason_of
 from blemish.files import make_folder
 from blemish.images.finding import passed_over
 from blemish.station.background import Background
@@ -68,7 +68,7 @@ class WatchedFolder(Background):
         self._recipe = recipe
         self._folder = given.watch.resolve()
         self._move_to = given.move_to.resolve() if given.move_to is not None else None
-        self._settle = settings.settle
+        self._settings = settings
         self._max_bytes = settings.max_upload
         self._pipeline = pipeline
         self._room = max(1, min(2 * settings.batch_size, pipeline.room // 2))  # the API has the rest
@@ -115,7 +115,7 @@ class WatchedFolder(Background):
                     continue
                 known = self._seen.get(name)
                 same = known is not None and known.stamp == stamp
-                seen[name] = known if known and same else _File(name, stamp, now + self._settle)
+                seen[name] = known if known and same else _File(name, stamp, now + self._settings.settle)
             self._seen, self._finished = seen, finished
         for error in unlisted:
             mend = "mount it, or check the path and its permissions"
@@ -198,16 +198,18 @@ class WatchedFolder(Background):
             del self._seen[file.name]
             return
         path = self._folder / file.name
-        target = self._move_to / "failed" / file.name if inspection.error else self._move_to / file.name
+        folder = "error" if inspection.error else inspection.outcome.replace(" ", "-")
+        target = self._move_to / folder / file.name
+        result = inspection.model_dump_json(indent=1).encode() if self._settings.result_json else None
         try:
             if not self._move_to.is_dir():
                 raise OSError(ENODEV, f"there is no folder {self._move_to}")
             if stamp_of(path.lstat()) == file.stamp:
-                move_file(path, target)
-        except OSError as error:
+                move_file(path, target, result)
+        except (OSError, BlemishError) as error:
             if os.path.lexists(path):
                 what = f"{self._shown(file)} was inspected but cannot be moved to {target.parent}"
-                file.try_again(f"{what} ({error.strerror}); make room, or check the permissions.")
+                file.try_again(f"{what} ({reason_of(error)}); make room, or check the permissions.")
                 return
         del self._seen[file.name]  # if it was overwritten, it is new
 
@@ -222,6 +224,7 @@ class WatchedFolder(Background):
             image_bytes=size,
             error=f"{name} has {size} bytes, more than the {self._max_bytes} that are taken; "
             "save it smaller, or raise max_upload.",
+            **self._settings.part_of(name),
         )
 
     def _tell(self, problems: dict[str, str]) -> None:

@@ -50,6 +50,9 @@ def test_it_holds_the_files_as_they_came_and_is_read_as_a_dataset(recipe: Recipe
     assert table[0] == {
         "id": str(bad),
         "received": recipe.store.get(bad).received.isoformat(),
+        "recipe": "grey",
+        "lot": "",
+        "serial": "",
         "file": f"test/defect/{bad:08}.png",
         "feedback": "defect",
         "feedback_by": "command line",

@@ -49,6 +49,7 @@ def test_a_database_of_revision_2_opens_with_all_that_is_in_it(tmp_path: Path) -
     assert (kept.received, kept.name, kept.source, kept.score) == (NOON, "part.png", "watch", 1.5)
     assert (kept.feedback, kept.note, kept.is_anomalous) == (Verdict.GOOD, "clean", False)
     assert (kept.is_other_part, kept.verdict, kept.decided_by) == (None, None, None)
+    assert (kept.lot, kept.serial) == (None, None)
     assert store.with_key("watch:1") == kept and store.add([new(2, recipe="later", key="x")])[0].id == 2
     assert store.model(MODEL).description == {"method": "gtrans"}
     assert (store.adopt("parts"), store.adopt("others")) == (1, 0)

@@ -10,13 +10,13 @@ from blemish.images.formats import EXTENSION_OF
 from blemish.station.errors import NotFound
 from blemish.station.recipe import Recipe
 from blemish.station.records import Filter, Inspection, Verdict
+from blemish.station.spreadsheet import uncalculated
 
 FOLDERS = {Verdict.GOOD: "train/good", Verdict.DEFECT: "test/defect"}
 COLUMNS = (
-    *("id", "received", "file", "feedback", "feedback_by", "note"),
+    *("id", "received", "recipe", "lot", "serial", "file", "feedback", "feedback_by", "note"),
     *("score", "model", "verdict", "decided_by"),
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula begins so
 
 
 def stream(recipe: Recipe) -> Iterator[bytes]:
@@ -32,11 +32,6 @@ def stream(recipe: Recipe) -> Iterator[bytes]:
         Unavailable: the database cannot be read; later, while the pieces are taken, the disk too.
     """
     return _pieces(recipe, recipe.store.verdicts(recipe.name))
-
-
-def plain(text: str) -> str:
-    """A text as a cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 class _Sink(RawIOBase):
@@ -77,7 +72,8 @@ def _pieces(recipe: Recipe, said: dict[str, Verdict | None]) -> Iterator[bytes]:
                     missing.append(f"{inspection.id}: {error}\n")
                 names[file] = name
             told = inspection.model_dump(include={*COLUMNS}) | {"received": inspection.received.isoformat()}
-            rows.writerow(told | {"file": names[file], "note": plain(inspection.note)})
+            cells = told | {"file": names[file]}
+            rows.writerow({name: uncalculated(cell) for name, cell in cells.items()})
         archive.writestr("labels.csv", table.getvalue())
         if missing:
             archive.writestr("missing.txt", "".join(missing))

@@ -145,7 +145,7 @@ def evidence(recipe: Recipe) -> Evidence:
     """
     from scipy.stats import hypergeom
 
-    tally = recipe.store.tally(recipe.scored)
+    tally = recipe.store.tally(recipe.scored, "is_anomalous", "feedback")
     good_alarms = tally[True, Verdict.GOOD]
     good = good_alarms + tally[False, Verdict.GOOD]
     alarms = good_alarms + tally[True, None]

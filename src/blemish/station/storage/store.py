@@ -42,6 +42,7 @@ from blemish.station.storage.tables import calibrations, inspections, models
 
 FINGERPRINT = 64  # digits
 AT_ONCE = 500  # records in one question, where all are gone through
+ADDING = 0x626C656D  # the lock of PostgreSQL's that is held while inspections are added
 
 _columns = inspections.c
 R = TypeVar("R", bound=Record)
@@ -59,8 +60,13 @@ class Store:
         self.close = self.database.close
 
     def add(self, new: Sequence[NewInspection]) -> list[Inspection]:
-        """Keep inspections, all or none; where there is one with the same key, that is given instead."""
+        """Keep inspections, all or none; where there is one with the same key, that is given instead.
+
+        They come to be seen in the order of their numbers.
+        """
         with self.database.transaction(writing=True) as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(ADDING)))
             return [_add(connection, one) for one in new]
 
     def with_key(self, key: str) -> Inspection | None:
@@ -91,13 +97,16 @@ class Store:
             return self._records(Inspection, question.order_by(_columns.id.desc()))
         return self._records(Inspection, question.where(_columns.id > after).order_by(_columns.id))[::-1]
 
-    def judged(self, filter: Filter) -> Iterator[Inspection]:
-        """Every inspection that a person judged, newest first, asked for bit by bit."""
-        wanted = filter.model_copy(update={"feedback": "any"})
+    def every(self, filter: Filter) -> Iterator[Inspection]:
+        """All inspections, newest first, asked for bit by bit."""
         before = None
-        while found := self.select(wanted, limit=AT_ONCE, before=before):
+        while found := self.select(filter, limit=AT_ONCE, before=before):
             yield from found
             before = found[-1].id
+
+    def judged(self, filter: Filter) -> Iterator[Inspection]:
+        """Every inspection that a person judged, newest first, asked for bit by bit."""
+        return self.every(filter.model_copy(update={"feedback": "any"}))
 
     def verdicts(self, recipe: str) -> dict[str, Verdict | None]:
         """What people said of each image file of a recipe, by its SHA-256; None for contradictions.
@@ -142,19 +151,18 @@ class Store:
         )
         return self._records(Point, question)[::-1]
 
-    def tally(self, filter: Filter) -> Counter[tuple[bool | None, Verdict | None]]:
-        """Inspections, counted by verdict and by judgement."""
-        kinds = (_columns.is_anomalous, _columns.feedback)
-        question = select(*kinds, func.count()).where(*_conditions(filter))
+    def tally(self, filter: Filter, *fields: str) -> Counter[tuple[Any, ...]]:
+        """How many inspections have the same values in these fields, by the values."""
+        kinds = [_columns[name] for name in fields]
+        question = select(func.count(), *kinds).where(*_conditions(filter)).group_by(*kinds)
         with self.database.transaction() as connection:
-            found = connection.execute(question.group_by(*kinds))
-            return Counter({(row[0], row[1] and Verdict(row[1])): row[2] for row in found})
+            return Counter({tuple(kind): count for count, *kind in connection.execute(question)})
 
     def add_model(self, fingerprint: str, name: str, description: dict[str, Any]) -> None:
         """Keep a model's description; one that is known stays as it is."""
         values = {"fingerprint": fingerprint, "name": name, "description": description}
         with self.database.transaction(writing=True) as connection:
-            added = _insert(connection, models).values(**values, first_used=datetime.now(UTC))
+            added = insert_into(connection, models).values(**values, first_used=datetime.now(UTC))
             connection.execute(added.on_conflict_do_nothing())
 
     def model(self, fingerprint: str) -> ModelRecord:
@@ -256,13 +264,13 @@ def _said(inspection: Inspection) -> str:
     return ": ".join(part for part in (inspection.feedback, inspection.note) if part)
 
 
-def _insert(connection: Connection, table: Table) -> Any:
+def insert_into(connection: Connection, table: Table) -> Any:
     """An INSERT that knows what to do about conflicts, which every dialect has of its own."""
     return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
 
 
 def _add(connection: Connection, new: NewInspection) -> Inspection:
-    added = _insert(connection, inspections).values(new.model_dump() | {"note": ""})
+    added = insert_into(connection, inspections).values(new.model_dump() | {"note": ""})
     row = connection.execute(added.on_conflict_do_nothing().returning(inspections)).one_or_none()
     if row is None:  # there is one of this key
         row = connection.execute(select(inspections).where(_columns.key == new.key)).one()
@@ -282,6 +290,8 @@ CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {  # by the fields
         "none": _columns.feedback.is_(None),
     }.get(value, _columns.feedback == value),
     "source": lambda value: _columns.source == value,
+    "lot": lambda value: _columns.lot == value,
+    "serial": lambda value: _columns.serial == value,
     "model": lambda value: (
         _columns.model == value if len(value) == FINGERPRINT else _columns.model.startswith(value)
     ),

@@ -15,6 +15,8 @@ inspections = sa.Table(
     sa.Column("received", TIME, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
+    sa.Column("lot", sa.Text),
+    sa.Column("serial", sa.Text),
     sa.Column("key", sa.Text),
     sa.Column("image", sa.Text),
     sa.Column("image_bytes", sa.BigInteger, nullable=False),
@@ -48,6 +50,8 @@ inspections = sa.Table(
     sa.Index("ix_inspections_feedback", "feedback", "id"),
     sa.Index("ix_inspections_expired", "feedback", "received", "id"),
     sa.Index("ix_inspections_score", "score", "id"),
+    sa.Index("ix_inspections_lot", "lot", "id"),
+    sa.Index("ix_inspections_serial", "serial", "id"),
     sa.Index("ix_inspections_model", "model", "id"),
     sa.Index("ix_inspections_image", "image", "image_bytes"),
     sa.Index("ix_inspections_map", "map", "map_bytes"),
@@ -134,3 +138,10 @@ for _dialect, _statement in (
     ),
 ):
     sa.event.listen(audit, "after_create", sa.DDL(_statement).execute_if(dialect=_dialect))
+
+destinations = sa.Table(
+    "destinations",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False),  # the last inspection that it took
+)

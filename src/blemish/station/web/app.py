@@ -26,6 +26,7 @@ from blemish.station.web.routes import (
     login,
     operation,
     pictures,
+    report,
     rules,
     users,
 )
@@ -35,7 +36,7 @@ OF_THE_STATION = (
     *(login.router, audit.router, users.router),
 )
 OF_A_RECIPE = (inspections.router, learning.router, operation.router, rules.router)
-PAGES_OF_A_RECIPE = (live.router, learning.pages, operation.pages, rules.pages)
+PAGES_OF_A_RECIPE = (live.router, learning.pages, operation.pages, rules.pages, report.router)
 
 logger = logging.getLogger(__name__)
 

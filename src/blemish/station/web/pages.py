@@ -1,12 +1,15 @@
 """Fills the templates of the station's pages, and how they say numbers and times; what goes in is escaped."""
 
 import math
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
 import jinja2
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 from fastapi.templating import Jinja2Templates
 
 from blemish.images.frame import Frame, hidden, visible_share
@@ -44,6 +47,13 @@ def page(
 def fragment(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """What a script puts into a page."""
     return templates.TemplateResponse(request, template, values, status)
+
+
+def csv_answer(name: str, pieces: Iterator[str]) -> Response:
+    """A table to be saved as a file, sent while it is read from the database."""
+    pieces = chain([next(pieces)], pieces)  # what goes wrong does so before the answer begins
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def place(station: Station, recipe: Recipe) -> dict[str, Any]:

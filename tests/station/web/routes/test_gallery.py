@@ -40,7 +40,9 @@ def test_the_gallery_keeps_what_was_asked_for(visitor: httpx2.Client) -> None:
     text = unescape(page_of(visitor, f"/inspections?{query}"))
     assert '<option value="good" selected>good</option>' in text and f"/inspections/4?{query}" in text
     assert 'value="good 3"' in text and 'value="0.01"' in text and 'value="2020-01-01T10:00"' in text
-    assert {"verdict", "feedback", "text", "since", "until"} <= set(re.findall(r' name="(\w+)"', text))
+    assert {"verdict", "feedback", "text", "lot", "serial", "since", "until"} <= set(
+        re.findall(r' name="(\w+)"', text)
+    )
 
 
 IMPOSSIBLE = "verdict=ugly feedback=maybe source=mail min_score=a+lot max_score=nan model=%25b image=ab"

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from blemish.images.drawing import heat_colours
 from blemish.inference.regions import Region, outlines
 from blemish.station.errors import NotFound
-from blemish.station.records import Inspection
+from blemish.station.records import Filter, Inspection
 from blemish.station.schemas import GalleryQuery
 from blemish.station.station import Station
 from blemish.station.storage.store import Store
@@ -42,6 +42,9 @@ def gallery(
         inspections=found,
         asked=request.query_params,
         query=_narrowing(request),
+        as_filter=urlencode(
+            Filter.model_validate(query, from_attributes=True).model_dump(mode="json", exclude_none=True)
+        ),
         count=station.store.count(query),
         newer=found[0].id if found and select(query, limit=1, after=found[0].id) else None,
         older=found[-1].id if found and select(query, limit=1, before=found[-1].id) else None,
