@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from blemish.station.records import (
+    MAX_KIND,
     MAX_NOTE,
     CalibrationRecord,
     Filter,
@@ -88,7 +89,16 @@ class Feedback(BaseModel):
     """What a person saw. What is left out stays as it is."""
 
     feedback: Verdict | None = Field(None, description="Null takes it back.")
+    defect_kind: Annotated[Text, StringConstraints(strip_whitespace=True, max_length=MAX_KIND)] = Field(
+        "", description="What kind of defect; goes with the judgement that it is one."
+    )
     note: Text = Field("", max_length=MAX_NOTE)
+
+    @model_validator(mode="after")
+    def _kind_of_a_defect(self) -> Self:
+        if self.defect_kind and self.feedback != Verdict.DEFECT:
+            raise ValueError('a kind of defect goes with "feedback": "defect"; send both')
+        return self
 
 
 class ModelState(BaseModel):

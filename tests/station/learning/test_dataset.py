@@ -52,6 +52,7 @@ def test_it_holds_the_files_as_they_came_and_is_read_as_a_dataset(recipe: Recipe
         "received": recipe.store.get(bad).received.isoformat(),
         "file": f"test/defect/{bad:08}.png",
         "feedback": "defect",
+        "defect_kind": "",
         "note": 'a "scratch",\nlong; Kratzer äö',
         "score": "200.0",
         "model": recipe.models.active.fingerprint,

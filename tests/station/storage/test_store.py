@@ -138,7 +138,8 @@ def test_what_is_known_of_many(filled: Store) -> None:
     assert judged.feedback is Verdict.DEFECT and judged.received == NOON + timedelta(seconds=95)
     tally = {(True, Verdict.DEFECT): 1, (False, Verdict.GOOD): 1, (True, None): 8, (False, None): 90}
     of_model = Filter(model=MODEL)
-    assert filled.tally(of_model) == tally and not filled.tally(Filter(model="00" * 32))
+    fields = ("is_anomalous", "feedback")
+    assert filled.tally(of_model, *fields) == tally and not filled.tally(Filter(model="00" * 32), *fields)
     assert numbers(filled.expired(None, 11)) == [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]
     assert numbers(filled.expired(NOON + timedelta(seconds=3), 10)) == [1, 2]
     assert f"{1:064x}" in filled.digests("00") and f"f{1:063x}" in filled.digests("f0")

@@ -12,7 +12,8 @@ from blemish.station.recipe import Recipe
 from blemish.station.records import Filter, Inspection, Verdict
 
 FOLDERS = {Verdict.GOOD: "train/good", Verdict.DEFECT: "test/defect"}
-COLUMNS = ("id", "received", "file", "feedback", "note", "score", "model", "verdict", "decided_by")
+JUDGEMENT = ("feedback", "defect_kind", "note")
+COLUMNS = ("id", "received", "file", *JUDGEMENT, "score", "model", "verdict", "decided_by")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula begins so
 
 
@@ -20,7 +21,7 @@ def stream(recipe: Recipe) -> Iterator[bytes]:
     """A .zip file in the MVTec layout, piece by piece; memory holds one image and the table at a time.
 
     `train/good` has the images confirmed as good, `test/defect` the confirmed defects, each file as it came
-    and only once, however often it was inspected. `labels.csv` has a row for each judged inspection; a note
+    and only once, however often it was inspected. `labels.csv` has a row for each judged inspection; a text
     that a spreadsheet would calculate has an apostrophe before it.
     `missing.txt`, where there is need of it, says what was left out and why: a file that is gone or cannot be
     decoded, or contradictory verdicts on the same file.
@@ -68,9 +69,10 @@ def _pieces(recipe: Recipe, said: dict[str, Verdict | None]) -> Iterator[bytes]:
                     name = ""
                     missing.append(f"{inspection.id}: {error}\n")
                 names[file] = name
-            note = f"'{inspection.note}" if inspection.note.startswith(FORMULA) else inspection.note
             told = inspection.model_dump(include={*COLUMNS}) | {"received": inspection.received.isoformat()}
-            rows.writerow(told | {"file": names[file], "note": note})
+            for name in ("defect_kind", "note"):
+                told[name] = f"'{told[name]}" if told[name].startswith(FORMULA) else told[name]
+            rows.writerow(told | {"file": names[file]})
         archive.writestr("labels.csv", table.getvalue())
         if missing:
             archive.writestr("missing.txt", "".join(missing))

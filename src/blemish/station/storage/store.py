@@ -120,6 +120,7 @@ class Store:
         changes = said.model_dump(exclude_unset=True)
         if "feedback" in changes:
             changes["feedback_at"] = datetime.now(UTC) if said.feedback else None
+            changes |= {} if said.feedback == Verdict.DEFECT else {"defect_kind": ""}
         if changes:
             with self.database.transaction(writing=True) as connection:
                 connection.execute(update(inspections).where(_columns.id == number).values(changes))
@@ -135,13 +136,17 @@ class Store:
         )
         return self._records(Point, question)[::-1]
 
-    def tally(self, filter: Filter) -> Counter[tuple[bool | None, Verdict | None]]:
-        """Inspections, counted by verdict and by judgement."""
-        kinds = (_columns.is_anomalous, _columns.feedback)
-        question = select(*kinds, func.count()).where(*_conditions(filter))
+    def tally(self, filter: Filter, *fields: str) -> Counter[tuple[Any, ...]]:
+        """How many inspections have the same values in these fields, by the values."""
+        kinds = [_columns[name] for name in fields]
+        question = select(func.count(), *kinds).where(*_conditions(filter)).group_by(*kinds)
         with self.database.transaction() as connection:
-            found = connection.execute(question.group_by(*kinds))
-            return Counter({(row[0], row[1] and Verdict(row[1])): row[2] for row in found})
+            return Counter({tuple(kind): count for count, *kind in connection.execute(question)})
+
+    def defect_kinds(self, recipe: str | None = None) -> list[str]:
+        """What people called the defects, of a recipe or of all, the most frequent first."""
+        named = self.tally(Filter(recipe=recipe, feedback="defect"), "defect_kind")
+        return [kind for (kind,), _ in named.most_common() if kind]
 
     def add_model(self, fingerprint: str, name: str, description: dict[str, Any]) -> None:
         """Keep a model's description; one that is known stays as it is."""
@@ -274,6 +279,7 @@ CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {  # by the fields
         "any": _columns.feedback.is_not(None),
         "none": _columns.feedback.is_(None),
     }.get(value, _columns.feedback == value),
+    "defect_kind": lambda value: _columns.defect_kind == value,
     "source": lambda value: _columns.source == value,
     "model": lambda value: (
         _columns.model == value if len(value) == FINGERPRINT else _columns.model.startswith(value)

@@ -38,6 +38,7 @@ inspections = sa.Table(
     sa.Column("milliseconds", sa.Double),
     sa.Column("error", sa.Text, nullable=False),
     sa.Column("feedback", sa.Text),
+    sa.Column("defect_kind", sa.Text, nullable=False, server_default=""),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("feedback_at", TIME),
     sa.UniqueConstraint("key", name="uq_inspections_key"),

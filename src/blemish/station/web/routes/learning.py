@@ -8,12 +8,12 @@ from fastapi.responses import StreamingResponse
 from blemish.station.errors import Conflict, Unusable
 from blemish.station.learning import dataset, threshold
 from blemish.station.learning.drift import measure_drift
+from blemish.station.learning.to_judge import to_judge
 from blemish.station.schemas import Drift, Evidence, Preview, Rate, RateChange, Recalibration, Threshold
 from blemish.station.web import charts
 from blemish.station.web.deps import RecipeDep, RecordNumber, problems
 from blemish.station.web.pages import fragment, page
 
-TO_JUDGE = 12  # suggested at once
 PERIODS = (200, 1000, 5000)  # inspections
 IN_TABLE = 200  # of them
 
@@ -61,6 +61,27 @@ def evidence(recipe: RecipeDep) -> Evidence:
     return threshold.evidence(recipe)
 
 
+@router.get("/to-judge", responses=problems(503))
+def list_to_judge(recipe: RecipeDep) -> dict[str, list[int]]:
+    """Numbers of inspections that are worth a person's look next, by the reason."""
+    return to_judge(recipe)
+
+
+@router.get("/defect-kinds", responses=problems(503))
+def list_defect_kinds(recipe: RecipeDep) -> list[str]:
+    """What people called defects, the most frequent first."""
+    return recipe.store.defect_kinds(recipe.name)
+
+
+@pages.get("/judge")
+def judge_page(request: Request, recipe: RecipeDep) -> Response:
+    """Pictures worth a look, to be judged one after another."""
+    chosen = {reason: recipe.store.get_many(numbers) for reason, numbers in to_judge(recipe).items()}
+    return page(
+        request, "judge.html.j2", chosen=chosen, review=[one.id for of in chosen.values() for one in of]
+    )
+
+
 @pages.get("/threshold")
 def threshold_page(request: Request, recipe: RecipeDep) -> Response:
     """The false-alarm rate, and what feedback can teach it."""
@@ -68,14 +89,11 @@ def threshold_page(request: Request, recipe: RecipeDep) -> Response:
         active = threshold.by_scores(recipe)
     except Conflict as error:
         return page(request, "threshold_ruled.html.j2", sentence=str(error))
-    to_judge = threshold.sample(recipe, TO_JUDGE)
     return page(
         request,
         "threshold.html.j2",
         force=Threshold.of(active.calibrated),
         evidence=threshold.evidence(recipe),
-        to_judge=recipe.store.get_many(to_judge),
-        review=",".join(map(str, to_judge)),
         history=recipe.store.calibrations(recipe.name, active.fingerprint),
         rules=active.rules,
     )
