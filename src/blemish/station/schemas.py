@@ -215,6 +215,25 @@ class Drift(BaseModel):
     unsure: str = Field("", description="Why it cannot be told, in a sentence, else empty.")
 
 
+class Comparison(BaseModel):
+    """A new model beside the one in use, on judged pictures that neither learned from."""
+
+    sentences: list[str] = Field(description="False alarms and found defects of both, and how to read them.")
+    differ: list[int] = Field(description="Up to 12 inspections that they judge differently.")
+
+
+class Fit(BaseModel):
+    """A new model of a recipe, fitted here."""
+
+    number: int
+    model: str = Field(description="Its file name, by which it can be used once it is finished.")
+    in_use: str = Field(description="File name of the one in use at the start.")
+    started: datetime
+    state: Literal["running", "finished", "failed"] = "running"
+    message: str = Field("", description="How far it is, or why there is no model.")
+    comparison: Comparison | None = None
+
+
 class Status(StrEnum):
     """Of a part, or of the whole: "down" accepts no images, "degraded" needs a person."""
 

@@ -11,6 +11,7 @@ from blemish.errors import ConfigError, ModelFileError
 from blemish.station.errors import NotFound, StationError
 from blemish.station.health import Check, Monitor
 from blemish.station.learning.drift import measure_drift
+from blemish.station.learning.fits import Fits
 from blemish.station.metrics import Metrics
 from blemish.station.models import Models
 from blemish.station.pipeline import Pipeline
@@ -35,6 +36,7 @@ class Station:
         recipes: by name.
         default: the first of them, for whoever names none.
         watched: by the names of recipes that have a folder.
+        fits: of new models, beside the work.
         drawing: held while a past image is decoded for showing; as many at once as there are cores.
         close: lets go of the folder and the database, of a station that was not started.
 
@@ -56,6 +58,7 @@ class Station:
             self.recipes = {name: self._recipe(name, given) for name, given in settings.by_recipe.items()}
             self.default = self.recipes[default]
             self.close = undo.pop_all().close
+        self.fits = Fits(settings)
         self.drawing = Semaphore(os.cpu_count() or 1)
         self.metrics = Metrics()
         self.retention = Retention(self.store, self.files, settings.keep_days, settings.keep_gb)
@@ -113,6 +116,7 @@ class Station:
         """Finish what was accepted, and let go of everything."""
         for watched in self.watched.values():
             watched.stop()
+        self.fits.close()
         self.pipeline.stop()
         self.retention.stop()
         self.monitor.stop()

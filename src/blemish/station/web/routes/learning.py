@@ -8,10 +8,12 @@ from fastapi.responses import StreamingResponse
 from blemish.station.errors import Conflict, Unusable
 from blemish.station.learning import dataset, threshold
 from blemish.station.learning.drift import measure_drift
+from blemish.station.learning.fits import split
 from blemish.station.learning.to_judge import to_judge
-from blemish.station.schemas import Drift, Evidence, Preview, Rate, RateChange, Recalibration, Threshold
+from blemish.station.records import Verdict
+from blemish.station.schemas import Drift, Evidence, Fit, Preview, Rate, RateChange, Recalibration, Threshold
 from blemish.station.web import charts
-from blemish.station.web.deps import RecipeDep, RecordNumber, problems
+from blemish.station.web.deps import RecipeDep, RecordNumber, StationDep, problems
 from blemish.station.web.pages import fragment, page
 
 PERIODS = (200, 1000, 5000)  # inspections
@@ -134,6 +136,46 @@ def scores_page(request: Request, recipe: RecipeDep, last: int = PERIODS[0]) -> 
         chart=charts.history_chart(points, active.calibration) if points else "",
         distribution=charts.distribution_chart(points, active.calibration) if points else "",
         drift=measure_drift(recipe),
+    )
+
+
+@router.get("/fits", responses=problems())
+def list_fits(station: StationDep, recipe: RecipeDep) -> list[Fit]:
+    """Models that were fitted here from what people judged, newest first."""
+    return station.fits.all(recipe)
+
+
+@router.post("/fits", status_code=201, responses=problems(409, 503))
+def start_fit(station: StationDep, recipe: RecipeDep) -> Fit:
+    """Fit a model as the one in use was, beside the work; it is not used until somebody says so."""
+    return station.fits.start(recipe)
+
+
+@router.post("/fits/stop", status_code=202, responses=problems())
+def stop_fit(station: StationDep, recipe: RecipeDep) -> list[Fit]:
+    """Ask the fit that runs to end."""
+    station.fits.stop(recipe)
+    return station.fits.all(recipe)
+
+
+@pages.get("/models/fit")
+def fit_page(request: Request, station: StationDep, recipe: RecipeDep) -> Response:
+    """Fits a model, says how far it is, and compares it with the one in use."""
+    learn, others = split(recipe)
+    found = [
+        (fit, fit.comparison and recipe.store.get_many(fit.comparison.differ))
+        for fit in station.fits.all(recipe)
+    ]
+    return page(
+        request,
+        "fit.html.j2",
+        fits=found,
+        running=any(fit.state == "running" for fit, _ in found),
+        usable=[model.name for model in recipe.models.states() if not model.active],
+        learn=len(learn),
+        good=sum(said == Verdict.GOOD for said in others.values()),
+        defective=sum(said == Verdict.DEFECT for said in others.values()),
+        fitted_to=station.settings.by_recipe[recipe.name].fitted_to,
     )
 
 
