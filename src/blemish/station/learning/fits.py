@@ -14,12 +14,13 @@ from blemish.station.errors import Conflict, Unavailable
 from blemish.station.learning.candidate import Order, run
 from blemish.station.models import FITTED
 from blemish.station.recipe import Recipe
-from blemish.station.records import Filter, Verdict
+from blemish.station.records import Filter, Inspection, Verdict
 from blemish.station.schemas import Fit
 from blemish.station.settings import Settings
 
 RECORD = "fit.json"
 UNFINISHED = "unfinished"  # what becomes the folder of the model
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # its others begin before the process can lower its priority
 PATIENCE = 10  # seconds for a process to end with the station
 INTERRUPTED = "The station ended before it was finished; start another."
 STOPPED = "It was stopped."
@@ -27,19 +28,18 @@ STOPPED = "It was stopped."
 logger = logging.getLogger(__name__)
 
 
-def split(recipe: Recipe) -> tuple[list[str], dict[str, Verdict]]:
-    """Judged pictures by SHA-256: good ones to learn from, and others to compare on.
+def split(recipe: Recipe) -> tuple[list[Inspection], list[Inspection]]:
+    """Judged pictures to learn from and to compare on, each file once, by its latest inspection.
 
-    Of the good ones the half with an odd digest is learned from, the same in every fit. A picture that was
-    called both, or whose file is gone, is left out.
+    Of the good ones the half with an odd SHA-256 is learned from, the same in every fit. A picture that was
+    called both, has no score, or whose file is gone, is in neither.
     """
-    said = {
-        image: verdict
-        for image, verdict in recipe.store.verdicts(recipe.name).items()
-        if verdict is not None and recipe.files.path(image).is_file()
-    }
-    learn = [image for image, verdict in said.items() if verdict == Verdict.GOOD and int(image, 16) % 2]
-    return learn, {image: verdict for image, verdict in said.items() if image not in set(learn)}
+    said, judged = recipe.store.verdicts(recipe.name), dict[str, Inspection]()
+    for one in recipe.store.judged(Filter(recipe=recipe.name, failed=False)):
+        if one.image and said.get(one.image) and recipe.files.path(one.image).is_file():
+            judged.setdefault(one.image, one)
+    learn = {image for image in judged if said[image] == Verdict.GOOD and int(image, 16) % 2}
+    return [judged[image] for image in learn], [one for image, one in judged.items() if image not in learn]
 
 
 class Fits:
@@ -80,7 +80,7 @@ class Fits:
             unfinished.mkdir(parents=True)
             _write(recipe, fit)
             self._said = "Starting"
-            process = WorkProcess(run, order, level=logging.DEBUG, tell=self._tell)
+            process = WorkProcess(run, order, level=logging.DEBUG, tell=self._tell, environment=ONE_THREAD)
             self._running = recipe, fit, process
             self._waiting = Thread(target=self._wait, args=self._running, daemon=True)
             self._waiting.start()
@@ -118,16 +118,19 @@ class Fits:
 
     def _order(self, recipe: Recipe, out: Path) -> Order:
         active, settings = recipe.models.active, self._settings
-        given, path = settings.by_recipe[recipe.name], recipe.files.path
+        given = settings.by_recipe[recipe.name]
         learn, others = split(recipe)
-        latest = {one.image: one.id for one in recipe.store.judged(Filter(recipe=recipe.name))}
+
+        def path(one: Inspection) -> Path:
+            return recipe.files.path(str(one.image))
+
         return Order(
             out=out,
             in_use=active.path.absolute(),
             fingerprint=active.fingerprint,
             calibrated=recipe.models.stored_calibration(active),
-            learn=[path(image) for image in learn],
-            compare={latest[image]: (path(image), said == Verdict.DEFECT) for image, said in others.items()},
+            learn=[path(one) for one in learn],
+            compare={one.id: (path(one), one.feedback == Verdict.DEFECT) for one in others},
             fitted_to=given.fitted_to,
             weights=given.weights,
             options={"engine": settings.engine, "threads": settings.threads, "device": settings.device},

@@ -173,8 +173,8 @@ def fit_page(request: Request, station: StationDep, recipe: RecipeDep) -> Respon
         running=any(fit.state == "running" for fit, _ in found),
         usable=[model.name for model in recipe.models.states() if not model.active],
         learn=len(learn),
-        good=sum(said == Verdict.GOOD for said in others.values()),
-        defective=sum(said == Verdict.DEFECT for said in others.values()),
+        good=sum(one.feedback == Verdict.GOOD for one in others),
+        defective=sum(one.feedback == Verdict.DEFECT for one in others),
         fitted_to=station.settings.by_recipe[recipe.name].fitted_to,
     )
 
