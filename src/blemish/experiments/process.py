@@ -136,8 +136,8 @@ def main() -> None:
     LOGGER.addHandler(_Sentences(answers))
     for number in (signal.SIGINT, signal.SIGTERM):  # a background shell has the first ignored
         signal.signal(number, signal.default_int_handler)
-    threading.Thread(target=_stop_with_input, daemon=True).start()
     try:
+        threading.Thread(target=_stop_with_input, daemon=True).start()
         _answer(answers, "done", function(argument))
     except (Interrupted, KeyboardInterrupt):
         _answer(answers, "stopped", None)
