@@ -93,7 +93,7 @@ def test_each_has_pages_of_its_own(two: Running) -> None:
     for name, numbers in (("bottle", [1]), ("screw", [3, 2])):
         at = f"/recipes/{name}"
         live = page_of(two.client, f"{at}/")
-        assert cards_of(live) == numbers and f"<dd>{name}</dd>" in live and f"{name}.onnx" in live
+        assert cards_of(live) == numbers and f"<strong>{name}</strong>: {name}.onnx" in live
         assert f'data-at="{at}"' in live and f'href="{at}/threshold"' in live
         assert cards_of(page_of(two.client, f"/inspections?recipe={name}")) == numbers
         assert cards_of(two.client.get(f"{at}/live").text) == numbers

@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, islice, takewhile
-from queue import Empty, Queue
 from threading import Condition, Thread
 from typing import Any
 
@@ -26,7 +25,6 @@ from blemish.station.storage.files import Files, digest_of, encode_map
 from blemish.station.storage.store import Store
 
 WRITTEN_AT_ONCE = 64
-POLL = 0.002  # seconds between looks whether more images are decoded
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +34,13 @@ class _Image:
     """An image on its way."""
 
     recipe: Recipe
+    model: LoadedModel  # which was active when it was accepted
     data: bytes
     record: NewInspection  # what is known of it so far
     keep_failed: bool
     future: "Future[Inspection]" = field(default_factory=Future)
     started: float = field(default_factory=time.monotonic)
     decoded: float = 0.0  # when, as `started`
-    model: LoadedModel | None = None  # it is framed for, and is therefore scored with
     framed: Framed | None = None
     files: dict[str, bytes] = field(default_factory=dict)  # to keep, by digest
     judged: bool = False  # only writing is left
@@ -60,11 +58,10 @@ class _Image:
 class Pipeline:
     """Takes images from any thread; the futures it gives are done once the inspection is on the disk.
 
-    Recipes share its threads. Each has an equal part of the queue, so that none has to wait for more than the
-    parts of the others; and its images are written in the order in which they were accepted.
+    Images of a recipe are written in the order in which they were accepted.
 
     Attributes:
-        room: images of one recipe accepted and unfinished, at most.
+        room: images of one recipe accepted and unfinished, at most: an equal part of the queue.
         problem: why nothing can be accepted now, in a sentence, or "".
     """
 
@@ -81,7 +78,7 @@ class Pipeline:
         self._changed = Condition()
         self._stopping = False
         self._decoding = 0
-        self._decoded: Queue[_Image | None] = Queue()
+        self._decoded: list[_Image] = []
         self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
         self._encoder = ThreadPoolExecutor(1, "encode")  # of its own: what is scored waits for no decoding
         self._threads = [Thread(target=work, daemon=True) for work in (self._score, self._write)]
@@ -99,7 +96,6 @@ class Pipeline:
             self._changed.wait_for(lambda: self.unfinished == 0)
         self._decoders.shutdown()
         self._encoder.shutdown()
-        self._decoded.put(None)
         for thread in self._threads:
             thread.join()
 
@@ -112,8 +108,7 @@ class Pipeline:
     def slow(self) -> str:
         """A sentence while an image takes longer than a request may, else ""."""
         with self._changed:
-            images = chain(*self._unfinished.values())
-            oldest = min(images, key=lambda image: image.started, default=None)
+            oldest = min(chain(*self._unfinished.values()), key=lambda image: image.started, default=None)
         if oldest is None or (seconds := time.monotonic() - oldest.started) < self.settings.timeout:
             return ""
         return f"{oldest.title} has been in work for {seconds:.0f} s; the machine or the file is at fault."
@@ -137,10 +132,10 @@ class Pipeline:
         key: str | None = None,
         keep_failed: bool = False,
     ) -> "Future[Inspection]":
-        """Inspect an image.
+        """Inspect an image; Busy or Unavailable as `check`.
 
         Args:
-            recipe: whose active model judges it.
+            recipe: whose model judges it, the one that is active now.
             data: an image file's content.
             key: by `Recipe.key`; the same gives the same inspection, however often it is sent.
             keep_failed: record an image that cannot be used, with its error, instead of refusing it.
@@ -149,15 +144,14 @@ class Pipeline:
             The inspection, once it is durable. Fails with Unusable for what is no usable image or has no
             score, Conflict for a key that came with another image, and Unavailable where it cannot be scored
             or kept: nothing is recorded then.
-
-        Raises:
-            Busy, Unavailable: as `check`.
         """
-        known: dict[str, Any] = {"source": source, "name": name[:MAX_NAME], "key": key}
+        model = recipe.models.active
+        known: dict[str, Any] = {"recipe": recipe.name, "source": source, "name": name[:MAX_NAME], "key": key}
+        known |= {"model": model.fingerprint, "image_bytes": len(data)}
         with self._changed:
             self.check(recipe)
-            known |= {"recipe": recipe.name, "received": datetime.now(UTC), "image_bytes": len(data)}
-            image = _Image(recipe, data, NewInspection(**known), keep_failed)
+            record = NewInspection(**known, received=datetime.now(UTC))
+            image = _Image(recipe, model, data, record, keep_failed)
             self._unfinished[recipe.name][image] = None
             self._decoding += 1
             self._decoders.submit(self._decode, image)
@@ -167,16 +161,15 @@ class Pipeline:
         try:
             digest = digest_of(image.data)
             image.files[digest] = image.data
-            image.model = image.recipe.models.active
-            image.tell(image=digest, model=image.model.fingerprint)
-            earlier = self.store.with_key(image.record.key) if image.record.key else None
-            if earlier is not None:
+            image.tell(image=digest)
+            if image.record.key and (earlier := self.store.with_key(image.record.key)):
                 return self._answer(image, earlier)
             frame, most = image.model.detector.frame, self.settings.max_pixels
             image.framed, kind = frame_upload(image.data, image.title, frame, most)
             image.tell(image_type=kind, width=image.framed.width, height=image.framed.height)
             image.decoded = time.monotonic()
-            self._decoded.put(image)
+            with self._changed:
+                self._decoded.append(image)
         except ImageError as error:
             self._refuse(image, "image", str(error))
         except Exception as error:
@@ -184,18 +177,25 @@ class Pipeline:
         finally:
             with self._changed:
                 self._decoding -= 1
+                self._changed.notify_all()
 
     def _score(self) -> None:
-        while waiting := _next(self._decoded, self.settings.batch_size, self._seconds_to_wait):
+        while waiting := self._next_to_score():
             while waiting:  # after a switch, those framed for the old model come first
                 model = waiting[0].model
-                assert model is not None
                 self._score_batch(model, [image for image in waiting if image.model is model])
                 waiting = [image for image in waiting if image.model is not model]
 
-    def _seconds_to_wait(self, first: _Image) -> float:
-        """For others to join a batch: only while any are being decoded, and not for ever."""
-        return min(POLL, first.decoded + self.settings.max_wait - time.monotonic()) if self._decoding else 0
+    def _next_to_score(self) -> list[_Image]:
+        """Decoded images, with those that are decoded in time to join them; none at the end."""
+        most = self.settings.batch_size
+        with self._changed:
+            self._changed.wait_for(lambda: self._decoded or (self._stopping and not self.unfinished))
+            if self._decoded:
+                seconds = self._decoded[0].decoded + self.settings.max_wait - time.monotonic()
+                self._changed.wait_for(lambda: len(self._decoded) >= most or not self._decoding, seconds)
+            images, self._decoded = self._decoded[:most], self._decoded[most:]
+        return images
 
     def _score_batch(self, model: LoadedModel, images: list[_Image]) -> None:
         try:
@@ -204,8 +204,7 @@ class Pipeline:
         except Exception as error:  # whatever an engine raises: the next batch may work
             logger.error("scoring failed", extra={"error": repr(error), "images": len(images)})
             self.metrics.failures.labels("model").inc()
-            trouble = f"{model.name} could not score the latest images ({error})."
-            images[0].recipe.trouble = trouble
+            images[0].recipe.trouble = trouble = f"{model.name} could not score the latest images ({error})."
             for image in images:
                 self._fail(image, Unavailable(trouble))
             return
@@ -219,16 +218,15 @@ class Pipeline:
             framed = image.framed
             assert framed is not None
             judged = model.judge(score, anomaly_map, image.title, framed.size)
-            map_file, map_low, map_high = encode_map(framed.put_back(anomaly_map))
+            map_file, low, high = encode_map(framed.put_back(anomaly_map))
             image.files[map_digest := digest_of(map_file)] = map_file
-            image.tell(
-                map=map_digest,
-                map_bytes=len(map_file),
-                map_low=map_low,
-                map_high=map_high,
-                is_other_part=model.detector.is_other_part(framed),
-                **judged,
-            )
+            judged |= {
+                "map": map_digest,
+                "map_bytes": len(map_file),
+                "map_low": map_low,
+                "map_high": map_high,
+            }
+            image.tell(**judged, is_other_part=model.detector.is_other_part(framed))
             self._set_judged(image)
         except ImageError as error:
             self._refuse(image, "model", str(error))
@@ -300,26 +298,3 @@ class Pipeline:
         with self._changed:
             del self._unfinished[image.recipe.name][image]
             self._changed.notify_all()
-
-
-def _next(
-    queue: "Queue[_Image | None]", most: int, seconds_to_wait: Callable[[_Image], float]
-) -> list[_Image]:
-    """The next images of a queue: at least one, and those that come in time; none at the end."""
-    first = queue.get()
-    if first is None:
-        return []
-    images = [first]
-    while len(images) < most:
-        seconds = seconds_to_wait(first)
-        try:
-            image = queue.get(timeout=seconds) if seconds > 0 else queue.get_nowait()
-        except Empty:
-            if seconds > 0:
-                continue
-            break
-        if image is None:
-            queue.put(None)
-            break
-        images.append(image)
-    return images

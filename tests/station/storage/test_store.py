@@ -64,6 +64,15 @@ def test_a_key_that_another_connection_adds_meanwhile(database_url: str) -> None
         store.close()
 
 
+def test_what_is_of_no_recipe_is_adopted_once(store: Store) -> None:
+    store.add([new(1, recipe="", key="k"), new(2, recipe=""), new(3, recipe="bottle", key="b")])
+    store.add_calibration("", MODEL, [1.0], 0.5, "the model file")
+    assert (store.adopt("parts"), store.adopt("screw")) == (2, 0)
+    told = [(one.recipe, one.key) for one in store.select(Filter(), limit=9)]
+    assert told == [("bottle", "b"), ("parts", None), ("parts", "parts/k")]
+    assert store.calibration("parts", MODEL) is not None
+
+
 def test_numbers_are_never_given_again(store: Store) -> None:
     store.add([new(1), new(2), new(3)])
     store.delete([2, 3])

@@ -91,7 +91,7 @@ def test_an_upload_goes_on_after_a_lost_connection(page: "sync_api.Page", browse
     expect(words).to_contain_text("Trying again: Wait.")
     expect(words).to_have_text("1 of 1 picture inspected.")
     expect(page.locator("#lost")).to_have_count(0)
-    expect(page.locator("#pill")).to_contain_text("OK")
+    expect(page.locator("#pill")).to_contain_text("Running")
     expect(page.locator("#strip")).to_contain_text("meanwhile.png")
 
 

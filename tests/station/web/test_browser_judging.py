@@ -121,7 +121,7 @@ def test_calibrating_from_what_was_judged_and_the_way_back(page: "sync_api.Page"
     before = browsed.recipe.models.active.calibrated
     assert len(before.scores) > 199
     rows = page.locator("#calibrations tbody tr").count()
-    assert rows == len(browsed.station.store.calibrations(before.model))
+    assert rows == len(browsed.station.store.calibrations("grey", before.model))
     with page.expect_download() as download:
         page.get_by_role("link", name="Download dataset.zip").click()
     assert Path(download.value.path()).read_bytes()[:2] == b"PK"
