@@ -13,7 +13,17 @@ expect = sync_api.expect
 
 pytestmark = [needs_browser, pytest.mark.slow]
 
-PAGES = ("/", "/inspections", "/inspections/5", "/history", "/threshold", "/models", "/models/rules")
+PAGES = (
+    "/",
+    "/inspections",
+    "/inspections/5",
+    "/history",
+    "/threshold",
+    "/models",
+    "/models/rules",
+    "/judge",
+    "/models/fit",
+)
 TOUCHED = "button:visible, .button:visible, nav a:visible, select:visible, summary:visible"
 
 

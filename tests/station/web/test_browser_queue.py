@@ -1,6 +1,5 @@
 """Judging one after another, and fitting from that, in a real browser."""
 
-
 import httpx2
 import pytest
 
@@ -52,14 +51,6 @@ def test_the_queue_is_walked_by_keys_to_its_end(page: "sync_api.Page", browsed: 
     page.wait_for_url("**/judge")
     expect(page.locator("main")).to_contain_text("Nothing is left to judge")
     assert {judged(browsed, number)[0] for number in waiting} == {"good"}
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_pages_of_learning_fit_the_screen(page: "sync_api.Page", browsed: Running, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 844})
-    for address in ("/judge", "/models/fit", "/models", "/inspections/2?review=2"):
-        page.goto(address)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_a_fit_is_begun_watched_and_stopped(page: "sync_api.Page", browsed: Running) -> None:

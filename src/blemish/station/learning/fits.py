@@ -69,10 +69,8 @@ class Fits:
         with self._lock, unwritten:
             if self._running is not None:
                 raise Conflict(f"{self._running[1].model} is being fitted; wait for it, or stop it.")
-            active, number = (
-                recipe.models.active,
-                1 + max((fit.number for fit in self.all(recipe)), default=0),
-            )
+            active, folders = recipe.models.active, recipe.models.fits.glob("[0-9]*")
+            number = 1 + max((int(folder.name) for folder in folders), default=0)
             model = f"{recipe.name}-fit-{number}{active.path.suffix}"
             fit = Fit(number=number, model=model, in_use=active.name, started=datetime.now(UTC))
             unfinished = _folder(recipe, fit) / UNFINISHED
@@ -84,7 +82,7 @@ class Fits:
             self._running = recipe, fit, process
             self._waiting = Thread(target=self._wait, args=self._running, daemon=True)
             self._waiting.start()
-        return self._now(fit)
+        return fit
 
     def stop(self, recipe: Recipe) -> None:
         """Ask the fit of a recipe to end, if one runs."""
@@ -104,17 +102,15 @@ class Fits:
 
     def all(self, recipe: Recipe) -> list[Fit]:
         """The recipe's fits, newest first."""
+        running = self._running  # before the records: what has ended says so in its own
         records = recipe.models.fits.glob(f"*/{RECORD}")
-        found = [Fit.model_validate_json(record.read_bytes()) for record in records]
-        return sorted(map(self._now, found), key=lambda fit: fit.number, reverse=True)
-
-    def _now(self, fit: Fit) -> Fit:
-        running = self._running
-        if fit.state != "running":
-            return fit
-        if running is not None and running[1].model == fit.model:
-            return fit.model_copy(update={"message": self._said})
-        return fit.model_copy(update={"state": "failed", "message": INTERRUPTED})
+        fits = [Fit.model_validate_json(record.read_bytes()) for record in records]
+        for place, fit in enumerate(fits):
+            if running is not None and running[1] == fit:
+                fits[place] = fit.model_copy(update={"message": self._said})
+            elif fit.state == "running":
+                fits[place] = fit.model_copy(update={"state": "failed", "message": INTERRUPTED})
+        return sorted(fits, key=lambda fit: fit.number, reverse=True)
 
     def _order(self, recipe: Recipe, out: Path) -> Order:
         active, settings = recipe.models.active, self._settings
@@ -149,14 +145,16 @@ class Fits:
             if self._closed:
                 return
             unfinished = _folder(recipe, fit) / UNFINISHED
-            if isinstance(outcome, BlemishError):
-                rmtree(unfinished, ignore_errors=True)
-                ended = {"state": "failed", "message": str(outcome)}
-            else:
-                unfinished.rename(unfinished.with_name(FITTED))
-                ended = {"state": "finished", "comparison": outcome}
-            _write(recipe, fit.model_copy(update=ended))
-            self._running = None
+            try:
+                if isinstance(outcome, BlemishError):
+                    rmtree(unfinished, ignore_errors=True)
+                    ended = {"state": "failed", "message": str(outcome)}
+                else:
+                    unfinished.rename(unfinished.with_name(FITTED))
+                    ended = {"state": "finished", "comparison": outcome}
+                _write(recipe, fit.model_copy(update=ended))
+            finally:
+                self._running = None
         logger.info("fit ended", extra={"model": fit.model, "why": ended.get("message", "")})
 
 
