@@ -220,12 +220,7 @@ class Pipeline:
             judged = model.judge(score, anomaly_map, image.title, framed.size)
             map_file, low, high = encode_map(framed.put_back(anomaly_map))
             image.files[map_digest := digest_of(map_file)] = map_file
-            judged |= {
-                "map": map_digest,
-                "map_bytes": len(map_file),
-                "map_low": map_low,
-                "map_high": map_high,
-            }
+            judged |= {"map": map_digest, "map_bytes": len(map_file), "map_low": low, "map_high": high}
             image.tell(**judged, is_other_part=model.detector.is_other_part(framed))
             self._set_judged(image)
         except ImageError as error:
