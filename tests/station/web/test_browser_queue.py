@@ -38,6 +38,23 @@ def test_a_review_goes_on_by_itself_past_what_is_judged(page: "sync_api.Page", b
     assert [judged(browsed, number) for number in (2, 8, 11)] == [("defect", ""), ("good", ""), (None, "")]
 
 
+def test_a_slip_can_be_mended_while_judging_one_by_one(page: "sync_api.Page", browsed: Running) -> None:
+    page.goto("/inspections?feedback=none")
+    page.get_by_role("link", name="Judge them one by one").click()
+    page.wait_for_url("**/inspections/*?feedback=none")
+    first = page.url
+    page.get_by_label("Go on to the next").check()
+    page.locator("body").press("g")
+    page.wait_for_url(lambda address: address != first)
+    while page.url != first:  # back over others that were judged before
+        address = page.url
+        page.locator("body").press("p")
+        page.wait_for_url(lambda now, left=address: now != left)
+    page.locator("body").press("d")
+    page.wait_for_url(lambda address: address != first)
+    assert judged(browsed, int(first.rpartition("/")[2].partition("?")[0]))[0] == "defect"
+
+
 def test_the_queue_is_walked_by_keys_to_its_end(page: "sync_api.Page", browsed: Running) -> None:
     waiting = {number for of in httpx2.get(f"{browsed.url}/v1/to-judge").json().values() for number in of}
     assert len(waiting) > 5
@@ -63,20 +80,3 @@ def test_a_fit_is_begun_watched_and_stopped(page: "sync_api.Page", browsed: Runn
     page.get_by_role("button", name="Stop").click()
     expect(page.locator("#fits")).to_contain_text("It was stopped.", timeout=60_000)
     expect(page.get_by_role("button", name="Fit", exact=True)).to_be_enabled()
-
-
-def test_a_slip_can_be_mended_while_judging_one_by_one(page: "sync_api.Page", browsed: Running) -> None:
-    page.goto("/inspections?feedback=none")
-    page.get_by_role("link", name="Judge them one by one").click()
-    page.wait_for_url("**/inspections/*?feedback=none")
-    first = page.url
-    page.get_by_label("Go on to the next").check()
-    page.locator("body").press("g")
-    page.wait_for_url(lambda address: address != first)
-    while page.url != first:  # back over others that were judged before
-        address = page.url
-        page.locator("body").press("p")
-        page.wait_for_url(lambda now, left=address: now != left)
-    page.locator("body").press("d")
-    page.wait_for_url(lambda address: address != first)
-    assert judged(browsed, int(first.rpartition("/")[2].partition("?")[0]))[0] == "defect"
