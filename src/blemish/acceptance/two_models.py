@@ -26,21 +26,19 @@ class Pair(NamedTuple):
 def compare(pairs: Sequence[Pair], old: str, new: str) -> list[str]:
     """False alarms and found defects of two models, in sentences.
 
-    Shares have exact 95 % intervals (Clopper and Pearson). Which model is better is told by the pictures that
-    they judge differently (the sign test), and by the areas under their ROC curves (DeLong).
+    Shares have exact 95 % intervals (Clopper and Pearson). Which model is better on good pictures, and which on
+    defects, is told by those that they judge differently (the sign test), and on the whole by the areas under
+    their ROC curves (DeLong).
 
     Args:
         pairs: of pictures that neither learned from.
         old, new: names of the models, in the order of the pairs.
     """
     good, bad = ([pair for pair in pairs if pair.is_defective == kind] for kind in (False, True))
-    differ = [pair for pair in pairs if pair.differs]
-    right = sum(pair.alarms[1] == pair.is_defective for pair in differ)
     sentences = [
         f"They are compared on {len(good)} good pictures and {len(bad)} with a defect, new to both.",
-        f"False alarms: {_shares(good, old, new)}.",
-        f"Found defects: {_shares(bad, old, new)}.",
-        _difference(right, len(differ), new),
+        f"False alarms: {_shares(good, old, new)}; {_difference(good, new)}.",
+        f"Found defects: {_shares(bad, old, new)}; {_difference(bad, new)}.",
     ]
     if good and bad:
         arrays = (np.array([pair.scores for pair in some]).T[:, None] for some in (good, bad))
@@ -66,10 +64,12 @@ def _words(share: dict[str, Any]) -> str:
     return f"{share['count']} of {share['of']} ({percent(share['share'])}; 95 % interval {low} to {high})"
 
 
-def _difference(right: int, differ: int, new: str) -> str:
+def _difference(pairs: list[Pair], new: str) -> str:
+    differ = [pair for pair in pairs if pair.differs]
     if not differ:
-        return "They judge every picture alike."
-    low, high = exact_interval(right, differ)
+        return "they judge all alike"
+    right = sum(pair.alarms[1] == pair.is_defective for pair in differ)
+    low, high = exact_interval(right, len(differ))
     better = "better" if low > 0.5 else "worse" if high < 0.5 else ""
-    meaning = f"{new} is {better}, by more than chance" if better else "chance may explain the difference"
-    return f"They differ on {differ}; {new} is right on {right} of these: {meaning}."
+    meaning = f"it is {better}, by more than chance" if better else "chance may explain that"
+    return f"they differ on {len(differ)}, and {new} is right on {right} of these: {meaning}"

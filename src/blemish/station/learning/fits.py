@@ -82,6 +82,7 @@ class Fits:
             self._running = recipe, fit, process
             self._waiting = Thread(target=self._wait, args=self._running, daemon=True)
             self._waiting.start()
+        logger.info("fit started", extra={"model": model, "judged": len(order.learn)})
         return fit
 
     def stop(self, recipe: Recipe) -> None:
