@@ -26,9 +26,9 @@ class Pair(NamedTuple):
 def compare(pairs: Sequence[Pair], old: str, new: str) -> list[str]:
     """False alarms and found defects of two models, in sentences.
 
-    Shares have exact 95 % intervals (Clopper and Pearson). Which model is better on good pictures, and which on
-    defects, is told by those that they judge differently (the sign test), and on the whole by the areas under
-    their ROC curves (DeLong).
+    Shares have exact 95 % intervals (Clopper and Pearson). Which model is better on good pictures, and which
+    on defects, is told by those that they judge differently (the sign test), and on the whole by the areas
+    under their ROC curves (DeLong).
 
     Args:
         pairs: of pictures that neither learned from.
