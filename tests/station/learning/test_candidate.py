@@ -7,11 +7,12 @@ import pytest
 from blemish.datasets import Dataset, Sample
 from blemish.errors import ModelFileError
 from blemish.station.learning.candidate import Order, run
+from blemish.station.models import fingerprint_of
 from blemish.station.records import CalibrationRecord
-from blemish.training.config import build_config
+from blemish.training.config import RunConfig, build_config
 from blemish.training.fit import fit
 from tests.station.learning.support import BEGIN
-from tests.station.support import SIZE, bad_part, encoded, good_part, running_station, until
+from tests.station.support import SIZE, bad_part, encoded, good_part, grey_onnx, running_station, until
 
 
 def part_files(folder: Path, *seeds: int) -> list[Path]:
@@ -23,23 +24,47 @@ def part_files(folder: Path, *seeds: int) -> list[Path]:
     return paths
 
 
-def test_a_model_that_was_replaced_is_not_compared_with(grey_model: Path, tmp_path: Path) -> None:
-    calibrated = CalibrationRecord(
-        id=1, recipe="", model="", made=BEGIN, scores=[1, 2], false_alarm_rate=0.1, origin=""
+@pytest.fixture
+def order(grey_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
+    """To fit as the grey model, an .onnx file; this process keeps its priority."""
+    monkeypatch.setattr("blemish.station.learning.candidate.os.nice", lambda by: None)
+    return Order(
+        out=tmp_path / "new.onnx",
+        in_use=grey_model,
+        fingerprint=fingerprint_of(grey_model),
+        calibrated=CalibrationRecord(
+            id=1, recipe="", model="", made=BEGIN, scores=[1, 2], false_alarm_rate=0.3, origin=""
+        ),
+        learn=part_files(tmp_path / "judged", 8, 9),
+        compare={},
+        fitted_to=part_files(tmp_path / "good", 0, 1)[0].parent,
+        weights=None,
+        options={},
+        max_pixels=10_000,
     )
-    values = {
-        "fitted_to": None,
-        "weights": None,
-        "options": {},
-        "max_pixels": 10_000,
-        "learn": [],
-        "compare": {},
-    }
-    order = Order(
-        out=tmp_path / "new.onnx", in_use=grey_model, fingerprint="0", calibrated=calibrated, **values
-    )
+
+
+def test_a_model_that_was_replaced_is_not_compared_with(order: Order) -> None:
     with pytest.raises(ModelFileError, match=r"grey\.onnx was replaced since it was loaded"):
-        run(order)
+        run(order.model_copy(update={"fingerprint": "0"}))
+
+
+def test_it_is_fitted_and_exported_as_the_model_in_use_was(
+    order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[RunConfig] = []
+
+    def fit_nothing(data: Dataset, config: RunConfig, out: Path, **_: object) -> None:
+        assert [sample.path.name for sample in data.train] == ["0.png", "1.png", "8.png", "9.png"]
+        fitted.append(config)
+        out.write_bytes(b"fitted")
+
+    monkeypatch.setattr("blemish.training.fit.fit", fit_nothing)
+    monkeypatch.setattr("blemish.export.export.export_model", lambda _, out: out.write_bytes(grey_onnx(2.0)))
+    sentences = run(order).sentences
+    assert (fitted[0].method, fitted[0].frame.size, fitted[0].false_alarm_rate) == ("patchcore", SIZE, 0.3)
+    assert not order.out.with_suffix(".safetensors").exists() and order.out.is_file()
+    assert sentences[1] == "They are compared on 0 good pictures and 0 with a defect, new to both."
 
 
 @pytest.mark.slow
