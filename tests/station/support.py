@@ -103,7 +103,7 @@ def grey_onnx(weight: float = 1.0, scores: tuple[float, ...] = (), rate: float =
         map_peaks=scores,
         teacher="",
         training={},
-        data={"name": "grey parts"},
+        data={"name": "grey parts", "images": 199},
     )
     model = parse_model(GREY)
     model.graph.initializer.append(helper.make_tensor("weight", TensorProto.FLOAT, [], [weight / 127.5]))

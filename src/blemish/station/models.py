@@ -25,6 +25,7 @@ from blemish.station.settings import Settings
 from blemish.station.storage.audit import entries, noted
 from blemish.station.storage.store import Store
 
+FITTED = "model"  # the folder of a fit, once it is finished, with the model's file
 CHANGED = "The model or its threshold was changed meanwhile; look at what holds now."
 
 logger = logging.getLogger(__name__)
@@ -181,7 +182,7 @@ class Models:
                 raise Conflict(CHANGED)
             file = beside(of.path)
             calibrated = self.stored_calibration(of)
-            kept, applied = _ruled(of.path, of.detector, calibrated, (rules, file.name))
+            kept, applied = ruled(of.path, of.detector, calibrated, (rules, file.name))
             new = replace(of, calibrated=kept, rules=applied)
             with self._noted(by, new):
                 try:
@@ -197,9 +198,15 @@ class Models:
         logger.info("verdicts changed", extra={"recipe": self._recipe, "in_force": str(model)})
         self.active = model
 
+    @property
+    def fits(self) -> Path:
+        """Where models are fitted here, each in a numbered folder."""
+        return self._settings.folder.absolute() / "fits" / self._recipe
+
     def _paths(self) -> dict[str, Path]:
         folder = self._given.models
         found = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
+        found += self.fits.glob(f"*/{FITTED}/*")
         paths = {path.name: path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()}
         return paths | {self._path.name: self._path}
 
@@ -226,12 +233,14 @@ class Models:
         if fingerprint_of(path) != fingerprint:
             raise ModelFileError(f"{path.name} was being replaced while it was read; try again.")
         own = detector.calibration
-        rate = self._given.false_alarm_rate or own.false_alarm_rate
+        rate = own.false_alarm_rate  # of the one in use then, where it was fitted here
+        if not path.is_relative_to(self.fits):
+            rate = self._given.false_alarm_rate or rate
         calibrated = self._store.calibration(self._recipe, fingerprint) or self._store.add_calibration(
             self._recipe, fingerprint, own.scores.tolist(), rate, "the model file", by
         )
         self._store.add_model(fingerprint, path.name, detector.metadata)
-        return LoadedModel(path, fingerprint, detector, *_ruled(path, detector, calibrated, rules_for(path)))
+        return LoadedModel(path, fingerprint, detector, *ruled(path, detector, calibrated, rules_for(path)))
 
     def _state(self, name: str) -> ModelState:
         active = self.active if name == self.active.name else None
@@ -246,7 +255,7 @@ class Models:
         )
 
 
-def _ruled(
+def ruled(
     path: Path, detector: Detector, calibrated: CalibrationRecord, found: tuple[Rules, str] | None
 ) -> tuple[CalibrationRecord, AppliedRules | None]:
     """The calibration at the rate of the rules, and these, applied to a model's file."""

@@ -32,6 +32,10 @@ class RecipeSettings(BaseModel):
     models: DirectoryPath | None = Field(None, description="Folder of further model files to choose from.")
     watch: DirectoryPath | None = Field(None, description="Inspect the images that appear in this folder.")
     move_to: Path | None = Field(None, description="Where they go then, by verdict; without it they stay.")
+    fitted_to: DirectoryPath | None = Field(
+        None, description="Good images that the model was fitted to, for the next fit."
+    )
+    weights: Path | None = Field(None, description="File of the backbone's weights, for the next fit.")
     false_alarm_rate: Rate | None = Field(
         None,
         description="Of good images, for a model new to the station.",

@@ -12,6 +12,7 @@ from blemish.calibration import Calibration
 
 MAX_NAME = 255  # characters
 MAX_NOTE = 2000
+MAX_KIND = 60
 LARGEST_NUMBER = 2**63 - 1  # that a database takes
 
 
@@ -151,6 +152,7 @@ class Inspection(NewInspection):
 
     id: int
     feedback: Verdict | None = Field(None, description="What a person saw.")
+    defect_kind: str = Field("", description="As a person names it; empty but for a defect.")
     note: str = Field("", max_length=MAX_NOTE)
     feedback_at: Time | None = None
     feedback_by: str | None = Field(None, description="Who judged; null where that was not kept.")
@@ -256,6 +258,7 @@ class Filter(Record):
         look_again: whether rules gave the verdict "look again".
         failed: whether the image could not be scored.
         feedback: "good", "defect", "any", or "none" for those that nobody has judged yet.
+        defect_kind: as it was named.
         source, lot, serial, model, image: equal to this. `model` is a fingerprint or its first digits.
         since, until: received in [since, until); times without a zone are UTC.
         min_score, max_score: score in [min_score, max_score].
@@ -268,6 +271,7 @@ class Filter(Record):
     look_again: bool | None = None
     failed: bool | None = None
     feedback: Literal["good", "defect", "any", "none"] | None = None
+    defect_kind: Annotated[Text, Field(max_length=MAX_KIND)] | None = None
     source: Source | None = None
     lot: Annotated[Text, Field(max_length=MAX_NAME)] | None = None
     serial: Annotated[Text, Field(max_length=MAX_NAME)] | None = None

@@ -13,6 +13,7 @@ from blemish.station.destinations import Mqtt, Webhook
 from blemish.station.errors import NotFound, StationError
 from blemish.station.health import Check, Monitor
 from blemish.station.learning.drift import measure_drift
+from blemish.station.learning.fits import Fits
 from blemish.station.metrics import Metrics
 from blemish.station.models import Models
 from blemish.station.pipeline import Pipeline
@@ -39,6 +40,7 @@ class Station:
         recipes: by name.
         default: the first of them, for whoever names none.
         watched: by the names of recipes that have a folder.
+        fits: of new models, beside the work.
         drawing: held while a past image is decoded for showing; as many at once as there are cores.
         close: lets go of the folder and the database, of a station that was not started.
 
@@ -62,6 +64,7 @@ class Station:
             self.deliveries = _deliveries(settings, self.store)
             self.close = undo.pop_all().close
         self.accounts = Accounts(self.store.database) if settings.users else None
+        self.fits = Fits(settings)
         self.drawing = Semaphore(os.cpu_count() or 1)
         self.metrics = Metrics()
         limits = (settings.keep_days, settings.keep_gb)
@@ -125,6 +128,7 @@ class Station:
         """Finish what was accepted, and let go of everything."""
         for watched in self.watched.values():
             watched.stop()
+        self.fits.close()
         self.pipeline.stop()
         for delivery in self.deliveries:
             delivery.stop()

@@ -56,6 +56,7 @@ def test_it_holds_the_files_as_they_came_and_is_read_as_a_dataset(recipe: Recipe
         "file": f"test/defect/{bad:08}.png",
         "feedback": "defect",
         "feedback_by": "command line",
+        "defect_kind": "",
         "note": 'a "scratch",\nlong; Kratzer äö',
         "score": "200.0",
         "model": recipe.models.active.fingerprint,

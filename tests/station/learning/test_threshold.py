@@ -149,15 +149,3 @@ def test_who_judges_at_random_is_not_warned(calibrated: Callable[..., Recipe]) -
     for number in rng.choice(inspect(recipe, *rng.gamma(3, size=300)), 40, replace=False):
         judge(recipe, int(number), GOOD)
     assert threshold.evidence(recipe).warning == ""
-
-
-def test_a_sample_is_of_the_latest_unjudged(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threshold, "SAMPLED_FROM", 200)
-    inspect(recipe, *[5.0] * 30)  # too long ago
-    numbers = inspect(recipe, *range(1, 201))
-    inspect(recipe, *range(10), said=GOOD)
-    inspect(recipe, 7, model="b" * 64)
-    inspect(recipe, None)
-    drawn = [threshold.sample(recipe, 100) for _ in range(3)]
-    assert all(len(set(some)) == 100 for some in drawn) and drawn[0] != drawn[1]
-    assert sorted(threshold.sample(recipe, 5000)) == numbers

@@ -22,6 +22,8 @@ PAGES = (
     "/models",
     "/models/rules",
     "/report",
+    "/judge",
+    "/models/fit",
 )
 TOUCHED = "button:visible, .button:visible, nav a:visible, select:visible, summary:visible"
 

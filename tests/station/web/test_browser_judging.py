@@ -87,21 +87,6 @@ def test_feedback_by_button_and_by_key(page: "sync_api.Page", browsed: Running) 
     expect(page.locator("#keys")).to_be_hidden()
 
 
-def test_a_review_goes_on_by_itself(page: "sync_api.Page", browsed: Running) -> None:
-    page.goto("/inspections/2?review=2,8,11")
-    page.get_by_label("Go on to the next").check()
-    page.locator("body").press("d")
-    page.wait_for_url("**/inspections/8?review=2,8,11")
-    expect(page.get_by_label("Go on to the next")).to_be_checked()
-    page.locator("body").press("g")
-    page.wait_for_url("**/inspections/11?review=2,8,11")
-    page.locator("body").press("d")
-    expect(page.locator("#said")).to_contain_text("This was the last one.")
-    assert [feedback(browsed, number) for number in (2, 8, 11)] == ["defect", "good", "defect"]
-    page.locator("body").press("p")
-    page.wait_for_url("**/inspections/8?review=2,8,11")
-
-
 def test_a_rate_is_tried_and_used_unless_another_was_set(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/threshold")
     use = page.get_by_role("button", name="Use this rate")
@@ -195,20 +180,3 @@ def test_a_note_is_saved_when_left_and_survives_another_tab(page: "sync_api.Page
     expect(page.locator("#said")).to_have_text("The note is saved.")
     told = httpx2.get(f"{browsed.url}/v1/inspections/7").json()
     assert (told["feedback"], told["note"]) == ("defect", "oil after all")
-
-
-def test_a_slip_can_be_mended_while_judging_one_by_one(page: "sync_api.Page", browsed: Running) -> None:
-    page.goto("/inspections?feedback=none")
-    page.get_by_role("link", name="Judge them one by one").click()
-    page.wait_for_url("**/inspections/*?feedback=none")
-    first = page.url
-    page.get_by_label("Go on to the next").check()
-    page.locator("body").press("g")
-    page.wait_for_url(lambda address: address != first)
-    while page.url != first:  # back over others that were judged before
-        address = page.url
-        page.locator("body").press("p")
-        page.wait_for_url(lambda now, left=address: now != left)
-    page.locator("body").press("d")
-    page.wait_for_url(lambda address: address != first)
-    assert feedback(browsed, int(first.rpartition("/")[2].partition("?")[0])) == "defect"

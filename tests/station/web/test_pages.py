@@ -16,7 +16,7 @@ from tests.station.support import Running, running_station
 from tests.station.web.support import cards_of, page_of
 
 pytestmark = pytest.mark.slow
-PAGES = ("/", "/inspections", "/history", "/threshold", "/models", "/models/rules")
+PAGES = ("/", "/inspections", "/judge", "/history", "/threshold", "/models", "/models/fit", "/models/rules")
 
 
 def test_chances_and_counts_in_words() -> None:
@@ -62,7 +62,9 @@ def test_empty_pages_say_what_to_do_also_while_the_station_is_down(tmp_path: Pat
             ("/inspections", "Drop pictures on the"),
             ("/inspections?verdict=anomalous", "No inspection is like that"),
             ("/history", "has scored nothing yet"),
+            ("/judge", "Nothing is left to judge"),
             ("/threshold", "0 images of this model were judged good"),
+            ("/models/fit", "It would learn from 0 pictures judged good, as grey.onnx did."),
             ("/models/rules", "Inspect a good part with this model first."),
             ("/threshold/preview?false_alarm_rate=0.02", "has inspected nothing yet"),
         ):

@@ -13,8 +13,9 @@ from blemish.station.records import Filter, Inspection, Verdict
 from blemish.station.spreadsheet import uncalculated
 
 FOLDERS = {Verdict.GOOD: "train/good", Verdict.DEFECT: "test/defect"}
+JUDGEMENT = ("feedback", "feedback_by", "defect_kind", "note")
 COLUMNS = (
-    *("id", "received", "recipe", "lot", "serial", "file", "feedback", "feedback_by", "note"),
+    *("id", "received", "recipe", "lot", "serial", "file", *JUDGEMENT),
     *("score", "model", "verdict", "decided_by"),
 )
 
@@ -23,7 +24,7 @@ def stream(recipe: Recipe) -> Iterator[bytes]:
     """A .zip file in the MVTec layout, piece by piece; memory holds one image and the table at a time.
 
     `train/good` has the images confirmed as good, `test/defect` the confirmed defects, each file as it came
-    and only once, however often it was inspected. `labels.csv` has a row for each judged inspection; a note
+    and only once, however often it was inspected. `labels.csv` has a row for each judged inspection; a text
     that a spreadsheet would calculate has an apostrophe before it.
     `missing.txt`, where there is need of it, says what was left out and why: a file that is gone or cannot be
     decoded, or contradictory verdicts on the same file.

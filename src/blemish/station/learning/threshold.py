@@ -5,7 +5,6 @@ All of it raises `errors.Unavailable` while the database cannot be used, and wha
 where rules decide.
 """
 
-import random
 from collections import Counter
 
 import numpy as np
@@ -17,7 +16,6 @@ from blemish.station.records import COMMAND_LINE, Author, CalibrationRecord, Ver
 from blemish.station.schemas import Evidence, Preview
 
 SHOWN = 12
-SAMPLED_FROM = 1000
 CHANCE = 0.01  # of a warning although the images were picked at random
 
 
@@ -165,16 +163,6 @@ def evidence(recipe: Recipe) -> Evidence:
         if picked
         else "",
     )
-
-
-def sample(recipe: Recipe, n: int) -> list[int]:
-    """At most `n` inspections to judge next, a uniform random choice in random order.
-
-    They are of the last 1000 scored inspections of the active model that nobody has judged.
-    """
-    unjudged = recipe.scored.model_copy(update={"feedback": "none"})
-    points = recipe.store.points(unjudged, SAMPLED_FROM)
-    return random.sample([point.id for point in points], min(n, len(points)))
 
 
 def _active(recipe: Recipe, expected: int | None) -> LoadedModel:

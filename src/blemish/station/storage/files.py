@@ -79,11 +79,11 @@ class Files:
                 new = [digest for digest, content in contents.items() if not self._has(digest, len(content))]
                 _write({self._part(digest): contents[digest] for digest in new})
                 for digest in new:
-                    self._part(digest).replace(self._path(digest))
+                    self._part(digest).replace(self.path(digest))
                 for prefix in sorted({digest[:2] for digest in contents}):
                     synchronise(self.folder / prefix)
             except BaseException:
-                for path in [way(digest) for digest in new for way in (self._part, self._path)]:
+                for path in [way(digest) for digest in new for way in (self._part, self.path)]:
                     with suppress(OSError):
                         path.unlink()
                 raise
@@ -92,15 +92,15 @@ class Files:
         """A file's content; NotFound where it is not there (any more)."""
         with self._explained("read"):
             try:
-                return self._path(digest).read_bytes()
+                return self.path(digest).read_bytes()
             except FileNotFoundError:
-                raise NotFound(f"The file {self._path(digest)} is gone.") from None
+                raise NotFound(f"The file {self.path(digest)} is gone.") from None
 
     def remove(self, digests: Iterable[str]) -> None:
         """Delete files; those that are not there are passed over."""
         with self._explained("written"):
             for digest in digests:
-                self._path(digest).unlink(missing_ok=True)
+                self.path(digest).unlink(missing_ok=True)
 
     def stored(self, prefix: str) -> set[str]:
         """Digests of all files whose digests begin with these two digits."""
@@ -130,11 +130,12 @@ class Files:
 
     def _has(self, digest: str, size: int) -> bool:
         try:
-            return self._path(digest).stat().st_size == size
+            return self.path(digest).stat().st_size == size
         except FileNotFoundError:
             return False
 
-    def _path(self, digest: str) -> Path:
+    def path(self, digest: str) -> Path:
+        """Where a file lies, if it is there."""
         return self.folder / digest[:2] / digest
 
     def _part(self, digest: str) -> Path:

@@ -132,6 +132,7 @@ class Store:
         if "feedback" in changes:
             changes["feedback_at"] = datetime.now(UTC) if said.feedback else None
             changes["feedback_by"] = by.who if said.feedback else None
+            changes |= {} if said.feedback == Verdict.DEFECT else {"defect_kind": ""}
         with self.database.transaction(writing=True) as connection:
             before = self.get(number)
             after = before.model_copy(update=changes)
@@ -157,6 +158,11 @@ class Store:
         question = select(func.count(), *kinds).where(*_conditions(filter)).group_by(*kinds)
         with self.database.transaction() as connection:
             return Counter({tuple(kind): count for count, *kind in connection.execute(question)})
+
+    def defect_kinds(self, recipe: str | None = None) -> list[str]:
+        """What people called the defects, of a recipe or of all, the most frequent first."""
+        named = self.tally(Filter(recipe=recipe, feedback="defect"), "defect_kind")
+        return [kind for (kind,), _ in named.most_common() if kind]
 
     def add_model(self, fingerprint: str, name: str, description: dict[str, Any]) -> None:
         """Keep a model's description; one that is known stays as it is."""
@@ -261,7 +267,7 @@ class Store:
 
 
 def _said(inspection: Inspection) -> str:
-    return ": ".join(part for part in (inspection.feedback, inspection.note) if part)
+    return ": ".join(part for part in (inspection.feedback, inspection.defect_kind, inspection.note) if part)
 
 
 def insert_into(connection: Connection, table: Table) -> Any:
@@ -289,6 +295,7 @@ CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {  # by the fields
         "any": _columns.feedback.is_not(None),
         "none": _columns.feedback.is_(None),
     }.get(value, _columns.feedback == value),
+    "defect_kind": lambda value: _columns.defect_kind == value,
     "source": lambda value: _columns.source == value,
     "lot": lambda value: _columns.lot == value,
     "serial": lambda value: _columns.serial == value,

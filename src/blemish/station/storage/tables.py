@@ -40,6 +40,7 @@ inspections = sa.Table(
     sa.Column("milliseconds", sa.Double),
     sa.Column("error", sa.Text, nullable=False),
     sa.Column("feedback", sa.Text),
+    sa.Column("defect_kind", sa.Text, nullable=False, server_default=""),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("feedback_at", TIME),
     sa.Column("feedback_by", sa.Text),

@@ -81,18 +81,18 @@ def test_paging_goes_to_and_fro(visitor: httpx2.Client, monkeypatch: pytest.Monk
         ("verdict=anomalous", 11, 12, None),
         ("review=7,2,9", 7, None, 2),
         ("review=7,2,9", 2, 7, 9),
-        ("review=7,2,9", 9, 2, None),
-        ("review=7,2,9", 5, None, None),
+        ("review=7,2,9", 9, 2, "/judge"),
+        ("review=7,2,9", 5, None, 2),
     ],
 )
 def test_neighbours_are_those_of_the_gallery_or_of_the_review(
-    visitor: httpx2.Client, query: str, number: int, previous: int | None, next: int | None
+    visitor: httpx2.Client, query: str, number: int, previous: int | None, next: int | str | None
 ) -> None:
     text = unescape(page_of(visitor, f"/inspections/{number}?{query}"))
     for name, other in (("previous", previous), ("next", next)):
-        expected = [] if other is None else [f"{other}?{query}"]
-        assert re.findall(rf'id="{name}"[^>]* href="/inspections/([^"]+)"', text) == expected
-    among = "/threshold" if query.startswith("review") else f"/inspections?{query}"
+        expected = [f"/inspections/{other}?{query}"] if isinstance(other, int) else [other] if other else []
+        assert re.findall(rf'id="{name}"[^>]* href="([^"]+)"', text) == expected
+    among = "/judge" if query.startswith("review") else f"/inspections?{query}"
     assert f'href="{among}">All</a>' in text
 
 

@@ -39,6 +39,7 @@ def gallery(
         "gallery.html.j2",
         recipe=station.recipes.get(query.recipe or "", station.default),
         known=[(name, name) for name in station.recipes],
+        kinds=[(kind, kind) for kind in station.store.defect_kinds(query.recipe)],
         inspections=found,
         asked=request.query_params,
         query=_narrowing(request),
@@ -61,8 +62,8 @@ def inspection_page(
     """One inspection; the query says among which others."""
     recipe = station.recipe_of(inspection)
     if query.review:
-        before, after = _in_review(query.review, inspection.id)
-        among = f"{place(station, recipe)['at']}/threshold"
+        among = f"{place(station, recipe)['at']}/judge"
+        before, after = _in_review(station.store, query.review, inspection.id, among)
     else:
         before, after, among = _in_gallery(station.store, query, inspection.id, _narrowing(request))
     regions = _regions(station, inspection)
@@ -78,6 +79,7 @@ def inspection_page(
         previous=before,
         next=after,
         among=among,
+        kinds=station.store.defect_kinds(inspection.recipe),
         colours=heat_colours(np.linspace(0, 1, 256)).tobytes().hex(),
     )
 
@@ -94,13 +96,14 @@ def _narrowing(request: Request) -> str:
     return urlencode([(name, text) for name, text in request.query_params.items() if text and name in fields])
 
 
-def _in_review(review: str, number: int) -> tuple[str, str]:
-    """Addresses of the inspections before and after this one, or ""."""
-    numbers = [part for part in review.split(",")[:REVIEWED] if part.isdecimal()]
-    place = numbers.index(str(number)) if str(number) in numbers else None
-    ends = ([], []) if place is None else (numbers[max(0, place - 1) : place], numbers[place + 1 :])
-    before, after = (f"/inspections/{end[0]}?review={','.join(numbers)}" if end else "" for end in ends)
-    return before, after
+def _in_review(store: Store, review: str, number: int, end: str) -> tuple[str, str]:
+    """Addresses of the inspection before this one, or "", and of the next that nobody judged, or `end`."""
+    numbers = [int(part) for part in review.split(",")[:REVIEWED] if part.isdecimal()]
+    place = numbers.index(number) if number in numbers else 0
+    unjudged = [one.id for one in store.get_many(numbers[place + 1 :]) if one.feedback is None]
+    query = f"?review={','.join(map(str, numbers))}"
+    before = f"/inspections/{numbers[place - 1]}{query}" if place else ""
+    return before, f"/inspections/{unjudged[0]}{query}" if unjudged else end
 
 
 def _in_gallery(store: Store, query: GalleryQuery, number: int, narrowing: str) -> tuple[str, str, str]:

@@ -8,12 +8,22 @@ from fastapi.responses import StreamingResponse
 from blemish.station.errors import Conflict, Unusable
 from blemish.station.learning import dataset, threshold
 from blemish.station.learning.drift import measure_drift
-from blemish.station.schemas import Drift, Evidence, Preview, Rate, RateChange, Recalibration, Threshold
+from blemish.station.learning.fits import split
+from blemish.station.learning.to_judge import to_judge
+from blemish.station.records import Verdict
+from blemish.station.schemas import Drift, Evidence, Fit, Preview, Rate, RateChange, Recalibration, Threshold
 from blemish.station.web import charts
-from blemish.station.web.deps import AuthorDep, Engineer, Operator, RecipeDep, RecordNumber, problems
+from blemish.station.web.deps import (
+    AuthorDep,
+    Engineer,
+    Operator,
+    RecipeDep,
+    RecordNumber,
+    StationDep,
+    problems,
+)
 from blemish.station.web.pages import fragment, page
 
-TO_JUDGE = 12  # suggested at once
 PERIODS = (200, 1000, 5000)  # inspections
 IN_TABLE = 200  # of them
 
@@ -63,6 +73,27 @@ def evidence(recipe: RecipeDep, _: Operator) -> Evidence:
     return threshold.evidence(recipe)
 
 
+@router.get("/to-judge", responses=problems(503))
+def list_to_judge(recipe: RecipeDep, _: Operator) -> dict[str, list[int]]:
+    """Numbers of inspections that are worth a person's look next, by the reason."""
+    return to_judge(recipe)
+
+
+@router.get("/defect-kinds", responses=problems(503))
+def list_defect_kinds(recipe: RecipeDep, _: Operator) -> list[str]:
+    """What people called defects, the most frequent first."""
+    return recipe.store.defect_kinds(recipe.name)
+
+
+@pages.get("/judge")
+def judge_page(request: Request, recipe: RecipeDep, _: Operator) -> Response:
+    """Pictures worth a look, to be judged one after another."""
+    chosen = {reason: recipe.store.get_many(numbers) for reason, numbers in to_judge(recipe).items()}
+    return page(
+        request, "judge.html.j2", chosen=chosen, review=[one.id for of in chosen.values() for one in of]
+    )
+
+
 @pages.get("/threshold")
 def threshold_page(request: Request, recipe: RecipeDep, _: Engineer) -> Response:
     """The false-alarm rate, and what feedback can teach it."""
@@ -70,14 +101,11 @@ def threshold_page(request: Request, recipe: RecipeDep, _: Engineer) -> Response
         active = threshold.by_scores(recipe)
     except Conflict as error:
         return page(request, "threshold_ruled.html.j2", sentence=str(error))
-    to_judge = threshold.sample(recipe, TO_JUDGE)
     return page(
         request,
         "threshold.html.j2",
         force=Threshold.of(active.calibrated),
         evidence=threshold.evidence(recipe),
-        to_judge=recipe.store.get_many(to_judge),
-        review=",".join(map(str, to_judge)),
         history=recipe.store.calibrations(recipe.name, active.fingerprint),
         rules=active.rules,
     )
@@ -118,6 +146,46 @@ def scores_page(request: Request, recipe: RecipeDep, _: Operator, last: int = PE
         chart=charts.history_chart(points, active.calibration) if points else "",
         distribution=charts.distribution_chart(points, active.calibration) if points else "",
         drift=measure_drift(recipe),
+    )
+
+
+@router.get("/fits", responses=problems())
+def list_fits(station: StationDep, recipe: RecipeDep, _: Engineer) -> list[Fit]:
+    """Models that were fitted here from what people judged, newest first."""
+    return station.fits.all(recipe)
+
+
+@router.post("/fits", status_code=201, responses=problems(409, 503))
+def start_fit(station: StationDep, recipe: RecipeDep, _: Engineer) -> Fit:
+    """Fit a model as the one in use was, beside the work; it is not used until somebody says so."""
+    return station.fits.start(recipe)
+
+
+@router.post("/fits/stop", status_code=202, responses=problems())
+def stop_fit(station: StationDep, recipe: RecipeDep, _: Engineer) -> list[Fit]:
+    """Ask the fit that runs to end."""
+    station.fits.stop(recipe)
+    return station.fits.all(recipe)
+
+
+@pages.get("/models/fit")
+def fit_page(request: Request, station: StationDep, recipe: RecipeDep, _: Engineer) -> Response:
+    """Fits a model, says how far it is, and compares it with the one in use."""
+    learn, others = split(recipe)
+    found = [
+        (fit, fit.comparison and recipe.store.get_many(fit.comparison.differ))
+        for fit in station.fits.all(recipe)
+    ]
+    return page(
+        request,
+        "fit.html.j2",
+        fits=found,
+        running=any(fit.state == "running" for fit, _ in found),
+        usable=[model.name for model in recipe.models.states() if not model.active],
+        learn=len(learn),
+        good=sum(one.feedback == Verdict.GOOD for one in others),
+        defective=sum(one.feedback == Verdict.DEFECT for one in others),
+        fitted_to=station.settings.by_recipe[recipe.name].fitted_to,
     )
 
 
