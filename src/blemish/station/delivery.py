@@ -23,9 +23,7 @@ logger = logging.getLogger(__name__)
 class Delivery(Background):
     """Sends one inspection after the other to a destination; after a failure again, in 1 to 60 seconds.
 
-    Attributes:
-        name: what its position is kept under.
-        outbox: what waits.
+    Its position is kept under `name`; `outbox` has what waits.
     """
 
     def __init__(self, name: str, destination: Webhook | Mqtt, store: Store) -> None:

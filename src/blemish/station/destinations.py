@@ -56,9 +56,7 @@ class _NoRedirection(HTTPRedirectHandler):
 class Mqtt:
     """Publishes each inspection with quality of service 1, and waits until the broker confirms it.
 
-    Args:
-        url: with mqtts:// for TLS.
-        topic: {recipe}, {station} (the machine's name) and {verdict} in it are filled in.
+    TLS with mqtts://. {recipe}, {station} (the machine's name) and {verdict} in the topic are filled in.
     """
 
     def __init__(self, url: AnyUrl, topic: str) -> None:

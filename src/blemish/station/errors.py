@@ -7,12 +7,7 @@ REPLACED = "is not the one that was opened; put that one back, or start the stat
 
 
 class StationError(BlemishError):
-    """A request cannot be served.
-
-    Attributes:
-        status: HTTP status of the answer.
-        retry_after: seconds after which another try may succeed, or None when it would not.
-    """
+    """A request cannot be served; another try may succeed after `retry_after` seconds, or never (None)."""
 
     status = 500
     retry_after: int | None = None

@@ -20,9 +20,7 @@ Check = Callable[[], str | None]  # gives what is wrong in a sentence, or raises
 class Monitor(Background):
     """Looks every two seconds at everything an inspection needs, so that trouble is known, and its end.
 
-    Args:
-        needed: by name, checks of what must be in order for images to be accepted.
-        wanted: by name, checks of what a person should look at otherwise.
+    What is `needed` must be in order for images to be accepted; at what is `wanted` a person should look.
     """
 
     def __init__(self, needed: dict[str, Check], wanted: dict[str, Check]) -> None:

@@ -16,11 +16,7 @@ NOT_EXTRA = {*vars(logging.makeLogRecord({})), "message", "color_message", "task
 
 
 def configure(secrets: Sequence[str] = ()) -> None:
-    """Send all logs of this process, other libraries' too, to standard error as lines of JSON.
-
-    Args:
-        secrets: texts of at least six characters that are replaced wherever they would appear.
-    """
+    """Send all logs of this process, other libraries' too, to standard error as JSON without secrets."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(secrets))
     handler.addFilter(is_worth_a_line)

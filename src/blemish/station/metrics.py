@@ -17,9 +17,7 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 class Metrics:
     """What a station counts and times since it started.
 
-    Attributes:
-        failures: images that could not be used ("image"), scored ("model") or kept ("store").
-        batches: images scored at once.
+    `failures`: images that could not be used ("image"), scored ("model") or kept ("store").
     """
 
     def __init__(self) -> None:

@@ -85,13 +85,8 @@ class LoadedModel:
 class Models:
     """The models of a recipe. Switching is one assignment: images in hand finish with the model they met.
 
-    It begins with the model that the recipe names, whichever was in use before.
-
-    Attributes:
-        active: gives the verdicts.
-
-    Raises:
-        BlemishError: the model cannot be loaded, or the store not used.
+    It begins with the model that the recipe names, whichever was in use before. `active` gives the verdicts.
+    BlemishError: the model cannot be loaded, or the store not used.
     """
 
     def __init__(self, recipe: str, given: RecipeSettings, settings: Settings, store: Store) -> None:
@@ -122,11 +117,8 @@ class Models:
         """Load a model's file, and let it give the verdicts from the next image on.
 
         The active one goes on meanwhile. A model that was in use here before keeps its latest calibration.
-
-        Raises:
-            NotFound: there is no such model.
-            Conflict: its file is damaged or cannot run here; the active model stays.
-            Unavailable: the database or the folder cannot be written.
+        NotFound: there is no such model. Conflict: its file is damaged or cannot run here; the active one
+        stays. Unavailable: the database or the folder cannot be written.
         """
         with self._lock:
             model = self._open(name, by)
@@ -139,15 +131,8 @@ class Models:
     ) -> CalibrationRecord:
         """Keep another calibration of the active model, which holds from the next image on.
 
-        Rules that give a rate keep theirs.
-
-        Args:
-            of: the active model, as it was when the rest was decided.
-
-        Raises:
-            Conflict: another model or another calibration is in force by now.
-            ConfigError: the rules leave room for no verdict at this rate with so few scores.
-            Unavailable: the database cannot be written.
+        `of` is that model as it was when the rest was decided: Conflict where another is in force by now.
+        Rules that give a rate keep theirs; ConfigError where they leave no room with so few scores.
         """
         with self._lock:
             if self.active is not of:
@@ -169,13 +154,8 @@ class Models:
     def set_rules(self, of: LoadedModel, rules: Rules, by: Author = COMMAND_LINE) -> None:
         """Write rules beside the active model, where they hold from the next image on.
 
-        Args:
-            of: the active model, as it was when the rest was decided.
-
-        Raises:
-            Conflict: another model, or another calibration of it, is in force by now.
-            ConfigError: they do not fit the model.
-            Unavailable: the file or the database cannot be used.
+        `of` is that model as it was when the rest was decided: Conflict where another is in force by now.
+        ConfigError: they do not fit the model. Unavailable: the file or the database cannot be used.
         """
         with self._lock:
             if self.active is not of:

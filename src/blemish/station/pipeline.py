@@ -58,11 +58,8 @@ class _Image:
 class Pipeline:
     """Takes images from any thread; the futures it gives are done once the inspection is on the disk.
 
-    Images of a recipe are written in the order in which they were accepted.
-
-    Attributes:
-        room: images of one recipe accepted and unfinished, at most: an equal part of the queue.
-        problem: why nothing can be accepted now, in a sentence, or "".
+    Images of a recipe are written in the order in which they were accepted; `room` is how many of one may be
+    unfinished, an equal part of the queue. `problem` says why nothing can be accepted now, or "".
     """
 
     settings: Settings
@@ -135,19 +132,15 @@ class Pipeline:
         key: str | None = None,
         keep_failed: bool = False,
     ) -> "Future[Inspection]":
-        """Inspect an image; Busy or Unavailable as `check`.
+        """Inspect an image file's content; Busy or Unavailable as `check`.
 
-        Args:
-            recipe: whose model judges it, the one that is active now.
-            data: an image file's content.
-            lot, serial: of the part; without one, what the name says.
-            key: by `Recipe.key`; the same gives the same inspection, however often it is sent.
-            keep_failed: record an image that cannot be used, with its error, instead of refusing it.
+        The recipe's model that is active now judges it. Without `lot` or `serial` its name tells them. The
+        same `key`, by `Recipe.key`, gives the same inspection, however often it is sent. `keep_failed` keeps
+        an image that cannot be used, with its error, instead of refusing it.
 
-        Returns:
-            The inspection, once it is durable. Fails with Unusable for what is no usable image or has no
-            score, Conflict for a key that came with another image, and Unavailable where it cannot be scored
-            or kept: nothing is recorded then.
+        The inspection is there once it is durable. It fails with Unusable for what is no usable image or has
+        no score, Conflict for a key that came with another image, and Unavailable where it cannot be scored
+        or kept: nothing is recorded then.
         """
         model, name = recipe.models.active, name[:MAX_NAME]
         known: dict[str, Any] = {"recipe": recipe.name, "source": source, "name": name, "key": key}

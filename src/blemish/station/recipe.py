@@ -13,11 +13,7 @@ from blemish.station.storage.store import Store
 
 @dataclass(eq=False)
 class Recipe:
-    """What judges the pictures of one product, apart from those of others.
-
-    Attributes:
-        trouble: why its model could not score the latest images, in a sentence, or "".
-    """
+    """What judges the pictures of one product; `trouble`: why the latest could not be scored, or ""."""
 
     name: str
     models: Models

@@ -75,8 +75,7 @@ def first_of(error: ValidationError) -> tuple[ErrorDetails, str, str]:
 def read_recipes(file: Path) -> dict[str, RecipeSettings]:
     """The recipes of a TOML file, by name, in its order; the first is the default one.
 
-    Raises:
-        ConfigError: it cannot be read, has no table, or one of them cannot be used; names file and field.
+    ConfigError: it cannot be read, has no table, or one of them cannot be used; names file and field.
     """
     recipes = {name: _recipe(file, name, values) for name, values in read_toml(file).items()}
     if not recipes:

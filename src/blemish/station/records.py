@@ -186,8 +186,7 @@ class AuditEntry(Record):
 class User(Record):
     """A person or a machine that may use the station; without `id` whoever comes where there are no users.
 
-    Attributes:
-        secret: hash of the password or of the token; None until a link has set the password.
+    `secret` is the hash of the password or of the token; None until a link has set the password.
     """
 
     id: int = 0
@@ -222,13 +221,9 @@ class InForce(Record):
 
 
 class CalibrationRecord(Record):
-    """Scores of good images and the false-alarm rate to keep, from some moment on; never changed afterwards.
+    """Scores of good images that the model was not trained on, and the false-alarm rate to keep.
 
-    Attributes:
-        recipe: whose pictures it judges.
-        model: fingerprint of the model that gave the scores.
-        scores: of good images that the model was not trained on.
-        origin: one clause on where the scores come from.
+    It is never changed. `model` is a fingerprint, `origin` one clause on where the scores come from.
     """
 
     id: int
@@ -249,20 +244,11 @@ class CalibrationRecord(Record):
 
 
 class Filter(Record):
-    """Which inspections; what is None does not narrow.
+    """Which inspections; what is None does not narrow. Images without a score have no verdict.
 
-    Attributes:
-        recipe: its name.
-        other_part: whether the picture as a whole was unlike every good one; neither finds the unknown.
-        anomalous: the verdict. Images without a score have none, so neither value finds them.
-        look_again: whether rules gave the verdict "look again".
-        failed: whether the image could not be scored.
-        feedback: "good", "defect", "any", or "none" for those that nobody has judged yet.
-        defect_kind: as it was named.
-        source, lot, serial, model, image: equal to this. `model` is a fingerprint or its first digits.
-        since, until: received in [since, until); times without a zone are UTC.
-        min_score, max_score: score in [min_score, max_score].
-        text: part of the name or the note, whatever its case.
+    `other_part`: unlike every good one as a whole. `feedback` "none": nobody has judged it yet.
+    `model` is a fingerprint or its first digits. Received in [since, until), in UTC without a zone; score in
+    [min_score, max_score]. `text`: part of the name or the note, whatever its case.
     """
 
     recipe: Text | None = None

@@ -66,9 +66,7 @@ class AuditQuery(BaseModel):
 class GalleryQuery(PageQuery):
     """The gallery's form: an empty field does not narrow, and times are those of the station's zone.
 
-    Attributes:
-        verdict: sets `anomalous`, `look_again`, `other_part` and `failed`.
-        review: numbers of inspections to go through instead of those found, with commas between them.
+    `verdict` sets `anomalous`, `look_again`, `other_part` and `failed`; `review` are numbers to go through.
     """
 
     verdict: Literal["good", "look again", "anomalous", "not this part", "failed"] | None = None

@@ -156,14 +156,9 @@ class Settings(RecipeSettings):
 
 
 def load_settings(config: Path | None = None, **options: Any) -> Settings:
-    """A station's settings from all their sources.
+    """A station's settings: `options` but for None, before environment, before the file `config`.
 
-    Args:
-        config: a TOML file with fields of `Settings`, or None.
-        options: fields of `Settings`; None stands for not given.
-
-    Raises:
-        ConfigError: the file cannot be read, a field is unknown, or a value cannot be used.
+    ConfigError: the file cannot be read, a field is unknown, or a value cannot be used.
     """
     names = {field: PREFIX + field.upper() for field in Settings.model_fields}
     environment = {field: os.environ[name] for field, name in names.items() if name in os.environ}

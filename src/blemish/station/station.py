@@ -35,17 +35,14 @@ logger = logging.getLogger(__name__)
 class Station:
     """Everything `blemish serve` runs, but for the web server.
 
+    BlemishError: the folder, the database or a model cannot be used, or another station uses them.
+
     Attributes:
         accounts: the users; None where there are none.
-        recipes: by name.
-        default: the first of them, for whoever names none.
+        recipes, default: by name; and the first of them, for whoever names none.
         watched: by the names of recipes that have a folder.
-        fits: of new models, beside the work.
         drawing: held while a past image is decoded for showing; as many at once as there are cores.
         close: lets go of the folder and the database, of a station that was not started.
-
-    Raises:
-        BlemishError: the folder, the database or a model cannot be used, or another station uses them.
     """
 
     def __init__(self, settings: Settings) -> None:

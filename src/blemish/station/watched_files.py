@@ -34,13 +34,10 @@ def stamp_of(found: os.stat_result) -> Stamp:
 def find_files(
     root: Path, pass_over: Path | None, unlisted: list[OSError], others: list[str]
 ) -> Iterator[tuple[str, Stamp]]:
-    """Paths below a folder and stamps of its images, by extension; without what is hidden, and links.
+    """Paths below an absolute `root` and stamps of images, by extension; without what is hidden, and links.
 
-    Args:
-        root: an absolute path.
-        pass_over: a folder below it that is not looked into, or None.
-        unlisted: takes what is said of folders that cannot be listed.
-        others: takes the pictures in formats that are not read.
+    `pass_over` is not looked into. `unlisted` takes what is said of folders that cannot be listed, `others`
+    the pictures in formats that are not read.
     """
     start = len(str(root / "_")) - 1
     for folder, folders, names in os.walk(root, onerror=unlisted.append):
@@ -61,11 +58,7 @@ def find_files(
 
 
 def read_file(file: Path, stamp: Stamp, max_bytes: int) -> bytes | None:
-    """The content of a file, nothing of one larger than `max_bytes`, or None if the stamp is not its own.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """A file's content, nothing of one above `max_bytes`, or None if the stamp is not its own; OSError."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW  # it may have become a pipe or a link
     with os.fdopen(os.open(file, flags), "rb") as opened:
         found = os.fstat(opened.fileno())

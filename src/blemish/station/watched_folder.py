@@ -53,13 +53,7 @@ class WatchedFolder(Background):
     A file is taken when it has not changed for `settle` seconds. It is known by its path, time, size and
     content, so that neither a restart nor a kill gives it two records; a record that retention deleted is
     forgotten, though, and such a file, still there at the next start, counts as new: use `move_to` then.
-
-    Args:
-        recipe: whose images these are.
-        given: how it is set up; `watch` must be given.
-
-    Attributes:
-        message: what is wrong now, in a sentence, or "".
+    `message` says what is wrong now, or "".
     """
 
     def __init__(self, recipe: Recipe, given: RecipeSettings, settings: Settings, pipeline: Pipeline) -> None:

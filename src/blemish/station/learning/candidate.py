@@ -33,12 +33,8 @@ log = logging.getLogger(__name__)
 class Order(BaseModel):
     """What to fit, and what to compare it on.
 
-    Attributes:
-        out: the model file to write; its suffix is that of the one in use.
-        in_use, fingerprint, calibrated: the model in use, and its calibration at the rate to keep.
-        learn: pictures judged good.
-        compare: other judged pictures by their inspections, and whether they are defective.
-        options: of `Detector.load`.
+    `out` has the suffix of the model in use; `calibrated` is that one's calibration at the rate to keep.
+    `learn` are pictures judged good, `compare` others by inspection, and whether they are defective.
     """
 
     out: Path

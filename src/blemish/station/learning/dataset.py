@@ -24,13 +24,8 @@ def stream(recipe: Recipe) -> Iterator[bytes]:
     """A .zip file in the MVTec layout, piece by piece; memory holds one image and the table at a time.
 
     `train/good` has the images confirmed as good, `test/defect` the confirmed defects, each file as it came
-    and only once, however often it was inspected. `labels.csv` has a row for each judged inspection; a text
-    that a spreadsheet would calculate has an apostrophe before it.
-    `missing.txt`, where there is need of it, says what was left out and why: a file that is gone or cannot be
-    decoded, or contradictory verdicts on the same file.
-
-    Raises:
-        Unavailable: the database cannot be read; later, while the pieces are taken, the disk too.
+    and only once. `labels.csv` has a row for each judged inspection; `missing.txt`, if need be,
+    says what was left out and why. Unavailable: the database, or later the disk, cannot be read.
     """
     return _pieces(recipe, recipe.store.verdicts(recipe.name))
 

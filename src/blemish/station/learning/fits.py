@@ -59,9 +59,7 @@ class Fits:
     def start(self, recipe: Recipe) -> Fit:
         """Begin to fit with the configuration of the model in use, to `split` and the folder `fitted_to`.
 
-        Raises:
-            Conflict: a fit runs already, or PyTorch is missing.
-            Unavailable: the database or the folder cannot be used.
+        Conflict: a fit runs already, or PyTorch is missing. Unavailable: database or folder cannot be used.
         """
         if find_spec("torch") is None:
             raise Conflict('Fitting needs PyTorch: pip install "blemish[train]".')

@@ -16,13 +16,9 @@ from blemish.station.schemas import RulesPreview
 
 
 def preview(recipe: Recipe, values: dict[str, Any]) -> RulesPreview:
-    """What rules would make of the held-out good images of the active model.
+    """What rules, by the fields of their file, would make of the held-out good images of the active model.
 
-    Args:
-        values: the fields of a rules file.
-
-    Raises:
-        ConfigError: they say what cannot be, or do not fit the model.
+    ConfigError: they say what cannot be, or do not fit the model.
     """
     active = recipe.models.active
     rules = rules_from(values, active.path.absolute().parent)
@@ -47,9 +43,7 @@ def preview(recipe: Recipe, values: dict[str, Any]) -> RulesPreview:
 def save(recipe: Recipe, values: dict[str, Any], by: Author = COMMAND_LINE) -> None:
     """Write rules beside the active model and put them in force; arguments and errors as of `preview`.
 
-    Raises:
-        Conflict: the model or its calibration was changed meanwhile.
-        Unavailable: the file or the database cannot be used.
+    Conflict: the model or its calibration was changed meanwhile. Unavailable: file or database not.
     """
     active = recipe.models.active
     recipe.models.set_rules(active, rules_from(values, active.path.absolute().parent), by)

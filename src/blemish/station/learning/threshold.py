@@ -31,12 +31,7 @@ def by_scores(recipe: Recipe) -> LoadedModel:
 
 
 def preview(recipe: Recipe, false_alarm_rate: float, *, last: int = 1000) -> Preview:
-    """What a rate would have meant for the last inspections of the active model.
-
-    Args:
-        false_alarm_rate: inside (0, 1), else ConfigError.
-        last: inspections to look at, at most.
-    """
+    """What a rate in (0, 1), else ConfigError, would have meant for the active model's `last` inspections."""
     active = by_scores(recipe)
     then = active.calibration.with_rate(false_alarm_rate)
     points = recipe.store.points(recipe.scored, last)
@@ -84,14 +79,10 @@ def recalibrate(
     """Calibrate the active model from its images that were confirmed as good; the rate stays.
 
     Scores are taken as recorded, each image file's once, and none of a file that was called a defect as well.
-    The promise of a calibration holds for images picked without regard to their scores; see `evidence`.
-
-    Args:
-        keep: add them to the scores that the model came with, as long as these are in force. Images confirmed
-            earlier are always included, once, so that a verdict taken back is forgotten. False: they alone.
-
-    Raises:
-        Conflict: also where no image was confirmed as good.
+    The promise of a calibration holds for images picked without regard to their scores; see `evidence`. With
+    `keep` they are added to the scores that the model came with, as long as these are in force; images
+    confirmed earlier are always included, once, so that a verdict taken back is forgotten.
+    Conflict also where no image was confirmed as good.
     """
     active = _active(recipe, expected)
     said = recipe.store.verdicts(recipe.name)

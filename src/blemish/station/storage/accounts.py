@@ -27,8 +27,7 @@ _columns = users.c
 class Accounts:
     """The users in a database; each method raises `errors.Unavailable` while that cannot be used.
 
-    Attributes:
-        checking: to hold while a login is checked, and longer where it fails.
+    `checking` is to be held while a login is checked, and longer where it fails.
     """
 
     def __init__(self, database: Database) -> None:
@@ -73,11 +72,9 @@ class Accounts:
             return _new_secret(connection, user.name, user.role)
 
     def change(self, number: int, role: Role, disabled: bool, by: Author) -> None:
-        """Change a user, whose sessions end.
+        """Change a user, whose sessions end; NotFound where there is none.
 
-        Raises:
-            NotFound: there is no such user.
-            Conflict: no admin would be left, or a machine would become a person or a person a machine.
+        Conflict: no admin would be left, or a machine would become a person or a person a machine.
         """
         changes = {"role": role, "disabled": disabled}
         with self._database.transaction(writing=True) as connection:

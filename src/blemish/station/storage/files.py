@@ -31,19 +31,10 @@ def digest_of(content: bytes) -> str:
 
 
 class Files:
-    """A folder of files by content: folder/ab/abcdef...; one station's alone.
+    """A folder of files by content: folder/ab/abcdef...; one station's alone, made with its folders 00 to ff.
 
-    Every method raises Unavailable while the folder cannot be used.
-
-    Args:
-        folder: made if need be, with its folders 00 to ff.
-
-    Attributes:
-        busy: held by whoever adds files and then records them, and by whoever removes files.
-        close: lets another station use the folder.
-
-    Raises:
-        BlemishError: another station uses the folder, or it cannot be made or written.
+    BlemishError where another station uses it or it cannot be written; every method raises Unavailable while
+    it cannot be used. Hold `busy` to add files and then record them, and to remove files.
     """
 
     def __init__(self, folder: Path) -> None:

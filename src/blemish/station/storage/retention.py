@@ -22,13 +22,8 @@ logger = logging.getLogger(__name__)
 class Retention(Background):
     """Deletes by age and by size each minute, and sweeps at once and each day. What a person judged stays.
 
-    Args:
-        keep_days: inspections received before so many days are deleted; None keeps them.
-        keep_gb: the oldest ones are deleted beyond so many gigabytes (10^9 bytes); None keeps them.
-
-    Attributes:
-        over: a sentence while the judged images alone have more than `keep_gb`, else "".
-        unsent: a sentence when any was deleted since the start that waited in an outbox, else "".
+    None keeps all; a gigabyte has 10^9 bytes. `over` is a sentence while the judged images alone have more
+    than `keep_gb`, `unsent` when any was deleted since the start that waited in an outbox; else "".
     """
 
     def __init__(

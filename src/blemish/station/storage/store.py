@@ -1,26 +1,23 @@
 """What the station remembers: inspections, models and calibrations, in SQLite or PostgreSQL."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Select,
     Table,
     delete,
     func,
     literal,
-    or_,
     select,
     union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from blemish.inference.rules import LOOK_AGAIN
 from blemish.station.errors import NotFound
 from blemish.station.records import (
     COMMAND_LINE,
@@ -37,10 +34,10 @@ from blemish.station.records import (
 )
 from blemish.station.schemas import Feedback
 from blemish.station.storage.audit import note
+from blemish.station.storage.conditions import conditions
 from blemish.station.storage.database import Database
 from blemish.station.storage.tables import calibrations, inspections, models
 
-FINGERPRINT = 64  # digits
 AT_ONCE = 500  # records in one question, where all are gone through
 ADDING = 0x626C656D  # the lock of PostgreSQL's that is held while inspections are added
 
@@ -90,7 +87,7 @@ class Store:
         self, filter: Filter, *, limit: int, before: int | None = None, after: int | None = None
     ) -> list[Inspection]:
         """Inspections, newest first; with numbers below `before`, or above `after` and next to it."""
-        question = select(inspections).where(*_conditions(filter)).limit(limit)
+        question = select(inspections).where(*conditions(filter)).limit(limit)
         if before is not None:
             question = question.where(_columns.id < before)
         if after is None:
@@ -122,7 +119,7 @@ class Store:
 
     def count(self, filter: Filter) -> int:
         """How many inspections there are."""
-        question = select(func.count()).select_from(inspections).where(*_conditions(filter))
+        question = select(func.count()).select_from(inspections).where(*conditions(filter))
         with self.database.transaction() as connection:
             return connection.execute(question).scalar_one()
 
@@ -146,7 +143,7 @@ class Store:
         """The latest scored inspections, oldest first."""
         question = (
             select(*(_columns[name] for name in Point.model_fields))
-            .where(*_conditions(filter), _columns.score.is_not(None))
+            .where(*conditions(filter), _columns.score.is_not(None))
             .order_by(_columns.id.desc())
             .limit(limit)
         )
@@ -155,7 +152,7 @@ class Store:
     def tally(self, filter: Filter, *fields: str) -> Counter[tuple[Any, ...]]:
         """How many inspections have the same values in these fields, by the values."""
         kinds = [_columns[name] for name in fields]
-        question = select(func.count(), *kinds).where(*_conditions(filter)).group_by(*kinds)
+        question = select(func.count(), *kinds).where(*conditions(filter)).group_by(*kinds)
         with self.database.transaction() as connection:
             return Counter({tuple(kind): count for count, *kind in connection.execute(question)})
 
@@ -229,11 +226,7 @@ class Store:
         return self._records(Inspection, question.order_by(_columns.received, _columns.id))
 
     def delete(self, numbers: Sequence[int]) -> list[str]:
-        """Delete inspections, all or none; those that somebody has judged meanwhile stay.
-
-        Returns:
-            The digests of images and maps that no inspection needs any more.
-        """
+        """Delete inspections, but those judged meanwhile; the digests of files that none needs any more."""
         doomed = (_columns.id.in_(numbers), _columns.feedback.is_(None))
         both = (_columns.image, _columns.map)
         with self.database.transaction(writing=True) as connection:
@@ -281,38 +274,3 @@ def _add(connection: Connection, new: NewInspection) -> Inspection:
     if row is None:  # there is one of this key
         row = connection.execute(select(inspections).where(_columns.key == new.key)).one()
     return Inspection.model_validate(row._asdict())
-
-
-CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {  # by the fields of a filter
-    "recipe": lambda value: _columns.recipe == value,
-    "other_part": lambda value: _columns.is_other_part == value,
-    "anomalous": lambda value: _columns.is_anomalous == value,
-    "look_again": lambda value: (
-        _columns.verdict == LOOK_AGAIN if value else _columns.verdict.is_distinct_from(LOOK_AGAIN)
-    ),
-    "failed": lambda value: _columns.score.is_(None) if value else _columns.score.is_not(None),
-    "feedback": lambda value: {
-        "any": _columns.feedback.is_not(None),
-        "none": _columns.feedback.is_(None),
-    }.get(value, _columns.feedback == value),
-    "defect_kind": lambda value: _columns.defect_kind == value,
-    "source": lambda value: _columns.source == value,
-    "lot": lambda value: _columns.lot == value,
-    "serial": lambda value: _columns.serial == value,
-    "model": lambda value: (
-        _columns.model == value if len(value) == FINGERPRINT else _columns.model.startswith(value)
-    ),
-    "image": lambda value: _columns.image == value,
-    "since": lambda value: _columns.received >= value,
-    "until": lambda value: _columns.received < value,
-    "min_score": lambda value: _columns.score >= value,
-    "max_score": lambda value: _columns.score <= value,
-    "text": lambda value: or_(
-        *(text.icontains(value, autoescape=True) for text in (_columns.name, _columns.note))
-    ),
-}
-
-
-def _conditions(filter: Filter) -> list[ColumnElement[bool]]:
-    """What a row must meet to be one of the filter's."""
-    return [CONDITIONS[name](value) for name, value in filter if name in CONDITIONS and value is not None]
