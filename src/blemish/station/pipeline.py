@@ -137,7 +137,6 @@ class Pipeline:
         The recipe's model that is active now judges it. Without `lot` or `serial` its name tells them. The
         same `key`, by `Recipe.key`, gives the same inspection, however often it is sent. `keep_failed` keeps
         an image that cannot be used, with its error, instead of refusing it.
-
         The inspection is there once it is durable. It fails with Unusable for what is no usable image or has
         no score, Conflict for a key that came with another image, and Unavailable where it cannot be scored
         or kept: nothing is recorded then.
@@ -156,8 +155,7 @@ class Pipeline:
 
     def _part(self, name: str, lot: str | None, serial: str | None) -> dict[str, str]:
         """Lot and serial number: those given, else what the name says; one warning where it says nothing."""
-        given = {"lot": lot, "serial": serial}
-        part = self.settings.part_of(name) | {field: text for field, text in given.items() if text}
+        part = self.settings.part_of(name) | ({"lot": lot} if lot else {}) | ({"serial": serial} if serial else {})
         if self.settings.name_pattern and not part and not self._other_names:
             self._other_names = True
             logger.warning("a name does not fit name_pattern", extra={"image": name})
@@ -264,9 +262,9 @@ class Pipeline:
             self.metrics.failures.labels("store").inc()
             for image in images:
                 self._fail(image, error)
-            return
-        for image, inspection in zip(images, kept, strict=True):
-            self._answer(image, inspection)
+        else:
+            for image, inspection in zip(images, kept, strict=True):
+                self._answer(image, inspection)
 
     def _answer(self, image: _Image, inspection: Inspection) -> None:
         """The inspection is durable: say so, unless its key stands for another image."""
