@@ -11,7 +11,7 @@ from blemish.datasets import Dataset, Sample
 from blemish.errors import BlemishError, ConfigError
 from blemish.export import export_model
 from blemish.images.reading import load_frame
-from blemish.inference.detector import WARNINGS
+from blemish.inference.batchnorm import WARNINGS
 from blemish.inference.outputs import Outputs, predict_to_files
 from blemish.training.config import build_config
 from blemish.training.fit import fit
