@@ -143,7 +143,11 @@ class Pipeline:
         """
         model, name = recipe.models.active, name[:MAX_NAME]
         known: dict[str, Any] = {"recipe": recipe.name, "source": source, "name": name, "key": key}
-        known |= {"model": model.fingerprint, "image_bytes": len(data), **self._part(name, lot, serial)}
+        known |= {
+            "model": model.fingerprint,
+            "image_bytes": len(data),
+            **self._part(name, lot=lot, serial=serial),
+        }
         with self._changed:
             self.check(recipe)
             record = NewInspection(**known, received=datetime.now(UTC))
@@ -153,9 +157,9 @@ class Pipeline:
             self._decoders.submit(self._decode, image)
         return image.future
 
-    def _part(self, name: str, lot: str | None, serial: str | None) -> dict[str, str]:
+    def _part(self, name: str, **given: str | None) -> dict[str, str]:
         """Lot and serial number: those given, else what the name says; one warning where it says nothing."""
-        part = self.settings.part_of(name) | ({"lot": lot} if lot else {}) | ({"serial": serial} if serial else {})
+        part = self.settings.part_of(name) | {field: text for field, text in given.items() if text}
         if self.settings.name_pattern and not part and not self._other_names:
             self._other_names = True
             logger.warning("a name does not fit name_pattern", extra={"image": name})
