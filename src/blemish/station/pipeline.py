@@ -138,16 +138,12 @@ class Pipeline:
         same `key`, by `Recipe.key`, gives the same inspection, however often it is sent. `keep_failed` keeps
         an image that cannot be used, with its error, instead of refusing it.
         The inspection is there once it is durable. It fails with Unusable for what is no usable image or has
-        no score, Conflict for a key that came with another image, and Unavailable where it cannot be scored
-        or kept: nothing is recorded then.
+        no score, Conflict for a key of another image, and Unavailable where it cannot be scored or kept.
         """
         model, name = recipe.models.active, name[:MAX_NAME]
         known: dict[str, Any] = {"recipe": recipe.name, "source": source, "name": name, "key": key}
-        known |= {
-            "model": model.fingerprint,
-            "image_bytes": len(data),
-            **self._part(name, lot=lot, serial=serial),
-        }
+        known |= {"model": model.fingerprint, "image_bytes": len(data)}
+        known |= self._part(name, lot=lot, serial=serial)
         with self._changed:
             self.check(recipe)
             record = NewInspection(**known, received=datetime.now(UTC))
