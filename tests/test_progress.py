@@ -37,6 +37,13 @@ def test_a_closed_standard_error_is_no_failure(
     assert capsys.readouterr().out == ""
 
 
+def test_who_asks_for_debug_messages_is_told_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "blemish"), progress_bar("Fitting", 40, done=2) as advance:
+        for _ in range(30):
+            advance()
+    assert caplog.messages == ["Fitting: 3 of 40"]  # at once, and then every second
+
+
 MINE = "logging.basicConfig({}format='mine: %(message)s')"
 
 

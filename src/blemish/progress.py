@@ -7,11 +7,14 @@ silences sentences and bars.
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
 LOGGER = logging.getLogger("blemish")
+
+log = logging.getLogger(__name__)
 
 Advance = Callable[..., None]
 
@@ -41,6 +44,8 @@ def show_messages_to_people() -> None:
 def progress_bar(description: str, total: int | None, *, done: int = 0) -> Iterator[Advance]:
     """Show progress with an estimate of the time left on standard error, where people look and may see it.
 
+    Who has asked for messages of level DEBUG is told by these instead.
+
     Args:
         description: what is going on.
         total: number of steps; None when nobody knows.
@@ -49,6 +54,9 @@ def progress_bar(description: str, total: int | None, *, done: int = 0) -> Itera
     Yields:
         `advance(count=1, note="")`, to be called after each piece of work; `note` stands beside the bar.
     """
+    if LOGGER.isEnabledFor(logging.DEBUG):
+        yield _told(description, total, done)
+        return
     drawn = _is_terminal() or (in_notebook() and find_spec("ipywidgets") is not None)
     if not LOGGER.isEnabledFor(logging.INFO) or not drawn:
         yield lambda count=1, note="": None
@@ -66,6 +74,20 @@ def progress_bar(description: str, total: int | None, *, done: int = 0) -> Itera
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total, completed=done, note="")
         yield lambda count=1, note="": bar.update(task, advance=count, note=note)
+
+
+def _told(description: str, total: int | None, done: int) -> Advance:
+    """Tells by messages of level DEBUG, every second at most."""
+    due = 0.0
+
+    def advance(count: int = 1, note: str = "") -> None:
+        nonlocal done, due
+        done += count
+        if time.monotonic() >= due:
+            due = time.monotonic() + 1
+            log.debug(f"{description}: {done}" + (f" of {total}" if total else ""))
+
+    return advance
 
 
 def in_notebook() -> bool:

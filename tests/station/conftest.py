@@ -114,7 +114,7 @@ def scoring(monkeypatch: pytest.MonkeyPatch) -> Scoring:
     """Lets something happen before a station's model scores."""
 
     def happens(station: Station, first: Callable[[list[np.ndarray]], object]) -> None:
-        detector = station.models.active.detector
+        detector = station.default.models.active.detector
         score = detector.score_framed
         monkeypatch.setattr(detector, "score_framed", lambda images: (first(images), score(images))[1])
 

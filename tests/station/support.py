@@ -29,6 +29,7 @@ from blemish.inference.detector import Detector
 from blemish.inference.held_out_maps import packed, reduced, to_text
 from blemish.inference.model_file import HELD_OUT_MAPS_KEY, KEY, Metadata
 from blemish.models.registry import config_class
+from blemish.station.recipe import Recipe
 from blemish.station.records import Filter, Inspection
 from blemish.station.settings import Settings
 from blemish.station.station import Station
@@ -102,7 +103,7 @@ def grey_onnx(weight: float = 1.0, scores: tuple[float, ...] = (), rate: float =
         map_peaks=scores,
         teacher="",
         training={},
-        data={"name": "grey parts"},
+        data={"name": "grey parts", "images": 199},
     )
     model = parse_model(GREY)
     model.graph.initializer.append(helper.make_tensor("weight", TensorProto.FLOAT, [], [weight / 127.5]))
@@ -117,6 +118,11 @@ class Running:
     station: Station
     url: str
     client: httpx2.Client
+
+    @property
+    def recipe(self) -> Recipe:
+        """The only one, or the default one."""
+        return self.station.default
 
     def inspect(self, image: np.ndarray, **query: str) -> dict[str, Any]:
         """What the station answers to an image."""
@@ -133,7 +139,9 @@ def running_station(root: Path, **settings: Any) -> Iterator[Running]:
     """A station with the grey model, in a thread of this process; settings as in `Settings`."""
     model = root / "grey.onnx"
     model.write_bytes(grey_onnx())
-    values = {"model": model, "folder": root / "station", "min_free_gb": 0} | settings
+    values = {"folder": root / "station", "min_free_gb": 0} | settings
+    if "recipes" not in settings:
+        values = {"model": model} | values
     station = Station(Settings(**values))
     station.start()
     with served(create_app(station)) as url, httpx2.Client(base_url=url, timeout=60) as client:

@@ -1,6 +1,5 @@
-"""Models of a station: switched under load, remembered over a restart, refused when they are broken."""
+"""Models of a station: switched under load, told with every change, refused when they are broken."""
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from blemish.errors import ModelFileError
 from blemish.inference.detector import Detector
 from blemish.station.errors import Conflict
 from blemish.station.learning import threshold
+from blemish.station.records import Author
 from blemish.station.settings import Settings
 from blemish.station.station import Station
 from tests.station.support import bad_part, encoded, good_part, grey_onnx, running_station
@@ -53,7 +53,7 @@ def test_models_are_listed_and_used(models: Path, tmp_path: Path, monkeypatch: p
         ):
             answer = it.client.post(f"/v1/models/{name}/use")
             assert answer.status_code == status and sentence in answer.json()["detail"]
-        assert it.station.models.active.name == "double.onnx"
+        assert it.recipe.models.active.name == "double.onnx"
 
 
 def test_a_switch_drops_no_request(models: Path, tmp_path: Path) -> None:
@@ -68,21 +68,36 @@ def test_a_switch_drops_no_request(models: Path, tmp_path: Path) -> None:
         assert len(scores) == len({model for model, _ in scores})  # each by the model it names
 
 
-def test_the_choice_of_a_model_holds_over_a_restart(models: Path, tmp_path: Path) -> None:
+def test_the_model_of_the_start_runs_whatever_was_chosen_before(
+    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with running_station(tmp_path, models=models) as it:
-        it.station.models.use("double.onnx")
+        threshold.set_rate(it.recipe, 0.2)
+        it.recipe.models.use("double.onnx", Author("anna", "sharper"))
+        (chosen,) = it.recipe.changes(1)
+        assert chosen.after == str(it.recipe.models.active) and "sharper" in it.client.get("/live").text
     with running_station(tmp_path, models=models) as it:
-        assert it.station.models.active.name == "double.onnx"
-    other = Path(shutil.copy(tmp_path / "grey.onnx", tmp_path / "other.onnx"))
-    with running_station(tmp_path, models=models, model=other) as it:
-        assert it.station.models.active.name == "other.onnx"
-    (models / "double.onnx").write_bytes(b"garbage")
+        active = it.recipe.models.active
+        assert active.name == "grey.onnx" and active.calibration.false_alarm_rate == 0.2
+        told = [(one.kind, one.who, one.after.partition(" ")[0]) for one in it.recipe.changes(9)]
+        command = "command line"
+        assert told == [
+            ("model", command, "grey.onnx"),
+            ("model", "anna", "double.onnx"),
+            ("threshold", "anna", "No."),
+            ("threshold", command, "No."),
+            ("model", command, "grey.onnx"),
+            ("threshold", command, "No."),
+        ]
+        assert any("start changed" in one.message for one in caplog.records if one.levelname == "WARNING")
+        (state,) = it.client.get("/v1/recipes").json()
+        assert (state["model_name"], state["threshold"]) == ("grey.onnx", active.calibration.threshold)
+        (latest,) = it.recipe.changes(1)
     with running_station(tmp_path, models=models) as it:
-        assert it.station.models.active.name == "grey.onnx"
-        health = it.station.monitor.health()
-        assert health.status == "degraded"
-        (message,) = [part.message for part in health.parts if part.message]
-        assert message.startswith("double.onnx, which was in use before the start, cannot be used: ")
+        assert it.recipe.changes(1) == [latest], "nothing was changed by this start"
+    (tmp_path / "grey.rules.toml").write_text("defective = 0.3")
+    with running_station(tmp_path) as it:
+        assert "0.3" in it.recipe.changes(1)[0].after
 
 
 def test_a_station_does_not_start_without_its_model(tmp_path: Path) -> None:
@@ -97,11 +112,13 @@ def test_a_station_does_not_start_without_its_model(tmp_path: Path) -> None:
 
 def test_a_calibration_outlives_using_its_model_again(models: Path, tmp_path: Path) -> None:
     with running_station(tmp_path, models=models) as it:
-        first = it.station.models.active
-        kept = threshold.set_rate(it.station, 0.2)
+        first = it.recipe.models.active
+        kept = threshold.set_rate(it.recipe, 0.2)
         for name in ("grey.onnx", "copy.onnx"):
-            it.station.models.use(name)
-            assert it.station.models.active.calibrated == kept
+            it.recipe.models.use(name)
+            assert it.recipe.models.active.calibrated == kept
         with pytest.raises(Conflict, match="changed meanwhile"):
-            it.station.models.recalibrate(first, [1.0, 2.0], 0.3, "too late")
-        assert it.station.store.calibration(first.fingerprint) == kept  # nothing of it is in the store
+            it.recipe.models.recalibrate(first, [1.0, 2.0], 0.3, "too late")
+        assert (
+            it.station.store.calibration("grey", first.fingerprint) == kept
+        )  # nothing of it is in the store

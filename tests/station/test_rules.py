@@ -83,7 +83,7 @@ def test_pages_lists_and_tables_tell_the_verdict(ruled: tuple[Running, dict[str,
     for query, names in (("look+again", ["faint"]), ("good", ["left"]), ("anomalous", ["right"])):
         page = it.client.get(f"/inspections?verdict={query}").text
         assert [name for name in PARTS if f">{name}</bdi>" in page] == names
-    assert it.figure('inspections_total{source="api",verdict="look again"}') == 1
+    assert it.figure('inspections_total{recipe="grey",source="api",verdict="look again"}') == 1
     zipped = ZipFile(io.BytesIO(it.client.get("/v1/dataset.zip").content))
     (row,) = csv.DictReader(zipped.read("labels.csv").decode().splitlines())
     assert (row["verdict"], row["decided_by"]) == ("good", 'zone "left"')
@@ -93,7 +93,7 @@ def test_nothing_sets_or_shows_a_threshold_that_does_not_decide(
     ruled: tuple[Running, dict[str, Any]],
 ) -> None:
     it, _ = ruled
-    number = it.station.models.active.calibrated.id
+    number = it.recipe.models.active.calibrated.id
     for method, address, body in (
         ("GET", "/v1/threshold", None),
         ("PUT", "/v1/threshold", {"false_alarm_rate": 0.1}),
@@ -114,7 +114,7 @@ def test_drift_counts_the_alarms_that_the_rules_gave(tmp_path: Path) -> None:
     with running_station(tmp_path) as it:
         for seed in range(30):
             it.inspect(spotted(seed, 8) if seed < 29 else spotted(seed, 48))
-        drift = measure_drift(it.station)
+        drift = measure_drift(it.recipe)
     assert (drift.rate, drift.alarms) == (0.01, pytest.approx(1 / 30))
 
 
@@ -132,17 +132,17 @@ def test_a_picture_of_another_shape_is_refused(ruled: tuple[Running, dict[str, A
 def test_rates_alone_leave_the_threshold_to_the_scores(tmp_path: Path) -> None:
     rules = tmp_path / "grey.rules.toml"
     with running_station(tmp_path) as it:
-        own = threshold.set_rate(it.station, 0.2)
+        own = threshold.set_rate(it.recipe, 0.2)
         assert it.inspect(PARTS["right"])["verdict"] is None
         rules.write_text("defective = 0.05\nlook_again = 0.5")
-        it.station.models.use("grey.onnx")
+        it.recipe.models.use("grey.onnx")
         told = it.inspect(PARTS["left"])
         assert (told["verdict"], told["decided_by"], told["calibration"]) == ("defective", "no rule", own.id)
         shown = it.client.get("/v1/threshold").json()
         assert (shown["false_alarm_rate"], shown["threshold"]) == (0.05, told["threshold"])
         answer = it.client.put("/v1/threshold", json={"false_alarm_rate": 0.1})
         assert answer.status_code == 409 and "gives the false-alarm rate" in answer.json()["detail"]
-        again = threshold.use_again(it.station, own.id - 1)
+        again = threshold.use_again(it.recipe, own.id - 1)
         assert (again.false_alarm_rate, again.scores) == (0.05, own.scores)
         good = [it.inspect(good_part(seed))["id"] for seed in range(3)]
         for number in good:
@@ -153,9 +153,9 @@ def test_rates_alone_leave_the_threshold_to_the_scores(tmp_path: Path) -> None:
         answer = it.client.post("/v1/models/grey.onnx/use")
         assert answer.status_code == 409 and "look_again (0.3) leaves nothing" in answer.json()["detail"]
         rules.unlink()
-        it.station.models.use("grey.onnx")
+        it.recipe.models.use("grey.onnx")
         assert it.inspect(PARTS["left"])["verdict"] is None
-        assert it.station.models.active.calibration.false_alarm_rate == 0.2, "the station's own rate again"
+        assert it.recipe.models.active.calibration.false_alarm_rate == 0.2, "the station's own rate again"
 
 
 def test_rules_that_cannot_be_are_told_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -68,6 +68,21 @@ def test_options_before_environment_before_file(file: Path, monkeypatch: pytest.
         ({"move_to": "."}, "--move-to: needs watch"),
         ({"watch": ".", "move_to": "./x/.."}, "--move-to: x/.. is the watched folder or around it"),
         ({"watch": "failed", "move_to": "."}, "--move-to: . is the watched folder or around it"),
+        ({"result_json": True}, "--result-json: needs move_to"),
+        ({"name_pattern": "(?P<lot>"}, "--name-pattern: is no regular expression (missing ), unterminated"),
+        ({"name_pattern": "(\\d+)"}, "--name-pattern: has groups lot and serial, one or both, and no others"),
+        ({"name_pattern": "(?P<lot>a)(?P<no>b)"}, "--name-pattern: has groups lot and serial"),
+        ({"webhook": "http://mes"}, "--webhook: needs webhook_key_file, with a key that signs (python"),
+        ({"webhook": "mes:80/x"}, "--webhook: URL scheme should be 'http' or 'https'"),
+        (
+            {"webhook": "http://a:secret@mes", "webhook_key_file": "key"},
+            "--webhook: takes no user and password",
+        ),
+        ({"webhook": "http://mes", "webhook_key_file": "no"}, "--webhook-key-file: no cannot be read"),
+        ({"mqtt": "http://a:secret@mes"}, "--mqtt: URL scheme should be 'mqtt' or 'mqtts'"),
+        ({"mqtt_topic": "line/#"}, "--mqtt-topic: string should match pattern"),
+        ({"mqtt_topic": "line/{lott}"}, "--mqtt-topic: has 'lott' in braces; give recipe, station, verdict"),
+        ({"mqtt_topic": "line/{recipe[a]}"}, "--mqtt-topic: has string ind"),
         ({"store": "parts.db"}, "--store: is a database URL such as"),
         ({"store": "//user:secret"}, "--store: is a database URL such as"),
         ({"store": "postgresql://user:secret@host:port/name"}, "--store: is a database URL such as"),
@@ -80,6 +95,7 @@ def test_options_before_environment_before_file(file: Path, monkeypatch: pytest.
 )
 def test_what_cannot_be_names_the_option(tmp_path: Path, options: dict[str, Any], expected: str) -> None:
     (tmp_path / "failed").mkdir()
+    (tmp_path / "key").write_text(TOKEN)
     message = refused(**options)
     assert message.startswith(expected) and message.endswith(".") and not re.search(r"secret(?!s)", message)
 
@@ -152,6 +168,8 @@ def test_secrets_are_never_shown(file: Path) -> None:
     for text in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
         assert TOKEN not in text and "word-of" not in text
     assert settings.secrets == [TOKEN, "pass/word-of"]
+    broker = loaded(mqtt="mqtt://line:pass%2Fword-of@host")
+    assert broker.secrets == ["pass/word-of"] and "word-of" not in f"{broker!r} {broker.model_dump_json()}"
     assert loaded(store="postgresql://user:se#cr/et@host/name").secrets == ["se#cr/et"]
     assert TOKEN[:10] not in refused(token=TOKEN[:10])
     for content in (f'token = "{TOKEN}"\ntoken = "{TOKEN}"\n', "token = 1234567890123456\n"):

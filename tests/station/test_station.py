@@ -63,7 +63,7 @@ def send(client: httpx2.Client, key: str, image: bytes) -> httpx2.Response:
 
 
 def recorded_keys(database_url: str) -> list[str]:
-    return sorted(str(inspection.key).removeprefix("api:") for inspection in recorded(database_url))
+    return sorted(str(inspection.key).removeprefix("grey/api:") for inspection in recorded(database_url))
 
 
 def test_a_kill_loses_and_repeats_nothing(grey_model: Path, tmp_path: Path, database_url: str) -> None:

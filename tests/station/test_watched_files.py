@@ -51,6 +51,26 @@ def test_names_that_are_taken_get_a_suffix(tmp_path: Path) -> None:
     assert [(target.parent / name).read_bytes() for name in moved] == [b"0", b"1", b"2"]
 
 
+def test_a_result_lies_beside_before_the_file_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, there = tmp_path / "done" / "a.png", []
+    rename = Path.rename
+    monkeypatch.setattr(
+        Path, "rename", lambda *paths: (there.extend(target.parent.glob("*.json")), rename(*paths))[1]
+    )
+    for number in range(2):
+        move_file(put(tmp_path / "a.png", b"%d" % number), target, b"result %d" % number)
+    target.unlink()  # somebody took it, and left its result
+    assert move_file(put(tmp_path / "a.png", b"2"), target, b"result 2").name == "a-2.png"
+    for name in ("a.png", "a-1.png", "a-2.png"):
+        assert target.with_name(f"{name}.json") in there
+    # a kill between result and move: the same again takes the same name
+    target.with_name("b.png.json").write_bytes(b"result 3")
+    assert move_file(put(tmp_path / "b.png", b"3"), target.with_name("b.png"), b"result 3").name == "b.png"
+    results = {path.name: path.read_bytes() for path in target.parent.glob("*.json")}
+    kept = {"a.png.json": b"result 0", "a-1.png.json": b"result 1", "a-2.png.json": b"result 2"}
+    assert results == kept | {"b.png.json": b"result 3"}
+
+
 def test_a_file_changes_the_disk_whole(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[Path] = []
     flush = watched_files.synchronise

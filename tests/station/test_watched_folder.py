@@ -14,6 +14,7 @@ import pytest
 from blemish.errors import BlemishError
 from blemish.station import watched_folder
 from blemish.station.pipeline import Pipeline
+from blemish.station.recipe import Recipe
 from blemish.station.records import Filter, Inspection, Source
 from blemish.station.settings import Settings
 from blemish.station.station import Station
@@ -62,9 +63,9 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     submit = Pipeline.submit
 
-    def noting(pipeline: Pipeline, data: bytes, **given: Any) -> Any:
+    def noting(pipeline: Pipeline, recipe: Recipe, data: bytes, **given: Any) -> Any:
         names.append(given["name"])
-        return submit(pipeline, data, **given)
+        return submit(pipeline, recipe, data, **given)
 
     monkeypatch.setattr(Pipeline, "submit", noting)
     return names
@@ -80,12 +81,12 @@ def test_images_come_once_oldest_first(folder: Path, tmp_path: Path, watch: Watc
     (folder / "linked").symlink_to(tmp_path / "outside")
     (folder / "folder.png").mkdir()
     station = watch(move_to=folder / "done")
-    until(lambda: (folder / "done" / "new.png").exists())
+    until(lambda: (folder / "done" / "anomalous" / "new.png").exists())
     time.sleep(0.2)
     assert taken == ["2026-03-31/shift 2/old.JPG", "2026-03-30/middle.tif", "new.png"]
-    assert station.watched and "1 file is passed over" in station.watched.message
+    assert station.watched and "1 file is passed over" in station.watched["grey"].message
     assert not (folder / "2026-03-30" / "middle.tif").exists()
-    assert (folder / "done" / "2026-03-31" / "shift 2" / "old.JPG").read_bytes() == flat(2)
+    assert (folder / "done" / "anomalous" / "2026-03-31" / "shift 2" / "old.JPG").read_bytes() == flat(2)
 
 
 def test_what_stays_is_inspected_once_over_a_restart(folder: Path, watch: Watch, taken: list[str]) -> None:
@@ -104,7 +105,7 @@ def test_what_stays_is_inspected_once_over_a_restart(folder: Path, watch: Watch,
     put(folder / "late.png", flat(40))
     until(lambda: "late.png" in taken)
     time.sleep(0.3)
-    assert len(taken) == len(records(second)) == 25 and second.watched.message == ""
+    assert len(taken) == len(records(second)) == 25 and second.watched["grey"].message == ""
 
 
 def test_another_image_under_a_name_is_another_image(folder: Path, watch: Watch) -> None:
@@ -132,7 +133,9 @@ def test_a_file_that_is_still_being_written_is_no_bad_image(
             file.write(flat()[at : at + 3000])
             time.sleep(0.1)
     until(lambda: len(taken) == 3 and records(station))
-    assert [record.name for record in records(station)] == ["slow.png"] and station.watched.message == ""
+    assert [record.name for record in records(station)] == ["slow.png"] and station.watched[
+        "grey"
+    ].message == ""
     for name in ("burst.png", "empty.png"):
         (folder / name).write_bytes(flat())
     until(lambda: len(records(station)) == 3)
@@ -144,7 +147,7 @@ def test_bad_files_are_put_aside_once(folder: Path, tmp_path: Path, watch: Watch
     put(folder / "empty.png", b"")
     put(folder / "huge.png", bytes(22_008))
     station = watch(move_to=tmp_path / "done")
-    failed = tmp_path / "done" / "failed"
+    failed = tmp_path / "done" / "error"
     until(lambda: {p.name for p in failed.rglob("*.png")} == {"bad.png", "empty.png", "huge.png"})
     assert (failed / "line 1" / "bad.png").read_bytes() == b"garbage"
     errors = {record.name: record.error for record in records(station)}
@@ -152,7 +155,7 @@ def test_bad_files_are_put_aside_once(folder: Path, tmp_path: Path, watch: Watch
     assert errors["huge.png"] == (
         "huge.png has 22008 bytes, more than the 20000 that are taken; save it smaller, or raise max_upload."
     )
-    assert station.watched.message == ""
+    assert station.watched["grey"].message == ""
 
 
 def test_nothing_is_lost_while_the_station_cannot(folder: Path, watch: Watch, scoring: Scoring) -> None:
@@ -161,15 +164,17 @@ def test_nothing_is_lost_while_the_station_cannot(folder: Path, watch: Watch, sc
     pipeline.problem = lambda: "The database is locked; wait."
     for number in range(5):
         put(folder / f"{number}.png", flat(number))
-    until(lambda: station.watched.message)
-    assert station.watched.message == f"New images in {folder} wait: The database is locked; wait."
+    until(lambda: station.watched["grey"].message)
+    assert station.watched["grey"].message == f"New images in {folder} wait: The database is locked; wait."
     scoring(station, lambda images: free.wait(30))
     pipeline.problem = problem
-    others = [pipeline.submit(flat(level), source=Source.API, name="") for level in (100, 101)]
+    others = [
+        pipeline.submit(station.default, flat(level), source=Source.API, name="") for level in (100, 101)
+    ]
     time.sleep(0.2)
     assert pipeline.unfinished == 2  # as many as it takes
     free.set()
-    until(lambda: len(records(station)) == 7 and station.watched.message == "")
+    until(lambda: len(records(station)) == 7 and station.watched["grey"].message == "")
     assert all(other.result().error == "" for other in others)
 
 
@@ -183,10 +188,12 @@ def test_an_image_the_model_chokes_on_holds_up_no_other(folder: Path, watch: Wat
     scoring(station, choke)
     put(folder / "poison.png", flat(66), age=10)
     put(folder / "good.png", flat())
-    until(lambda: station.watched.message and len(records(station)) == 1)
-    assert station.watched.message.startswith(f"{folder / 'poison.png'} waits: grey.onnx could not score")
+    until(lambda: station.watched["grey"].message and len(records(station)) == 1)
+    assert station.watched["grey"].message.startswith(
+        f"{folder / 'poison.png'} waits: grey.onnx could not score"
+    )
     poisonous.clear()
-    until(lambda: len(records(station)) == 2 and station.watched.message == "")
+    until(lambda: len(records(station)) == 2 and station.watched["grey"].message == "")
 
 
 @pytest.mark.parametrize(("sizes", "most"), [({"batch_size": 3}, 6), ({"queue_size": 8}, 4)])
@@ -225,15 +232,15 @@ def test_files_that_cannot_be_read_are_named_and_taken_later(
         put(folder / name, flat())
     with caplog.at_level("INFO"):
         station = watch()
-        until(lambda: station.watched.message and len(records(station)) == 1)
+        until(lambda: station.watched["grey"].message and len(records(station)) == 1)
         time.sleep(0.3)
     expected = f"{folder / 'locked.png'} cannot be read (Permission denied); check its permissions."
-    assert station.watched.message == expected
+    assert station.watched["grey"].message == expected
     told = [vars(record) for record in caplog.records]
     assert [extra["file"] for extra in told if "file" in extra] == [str(folder / "gone.png")]
     assert [extra["problem"] for extra in told if "problem" in extra] == [expected]
     locked.clear()
-    until(lambda: len(records(station)) == 2 and station.watched.message == "")
+    until(lambda: len(records(station)) == 2 and station.watched["grey"].message == "")
 
 
 def test_a_folder_goes_and_comes_back(folder: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,21 +250,21 @@ def test_a_folder_goes_and_comes_back(folder: Path, watch: Watch, monkeypatch: p
     station = watch()
     until(lambda: records(station))
     away = folder.rename(folder.with_name("away"))
-    until(lambda: station.watched.message)
-    assert station.watched.message.startswith(
+    until(lambda: station.watched["grey"].message)
+    assert station.watched["grey"].message.startswith(
         f"{folder} cannot be watched (No such file or directory); mount it, or"
     )
     away.rename(folder)
     put(folder / "after.png", flat())
-    until(lambda: len(records(station)) == 2 and station.watched.message == "")
+    until(lambda: len(records(station)) == 2 and station.watched["grey"].message == "")
     mounted.clear()
-    until(lambda: station.watched.message)
-    assert "cannot be watched (nothing is mounted there); mount it" in station.watched.message
+    until(lambda: station.watched["grey"].message)
+    assert "cannot be watched (nothing is mounted there); mount it" in station.watched["grey"].message
     put(folder / "local.png", flat())
     time.sleep(0.2)
     assert len(records(station)) == 2  # it is not taken for the folder
     mounted.append(True)
-    until(lambda: len(records(station)) == 3 and station.watched.message == "")
+    until(lambda: len(records(station)) == 3 and station.watched["grey"].message == "")
 
 
 def test_a_lost_move_to_is_named(folder: Path, tmp_path: Path, watch: Watch, taken: list[str]) -> None:
@@ -265,13 +272,13 @@ def test_a_lost_move_to_is_named(folder: Path, tmp_path: Path, watch: Watch, tak
     station = watch(move_to=done)
     done.rmdir()
     put(folder / "a.png", flat())
-    until(lambda: station.watched.message)
-    assert station.watched.message == (
-        f"{folder / 'a.png'} was inspected but cannot be moved to {done} (there is no folder {done}); "
-        "make room, or check the permissions."
+    until(lambda: station.watched["grey"].message)
+    assert station.watched["grey"].message == (
+        f"{folder / 'a.png'} was inspected but cannot be moved to {done / 'anomalous'} "
+        f"(there is no folder {done}); make room, or check the permissions."
     )
     done.mkdir()
-    until(lambda: (done / "a.png").exists() and station.watched.message == "")
+    until(lambda: (done / "anomalous" / "a.png").exists() and station.watched["grey"].message == "")
     assert taken == ["a.png"]
     station.stop()
     (tmp_path / "file").touch()

@@ -1,4 +1,4 @@
-"""A station that is killed while files arrive: each has exactly one record in the end."""
+"""A station of two recipes that is killed while files arrive: each has exactly one record in the end."""
 
 import multiprocessing
 import random
@@ -30,12 +30,16 @@ def run_station(settings: dict[str, Any], started: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("move_to", ["done", None])
 def test_killed_often_each_file_has_one_record(grey_model: Path, tmp_path: Path, move_to: str | None) -> None:
-    folder = tmp_path / "in"
-    folder.mkdir()
-    settings: dict[str, Any] = {"model": grey_model, "folder": tmp_path / "station", "watch": folder}
-    settings |= {"move_to": move_to and tmp_path / move_to, "settle": 0.05, "min_free_gb": 0, "threads": 1}
-    files = {f"{number % 3}/{number:03}.png": encoded(good_part(number)) for number in range(36)}
-    files |= {f"{number:03}.png": encoded(bad_part(number)) for number in range(60, 78)}
+    folder, text, sides = tmp_path / "in", "", ("left", "right")
+    for name in sides:
+        (folder / name).mkdir(parents=True)
+        text += f'[{name}]\nmodel = "{grey_model}"\nwatch = "{folder / name}"\n'
+        text += f'move_to = "{tmp_path / move_to}"\n' if move_to else ""
+    (tmp_path / "line.toml").write_text(text)
+    settings: dict[str, Any] = {"recipes": tmp_path / "line.toml", "folder": tmp_path / "station"}
+    settings |= {"settle": 0.05, "min_free_gb": 0, "threads": 1}
+    files = {f"{sides[number % 2]}/a/{number // 2}.png": encoded(good_part(number)) for number in range(36)}
+    files |= {f"{sides[number % 2]}/{number}.png": encoded(bad_part(number)) for number in range(60, 78)}
     waiting, draw = list(files.items()), random.Random(0)
     draw.shuffle(waiting)
     while waiting:
@@ -56,10 +60,11 @@ def test_killed_often_each_file_has_one_record(grey_model: Path, tmp_path: Path,
         until(lambda: station.store.count(Filter()) >= len(files), 30)
         time.sleep(1)
         records = station.store.select(Filter(), limit=1000)
-        assert sorted(record.name for record in records) == sorted(files)
-        for record in records:
-            assert record.image == sha256(files[record.name]).hexdigest() and record.score
-            assert station.files.read(record.image) == files[record.name]
+        found = {f"{record.recipe}/{record.name}": record for record in records}
+        assert len(records) == len(found) and sorted(found) == sorted(files)
+        for name, record in found.items():
+            assert record.image == sha256(files[name]).hexdigest() and record.score
+            assert station.files.read(record.image) == files[name]
     finally:
         station.stop()
     left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.png"))

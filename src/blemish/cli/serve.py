@@ -13,6 +13,7 @@ EPILOG = """\b
 Examples:
   blemish serve parts.onnx
   blemish serve parts.onnx --watch camera/ --move-to done/ --keep-days 30
+  blemish serve --recipes line.toml
   blemish serve --config station.toml --check
   blemish serve parts.onnx --host 0.0.0.0 --token-file token --tls-certificate cert.pem --tls-key key.pem
 
@@ -50,16 +51,15 @@ def serve(ctx: typer.Context) -> None:
     parameters = list(inspect.signature(command).parameters.values())[:2]
     for name, field in Settings.model_fields.items():  # an option for each; they check the values themselves
         given: Any = typer.Argument(metavar=name.upper(), help=field.description)
-        if not field.is_required():
+        if name != "model":
             kind: Any = next(iter(get_args(field.annotation)), field.annotation)  # of `Path | None` too
             kind = getattr(kind, "__origin__", kind)  # without its constraints
-            default = "" if field.default is None else f" [default: {field.default}]"
-            given = typer.Option(metavar=METAVARS.get(kind, "TEXT"), help=f"{field.description}{default}")
-            if kind is bool:
-                given = typer.Option(f"--{name}", help=field.description)
+            default = f" [default: {field.default}]" if field.default else ""
+            option, metavar = f"--{name.replace('_', '-')}", METAVARS.get(kind, "TEXT")  # not --no-... too
+            given = typer.Option(option, metavar=metavar, help=f"{field.description}{default}")
         parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
-        taken: Any = bool if field.annotation is bool else str
-        parameters.append(parameter.replace(annotation=Annotated[taken | None, given]))
+        flag = field.annotation is bool
+        parameters.append(parameter.replace(annotation=Annotated[bool if flag else str | None, given]))
     command.__doc__ = serve.__doc__
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     parser = typer.Typer(

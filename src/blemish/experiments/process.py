@@ -12,41 +12,53 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import IO, Any
 
 from blemish.errors import BlemishError, Interrupted
-from blemish.experiments.worker import Job, Outcome, run_job
+from blemish.experiments.worker import Job, run_job
 from blemish.progress import LOGGER
 
 log = logging.getLogger(__name__)
 
 
-class JobProcess:
-    """A job that runs in a process of its own.
+class WorkProcess:
+    """A call in a process of its own.
 
     Args:
-        job: what to do; its stem stands before its sentences, which are said here.
-        bars: whether it draws progress bars; several processes would draw over each other.
+        function: what to call, of a module.
+        argument: what it is given; both are pickled, and so is what it gives.
+        level: of the sentences to tell, as of logging.
+        tell: is given level and text of each, in the thread that waits.
+        environment: variables to set.
     """
 
-    def __init__(self, job: Job, *, bars: bool = False) -> None:
-        self.stem = job.stem
-        threads = {"OMP_NUM_THREADS": str(job.cpus)} if job.cpus else {}
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        argument: Any,
+        *,
+        level: int,
+        tell: Callable[[int, str], None],
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._tell = tell
         self.process = subprocess.Popen(
             [sys.executable, "-m", "blemish.experiments.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | threads | ({} if bars else {"TERM": "dumb"}),
+            env=os.environ | environment,
             process_group=0,  # Ctrl-C reaches it through its input alone
         )
         assert self.process.stdin
         with suppress(BrokenPipeError):  # it ended early; its exit code is all it told
-            pickle.dump((job, LOGGER.getEffectiveLevel()), self.process.stdin)
+            pickle.dump((function, argument, level), self.process.stdin)
             self.process.stdin.flush()
 
-    def wait(self) -> Outcome:
-        """What the job gives; that the process ended without an answer is an error too.
+    def wait(self) -> Any:
+        """What the call gives, a BlemishError among that; so is that the process ended without an answer.
 
         Raises:
             KeyboardInterrupt: it was stopped.
@@ -58,7 +70,7 @@ class JobProcess:
                 while answer is None:
                     kind, value = pickle.load(self.process.stdout)
                     if kind == "log":
-                        log.log(value[0], f"{self.stem}: {value[1]}")
+                        self._tell(*value)
                     else:
                         answer = kind, value
         finally:
@@ -77,7 +89,6 @@ class JobProcess:
         kind, outcome = answer
         if kind == "stopped":
             raise KeyboardInterrupt
-        assert isinstance(outcome, list | BlemishError)
         return outcome
 
     def stop(self) -> None:
@@ -85,6 +96,25 @@ class JobProcess:
         assert self.process.stdin
         with suppress(BrokenPipeError):
             self.process.stdin.close()
+
+
+class JobProcess(WorkProcess):
+    """A job in a process of its own; its stem stands before its sentences, which are said here.
+
+    Args:
+        job: what to do.
+        bars: whether it draws progress bars; several processes would draw over each other.
+    """
+
+    def __init__(self, job: Job, *, bars: bool = False) -> None:
+        threads = {"OMP_NUM_THREADS": str(job.cpus)} if job.cpus else {}
+        super().__init__(
+            run_job,
+            job,
+            level=LOGGER.getEffectiveLevel(),
+            tell=lambda level, sentence: log.log(level, f"{job.stem}: {sentence}"),
+            environment=threads | ({} if bars else {"TERM": "dumb"}),
+        )
 
 
 class _Sentences(logging.Handler):
@@ -101,14 +131,14 @@ class _Sentences(logging.Handler):
 def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print, in C too, is no answer
-    job, level = pickle.load(sys.stdin.buffer)
+    function, argument, level = pickle.load(sys.stdin.buffer)
     LOGGER.setLevel(level)
     LOGGER.addHandler(_Sentences(answers))
     for number in (signal.SIGINT, signal.SIGTERM):  # a background shell has the first ignored
         signal.signal(number, signal.default_int_handler)
-    threading.Thread(target=_stop_with_input, daemon=True).start()
     try:
-        _answer(answers, "done", run_job(job))
+        threading.Thread(target=_stop_with_input, daemon=True).start()
+        _answer(answers, "done", function(argument))
     except (Interrupted, KeyboardInterrupt):
         _answer(answers, "stopped", None)
     except BlemishError as error:

@@ -16,9 +16,8 @@ from blemish.export.quantise import quantise
 from blemish.export.recalibrate import Roles, range_images
 from blemish.inference.engines.torch import TorchEngine
 from blemish.inference.model_file import Metadata
-from blemish.models.registry import config_class
 from blemish.models.settings import usual_settings
-from blemish.training.config import RunConfig
+from blemish.training.config import config_of
 from blemish.training.fit import calibrate_model
 from blemish.training.one_pass import learn_in_one_pass
 from blemish.training.read_images import GoodImages, read_images
@@ -33,17 +32,7 @@ def read_learned(dataset: Dataset, metadata: Metadata, folder: Path) -> GoodImag
         DatasetError: these are others.
         ImageError: one cannot be used.
     """
-    training = {name: metadata.training[name] for name in ("seed", "deterministic")}
-    config = RunConfig(
-        method=metadata.method,
-        preset=metadata.preset,
-        frame=metadata.frame,
-        model=config_class(metadata.method).model_validate(metadata.config),
-        training=training,
-        false_alarm_rate=metadata.calibration["false_alarm_rate"],
-        tolerate=metadata.tolerate,
-    )
-    images = read_images(dataset, config, folder, skip_unreadable=False)
+    images = read_images(dataset, config_of(metadata), folder, skip_unreadable=False)
     learned = np.flatnonzero(np.isin(images.rows.digests, metadata.data["frames"]))
     if len(learned) == metadata.data["images"]:  # without odd and excluded ones
         images = images.only(learned)

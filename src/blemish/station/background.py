@@ -5,11 +5,9 @@ from threading import Event, Thread
 
 
 class Background:
-    """A thread that does something until it is stopped.
+    """A thread that works until it is stopped.
 
-    Args:
-        name: of the thread.
-        work: does it once, looking at `stopping` if it is long, and gives the seconds until the next time.
+    `work` does it once, looking at `stopping` if it is long, and gives the seconds until the next time.
     """
 
     def __init__(self, name: str, work: Callable[[], float]) -> None:

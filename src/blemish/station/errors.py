@@ -7,12 +7,7 @@ REPLACED = "is not the one that was opened; put that one back, or start the stat
 
 
 class StationError(BlemishError):
-    """A request cannot be served.
-
-    Attributes:
-        status: HTTP status of the answer.
-        retry_after: seconds after which another try may succeed, or None when it would not.
-    """
+    """A request cannot be served; another try may succeed after `retry_after` seconds, or never (None)."""
 
     status = 500
     retry_after: int | None = None
@@ -50,7 +45,7 @@ class Busy(StationError):
 
 
 class Unavailable(StationError):
-    """The store, the disk or the model cannot be used now; the message says which and why."""
+    """The store, the disk, the model or a destination cannot be used now; the message says why."""
 
     status = 503
     retry_after = 5

@@ -20,9 +20,7 @@ Check = Callable[[], str | None]  # gives what is wrong in a sentence, or raises
 class Monitor(Background):
     """Looks every two seconds at everything an inspection needs, so that trouble is known, and its end.
 
-    Args:
-        needed: by name, checks of what must be in order for images to be accepted.
-        wanted: by name, checks of what a person should look at otherwise.
+    What is `needed` must be in order for images to be accepted; at what is `wanted` a person should look.
     """
 
     def __init__(self, needed: dict[str, Check], wanted: dict[str, Check]) -> None:
@@ -68,10 +66,10 @@ class Monitor(Background):
         return Health(status=max((part.status for part in parts), key=list(Status).index), parts=parts)
 
     def _work(self) -> float:
-        before = self.health()
+        before = [part.status for part in self.health().parts]
         self.look()
         after = self.health()
-        if after != before:
+        if [part.status for part in after.parts] != before:
             level = logging.INFO if after.status == Status.OK else logging.WARNING
             messages = {part.name: part.message for part in after.parts if part.message}
             logger.log(level, "health changed", extra={"status": after.status.value, "parts": messages})

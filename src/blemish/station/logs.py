@@ -10,17 +10,13 @@ from urllib.parse import quote
 
 HIDDEN = "***"
 SHORTEST_SECRET = 6  # characters; hiding shorter ones would garble ordinary words
-POLLED = ("/live", "/condition", "/v1/health", "/v1/ready", "/metrics", "/static/")  # logged on failure alone
+POLLED = ("/condition", "/v1/health", "/v1/ready", "/metrics", "/static/")  # logged on failure alone
 ACCESS = "uvicorn.access"
 NOT_EXTRA = {*vars(logging.makeLogRecord({})), "message", "color_message", "taskName"}
 
 
 def configure(secrets: Sequence[str] = ()) -> None:
-    """Send all logs of this process, other libraries' too, to standard error as lines of JSON.
-
-    Args:
-        secrets: texts of at least six characters that are replaced wherever they would appear.
-    """
+    """Send all logs of this process, other libraries' too, to standard error as JSON without secrets."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(secrets))
     handler.addFilter(is_worth_a_line)
@@ -35,7 +31,8 @@ def is_worth_a_line(record: logging.LogRecord) -> bool:
     if record.name != ACCESS:
         return True
     _, _, path, _, status = record.args  # type: ignore[misc]
-    return not (path.startswith(POLLED) and int(status) < 400)  # type: ignore[union-attr, arg-type]
+    polled = str(path).startswith(POLLED) or str(path).partition("?")[0].endswith("/live")
+    return not (polled and int(status) < 400)  # type: ignore[arg-type]
 
 
 class JsonFormatter(logging.Formatter):

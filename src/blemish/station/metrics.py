@@ -17,30 +17,26 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 class Metrics:
     """What a station counts and times since it started.
 
-    Attributes:
-        failures: images that could not be used ("image"), scored ("model") or kept ("store").
-        batches: images scored at once.
+    `failures`: images that could not be used ("image"), scored ("model") or kept ("store").
     """
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
-        kinds = ["source", "verdict"]
+        kinds = ["recipe", "source", "verdict"]
         self._inspections = Counter("blemish_inspections", "Inspected and kept.", kinds, registry=registry)
         self.failures = Counter("blemish_failures", "Not used or kept.", ["reason"], registry=registry)
         histogram = partial(Histogram, registry=registry)
         self._seconds = histogram("blemish_inspection_seconds", "From receipt to record.", buckets=SECONDS)
-        self._p_values = histogram("blemish_p_value", "Evenly spread while nothing drifts.", buckets=SHARES)
+        even = "Evenly spread while nothing drifts."
+        self._p_values = histogram("blemish_p_value", even, ["recipe"], buckets=SHARES)
         self.batches = histogram("blemish_batch_images", "Images scored at once.", buckets=SIZES)
 
     def inspected(self, inspection: Inspection, seconds: float) -> None:
         """Count an acknowledged inspection, and the seconds it took."""
-        verdict = {None: "failed", True: "anomalous", False: inspection.verdict or "good"}[
-            inspection.is_anomalous
-        ]
-        self._inspections.labels(inspection.source.value, verdict).inc()
+        self._inspections.labels(inspection.recipe, inspection.source.value, inspection.outcome).inc()
         self._seconds.observe(seconds)
         if inspection.p_value is not None:
-            self._p_values.observe(inspection.p_value)
+            self._p_values.labels(inspection.recipe).observe(inspection.p_value)
 
     def gauge(self, name: str, what: str, value: Callable[[], float]) -> None:
         """Show a value that is looked up whenever somebody asks; NaN where it cannot be had."""

@@ -1,8 +1,8 @@
-"""The models of a station: which there are, and the one that gives the verdicts."""
+"""The models of a recipe: which there are, and the one that gives the verdicts."""
 
 import hashlib
-import json
 import logging
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -12,20 +12,21 @@ import numpy as np
 
 from blemish.calibration import Calibration
 from blemish.errors import BlemishError, ConfigError, ModelFileError, explained
-from blemish.files import whole_file
 from blemish.inference.applied_rules import AppliedRules, apply_rules
 from blemish.inference.detector import Detector
 from blemish.inference.model_file import SUFFIXES, Metadata
 from blemish.inference.rules import NONE, Rules, beside, rules_for, write_rules
 from blemish.inference.verdict import decide
 from blemish.station.errors import Conflict, NotFound, Unavailable
+from blemish.station.recipe_settings import RecipeSettings
 from blemish.station.records import COMMAND_LINE, Author, CalibrationRecord, Kind
 from blemish.station.schemas import AuditQuery, ModelState
 from blemish.station.settings import Settings
 from blemish.station.storage.audit import entries, noted
 from blemish.station.storage.store import Store
 
-CHOICE = "model.json"  # in the station's folder: which model was chosen in the page
+FITTED = "model"  # the folder of a fit, once it is finished, with the model's file
+CHANGED = "The model or its threshold was changed meanwhile; look at what holds now."
 
 logger = logging.getLogger(__name__)
 
@@ -82,22 +83,21 @@ class LoadedModel:
 
 
 class Models:
-    """The station's models. Switching is one assignment: images in hand finish with the model they met.
+    """The models of a recipe. Switching is one assignment: images in hand finish with the model they met.
 
-    Attributes:
-        active: gives the verdicts.
-        remark: what became of the model that was chosen before the start, in a sentence, or "".
-
-    Raises:
-        BlemishError: the station's model cannot be loaded, or the store not used.
+    It begins with the model that the recipe names, whichever was in use before. `active` gives the verdicts.
+    BlemishError: the model cannot be loaded, or the store not used.
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, recipe: str, given: RecipeSettings, settings: Settings, store: Store) -> None:
+        self._recipe = recipe
+        self._given = given
         self._settings = settings
         self._store = store
         self._lock = Lock()  # one switch at a time
-        self.remark = ""
-        self.active = self._first()
+        assert given.model is not None
+        self._path = given.model
+        self.active = self._load(given.model)
 
     def states(self) -> list[ModelState]:
         """Every model that can be chosen, by name."""
@@ -105,28 +105,25 @@ class Models:
 
     def note_start(self) -> None:
         """Add to the audit trail what a start changed: another model, or rules that were written by hand."""
-        database = self._store.database
-        before = next((entry.after for entry in entries(database, AuditQuery(kind=Kind.MODEL))), "")
-        with noted(database, COMMAND_LINE, Kind.MODEL, before, str(self.active)):
-            pass
+        database, now = self._store.database, str(self.active)
+        asked = AuditQuery(kind=Kind.MODEL, recipe=self._recipe)
+        before = next((entry.after for entry in entries(database, asked, limit=1)), "")
+        with noted(database, COMMAND_LINE, Kind.MODEL, before, now, self._recipe):
+            if before not in ("", now):
+                told = {"recipe": self._recipe, "before": before, "now": now}
+                logger.warning("the start changed what gives the verdicts", extra=told)
 
     def use(self, name: str, by: Author = COMMAND_LINE) -> ModelState:
         """Load a model's file, and let it give the verdicts from the next image on.
 
         The active one goes on meanwhile. A model that was in use here before keeps its latest calibration.
-
-        Raises:
-            NotFound: there is no such model.
-            Conflict: its file is damaged or cannot run here; the active model stays.
-            Unavailable: the database or the folder cannot be written.
+        NotFound: there is no such model. Conflict: its file is damaged or cannot run here; the active one
+        stays. Unavailable: the database or the folder cannot be written.
         """
         with self._lock:
             model = self._open(name, by)
-            with noted(self._store.database, by, Kind.MODEL, str(self.active), str(model)):
-                self._remember(name)
-            self.active = model
-            self.remark = ""
-        logger.info("model in use", extra={"model": name, "fingerprint": model.fingerprint})
+            with self._noted(by, model):
+                self._put_in_force(model)
         return self._state(name)
 
     def recalibrate(
@@ -134,68 +131,64 @@ class Models:
     ) -> CalibrationRecord:
         """Keep another calibration of the active model, which holds from the next image on.
 
-        Rules that give a rate keep theirs.
-
-        Args:
-            of: the active model, as it was when the rest was decided.
-
-        Raises:
-            Conflict: another model or another calibration is in force by now.
-            ConfigError: the rules leave room for no verdict at this rate with so few scores.
-            Unavailable: the database cannot be written.
+        `of` is that model as it was when the rest was decided: Conflict where another is in force by now.
+        Rules that give a rate keep theirs; ConfigError where they leave no room with so few scores.
         """
         with self._lock:
             if self.active is not of:
-                raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
+                raise Conflict(CHANGED)
             if of.rules:
                 fixed = of.rules.rules.defective
                 of.rules.check_rates(Calibration(np.array(scores), fixed or rate))
                 if fixed:  # what holds without them stays as it was
-                    rate = (self._store.calibration(of.fingerprint) or of.calibrated).false_alarm_rate
-            record = self._store.add_calibration(of.fingerprint, scores, rate, origin, by)
+                    rate = self.stored_calibration(of).false_alarm_rate
+            record = self._store.add_calibration(self._recipe, of.fingerprint, scores, rate, origin, by)
             calibrated = _at_rate_of(of.rules.rules if of.rules else None, record)
-            self.active = replace(of, calibrated=calibrated)
+            self._put_in_force(replace(of, calibrated=calibrated))
         return calibrated
+
+    def stored_calibration(self, of: LoadedModel) -> CalibrationRecord:
+        """The latest calibration of a model here, at the rate that holds without rules."""
+        return self._store.calibration(self._recipe, of.fingerprint) or of.calibrated
 
     def set_rules(self, of: LoadedModel, rules: Rules, by: Author = COMMAND_LINE) -> None:
         """Write rules beside the active model, where they hold from the next image on.
 
-        Args:
-            of: the active model, as it was when the rest was decided.
-
-        Raises:
-            Conflict: another model, or another calibration of it, is in force by now.
-            ConfigError: they do not fit the model.
-            Unavailable: the file or the database cannot be used.
+        `of` is that model as it was when the rest was decided: Conflict where another is in force by now.
+        ConfigError: they do not fit the model. Unavailable: the file or the database cannot be used.
         """
         with self._lock:
             if self.active is not of:
-                raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
+                raise Conflict(CHANGED)
             file = beside(of.path)
-            calibrated = self._store.calibration(of.fingerprint) or of.calibrated
-            kept, applied = _ruled(of.path, of.detector, calibrated, (rules, file.name))
+            calibrated = self.stored_calibration(of)
+            kept, applied = ruled(of.path, of.detector, calibrated, (rules, file.name))
             new = replace(of, calibrated=kept, rules=applied)
-            with noted(self._store.database, by, Kind.MODEL, str(of), str(new)):
+            with self._noted(by, new):
                 try:
                     write_rules(rules, file)
                 except BlemishError as error:
                     raise Unavailable(str(error)) from error
-            self.active = new
+            self._put_in_force(new)
 
-    def _first(self) -> LoadedModel:
-        chosen = self._chosen()
-        if chosen is not None:
-            try:
-                return self._open(chosen)
-            except BlemishError as error:
-                self.remark = f"{chosen}, which was in use before the start, cannot be used: {error}"
-        return self._load(self._settings.model)
+    def _noted(self, by: Author, new: LoadedModel) -> AbstractContextManager[None]:
+        return noted(self._store.database, by, Kind.MODEL, str(self.active), str(new), self._recipe)
+
+    def _put_in_force(self, model: LoadedModel) -> None:
+        logger.info("verdicts changed", extra={"recipe": self._recipe, "in_force": str(model)})
+        self.active = model
+
+    @property
+    def fits(self) -> Path:
+        """Where models are fitted here, each in a numbered folder."""
+        return self._settings.folder.absolute() / "fits" / self._recipe
 
     def _paths(self) -> dict[str, Path]:
-        folder = self._settings.models
+        folder = self._given.models
         found = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
+        found += self.fits.glob(f"*/{FITTED}/*")
         paths = {path.name: path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()}
-        return paths | {self._settings.model.name: self._settings.model}
+        return paths | {self._path.name: self._path}
 
     def _open(self, name: str, by: Author = COMMAND_LINE) -> LoadedModel:
         path = self._paths().get(name)
@@ -220,12 +213,14 @@ class Models:
         if fingerprint_of(path) != fingerprint:
             raise ModelFileError(f"{path.name} was being replaced while it was read; try again.")
         own = detector.calibration
-        rate = settings.false_alarm_rate or own.false_alarm_rate
-        calibrated = self._store.calibration(fingerprint) or self._store.add_calibration(
-            fingerprint, own.scores.tolist(), rate, "the model file", by
+        rate = own.false_alarm_rate  # of the one in use then, where it was fitted here
+        if not path.is_relative_to(self.fits):
+            rate = self._given.false_alarm_rate or rate
+        calibrated = self._store.calibration(self._recipe, fingerprint) or self._store.add_calibration(
+            self._recipe, fingerprint, own.scores.tolist(), rate, "the model file", by
         )
         self._store.add_model(fingerprint, path.name, detector.metadata)
-        return LoadedModel(path, fingerprint, detector, *_ruled(path, detector, calibrated, rules_for(path)))
+        return LoadedModel(path, fingerprint, detector, *ruled(path, detector, calibrated, rules_for(path)))
 
     def _state(self, name: str) -> ModelState:
         active = self.active if name == self.active.name else None
@@ -239,24 +234,8 @@ class Models:
             rules=str(active.rules) if active and active.rules else "",
         )
 
-    def _remember(self, name: str) -> None:
-        """Keep the choice for the next start, as long as that is told the same model."""
-        choice = {"given": str(self._settings.model.resolve()), "chosen": name}
-        try:
-            with whole_file(self._settings.folder / CHOICE) as file:
-                json.dump(choice, file)
-        except BlemishError as error:
-            raise Unavailable(str(error)) from error
 
-    def _chosen(self) -> str | None:
-        try:
-            choice = json.loads((self._settings.folder / CHOICE).read_text(encoding="utf-8"))
-            return str(choice["chosen"]) if choice["given"] == str(self._settings.model.resolve()) else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-
-def _ruled(
+def ruled(
     path: Path, detector: Detector, calibrated: CalibrationRecord, found: tuple[Rules, str] | None
 ) -> tuple[CalibrationRecord, AppliedRules | None]:
     """The calibration at the rate of the rules, and these, applied to a model's file."""

@@ -1,4 +1,4 @@
-"""From an image's bytes to a durable inspection: decode in threads, score in batches, write in groups."""
+"""From an image's bytes to a durable inspection: decode in threads, score in batches, write in order."""
 
 import logging
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from queue import Empty, Queue
+from itertools import chain, islice, takewhile
 from threading import Condition, Thread
 from typing import Any
 
@@ -17,14 +17,14 @@ from blemish.errors import BlemishError, ImageError
 from blemish.images.reading import Framed, frame_upload
 from blemish.station.errors import Busy, Conflict, Unavailable, Unusable
 from blemish.station.metrics import Metrics
-from blemish.station.models import LoadedModel, Models
+from blemish.station.models import LoadedModel
+from blemish.station.recipe import Recipe
 from blemish.station.records import MAX_NAME, Inspection, NewInspection, Source
 from blemish.station.settings import Settings
 from blemish.station.storage.files import Files, digest_of, encode_map
 from blemish.station.storage.store import Store
 
 WRITTEN_AT_ONCE = 64
-POLL = 0.002  # seconds between looks whether more images are decoded
 
 logger = logging.getLogger(__name__)
 
@@ -33,15 +33,17 @@ logger = logging.getLogger(__name__)
 class _Image:
     """An image on its way."""
 
+    recipe: Recipe
+    model: LoadedModel  # which was active when it was accepted
     data: bytes
     record: NewInspection  # what is known of it so far
     keep_failed: bool
     future: "Future[Inspection]" = field(default_factory=Future)
     started: float = field(default_factory=time.monotonic)
     decoded: float = 0.0  # when, as `started`
-    model: LoadedModel | None = None  # it is framed for, and is therefore scored with
     framed: Framed | None = None
     files: dict[str, bytes] = field(default_factory=dict)  # to keep, by digest
+    judged: bool = False  # only writing is left
 
     @property
     def title(self) -> str:
@@ -56,26 +58,25 @@ class _Image:
 class Pipeline:
     """Takes images from any thread; the futures it gives are done once the inspection is on the disk.
 
-    Attributes:
-        problem: why nothing can be accepted now, in a sentence, or "".
-        trouble: why the model could not score the latest images, in a sentence, or "".
+    Images of a recipe are written in the order in which they were accepted; `room` is how many of one may be
+    unfinished, an equal part of the queue. `problem` says why nothing can be accepted now, or "".
     """
 
     settings: Settings
     store: Store
     files: Files
-    models: Models
     metrics: Metrics
     problem: Callable[[], str]
-    trouble: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        self._unfinished: set[_Image] = set()
+        names = self.settings.by_recipe
+        self.room = max(1, self.settings.queue_size // len(names))
+        self._unfinished: dict[str, dict[_Image, None]] = {name: {} for name in names}  # as accepted
         self._changed = Condition()
         self._stopping = False
         self._decoding = 0
-        self._decoded: Queue[_Image | None] = Queue()
-        self._finished: Queue[_Image | None] = Queue()
+        self._other_names = False  # than the pattern for lots means
+        self._decoded: list[_Image] = []
         self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
         self._encoder = ThreadPoolExecutor(1, "encode")  # of its own: what is scored waits for no decoding
         self._threads = [Thread(target=work, daemon=True) for work in (self._score, self._write)]
@@ -89,80 +90,90 @@ class Pipeline:
         """Accept nothing more, finish what was accepted, and end the threads."""
         with self._changed:
             self._stopping = True
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self.unfinished == 0)
         self._decoders.shutdown()
         self._encoder.shutdown()
-        self._decoded.put(None)
-        self._finished.put(None)
         for thread in self._threads:
             thread.join()
 
     @property
     def unfinished(self) -> int:
         """Images accepted and not yet acknowledged."""
-        return len(self._unfinished)
+        return sum(map(len, self._unfinished.values()))
 
     @property
     def slow(self) -> str:
         """A sentence while an image takes longer than a request may, else ""."""
         with self._changed:
-            oldest = min(self._unfinished, key=lambda image: image.started, default=None)
+            oldest = min(chain(*self._unfinished.values()), key=lambda image: image.started, default=None)
         if oldest is None or (seconds := time.monotonic() - oldest.started) < self.settings.timeout:
             return ""
         return f"{oldest.title} has been in work for {seconds:.0f} s; the machine or the file is at fault."
 
-    def check(self) -> None:
+    def check(self, recipe: Recipe) -> None:
         """Raise Busy or Unavailable where an image could not be accepted now, before it is read."""
         if problem := self.problem():
             raise Unavailable(problem)
         if self._stopping:
             raise Unavailable("The station is being stopped; try again when it is back.")
-        if self.unfinished >= self.settings.queue_size:
-            raise Busy(f"{self.unfinished} images are waiting already; try again in a moment.")
+        if (waiting := len(self._unfinished[recipe.name])) >= self.room:
+            raise Busy(f"{waiting} images are waiting already; try again in a moment.")
 
     def submit(
-        self, data: bytes, *, source: Source, name: str, key: str | None = None, keep_failed: bool = False
+        self,
+        recipe: Recipe,
+        data: bytes,
+        *,
+        source: Source,
+        name: str,
+        lot: str | None = None,
+        serial: str | None = None,
+        key: str | None = None,
+        keep_failed: bool = False,
     ) -> "Future[Inspection]":
-        """Inspect an image.
+        """Inspect an image file's content; Busy or Unavailable as `check`.
 
-        Args:
-            data: an image file's content.
-            key: the same key gives the same inspection, however often it is sent.
-            keep_failed: record an image that cannot be used, with its error, instead of refusing it.
-
-        Returns:
-            The inspection, once it is durable. Fails with Unusable for what is no usable image or has no
-            score, Conflict for a key that came with another image, and Unavailable where it cannot be scored
-            or kept: nothing is recorded then.
-
-        Raises:
-            Busy, Unavailable: as `check`.
+        The recipe's model that is active now judges it. Without `lot` or `serial` its name tells them. The
+        same `key`, by `Recipe.key`, gives the same inspection, however often it is sent. `keep_failed` keeps
+        an image that cannot be used, with its error, instead of refusing it.
+        The inspection is there once it is durable. It fails with Unusable for what is no usable image or has
+        no score, Conflict for a key of another image, and Unavailable where it cannot be scored or kept.
         """
-        record = NewInspection(
-            received=datetime.now(UTC), source=source, name=name[:MAX_NAME], key=key, image_bytes=len(data)
-        )
-        image = _Image(data, record, keep_failed)
+        model, name = recipe.models.active, name[:MAX_NAME]
+        known: dict[str, Any] = {"recipe": recipe.name, "source": source, "name": name, "key": key}
+        known |= {"model": model.fingerprint, "image_bytes": len(data)}
+        known |= self._part(name, lot=lot, serial=serial)
         with self._changed:
-            self.check()
-            self._unfinished.add(image)
+            self.check(recipe)
+            record = NewInspection(**known, received=datetime.now(UTC))
+            image = _Image(recipe, model, data, record, keep_failed)
+            self._unfinished[recipe.name][image] = None
             self._decoding += 1
-        self._decoders.submit(self._decode, image)
+            self._decoders.submit(self._decode, image)
         return image.future
+
+    def _part(self, name: str, **given: str | None) -> dict[str, str]:
+        """Lot and serial number: those given, else what the name says; one warning where it says nothing."""
+        part = self.settings.part_of(name) | {field: text for field, text in given.items() if text}
+        if self.settings.name_pattern and not part and not self._other_names:
+            self._other_names = True
+            logger.warning("a name does not fit name_pattern", extra={"image": name})
+        return part
 
     def _decode(self, image: _Image) -> None:
         try:
             digest = digest_of(image.data)
             image.files[digest] = image.data
-            image.model = self.models.active
-            image.tell(image=digest, model=image.model.fingerprint)
-            earlier = self.store.with_key(image.record.key) if image.record.key else None
-            if earlier is not None:
+            image.tell(image=digest)
+            if image.record.key and (earlier := self.store.with_key(image.record.key)):
                 return self._answer(image, earlier)
             frame, most = image.model.detector.frame, self.settings.max_pixels
             image.framed, kind = frame_upload(image.data, image.title, frame, most)
             image.tell(image_type=kind, width=image.framed.width, height=image.framed.height)
             image.decoded = time.monotonic()
-            self._decoded.put(image)
+            with self._changed:
+                self._decoded.append(image)
         except ImageError as error:
             self._refuse(image, "image", str(error))
         except Exception as error:
@@ -170,18 +181,25 @@ class Pipeline:
         finally:
             with self._changed:
                 self._decoding -= 1
+                self._changed.notify_all()
 
     def _score(self) -> None:
-        while waiting := _next(self._decoded, self.settings.batch_size, self._seconds_to_wait):
+        while waiting := self._next_to_score():
             while waiting:  # after a switch, those framed for the old model come first
                 model = waiting[0].model
-                assert model is not None
                 self._score_batch(model, [image for image in waiting if image.model is model])
                 waiting = [image for image in waiting if image.model is not model]
 
-    def _seconds_to_wait(self, first: _Image) -> float:
-        """For others to join a batch: only while any are being decoded, and not for ever."""
-        return min(POLL, first.decoded + self.settings.max_wait - time.monotonic()) if self._decoding else 0
+    def _next_to_score(self) -> list[_Image]:
+        """Decoded images, with those that are decoded in time to join them; none at the end."""
+        most = self.settings.batch_size
+        with self._changed:
+            self._changed.wait_for(lambda: self._decoded or (self._stopping and not self.unfinished))
+            if self._decoded:
+                seconds = self._decoded[0].decoded + self.settings.max_wait - time.monotonic()
+                self._changed.wait_for(lambda: len(self._decoded) >= most or not self._decoding, seconds)
+            images, self._decoded = self._decoded[:most], self._decoded[most:]
+        return images
 
     def _score_batch(self, model: LoadedModel, images: list[_Image]) -> None:
         try:
@@ -190,11 +208,11 @@ class Pipeline:
         except Exception as error:  # whatever an engine raises: the next batch may work
             logger.error("scoring failed", extra={"error": repr(error), "images": len(images)})
             self.metrics.failures.labels("model").inc()
-            self.trouble = f"{model.name} could not score the latest images ({error})."
+            images[0].recipe.trouble = trouble = f"{model.name} could not score the latest images ({error})."
             for image in images:
-                self._fail(image, Unavailable(self.trouble))
+                self._fail(image, Unavailable(trouble))
             return
-        self.trouble = ""
+        images[0].recipe.trouble = ""
         self.metrics.batches.observe(len(images))
         for image, (score, anomaly_map) in scored:
             self._encoder.submit(self._judge, image, model, score, anomaly_map)
@@ -204,25 +222,35 @@ class Pipeline:
             framed = image.framed
             assert framed is not None
             judged = model.judge(score, anomaly_map, image.title, framed.size)
-            map_file, map_low, map_high = encode_map(framed.put_back(anomaly_map))
+            map_file, low, high = encode_map(framed.put_back(anomaly_map))
             image.files[map_digest := digest_of(map_file)] = map_file
-            image.tell(
-                map=map_digest,
-                map_bytes=len(map_file),
-                map_low=map_low,
-                map_high=map_high,
-                is_other_part=model.detector.is_other_part(framed),
-                **judged,
-            )
-            self._finished.put(image)
+            judged |= {"map": map_digest, "map_bytes": len(map_file), "map_low": low, "map_high": high}
+            image.tell(**judged, is_other_part=model.detector.is_other_part(framed))
+            self._set_judged(image)
         except ImageError as error:
             self._refuse(image, "model", str(error))
         except Exception as error:
             self._fail(image, error)
 
+    def _set_judged(self, image: _Image) -> None:
+        with self._changed:
+            image.judged = True
+            self._changed.notify_all()
+
     def _write(self) -> None:
-        while images := _next(self._finished, WRITTEN_AT_ONCE, lambda first: 0):
+        while images := self._next_to_write():
             self._keep(images)
+
+    def _next_to_write(self) -> list[_Image]:
+        """Judged images that no unfinished one of their recipe came before; none at the end."""
+
+        def found() -> list[_Image]:
+            ready = (takewhile(lambda image: image.judged, images) for images in self._unfinished.values())
+            return list(islice(chain(*ready), WRITTEN_AT_ONCE))
+
+        with self._changed:
+            self._changed.wait_for(lambda: found() or (self._stopping and not self.unfinished))
+            return found()
 
     def _keep(self, images: list[_Image]) -> None:
         """Files first, then records: what is recorded has its files, whatever happens in between."""
@@ -234,9 +262,9 @@ class Pipeline:
             self.metrics.failures.labels("store").inc()
             for image in images:
                 self._fail(image, error)
-            return
-        for image, inspection in zip(images, kept, strict=True):
-            self._answer(image, inspection)
+        else:
+            for image, inspection in zip(images, kept, strict=True):
+                self._answer(image, inspection)
 
     def _answer(self, image: _Image, inspection: Inspection) -> None:
         """The inspection is durable: say so, unless its key stands for another image."""
@@ -253,7 +281,7 @@ class Pipeline:
         self.metrics.failures.labels(reason).inc()
         if image.keep_failed:
             image.tell(error=sentence)
-            self._finished.put(image)
+            self._set_judged(image)
         else:
             self._fail(image, Unusable(sentence))
 
@@ -267,28 +295,5 @@ class Pipeline:
     def _done(self, image: _Image) -> None:
         image.data, image.framed, image.files = b"", None, {}  # whoever holds the future need not hold these
         with self._changed:
-            self._unfinished.remove(image)
+            del self._unfinished[image.recipe.name][image]
             self._changed.notify_all()
-
-
-def _next(
-    queue: "Queue[_Image | None]", most: int, seconds_to_wait: Callable[[_Image], float]
-) -> list[_Image]:
-    """The next images of a queue: at least one, and those that come in time; none at the end."""
-    first = queue.get()
-    if first is None:
-        return []
-    images = [first]
-    while len(images) < most:
-        seconds = seconds_to_wait(first)
-        try:
-            image = queue.get(timeout=seconds) if seconds > 0 else queue.get_nowait()
-        except Empty:
-            if seconds > 0:
-                continue
-            break
-        if image is None:
-            queue.put(None)
-            break
-        images.append(image)
-    return images

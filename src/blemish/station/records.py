@@ -12,6 +12,7 @@ from blemish.calibration import Calibration
 
 MAX_NAME = 255  # characters
 MAX_NOTE = 2000
+MAX_KIND = 60
 LARGEST_NUMBER = 2**63 - 1  # that a database takes
 
 
@@ -77,6 +78,9 @@ class Kind(StrEnum):
     LOGIN = "login"
 
 
+IN_FORCE = (Kind.THRESHOLD, Kind.MODEL)  # what changes what judges the pictures
+
+
 class Author(NamedTuple):
     """Who changes something, and why."""
 
@@ -99,10 +103,13 @@ class NewInspection(Record):
     All times are UTC. What an image without a score (`error`) lacks is None.
     """
 
-    received: Time
+    recipe: Text = Field("", description="The recipe that it was inspected by.")
+    received: Time = Field(description="When the whole picture had arrived; numbers follow it in a recipe.")
     source: Source
     name: Text = Field(description="What the sender calls the image; for showing only.", max_length=MAX_NAME)
-    key: Text | None = Field(None, description="Sending it again gives the same inspection.", max_length=255)
+    lot: Text | None = Field(None, description="Of the part.", max_length=MAX_NAME)
+    serial: Text | None = Field(None, description="Serial number of the part.", max_length=MAX_NAME)
+    key: Text | None = Field(None, description="Recipe/how it came:key of the sender.", max_length=255)
     image: str | None = Field(None, description="SHA-256 of the image file, as 64 hexadecimal digits.")
     image_bytes: int
     image_type: str = Field("application/octet-stream", description="Media type, told by content.")
@@ -129,12 +136,23 @@ class NewInspection(Record):
     milliseconds: float | None = Field(None, description="From receipt to score.")
     error: str = Field("", description="Why the image could not be scored, else empty.")
 
+    @property
+    def outcome(self) -> str:
+        """What it is counted as, with or without rules: good, look again, anomalous or failed."""
+        return outcome_of(self.is_anomalous, self.verdict)
+
+
+def outcome_of(is_anomalous: bool | None, verdict: str | None) -> str:
+    """`NewInspection.outcome` of these fields."""
+    return {None: "failed", True: "anomalous", False: verdict or "good"}[is_anomalous]
+
 
 class Inspection(NewInspection):
     """One image, its verdict, and what a person said of it."""
 
     id: int
     feedback: Verdict | None = Field(None, description="What a person saw.")
+    defect_kind: str = Field("", description="As a person names it; empty but for a defect.")
     note: str = Field("", max_length=MAX_NOTE)
     feedback_at: Time | None = None
     feedback_by: str | None = Field(None, description="Who judged; null where that was not kept.")
@@ -157,6 +175,7 @@ class AuditEntry(Record):
     id: int
     at: Time
     who: str
+    recipe: str = Field(description="Empty where it is about the whole station.")
     kind: Kind
     subject: str
     before: str
@@ -167,8 +186,7 @@ class AuditEntry(Record):
 class User(Record):
     """A person or a machine that may use the station; without `id` whoever comes where there are no users.
 
-    Attributes:
-        secret: hash of the password or of the token; None until a link has set the password.
+    `secret` is the hash of the password or of the token; None until a link has set the password.
     """
 
     id: int = 0
@@ -190,16 +208,26 @@ class ModelRecord(Record):
     first_used: Time
 
 
-class CalibrationRecord(Record):
-    """Scores of good images and the false-alarm rate to keep, from some moment on; never changed afterwards.
+class InForce(Record):
+    """What judges the pictures of a recipe."""
 
-    Attributes:
-        model: fingerprint of the model that gave the scores.
-        scores: of good images that the model was not trained on.
-        origin: one clause on where the scores come from.
+    recipe: str
+    model: str = Field(description="Fingerprint of the model file: SHA-256.")
+    model_name: str = Field(description="Its file name.")
+    threshold: float | None = Field(description="Null where zones or sizes decide.")
+    false_alarm_rate: float = Field(description="As kept, in (0, 1).")
+    rules: str = Field(description="In a sentence, or empty.")
+    since: Time
+
+
+class CalibrationRecord(Record):
+    """Scores of good images that the model was not trained on, and the false-alarm rate to keep.
+
+    It is never changed. `model` is a fingerprint, `origin` one clause on where the scores come from.
     """
 
     id: int
+    recipe: str
     model: str
     made: Time
     scores: list[float]
@@ -216,24 +244,23 @@ class CalibrationRecord(Record):
 
 
 class Filter(Record):
-    """Which inspections; what is None does not narrow.
+    """Which inspections; what is None does not narrow. Images without a score have no verdict.
 
-    Attributes:
-        anomalous: the verdict. Images without a score have none, so neither value finds them.
-        look_again: whether rules gave the verdict "look again".
-        failed: whether the image could not be scored.
-        feedback: "good", "defect", "any", or "none" for those that nobody has judged yet.
-        source, model, image: equal to this. `model` is a fingerprint or its first digits.
-        since, until: received in [since, until); times without a zone are UTC.
-        min_score, max_score: score in [min_score, max_score].
-        text: part of the name or the note, whatever its case.
+    `other_part`: unlike every good one as a whole. `feedback` "none": nobody has judged it yet.
+    `model` is a fingerprint or its first digits. Received in [since, until), in UTC without a zone; score in
+    [min_score, max_score]. `text`: part of the name or the note, whatever its case.
     """
 
+    recipe: Text | None = None
+    other_part: bool | None = None
     anomalous: bool | None = None
     look_again: bool | None = None
     failed: bool | None = None
     feedback: Literal["good", "defect", "any", "none"] | None = None
+    defect_kind: Annotated[Text, Field(max_length=MAX_KIND)] | None = None
     source: Source | None = None
+    lot: Annotated[Text, Field(max_length=MAX_NAME)] | None = None
+    serial: Annotated[Text, Field(max_length=MAX_NAME)] | None = None
     model: Annotated[str, StringConstraints(to_lower=True, pattern="^[0-9a-fA-F]{1,64}$")] | None = None
     image: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     since: Time | None = None

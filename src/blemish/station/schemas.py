@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from blemish.station.records import (
+    MAX_KIND,
     MAX_NOTE,
     CalibrationRecord,
     Filter,
@@ -23,6 +24,7 @@ VERDICTS = {
     "good": {"anomalous": False, "look_again": False},
     "look again": {"look_again": True},
     "anomalous": {"anomalous": True},
+    "not this part": {"other_part": True},
     "failed": {"failed": True},
 }
 
@@ -51,6 +53,7 @@ def filled_in(values: dict[str, Any]) -> dict[str, Any]:
 class AuditQuery(BaseModel):
     """Which lines of the audit trail: a form like the gallery's."""
 
+    recipe: Text | None = None
     kind: Kind | None = None
     who: Text | None = None
     since: LocalTime | None = None
@@ -63,12 +66,10 @@ class AuditQuery(BaseModel):
 class GalleryQuery(PageQuery):
     """The gallery's form: an empty field does not narrow, and times are those of the station's zone.
 
-    Attributes:
-        verdict: sets `anomalous`, `look_again` and `failed`.
-        review: numbers of inspections to go through instead of those found, with commas between them.
+    `verdict` sets `anomalous`, `look_again`, `other_part` and `failed`; `review` are numbers to go through.
     """
 
-    verdict: Literal["good", "look again", "anomalous", "failed"] | None = None
+    verdict: Literal["good", "look again", "anomalous", "not this part", "failed"] | None = None
     since: LocalTime | None = None
     until: LocalTime | None = None
     review: str = ""
@@ -105,7 +106,16 @@ class Feedback(BaseModel):
     """What a person saw. What is left out stays as it is."""
 
     feedback: Verdict | None = Field(None, description="Null takes it back.")
+    defect_kind: Annotated[Text, StringConstraints(strip_whitespace=True, max_length=MAX_KIND)] = Field(
+        "", description="What kind of defect; goes with the judgement that it is one."
+    )
     note: Text = Field("", max_length=MAX_NOTE)
+
+    @model_validator(mode="after")
+    def _kind_of_a_defect(self) -> Self:
+        if self.defect_kind and self.feedback != Verdict.DEFECT:
+            raise ValueError('a kind of defect goes with "feedback": "defect"; send both')
+        return self
 
 
 class ModelState(BaseModel):
@@ -220,6 +230,25 @@ class Drift(BaseModel):
     alarms: float | None = Field(None, description="Share of alarms, with what is in force.")
     message: str = Field("", description="What to look at, in a sentence; empty when all is well.")
     unsure: str = Field("", description="Why it cannot be told, in a sentence, else empty.")
+
+
+class Comparison(BaseModel):
+    """A new model beside the one in use, on judged pictures that neither learned from."""
+
+    sentences: list[str] = Field(description="False alarms and found defects of both, and how to read them.")
+    differ: list[int] = Field(description="Up to 12 inspections that they judge differently.")
+
+
+class Fit(BaseModel):
+    """A new model of a recipe, fitted here."""
+
+    number: int
+    model: str = Field(description="Its file name, by which it can be used once it is finished.")
+    in_use: str = Field(description="File name of the one in use at the start.")
+    started: datetime
+    state: Literal["running", "finished", "failed"] = "running"
+    message: str = Field("", description="How far it is, or why there is no model.")
+    comparison: Comparison | None = None
 
 
 class Status(StrEnum):

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+from blemish.files import write_whole
 from blemish.images.finding import is_hidden
 from blemish.images.formats import EXTENSIONS, UNREAD_EXTENSIONS
 from blemish.station.storage.files import synchronise
@@ -33,13 +34,10 @@ def stamp_of(found: os.stat_result) -> Stamp:
 def find_files(
     root: Path, pass_over: Path | None, unlisted: list[OSError], others: list[str]
 ) -> Iterator[tuple[str, Stamp]]:
-    """Paths below a folder and stamps of its images, by extension; without what is hidden, and links.
+    """Paths below an absolute `root` and stamps of images, by extension; without what is hidden, and links.
 
-    Args:
-        root: an absolute path.
-        pass_over: a folder below it that is not looked into, or None.
-        unlisted: takes what is said of folders that cannot be listed.
-        others: takes the pictures in formats that are not read.
+    `pass_over` is not looked into. `unlisted` takes what is said of folders that cannot be listed, `others`
+    the pictures in formats that are not read.
     """
     start = len(str(root / "_")) - 1
     for folder, folders, names in os.walk(root, onerror=unlisted.append):
@@ -60,11 +58,7 @@ def find_files(
 
 
 def read_file(file: Path, stamp: Stamp, max_bytes: int) -> bytes | None:
-    """The content of a file, nothing of one larger than `max_bytes`, or None if the stamp is not its own.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """A file's content, nothing of one above `max_bytes`, or None if the stamp is not its own; OSError."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW  # it may have become a pipe or a link
     with os.fdopen(os.open(file, flags), "rb") as opened:
         found = os.fstat(opened.fileno())
@@ -74,18 +68,24 @@ def read_file(file: Path, stamp: Stamp, max_bytes: int) -> bytes | None:
         return content if stamp_of(os.fstat(opened.fileno())) == stamp else None
 
 
-def move_file(file: Path, target: Path) -> Path:
+def move_file(file: Path, target: Path, result: bytes | None = None) -> Path:
     """Move a file, and give the path it has now; it is in one place whole, whenever the power fails.
 
     Args:
         target: its new path; folders are made. A name that is taken gets a suffix: a.png, a-1.png, a-2.png.
+        result: is on the disk beside it, as a.png.json, before it is moved.
 
     Raises:
         OSError: it cannot be moved, and is where it was.
+        BlemishError: the result cannot be written, and the file is where it was.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     names = (target.with_stem(f"{target.stem}-{number}") if number else target for number in count())
-    free = next(path for path in names if not os.path.lexists(path))
+    free = next(
+        path for path in names if not (os.path.lexists(path) or _is_of_another(_beside(path), result))
+    )
+    if result is not None:
+        write_whole(_beside(free), result)
     try:
         file.rename(free)
     except OSError as error:
@@ -93,6 +93,15 @@ def move_file(file: Path, target: Path) -> Path:
             raise
         _copy(file, free)
     return free
+
+
+def _beside(file: Path) -> Path:
+    return file.with_name(f"{file.name}.json")
+
+
+def _is_of_another(file: Path, result: bytes | None) -> bool:
+    """Whether a result would be written over another one; after a kill it may be there already."""
+    return result is not None and os.path.lexists(file) and file.read_bytes() != result
 
 
 def _copy(file: Path, target: Path) -> None:

@@ -11,15 +11,16 @@ from errno import ENODEV
 from hashlib import sha256
 from typing import Any
 
-from blemish.errors import BlemishError
+from blemish.errors import BlemishError, reason_of
 from blemish.files import make_folder
 from blemish.images.finding import passed_over
 from blemish.station.background import Background
 from blemish.station.errors import Busy, Unavailable, Unusable
 from blemish.station.pipeline import Pipeline
+from blemish.station.recipe import Recipe
+from blemish.station.recipe_settings import RecipeSettings
 from blemish.station.records import MAX_NAME, Inspection, NewInspection, Source
 from blemish.station.settings import Settings
-from blemish.station.storage.store import Store
 from blemish.station.watched_files import Stamp, find_files, move_file, read_file, stamp_of
 
 SECONDS = 0.5  # between looks; network shares announce nothing
@@ -47,29 +48,24 @@ class _File:
 
 
 class WatchedFolder(Background):
-    """Looks into `settings.watch` and its subfolders every half second, in a thread, oldest files first.
+    """Looks into `given.watch` and its subfolders every half second, in a thread, oldest files first.
 
     A file is taken when it has not changed for `settle` seconds. It is known by its path, time, size and
     content, so that neither a restart nor a kill gives it two records; a record that retention deleted is
     forgotten, though, and such a file, still there at the next start, counts as new: use `move_to` then.
-
-    Args:
-        settings: `watch` must be given.
-
-    Attributes:
-        message: what is wrong now, in a sentence, or "".
+    `message` says what is wrong now, or "".
     """
 
-    def __init__(self, settings: Settings, pipeline: Pipeline, store: Store) -> None:
+    def __init__(self, recipe: Recipe, given: RecipeSettings, settings: Settings, pipeline: Pipeline) -> None:
         super().__init__("watch", self._work)
-        assert settings.watch is not None
-        self._folder = settings.watch.resolve()
-        self._move_to = settings.move_to.resolve() if settings.move_to is not None else None
-        self._settle = settings.settle
+        assert given.watch is not None
+        self._recipe = recipe
+        self._folder = given.watch.resolve()
+        self._move_to = given.move_to.resolve() if given.move_to is not None else None
+        self._settings = settings
         self._max_bytes = settings.max_upload
         self._pipeline = pipeline
-        self._store = store
-        self._room = max(1, min(2 * settings.batch_size, settings.queue_size // 2))  # the API has the rest
+        self._room = max(1, min(2 * settings.batch_size, pipeline.room // 2))  # the API has the rest
         self._mounted = self._folder.is_mount()
         self._seen: dict[str, _File] = {}
         self._finished: dict[str, Stamp] = {}
@@ -113,7 +109,7 @@ class WatchedFolder(Background):
                     continue
                 known = self._seen.get(name)
                 same = known is not None and known.stamp == stamp
-                seen[name] = known if known and same else _File(name, stamp, now + self._settle)
+                seen[name] = known if known and same else _File(name, stamp, now + self._settings.settle)
             self._seen, self._finished = seen, finished
         for error in unlisted:
             mend = "mount it, or check the path and its permissions"
@@ -154,10 +150,10 @@ class WatchedFolder(Background):
             return
         if data is None:
             return
-        key = _key(file, data)
-        earlier = self._store.with_key(key)
+        key = self._recipe.key(_key(file, data))
+        earlier = self._recipe.store.with_key(key)
         if earlier is None and file.stamp.size > self._max_bytes:
-            (earlier,) = self._store.add([self._too_large(file, key)])
+            (earlier,) = self._recipe.store.add([self._too_large(file, key)])
         if earlier is not None:
             self._finish(file, earlier)
         else:
@@ -167,7 +163,7 @@ class WatchedFolder(Background):
         given: dict[str, Any] = {"name": _printable(file.name), "key": key, "keep_failed": file.doubtful}
         while True:
             try:
-                return self._pipeline.submit(data, source=Source.WATCH, **given)
+                return self._pipeline.submit(self._recipe, data, source=Source.WATCH, **given)
             except Busy:
                 if self.stopping.wait(FULL):
                     raise
@@ -196,22 +192,25 @@ class WatchedFolder(Background):
             del self._seen[file.name]
             return
         path = self._folder / file.name
-        target = self._move_to / "failed" / file.name if inspection.error else self._move_to / file.name
+        folder = "error" if inspection.error else inspection.outcome.replace(" ", "-")
+        target = self._move_to / folder / file.name
+        result = inspection.model_dump_json(indent=1).encode() if self._settings.result_json else None
         try:
             if not self._move_to.is_dir():
                 raise OSError(ENODEV, f"there is no folder {self._move_to}")
             if stamp_of(path.lstat()) == file.stamp:
-                move_file(path, target)
-        except OSError as error:
+                move_file(path, target, result)
+        except (OSError, BlemishError) as error:
             if os.path.lexists(path):
                 what = f"{self._shown(file)} was inspected but cannot be moved to {target.parent}"
-                file.try_again(f"{what} ({error.strerror}); make room, or check the permissions.")
+                file.try_again(f"{what} ({reason_of(error)}); make room, or check the permissions.")
                 return
         del self._seen[file.name]  # if it was overwritten, it is new
 
     def _too_large(self, file: _File, key: str) -> NewInspection:
         name, size = _printable(file.name), file.stamp.size
         return NewInspection(
+            recipe=self._recipe.name,
             received=datetime.now(UTC),
             source=Source.WATCH,
             name=name,
@@ -219,6 +218,7 @@ class WatchedFolder(Background):
             image_bytes=size,
             error=f"{name} has {size} bytes, more than the {self._max_bytes} that are taken; "
             "save it smaller, or raise max_upload.",
+            **self._settings.part_of(name),
         )
 
     def _tell(self, problems: dict[str, str]) -> None:

@@ -21,6 +21,7 @@ from blemish.errors import ConfigError, choice, nearest, suggestion
 from blemish.files import read_toml
 from blemish.images.changes import Tolerated
 from blemish.images.frame import STEP, Frame, Shape, has_tiles
+from blemish.inference.model_file import Metadata
 from blemish.models.config import ModelConfig
 from blemish.models.registry import DEFAULT_METHOD, config_class
 
@@ -160,6 +161,21 @@ def nearest_fields(name: str, methods: Iterable[type[ModelConfig]]) -> list[str]
     known = {field: f"{section}.{field}" for section, one in sections for field in one.model_fields}
     known |= {field: field for field in RunConfig.model_fields}
     return [known[field] for field in nearest(name.rpartition(".")[2], known)]
+
+
+def config_of(metadata: Metadata) -> RunConfig:
+    """The configuration that a model was fitted with; frame and layers are those that suited its images."""
+    fields = TrainingConfig.model_fields.keys() & metadata.training.keys()
+    return RunConfig(
+        method=metadata.method,
+        preset=metadata.preset,
+        frame=metadata.frame,
+        model=config_class(metadata.method).model_validate(metadata.config),
+        training=TrainingConfig.model_validate({field: metadata.training[field] for field in fields}),
+        false_alarm_rate=metadata.calibration["false_alarm_rate"],
+        tolerate=metadata.tolerate,
+        contamination=metadata.data.get("contamination", 0),
+    )
 
 
 def _apply_preset(values: dict[str, Any], name: str, method: type[ModelConfig]) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from blemish.station.recipe import Recipe
 from blemish.station.records import Inspection, NewInspection, Source, Verdict
 from blemish.station.schemas import Feedback
-from blemish.station.station import Station
 from blemish.station.storage.files import digest_of
 
 BEGIN = datetime(2026, 3, 31, 8, tzinfo=UTC)
@@ -16,7 +16,7 @@ NUMBERS = itertools.count()
 
 
 def inspect(
-    station: Station,
+    recipe: Recipe,
     *scores: float | None,
     said: Verdict | None = None,
     image: bytes | None = None,
@@ -28,20 +28,25 @@ def inspect(
     of all; without it each has its own, which is not kept. The fields are those of `NewInspection`.
     """
     if image is not None:
-        station.files.add({digest_of(image): image})
-    numbers = [one.id for one in station.store.add([_new(station, score, image, fields) for score in scores])]
+        recipe.files.add({digest_of(image): image})
+    numbers = [one.id for one in recipe.store.add([_new(recipe, score, image, fields) for score in scores])]
     for number in numbers if said else ():
-        judge(station, number, said)
+        judge(recipe, number, said)
     return numbers
 
 
-def judge(station: Station, number: int, said: Verdict | None, note: str = "") -> Inspection:
-    return station.store.set_feedback(number, Feedback(feedback=said, note=note))
+def judge(recipe: Recipe, number: int, said: Verdict | None, note: str = "") -> Inspection:
+    return recipe.store.set_feedback(number, Feedback(feedback=said, note=note))
 
 
-def _new(station: Station, score: float | None, image: bytes | None, fields: dict[str, Any]) -> NewInspection:
-    number, active = next(NUMBERS), station.models.active
-    values: dict[str, Any] = {"source": Source.API, "name": f"{number}.png", "image_bytes": 10}
+def _new(recipe: Recipe, score: float | None, image: bytes | None, fields: dict[str, Any]) -> NewInspection:
+    number, active = next(NUMBERS), recipe.models.active
+    values: dict[str, Any] = {
+        "recipe": recipe.name,
+        "source": Source.API,
+        "name": f"{number}.png",
+        "image_bytes": 10,
+    }
     values |= {"image": digest_of(image or b"%d" % number), "model": active.fingerprint}
     values |= {"received": BEGIN + timedelta(milliseconds=number), "error": "It is damaged."}
     if score is not None:

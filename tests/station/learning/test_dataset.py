@@ -13,8 +13,8 @@ import pytest
 from blemish.datasets import read_dataset
 from blemish.station.errors import Unavailable
 from blemish.station.learning import dataset
+from blemish.station.recipe import Recipe
 from blemish.station.records import Verdict
-from blemish.station.station import Station
 from tests.station.learning.support import inspect, judge
 from tests.station.support import encoded, good_part
 
@@ -25,22 +25,22 @@ def picture(seed: int, kind: str = "PNG") -> bytes:
     return encoded(good_part(seed), kind)
 
 
-def unpacked(station: Station) -> tuple[dict[str, bytes], list[dict[str, str]], zipfile.ZipFile]:
+def unpacked(recipe: Recipe) -> tuple[dict[str, bytes], list[dict[str, str]], zipfile.ZipFile]:
     """The files in the archive by name, the rows of its table, and itself."""
-    archive = zipfile.ZipFile(io.BytesIO(b"".join(dataset.stream(station))))
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(dataset.stream(recipe))))
     assert archive.testzip() is None
     files = {name: archive.read(name) for name in archive.namelist()}
     return files, list(csv.DictReader(io.StringIO(files.pop("labels.csv").decode(), newline=""))), archive
 
 
-def test_it_holds_the_files_as_they_came_and_is_read_as_a_dataset(station: Station, tmp_path: Path) -> None:
+def test_it_holds_the_files_as_they_came_and_is_read_as_a_dataset(recipe: Recipe, tmp_path: Path) -> None:
     never_set = datetime(1970, 1, 2, tzinfo=UTC)
-    (png,) = inspect(station, 10, said=GOOD, image=picture(0), received=never_set)
-    (jpeg,) = inspect(station, 11, said=GOOD, image=picture(1, "JPEG"), image_type="image/jpeg")
-    (bad,) = inspect(station, 200, image=picture(2))
-    judge(station, bad, DEFECT, 'a "scratch",\nlong; Kratzer äö')
-    inspect(station, 12, image=picture(3))
-    files, table, archive = unpacked(station)
+    (png,) = inspect(recipe, 10, said=GOOD, image=picture(0), received=never_set)
+    (jpeg,) = inspect(recipe, 11, said=GOOD, image=picture(1, "JPEG"), image_type="image/jpeg")
+    (bad,) = inspect(recipe, 200, image=picture(2))
+    judge(recipe, bad, DEFECT, 'a "scratch",\nlong; Kratzer äö')
+    inspect(recipe, 12, image=picture(3))
+    files, table, archive = unpacked(recipe)
     assert files == {
         f"train/good/{png:08}.png": picture(0),
         f"train/good/{jpeg:08}.jpg": picture(1, "JPEG"),
@@ -49,13 +49,17 @@ def test_it_holds_the_files_as_they_came_and_is_read_as_a_dataset(station: Stati
     assert [row["id"] for row in table] == [str(bad), str(jpeg), str(png)]
     assert table[0] == {
         "id": str(bad),
-        "received": station.store.get(bad).received.isoformat(),
+        "received": recipe.store.get(bad).received.isoformat(),
+        "recipe": "grey",
+        "lot": "",
+        "serial": "",
         "file": f"test/defect/{bad:08}.png",
         "feedback": "defect",
         "feedback_by": "command line",
+        "defect_kind": "",
         "note": 'a "scratch",\nlong; Kratzer äö',
         "score": "200.0",
-        "model": station.models.active.fingerprint,
+        "model": recipe.models.active.fingerprint,
         "verdict": "",
         "decided_by": "",
     }
@@ -67,15 +71,15 @@ def test_it_holds_the_files_as_they_came_and_is_read_as_a_dataset(station: Stati
     assert [(sample.label, sample.defect) for sample in data.test] == [(1, "defect")]
 
 
-def test_the_same_file_counts_once_and_contradictions_and_losses_are_listed(station: Station) -> None:
-    inspect(station, 10, 10, said=GOOD, image=picture(0))
-    inspect(station, 11, image=picture(0))
-    (first,) = inspect(station, 12, said=GOOD, image=picture(1))
-    (second,) = inspect(station, 12, said=DEFECT, image=picture(1))
-    (lost,) = inspect(station, 13, said=GOOD, image=picture(2))
-    station.files.remove([str(station.store.get(lost).image)])
-    (damaged,) = inspect(station, None, said=DEFECT, image=b"garbage")
-    files, table, _ = unpacked(station)
+def test_the_same_file_counts_once_and_contradictions_and_losses_are_listed(recipe: Recipe) -> None:
+    inspect(recipe, 10, 10, said=GOOD, image=picture(0))
+    inspect(recipe, 11, image=picture(0))
+    (first,) = inspect(recipe, 12, said=GOOD, image=picture(1))
+    (second,) = inspect(recipe, 12, said=DEFECT, image=picture(1))
+    (lost,) = inspect(recipe, 13, said=GOOD, image=picture(2))
+    recipe.files.remove([str(recipe.store.get(lost).image)])
+    (damaged,) = inspect(recipe, None, said=DEFECT, image=b"garbage")
+    files, table, _ = unpacked(recipe)
     assert [name for name in files if name.endswith(".png")] == ["train/good/00000002.png"]
     once = dict.fromkeys(("1", "2"), "train/good/00000002.png")
     assert {row["id"]: row["file"] for row in table} == once | {
@@ -88,17 +92,17 @@ def test_the_same_file_counts_once_and_contradictions_and_losses_are_listed(stat
     )
 
 
-def test_a_note_is_no_formula(station: Station) -> None:
+def test_a_note_is_no_formula(recipe: Recipe) -> None:
     for note in ("=1+1", "- scratch", "1 = 1"):
-        judge(station, *inspect(station, 10, image=picture(0)), GOOD, note)
-    assert [row["note"] for row in unpacked(station)[1]] == ["1 = 1", "'- scratch", "'=1+1"]
+        judge(recipe, *inspect(recipe, 10, image=picture(0)), GOOD, note)
+    assert [row["note"] for row in unpacked(recipe)[1]] == ["1 = 1", "'- scratch", "'=1+1"]
 
 
-def test_memory_does_not_grow_with_the_archive(station: Station) -> None:
+def test_memory_does_not_grow_with_the_archive(recipe: Recipe) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
-        inspect(station, 10, said=GOOD, image=rng.bytes(500_000))
-    pieces = dataset.stream(station)
+        inspect(recipe, 10, said=GOOD, image=rng.bytes(500_000))
+    pieces = dataset.stream(recipe)
     next(pieces)
     tracemalloc.start()
     total = sum(map(len, pieces))
@@ -107,20 +111,20 @@ def test_memory_does_not_grow_with_the_archive(station: Station) -> None:
     assert total > 9_500_000 and peak < 4_000_000
 
 
-def test_it_is_of_the_moment_it_is_asked_for(station: Station) -> None:
-    (late,) = inspect(station, 11, image=picture(1))
-    pieces = dataset.stream(station)
-    judge(station, late, GOOD)
+def test_it_is_of_the_moment_it_is_asked_for(recipe: Recipe) -> None:
+    (late,) = inspect(recipe, 11, image=picture(1))
+    pieces = dataset.stream(recipe)
+    judge(recipe, late, GOOD)
     archive = zipfile.ZipFile(io.BytesIO(b"".join(pieces)))
     assert archive.namelist() == ["labels.csv"] and archive.read("labels.csv").count(b"\n") == 1
-    (station.settings.folder / "station.sqlite").unlink()
+    (recipe.files.folder / "station.sqlite").unlink()
     with pytest.raises(Unavailable, match="gone"):
-        dataset.stream(station)  # before anything is sent
+        dataset.stream(recipe)  # before anything is sent
 
 
-def test_whoever_stops_early_leaves_nothing_open(station: Station) -> None:
-    inspect(station, 10, 11, said=GOOD, image=picture(0))
-    for taken in range(1, len(list(dataset.stream(station)))):  # also in the middle of an entry
-        pieces = dataset.stream(station)
+def test_whoever_stops_early_leaves_nothing_open(recipe: Recipe) -> None:
+    inspect(recipe, 10, 11, said=GOOD, image=picture(0))
+    for taken in range(1, len(list(dataset.stream(recipe)))):  # also in the middle of an entry
+        pieces = dataset.stream(recipe)
         assert all(next(pieces) for _ in range(taken))
         pieces.close()

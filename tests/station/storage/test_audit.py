@@ -33,30 +33,32 @@ def test_a_judgement_and_a_threshold_say_who_from_what_to_what_and_why(store: St
     assert told == [("ben", subject, "good", "defect: dent"), ("anna", subject, "", "good")]
     store.set_feedback(number, Feedback(feedback=None), Author("ben"))
     assert store.get(number).feedback_by is None
-    store.add_calibration(MODEL, [1.0, 2.0], 0.01, "the model file")
-    store.add_calibration(MODEL, [1.0, 2.0], 0.5, "a rate", ANNA)
+    store.add_calibration("parts", MODEL, [1.0, 2.0], 0.01, "the model file")
+    store.add_calibration("parts", MODEL, [1.0, 2.0], 0.5, "a rate", ANNA)
     last = entries(store.database, AuditQuery(kind=Kind.THRESHOLD))[0]
-    assert (last.who, last.why, last.subject) == ("anna", "the light is new", MODEL[:12])
+    told = (last.who, last.why, last.recipe, last.subject)
+    assert told == ("anna", "the light is new", "parts", MODEL[:12])
     assert "1 %, 2 scores, the model file" in last.before and "50 %, 2 scores, a rate" in last.after
 
 
 def test_lines_are_found_by_kind_person_and_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     since = datetime.now(UTC)
     for number in range(5):
-        with noted(store.database, Author(f"user{number % 2}"), Kind.MODEL, "", str(number)):
+        with noted(store.database, Author(f"user{number % 2}"), Kind.MODEL, "", str(number), "parts"):
             pass
     found = every_entry(store.database, AuditQuery(who="user0"))
     monkeypatch.setattr(audit, "AT_ONCE", 2)
     assert [entry.after for entry in found] == ["4", "2", "0"]
     whole = AuditQuery(kind=Kind.MODEL, since=since, until=since + timedelta(hours=1))
     assert len(list(every_entry(store.database, whole))) == 5
+    assert not entries(store.database, AuditQuery(recipe="others"))
     assert not entries(store.database, AuditQuery(until=since)) and not entries(
         store.database, AuditQuery(kind=Kind.USER)
     )
 
 
 def test_what_fails_is_not_noted(store: Store) -> None:
-    with pytest.raises(ValueError), noted(store.database, ANNA, Kind.MODEL, "", "other"):
+    with pytest.raises(ValueError), noted(store.database, ANNA, Kind.MODEL, "", "other", "parts"):
         raise ValueError
     assert entries(store.database, AuditQuery()) == []
 
@@ -71,7 +73,7 @@ def test_what_fails_is_not_noted(store: Store) -> None:
     ],
 )
 def test_the_database_refuses_to_change_it(store: Store, statement: str) -> None:
-    with noted(store.database, ANNA, Kind.MODEL, "", "parts.onnx"):
+    with noted(store.database, ANNA, Kind.MODEL, "", "parts.onnx", "parts"):
         pass
     before = entries(store.database, AuditQuery())
     only = {"REPLACE": "sqlite", "TRUNCATE": "postgresql"}.get(statement.split()[0], store.database.name)

@@ -49,9 +49,13 @@ def test_a_database_of_revision_2_opens_with_all_that_is_in_it(tmp_path: Path) -
     assert (kept.received, kept.name, kept.source, kept.score) == (NOON, "part.png", "watch", 1.5)
     assert (kept.feedback, kept.note, kept.is_anomalous) == (Verdict.GOOD, "clean", False)
     assert (kept.is_other_part, kept.verdict, kept.decided_by) == (None, None, None)
-    assert store.with_key("watch:1") == kept and store.add([new(2)])[0].id == 2
+    assert (kept.lot, kept.serial) == (None, None)
+    assert store.with_key("watch:1") == kept and store.add([new(2, recipe="later", key="x")])[0].id == 2
     assert store.model(MODEL).description == {"method": "gtrans"}
-    assert store.calibrations(MODEL)[0].calibration.threshold == 2.5
+    assert (store.adopt("parts"), store.adopt("others")) == (1, 0)
+    assert store.get(1) == kept.model_copy(update={"recipe": "parts", "key": "parts/watch:1"})
+    assert (store.get(2).recipe, store.get(2).key) == ("later", "x")
+    assert store.calibrations("parts", MODEL)[0].calibration.threshold == 2.5
     store.set_feedback(1, Feedback(note="dirty"))
     with (
         pytest.raises(BlemishError, match="append-only"),

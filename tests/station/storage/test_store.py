@@ -64,6 +64,15 @@ def test_a_key_that_another_connection_adds_meanwhile(database_url: str) -> None
         store.close()
 
 
+def test_what_is_of_no_recipe_is_adopted_once(store: Store) -> None:
+    store.add([new(1, recipe="", key="k"), new(2, recipe=""), new(3, recipe="bottle", key="b")])
+    store.add_calibration("", MODEL, [1.0], 0.5, "the model file")
+    assert (store.adopt("parts"), store.adopt("screw")) == (2, 0)
+    told = [(one.recipe, one.key) for one in store.select(Filter(), limit=9)]
+    assert told == [("bottle", "b"), ("parts", None), ("parts", "parts/k")]
+    assert store.calibration("parts", MODEL) is not None
+
+
 def test_numbers_are_never_given_again(store: Store) -> None:
     store.add([new(1), new(2), new(3)])
     store.delete([2, 3])
@@ -87,7 +96,8 @@ def filled(new_database: Callable[[], str]) -> Iterator[Store]:
     store = Store(new_database())
     store.add([new(number) for number in range(1, 101)])
     store.add([failed(101, name="Bad_1.PNG", source=Source.WATCH, model=None)])
-    store.add([new(102, name="100% ÄRGER.png", model="ab" * 32, source=Source.PAGE, score=0.95)])
+    more = {"recipe": "bottle", "is_other_part": True}
+    store.add([new(102, name="100% ÄRGER.png", model="ab" * 32, source=Source.PAGE, score=0.95, **more)])
     store.set_feedback(10, Feedback(feedback=Verdict.GOOD, note="sauber"))
     store.set_feedback(95, Feedback(feedback=Verdict.DEFECT, note="Kratzer_links"))
     yield store
@@ -99,6 +109,9 @@ def filled(new_database: Callable[[], str]) -> Iterator[Store]:
     [
         ({"anomalous": True}, [99, 98, 97, 96, 95, 94, 93, 92, 91]),
         ({"anomalous": False, "min_score": 0.9}, [102, 90]),
+        ({"recipe": "bottle"}, [102]),
+        ({"other_part": True}, [102]),
+        ({"other_part": False}, []),
         ({"failed": True}, [101]),
         ({"failed": False, "source": "page"}, [102]),
         ({"feedback": "good"}, [10]),
@@ -133,7 +146,9 @@ def test_what_is_known_of_many(filled: Store) -> None:
     (judged,) = filled.points(Filter(feedback="defect"), 3)
     assert judged.feedback is Verdict.DEFECT and judged.received == NOON + timedelta(seconds=95)
     tally = {(True, Verdict.DEFECT): 1, (False, Verdict.GOOD): 1, (True, None): 8, (False, None): 90}
-    assert filled.tally(MODEL) == tally and not filled.tally("00" * 32)
+    fields = ("is_anomalous", "feedback")
+    assert filled.tally(Filter(model=MODEL, failed=False), *fields) == tally
+    assert not filled.tally(Filter(model="00" * 32), *fields)
     assert numbers(filled.expired(None, 11)) == [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]
     assert numbers(filled.expired(NOON + timedelta(seconds=3), 10)) == [1, 2]
     assert f"{1:064x}" in filled.digests("00") and f"f{1:063x}" in filled.digests("f0")
@@ -160,10 +175,12 @@ def test_models_and_calibrations(store: Store) -> None:
     store.add_model(MODEL, "other.onnx", {})
     kept = store.model(MODEL)
     assert (kept.name, kept.description) == ("parts.onnx", description)
-    assert store.calibration(MODEL) is None
+    assert store.calibration("parts", MODEL) is None
     scores = [0.1, 1e-9, 1 / 3]
-    first = store.add_calibration(MODEL, scores, 0.01, "the model file")
-    second = store.add_calibration(MODEL, scores[:1], 0.02, "another rate")
-    store.add_calibration("ff" * 32, [1.0], 0.5, "the model file")
-    assert store.calibration(MODEL) == second and store.calibrations(MODEL) == [second, first]
+    first = store.add_calibration("parts", MODEL, scores, 0.01, "the model file")
+    second = store.add_calibration("parts", MODEL, scores[:1], 0.02, "another rate")
+    store.add_calibration("parts", "ff" * 32, [1.0], 0.5, "the model file")
+    store.add_calibration("others", MODEL, [1.0], 0.5, "the model file")
+    assert store.calibration("parts", MODEL) == second
+    assert store.calibrations("parts", MODEL) == [second, first]
     assert first.scores == scores and first.made.utcoffset() == timedelta(0)

@@ -32,7 +32,7 @@ def visited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             it.inspect(bad_part(50 + number), name=f"bad {number}.png")
         it.inspect(bad_part(60), name='<script>alert("x")</script>\'&.png')
         broken = {"source": Source.WATCH, "name": "broken.png", "keep_failed": True}
-        it.station.pipeline.submit(encoded(good_part(61))[:900], **broken).result(30)
+        it.station.pipeline.submit(it.recipe, encoded(good_part(61))[:900], **broken).result(30)
         yield it
 
 

@@ -20,7 +20,7 @@ def test_health_readiness_and_figures(running: Running) -> None:
     assert health["status"] == "ok"
     assert {part["name"] for part in health["parts"]} >= {"database", "disk", "model"}
     assert running.client.get("/v1/ready").status_code == 200
-    alarms = 'inspections_total{source="api",verdict="anomalous"}'
+    alarms = 'inspections_total{recipe="grey",source="api",verdict="anomalous"}'
     running.inspect(bad_part(9))
     before = running.figure(alarms)
     running.inspect(bad_part(10))

@@ -13,7 +13,18 @@ expect = sync_api.expect
 
 pytestmark = [needs_browser, pytest.mark.slow]
 
-PAGES = ("/", "/inspections", "/inspections/5", "/history", "/threshold", "/models", "/models/rules")
+PAGES = (
+    "/",
+    "/inspections",
+    "/inspections/5",
+    "/history",
+    "/threshold",
+    "/models",
+    "/models/rules",
+    "/report",
+    "/judge",
+    "/models/fit",
+)
 TOUCHED = "button:visible, .button:visible, nav a:visible, select:visible, summary:visible"
 
 
@@ -91,7 +102,7 @@ def test_an_upload_goes_on_after_a_lost_connection(page: "sync_api.Page", browse
     expect(words).to_contain_text("Trying again: Wait.")
     expect(words).to_have_text("1 of 1 picture inspected.")
     expect(page.locator("#lost")).to_have_count(0)
-    expect(page.locator("#pill")).to_contain_text("OK")
+    expect(page.locator("#pill")).to_contain_text("Running")
     expect(page.locator("#strip")).to_contain_text("meanwhile.png")
 
 
@@ -117,7 +128,7 @@ def test_models_are_used(page: "sync_api.Page", browsed: Running) -> None:
     expect(grey).to_contain_text("in use")
     other.get_by_role("button", name="Use").click()
     expect(other).to_contain_text("in use")
-    assert browsed.station.models.active.name == "other.onnx"
+    assert browsed.recipe.models.active.name == "other.onnx"
     grey.get_by_role("button", name="Use").click()
     expect(grey).to_contain_text("in use")
 
@@ -133,6 +144,15 @@ def test_all_can_be_reached_by_keyboard(page: "sync_api.Page") -> None:
     for place in ("#original", "#opacity", "#level", "[data-say=good]", "#note", "#go-on"):
         page.locator(place).focus()
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+
+
+def test_the_report_of_a_day_prints_on_one_page(page: "sync_api.Page") -> None:
+    page.goto("/report")
+    assert page.get_by_role("row", name="Anomalous").is_visible()
+    page.emulate_media(media="print")
+    assert not page.locator("nav:visible, form:visible, button:visible, .bar:visible").all()
+    printed = page.pdf(prefer_css_page_size=True)
+    assert printed.count(b"/Type /Page\n") == 1 and b"/MediaBox [0 0 594.95996 841.91998]" in printed
 
 
 def test_without_scripts_there_is_a_picture(browser: "sync_api.Browser", browsed: Running) -> None:

@@ -87,21 +87,6 @@ def test_feedback_by_button_and_by_key(page: "sync_api.Page", browsed: Running) 
     expect(page.locator("#keys")).to_be_hidden()
 
 
-def test_a_review_goes_on_by_itself(page: "sync_api.Page", browsed: Running) -> None:
-    page.goto("/inspections/2?review=2,8,11")
-    page.get_by_label("Go on to the next").check()
-    page.locator("body").press("d")
-    page.wait_for_url("**/inspections/8?review=2,8,11")
-    expect(page.get_by_label("Go on to the next")).to_be_checked()
-    page.locator("body").press("g")
-    page.wait_for_url("**/inspections/11?review=2,8,11")
-    page.locator("body").press("d")
-    expect(page.locator("#said")).to_contain_text("This was the last one.")
-    assert [feedback(browsed, number) for number in (2, 8, 11)] == ["defect", "good", "defect"]
-    page.locator("body").press("p")
-    page.wait_for_url("**/inspections/8?review=2,8,11")
-
-
 def test_a_rate_is_tried_and_used_unless_another_was_set(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/threshold")
     use = page.get_by_role("button", name="Use this rate")
@@ -113,7 +98,7 @@ def test_a_rate_is_tried_and_used_unless_another_was_set(page: "sync_api.Page", 
     expect(use).to_be_enabled()
     use.click()
     expect(page.locator("#rate-words")).to_contain_text("In use: the threshold is")
-    assert browsed.station.models.active.calibrated.false_alarm_rate == 0.15
+    assert browsed.recipe.models.active.calibrated.false_alarm_rate == 0.15
     assert page.locator("#force").inner_text() != before
     page.locator("#slide").fill("0")
     expect(page.get_by_label("Good parts flagged, %")).to_have_value("1")
@@ -125,7 +110,7 @@ def test_a_rate_is_tried_and_used_unless_another_was_set(page: "sync_api.Page", 
     page.get_by_label("Good parts flagged, %").fill("5")
     use.click()
     expect(page.locator("#rate-words")).to_contain_text("changed meanwhile")
-    assert browsed.station.models.active.calibrated.false_alarm_rate == 0.07
+    assert browsed.recipe.models.active.calibrated.false_alarm_rate == 0.07
 
 
 def test_calibrating_from_what_was_judged_and_the_way_back(page: "sync_api.Page", browsed: Running) -> None:
@@ -133,10 +118,10 @@ def test_calibrating_from_what_was_judged_and_the_way_back(page: "sync_api.Page"
     page.goto("/threshold")
     page.get_by_role("button", name="Add them").click()
     expect(page.locator("#learn-words")).to_contain_text("Calibrated from")
-    before = browsed.station.models.active.calibrated
+    before = browsed.recipe.models.active.calibrated
     assert len(before.scores) > 199
     rows = page.locator("#calibrations tbody tr").count()
-    assert rows == len(browsed.station.store.calibrations(before.model))
+    assert rows == len(browsed.station.store.calibrations("grey", before.model))
     with page.expect_download() as download:
         page.get_by_role("link", name="Download dataset.zip").click()
     assert Path(download.value.path()).read_bytes()[:2] == b"PK"
@@ -145,13 +130,13 @@ def test_calibrating_from_what_was_judged_and_the_way_back(page: "sync_api.Page"
     page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
     page.get_by_role("button", name="Replace by them").click()
     assert "cannot keep the false-alarm rate" in asked[0]
-    assert browsed.station.models.active.calibrated == before
+    assert browsed.recipe.models.active.calibrated == before
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Replace by them").click()
     expect(page.locator("#learn-words")).to_contain_text("Calibrated from")
     page.get_by_role("button", name=f"Use calibration {before.id} again").click()
     expect(page.locator("#again-words")).to_contain_text("Calibrated from")
-    assert browsed.station.models.active.calibrated.scores == before.scores
+    assert browsed.recipe.models.active.calibrated.scores == before.scores
 
 
 def test_what_is_not_saved_says_so_and_takes_nobody_away(page: "sync_api.Page", browsed: Running) -> None:
@@ -195,20 +180,3 @@ def test_a_note_is_saved_when_left_and_survives_another_tab(page: "sync_api.Page
     expect(page.locator("#said")).to_have_text("The note is saved.")
     told = httpx2.get(f"{browsed.url}/v1/inspections/7").json()
     assert (told["feedback"], told["note"]) == ("defect", "oil after all")
-
-
-def test_a_slip_can_be_mended_while_judging_one_by_one(page: "sync_api.Page", browsed: Running) -> None:
-    page.goto("/inspections?feedback=none")
-    page.get_by_role("link", name="Judge them one by one").click()
-    page.wait_for_url("**/inspections/*?feedback=none")
-    first = page.url
-    page.get_by_label("Go on to the next").check()
-    page.locator("body").press("g")
-    page.wait_for_url(lambda address: address != first)
-    while page.url != first:  # back over others that were judged before
-        address = page.url
-        page.locator("body").press("p")
-        page.wait_for_url(lambda now, left=address: now != left)
-    page.locator("body").press("d")
-    page.wait_for_url(lambda address: address != first)
-    assert feedback(browsed, int(first.rpartition("/")[2].partition("?")[0])) == "defect"

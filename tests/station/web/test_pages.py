@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from blemish.station import station
 from blemish.station.learning import drift, threshold
 from blemish.station.records import Verdict
 from blemish.station.schemas import Feedback
@@ -15,7 +16,7 @@ from tests.station.support import Running, running_station
 from tests.station.web.support import cards_of, page_of
 
 pytestmark = pytest.mark.slow
-PAGES = ("/", "/inspections", "/history", "/threshold", "/models", "/models/rules")
+PAGES = ("/", "/inspections", "/judge", "/history", "/threshold", "/models", "/models/fit", "/models/rules")
 
 
 def test_chances_and_counts_in_words() -> None:
@@ -61,7 +62,9 @@ def test_empty_pages_say_what_to_do_also_while_the_station_is_down(tmp_path: Pat
             ("/inspections", "Drop pictures on the"),
             ("/inspections?verdict=anomalous", "No inspection is like that"),
             ("/history", "has scored nothing yet"),
+            ("/judge", "Nothing is left to judge"),
             ("/threshold", "0 images of this model were judged good"),
+            ("/models/fit", "It would learn from 0 pictures judged good, as grey.onnx did."),
             ("/models/rules", "Inspect a good part with this model first."),
             ("/threshold/preview?false_alarm_rate=0.02", "has inspected nothing yet"),
         ):
@@ -113,12 +116,13 @@ def test_a_preview_counts_and_shows(visitor: httpx2.Client) -> None:
 def test_warnings_are_shown_where_they_matter(
     visitor: httpx2.Client, monkeypatch: pytest.MonkeyPatch, visited: Running
 ) -> None:
-    drifted = drift.measure_drift(visited.station).model_copy(update={"message": "The scores are <higher>."})
-    monkeypatch.setattr(drift, "measure_drift", lambda station: drifted)
-    picked = threshold.evidence(visited.station).model_copy(update={"warning": "Picked by verdict."})
-    monkeypatch.setattr(threshold, "evidence", lambda station: picked)
+    drifted = drift.measure_drift(visited.recipe).model_copy(update={"message": "The scores are <higher>."})
+    monkeypatch.setattr(station, "measure_drift", lambda recipe: drifted)
+    visited.station.monitor.look()
+    picked = threshold.evidence(visited.recipe).model_copy(update={"warning": "Picked by verdict."})
+    monkeypatch.setattr(threshold, "evidence", lambda recipe: picked)
     for address in PAGES:
         assert "The scores are &lt;higher&gt;." in page_of(visitor, address)
     assert "Picked by verdict." in page_of(visitor, "/threshold")
-    fingerprint = visited.station.models.active.fingerprint[:12]
+    fingerprint = visited.recipe.models.active.fingerprint[:12]
     assert all(words in page_of(visitor, "/models") for words in ("patchcore", "in use", fingerprint))

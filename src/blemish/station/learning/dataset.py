@@ -8,35 +8,26 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from blemish.images.formats import EXTENSION_OF
 from blemish.station.errors import NotFound
-from blemish.station.records import Inspection, Verdict
-from blemish.station.station import Station
+from blemish.station.recipe import Recipe
+from blemish.station.records import Filter, Inspection, Verdict
+from blemish.station.spreadsheet import uncalculated
 
 FOLDERS = {Verdict.GOOD: "train/good", Verdict.DEFECT: "test/defect"}
+JUDGEMENT = ("feedback", "feedback_by", "defect_kind", "note")
 COLUMNS = (
-    *("id", "received", "file", "feedback", "feedback_by", "note"),
+    *("id", "received", "recipe", "lot", "serial", "file", *JUDGEMENT),
     *("score", "model", "verdict", "decided_by"),
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula begins so
 
 
-def stream(station: Station) -> Iterator[bytes]:
+def stream(recipe: Recipe) -> Iterator[bytes]:
     """A .zip file in the MVTec layout, piece by piece; memory holds one image and the table at a time.
 
     `train/good` has the images confirmed as good, `test/defect` the confirmed defects, each file as it came
-    and only once, however often it was inspected. `labels.csv` has a row for each judged inspection; a note
-    that a spreadsheet would calculate has an apostrophe before it.
-    `missing.txt`, where there is need of it, says what was left out and why: a file that is gone or cannot be
-    decoded, or contradictory verdicts on the same file.
-
-    Raises:
-        Unavailable: the database cannot be read; later, while the pieces are taken, the disk too.
+    and only once. `labels.csv` has a row for each judged inspection; `missing.txt`, if need be,
+    says what was left out and why. Unavailable: the database, or later the disk, cannot be read.
     """
-    return _pieces(station, station.store.verdicts())
-
-
-def plain(text: str) -> str:
-    """A text as a cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return _pieces(recipe, recipe.store.verdicts(recipe.name))
 
 
 class _Sink(RawIOBase):
@@ -54,7 +45,7 @@ class _Sink(RawIOBase):
         return taken
 
 
-def _pieces(station: Station, said: dict[str, Verdict | None]) -> Iterator[bytes]:
+def _pieces(recipe: Recipe, said: dict[str, Verdict | None]) -> Iterator[bytes]:
     sink = _Sink()
     names: dict[str | int, str] = {}  # in the archive, by digest; empty for what was left out
     missing: list[str] = []
@@ -62,13 +53,13 @@ def _pieces(station: Station, said: dict[str, Verdict | None]) -> Iterator[bytes
     with ZipFile(sink, "w", ZIP_STORED) as archive:
         rows = csv.DictWriter(table, COLUMNS)
         rows.writeheader()
-        for inspection in station.store.judged():
+        for inspection in recipe.store.judged(Filter(recipe=recipe.name)):
             if inspection.image is not None and inspection.image not in said:
                 continue  # judged since the beginning
             file = inspection.image or inspection.id
             if file not in names:
                 try:
-                    name, content = _entry(station, inspection, said)
+                    name, content = _entry(recipe, inspection, said)
                     year = min(max(inspection.received.year, 1980), 2107)  # what the format holds
                     archive.writestr(ZipInfo(name, (year, *inspection.received.timetuple()[1:6])), content)
                     yield sink.take()
@@ -77,14 +68,15 @@ def _pieces(station: Station, said: dict[str, Verdict | None]) -> Iterator[bytes
                     missing.append(f"{inspection.id}: {error}\n")
                 names[file] = name
             told = inspection.model_dump(include={*COLUMNS}) | {"received": inspection.received.isoformat()}
-            rows.writerow(told | {"file": names[file], "note": plain(inspection.note)})
+            cells = told | {"file": names[file]}
+            rows.writerow({name: uncalculated(cell) for name, cell in cells.items()})
         archive.writestr("labels.csv", table.getvalue())
         if missing:
             archive.writestr("missing.txt", "".join(missing))
     yield sink.take()
 
 
-def _entry(station: Station, inspection: Inspection, said: dict[str, Verdict | None]) -> tuple[str, bytes]:
+def _entry(recipe: Recipe, inspection: Inspection, said: dict[str, Verdict | None]) -> tuple[str, bytes]:
     """An image's name in the archive and its content; NotFound, with the reason, for what is left out."""
     extension = EXTENSION_OF.get(inspection.image_type)
     if inspection.image is None or extension is None:
@@ -93,7 +85,7 @@ def _entry(station: Station, inspection: Inspection, said: dict[str, Verdict | N
     if verdict is None:
         raise NotFound("the same file was called good and a defect")
     try:
-        content = station.files.read(inspection.image)
+        content = recipe.files.read(inspection.image)
     except NotFound as error:
         raise NotFound("its file is gone") from error
     return f"{FOLDERS[verdict]}/{inspection.id:08}{extension}", content

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from blemish.station.records import Filter, Verdict
+from blemish.station.recipe import Recipe
+from blemish.station.records import Verdict
 from blemish.station.schemas import Drift
-from blemish.station.station import Station
 
 LAST = 200  # inspections looked at
 MIN_INSPECTIONS = 30
@@ -16,7 +16,7 @@ SHIFT = 0.1  # calibration ranges; less does not matter
 TIMES = 2  # times the rate of alarms; less does not matter
 
 
-def measure_drift(station: Station) -> Drift:
+def measure_drift(recipe: Recipe) -> Drift:
     """Compare the active model's last scored inspections, but for confirmed defects, with its calibration.
 
     Without drift one look warns wrongly with a chance of at most 0.001, as far as images are independent;
@@ -24,11 +24,9 @@ def measure_drift(station: Station) -> Drift:
     N. V. Smirnov, "On the estimation of the discrepancy between empirical curves of distribution for two
     independent samples", 1939; equal values make the true chance smaller.
     """
-    from scipy.stats import ks_2samp, kstwobign
-
-    active = station.models.active
+    active = recipe.models.active
     calibration = active.calibration
-    points = station.store.points(Filter(model=active.fingerprint), LAST)
+    points = recipe.store.points(recipe.scored, LAST)
     points = [point for point in points if point.feedback != Verdict.DEFECT]
     scores = np.array([point.score for point in points], np.float32)
     known = calibration.scores
@@ -38,6 +36,8 @@ def measure_drift(station: Station) -> Drift:
         if count < enough:
             unsure = f"Too few {kind} images to tell: {count}, where {enough} are enough."
             return found.model_copy(update={"unsure": unsure})
+    from scipy.stats import ks_2samp, kstwobign
+
     ks = float(ks_2samp(scores, known, method="asymp").statistic)
     p = float(kstwobign.sf(ks * math.sqrt(len(scores) * len(known) / (len(scores) + len(known)))))
     shift = _shift(scores, known)

@@ -10,23 +10,19 @@ from blemish.inference.applied_rules import AppliedRules
 from blemish.inference.held_out_maps import read_packed, unpacked
 from blemish.inference.rules import Rules, beside, rules_from
 from blemish.station.models import LoadedModel
-from blemish.station.records import COMMAND_LINE, Author, Filter, Inspection
+from blemish.station.recipe import Recipe
+from blemish.station.records import COMMAND_LINE, Author, Inspection
 from blemish.station.schemas import RulesPreview
-from blemish.station.station import Station
 
 
-def preview(station: Station, values: dict[str, Any]) -> RulesPreview:
-    """What rules would make of the held-out good images of the active model.
+def preview(recipe: Recipe, values: dict[str, Any]) -> RulesPreview:
+    """What rules, by the fields of their file, would make of the held-out good images of the active model.
 
-    Args:
-        values: the fields of a rules file.
-
-    Raises:
-        ConfigError: they say what cannot be, or do not fit the model.
+    ConfigError: they say what cannot be, or do not fit the model.
     """
-    active = station.models.active
+    active = recipe.models.active
     rules = rules_from(values, active.path.absolute().parent)
-    record = station.store.calibration(active.fingerprint) or active.calibrated
+    record = recipe.models.stored_calibration(active)
     calibration = record.calibration.with_rate(rules.defective or record.false_alarm_rate)
     cells = _held_out(active.path, active.fingerprint) if rules.about_maps else None
     frame, peaks = active.detector.frame, active.detector.metadata["map_peaks"]
@@ -44,26 +40,23 @@ def preview(station: Station, values: dict[str, Any]) -> RulesPreview:
     )
 
 
-def save(station: Station, values: dict[str, Any], by: Author = COMMAND_LINE) -> None:
+def save(recipe: Recipe, values: dict[str, Any], by: Author = COMMAND_LINE) -> None:
     """Write rules beside the active model and put them in force; arguments and errors as of `preview`.
 
-    Raises:
-        Conflict: the model or its calibration was changed meanwhile.
-        Unavailable: the file or the database cannot be used.
+    Conflict: the model or its calibration was changed meanwhile. Unavailable: file or database not.
     """
-    active = station.models.active
-    station.models.set_rules(active, rules_from(values, active.path.absolute().parent), by)
+    active = recipe.models.active
+    recipe.models.set_rules(active, rules_from(values, active.path.absolute().parent), by)
 
 
-def picture(station: Station) -> Inspection | None:
+def picture(recipe: Recipe) -> Inspection | None:
     """The latest picture of a good part of the active model, one that a person judged if there is one.
 
     None where there is none, or the rules in force are for another shape.
     """
-    active = station.models.active
-    of_model = Filter(model=active.fingerprint, failed=False)
+    active = recipe.models.active
     for wanted in ({"feedback": "good"}, {"anomalous": False}):
-        for one in station.store.select(of_model.model_copy(update=wanted), limit=1):
+        for one in recipe.store.select(recipe.scored.model_copy(update=wanted), limit=1):
             if not (active.rules and active.rules.not_for(one.width, one.height)):
                 return one
     return None

@@ -5,25 +5,23 @@ All of it raises `errors.Unavailable` while the database cannot be used, and wha
 where rules decide.
 """
 
-import random
 from collections import Counter
 
 import numpy as np
 
 from blemish.station.errors import Conflict, NotFound
 from blemish.station.models import LoadedModel
-from blemish.station.records import COMMAND_LINE, Author, CalibrationRecord, Filter, Verdict
+from blemish.station.recipe import Recipe
+from blemish.station.records import COMMAND_LINE, Author, CalibrationRecord, Verdict
 from blemish.station.schemas import Evidence, Preview
-from blemish.station.station import Station
 
 SHOWN = 12
-SAMPLED_FROM = 1000
 CHANCE = 0.01  # of a warning although the images were picked at random
 
 
-def by_scores(station: Station) -> LoadedModel:
+def by_scores(recipe: Recipe) -> LoadedModel:
     """The active model, or Conflict where zones or sizes give its verdicts."""
-    active = station.models.active
+    active = recipe.models.active
     if active.rules is not None and active.rules_decide:
         raise Conflict(
             f"There is no threshold to set: zones or sizes and the rates of {active.rules.name} give the "
@@ -32,16 +30,11 @@ def by_scores(station: Station) -> LoadedModel:
     return active
 
 
-def preview(station: Station, false_alarm_rate: float, *, last: int = 1000) -> Preview:
-    """What a rate would have meant for the last inspections of the active model.
-
-    Args:
-        false_alarm_rate: inside (0, 1), else ConfigError.
-        last: inspections to look at, at most.
-    """
-    active = by_scores(station)
+def preview(recipe: Recipe, false_alarm_rate: float, *, last: int = 1000) -> Preview:
+    """What a rate in (0, 1), else ConfigError, would have meant for the active model's `last` inspections."""
+    active = by_scores(recipe)
     then = active.calibration.with_rate(false_alarm_rate)
-    points = station.store.points(Filter(model=active.fingerprint), last)
+    points = recipe.store.points(recipe.scored, last)
     scores = np.array([point.score for point in points], np.float32)
     good = np.array([point.feedback == Verdict.GOOD for point in points], bool)
     defect = np.array([point.feedback == Verdict.DEFECT for point in points], bool)
@@ -67,39 +60,35 @@ def preview(station: Station, false_alarm_rate: float, *, last: int = 1000) -> P
 
 
 def set_rate(
-    station: Station, rate: float, *, expected: int | None = None, by: Author = COMMAND_LINE
+    recipe: Recipe, rate: float, *, expected: int | None = None, by: Author = COMMAND_LINE
 ) -> CalibrationRecord:
     """Keep another rate, inside (0, 1) or ConfigError, from the next image on; past verdicts stay."""
-    active = _active(station, expected)
+    active = _active(recipe, expected)
     if rate == active.calibrated.false_alarm_rate:
         return active.calibrated
     active.calibration.with_rate(rate)  # refuses what is out of range
     if active.rules is not None and active.rules.rules.defective is not None:
         raise Conflict(f"{active.rules.name} gives the false-alarm rate; change it on the page of the rules.")
     origin = f"{active.calibrated.origin.split(';')[0]}; rate set to {100 * rate:g} %"
-    return station.models.recalibrate(active, active.calibrated.scores, rate, origin, by)
+    return recipe.models.recalibrate(active, active.calibrated.scores, rate, origin, by)
 
 
 def recalibrate(
-    station: Station, *, keep: bool, expected: int | None = None, by: Author = COMMAND_LINE
+    recipe: Recipe, *, keep: bool, expected: int | None = None, by: Author = COMMAND_LINE
 ) -> CalibrationRecord:
     """Calibrate the active model from its images that were confirmed as good; the rate stays.
 
     Scores are taken as recorded, each image file's once, and none of a file that was called a defect as well.
-    The promise of a calibration holds for images picked without regard to their scores; see `evidence`.
-
-    Args:
-        keep: add them to the scores that the model came with, as long as these are in force. Images confirmed
-            earlier are always included, once, so that a verdict taken back is forgotten. False: they alone.
-
-    Raises:
-        Conflict: also where no image was confirmed as good.
+    The promise of a calibration holds for images picked without regard to their scores; see `evidence`. With
+    `keep` they are added to the scores that the model came with, as long as these are in force; images
+    confirmed earlier are always included, once, so that a verdict taken back is forgotten.
+    Conflict also where no image was confirmed as good.
     """
-    active = _active(station, expected)
-    said = station.store.verdicts()
+    active = _active(recipe, expected)
+    said = recipe.store.verdicts(recipe.name)
     good = {
         inspection.image: inspection.score
-        for inspection in station.store.judged(Filter(model=active.fingerprint, failed=False))
+        for inspection in recipe.store.judged(recipe.scored)
         if inspection.image is not None
         and inspection.score is not None
         and said.get(inspection.image) == Verdict.GOOD
@@ -109,10 +98,10 @@ def recalibrate(
             f"No image inspected with {active.name} was confirmed as good without contradiction; "
             "confirm some first."
         )
-    own = station.store.calibrations(active.fingerprint)[-1]  # the model file's
+    own = recipe.store.calibrations(recipe.name, active.fingerprint)[-1]  # the model file's
     kept = own.scores if keep and Counter(own.scores) <= Counter(active.calibrated.scores) else []
     images = "1 confirmed good image" if len(good) == 1 else f"{len(good)} confirmed good images"
-    return station.models.recalibrate(
+    return recipe.models.recalibrate(
         active,
         kept + list(good.values()),
         active.calibrated.false_alarm_rate,
@@ -121,20 +110,20 @@ def recalibrate(
     )
 
 
-def use_again(station: Station, number: int, by: Author = COMMAND_LINE) -> CalibrationRecord:
+def use_again(recipe: Recipe, number: int, by: Author = COMMAND_LINE) -> CalibrationRecord:
     """Go back to the scores and the rate of an earlier calibration of the active model, or NotFound."""
-    active = by_scores(station)
-    records = {record.id: record for record in station.store.calibrations(active.fingerprint)}
+    active = by_scores(recipe)
+    records = {record.id: record for record in recipe.store.calibrations(recipe.name, active.fingerprint)}
     if number not in records:
         raise NotFound(f"{active.name} has no calibration {number}; the page of the threshold lists them.")
     if number == active.calibrated.id:
         return active.calibrated
     record = records[number]
     origin = f"{record.origin.split(';')[0]}; as No. {number}"
-    return station.models.recalibrate(active, record.scores, record.false_alarm_rate, origin, by)
+    return recipe.models.recalibrate(active, record.scores, record.false_alarm_rate, origin, by)
 
 
-def evidence(station: Station) -> Evidence:
+def evidence(recipe: Recipe) -> Evidence:
     """How many images were confirmed, and whether those confirmed as good were evidently picked by verdict.
 
     Calibration wants good images that are like future ones. Who judges alarms only confirms those of highest
@@ -145,7 +134,7 @@ def evidence(station: Station) -> Evidence:
     """
     from scipy.stats import hypergeom
 
-    tally = station.store.tally(station.models.active.fingerprint)
+    tally = recipe.store.tally(recipe.scored, "is_anomalous", "feedback")
     good_alarms = tally[True, Verdict.GOOD]
     good = good_alarms + tally[False, Verdict.GOOD]
     alarms = good_alarms + tally[True, None]
@@ -167,18 +156,8 @@ def evidence(station: Station) -> Evidence:
     )
 
 
-def sample(station: Station, n: int) -> list[int]:
-    """At most `n` inspections to judge next, a uniform random choice in random order.
-
-    They are of the last 1000 scored inspections of the active model that nobody has judged.
-    """
-    model = station.models.active.fingerprint
-    points = station.store.points(Filter(model=model, feedback="none"), SAMPLED_FROM)
-    return random.sample([point.id for point in points], min(n, len(points)))
-
-
-def _active(station: Station, expected: int | None) -> LoadedModel:
-    active = by_scores(station)
+def _active(recipe: Recipe, expected: int | None) -> LoadedModel:
+    active = by_scores(recipe)
     if expected not in (None, active.calibrated.id):
         raise Conflict("The model or its threshold was changed meanwhile; look at what holds now.")
     return active

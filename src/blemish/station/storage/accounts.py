@@ -27,8 +27,7 @@ _columns = users.c
 class Accounts:
     """The users in a database; each method raises `errors.Unavailable` while that cannot be used.
 
-    Attributes:
-        checking: to hold while a login is checked, and longer where it fails.
+    `checking` is to be held while a login is checked, and longer where it fails.
     """
 
     def __init__(self, database: Database) -> None:
@@ -59,7 +58,7 @@ class Accounts:
             if _select(connection, _columns.name == name):
                 raise Conflict(f"There is a user {name} already; give another name.")
             connection.execute(users.insert().values(name=name, role=role, disabled=False))
-            note(connection, by, Kind.USER, "", role, name)
+            note(connection, by, Kind.USER, "", role, subject=name)
             return _new_secret(connection, name, role)
 
     def renew(self, number: int, by: Author) -> str:
@@ -69,15 +68,13 @@ class Accounts:
         """
         with self._database.transaction(writing=True) as connection:
             user = _without_sessions(connection, number)
-            note(connection, by, Kind.USER, str(user), f"{user}, new secret", user.name)
+            note(connection, by, Kind.USER, str(user), f"{user}, new secret", subject=user.name)
             return _new_secret(connection, user.name, user.role)
 
     def change(self, number: int, role: Role, disabled: bool, by: Author) -> None:
-        """Change a user, whose sessions end.
+        """Change a user, whose sessions end; NotFound where there is none.
 
-        Raises:
-            NotFound: there is no such user.
-            Conflict: no admin would be left, or a machine would become a person or a person a machine.
+        Conflict: no admin would be left, or a machine would become a person or a person a machine.
         """
         changes = {"role": role, "disabled": disabled}
         with self._database.transaction(writing=True) as connection:
@@ -89,7 +86,8 @@ class Accounts:
                 connection, _columns.role == Role.ADMIN, ~_columns.disabled, _columns.secret != ""
             ):
                 raise Conflict(f"{user.name} is the last admin; make another user an admin first.")
-            note(connection, by, Kind.USER, str(user), str(user.model_copy(update=changes)), user.name)
+            changed = str(user.model_copy(update=changes))
+            note(connection, by, Kind.USER, str(user), changed, subject=user.name)
 
     def invited(self, link: str) -> User:
         """Whose password a link sets, or NotFound."""
@@ -105,7 +103,8 @@ class Accounts:
             user = _invited(connection, link)
             connection.execute(update(users).where(_columns.id == user.id).values(values))
             connection.execute(delete(sessions).where(sessions.c.user_id == user.id))
-            note(connection, Author(user.name), Kind.USER, str(user), f"{user}, password set", user.name)
+            changed = f"{user}, password set"
+            note(connection, Author(user.name), Kind.USER, str(user), changed, subject=user.name)
 
     def log_in(self, name: str, password: str) -> str:
         """The secret of a session of twelve hours, or "" where name or password are wrong."""

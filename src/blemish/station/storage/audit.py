@@ -1,6 +1,6 @@
 """The audit trail: who changed what, when, from what to what, and why. Lines are added and never changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from operator import eq, ge, lt
@@ -15,25 +15,39 @@ from blemish.station.storage.tables import audit
 AT_ONCE = 200  # lines in one question
 
 
-def note(connection: Connection, by: Author, kind: Kind, before: str, after: str, subject: str = "") -> None:
+def note(
+    connection: Connection,
+    by: Author,
+    kind: Kind,
+    before: str,
+    after: str,
+    recipe: str = "",
+    subject: str = "",
+) -> None:
     """Add a line in the transaction of the change itself; none where nothing changes."""
     if before != after:
-        line = {"who": by.who, "kind": kind, "subject": subject, "before": before, "after": after}
-        connection.execute(audit.insert().values(line | {"at": datetime.now(UTC), "why": by.why}))
+        line = {"recipe": recipe, "kind": kind, "subject": subject, "before": before, "after": after}
+        by_whom = {"at": datetime.now(UTC), "who": by.who, "why": by.why}
+        connection.execute(audit.insert().values(line | by_whom))
 
 
 @contextmanager
-def noted(database: Database, by: Author, kind: Kind, before: str, after: str) -> Iterator[None]:
+def noted(database: Database, by: Author, kind: Kind, before: str, after: str, recipe: str) -> Iterator[None]:
     """Adds a line for what the block changes outside the database; none where the block fails."""
     with database.transaction(writing=True) as connection:
-        note(connection, by, kind, before, after)
+        note(connection, by, kind, before, after, recipe)
         yield
 
 
-def entries(database: Database, query: AuditQuery) -> list[AuditEntry]:
-    """The newest 200 lines, newest first."""
-    asked = select(audit).order_by(audit.c.id.desc()).limit(AT_ONCE)
+def entries(
+    database: Database, query: AuditQuery, *, kinds: Iterable[Kind] = Kind, limit: int | None = None
+) -> list[AuditEntry]:
+    """The newest lines, newest first."""
+    asked = (
+        select(audit).where(audit.c.kind.in_([*kinds])).order_by(audit.c.id.desc()).limit(limit or AT_ONCE)
+    )
     for column, compare, value in (
+        (audit.c.recipe, eq, query.recipe),
         (audit.c.kind, eq, query.kind),
         (audit.c.who, eq, query.who),
         (audit.c.at, ge, query.since),

@@ -33,19 +33,12 @@ FORMS = "give sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
 
 
 class Database:
-    """Gives transactions, each on the very database that was opened.
+    """Transactions on the very database that was opened: sqlite:///FILE, made if need be, or postgresql://...
 
     An SQLite file that is deleted or moved goes on working for whoever has it open, and all that is written
-    is lost. So every transaction looks before and after its commit whether the file is still the one opened.
-
-    Args:
-        url: sqlite:///FILE, made if need be, or postgresql://...; older tables are brought up to date.
-
-    Attributes:
-        name: the URL without password and options.
-
-    Raises:
-        BlemishError: it cannot be opened, comes from a newer version, or holds something else.
+    is lost: so every transaction looks before and after its commit whether the file is still the one opened.
+    Older tables are brought up to date. BlemishError: it cannot be opened, is newer, or holds something else.
+    `name` is the URL without password and options.
     """
 
     def __init__(self, url: str) -> None:
@@ -68,11 +61,8 @@ class Database:
     def transaction(self, *, writing: bool = False) -> Iterator[Connection]:
         """A transaction, committed at the end of the block; after an error nothing of it is kept.
 
-        Args:
-            writing: take SQLite's write lock at once, so that it never has to be waited for in the middle.
-
-        Raises:
-            Unavailable: the database is locked, full, gone... or the file was moved meanwhile.
+        `writing` takes SQLite's write lock at once, so that it never has to be waited for in the middle.
+        Unavailable: the database is locked, full, gone... or the file was moved meanwhile.
         """
         with self._telling():
             self._look_at_file()

@@ -31,19 +31,10 @@ def digest_of(content: bytes) -> str:
 
 
 class Files:
-    """A folder of files by content: folder/ab/abcdef...; one station's alone.
+    """A folder of files by content: folder/ab/abcdef...; one station's alone, made with its folders 00 to ff.
 
-    Every method raises Unavailable while the folder cannot be used.
-
-    Args:
-        folder: made if need be, with its folders 00 to ff.
-
-    Attributes:
-        busy: held by whoever adds files and then records them, and by whoever removes files.
-        close: lets another station use the folder.
-
-    Raises:
-        BlemishError: another station uses the folder, or it cannot be made or written.
+    BlemishError where another station uses it or it cannot be written; every method raises Unavailable while
+    it cannot be used. Hold `busy` to add files and then record them, and to remove files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,11 +70,11 @@ class Files:
                 new = [digest for digest, content in contents.items() if not self._has(digest, len(content))]
                 _write({self._part(digest): contents[digest] for digest in new})
                 for digest in new:
-                    self._part(digest).replace(self._path(digest))
+                    self._part(digest).replace(self.path(digest))
                 for prefix in sorted({digest[:2] for digest in contents}):
                     synchronise(self.folder / prefix)
             except BaseException:
-                for path in [way(digest) for digest in new for way in (self._part, self._path)]:
+                for path in [way(digest) for digest in new for way in (self._part, self.path)]:
                     with suppress(OSError):
                         path.unlink()
                 raise
@@ -92,15 +83,15 @@ class Files:
         """A file's content; NotFound where it is not there (any more)."""
         with self._explained("read"):
             try:
-                return self._path(digest).read_bytes()
+                return self.path(digest).read_bytes()
             except FileNotFoundError:
-                raise NotFound(f"The file {self._path(digest)} is gone.") from None
+                raise NotFound(f"The file {self.path(digest)} is gone.") from None
 
     def remove(self, digests: Iterable[str]) -> None:
         """Delete files; those that are not there are passed over."""
         with self._explained("written"):
             for digest in digests:
-                self._path(digest).unlink(missing_ok=True)
+                self.path(digest).unlink(missing_ok=True)
 
     def stored(self, prefix: str) -> set[str]:
         """Digests of all files whose digests begin with these two digits."""
@@ -130,11 +121,12 @@ class Files:
 
     def _has(self, digest: str, size: int) -> bool:
         try:
-            return self._path(digest).stat().st_size == size
+            return self.path(digest).stat().st_size == size
         except FileNotFoundError:
             return False
 
-    def _path(self, digest: str) -> Path:
+    def path(self, digest: str) -> Path:
+        """Where a file lies, if it is there."""
         return self.folder / digest[:2] / digest
 
     def _part(self, digest: str) -> Path:

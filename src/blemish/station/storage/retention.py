@@ -2,12 +2,14 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
 from blemish.station.background import Background
-from blemish.station.records import Inspection
+from blemish.station.records import LARGEST_NUMBER, Inspection
 from blemish.station.storage.files import GIGABYTE, PREFIXES, Files
+from blemish.station.storage.outbox import Outbox
 from blemish.station.storage.store import Store
 
 BATCH = 200  # inspections deleted at once; adding waits meanwhile
@@ -20,17 +22,21 @@ logger = logging.getLogger(__name__)
 class Retention(Background):
     """Deletes by age and by size each minute, and sweeps at once and each day. What a person judged stays.
 
-    Args:
-        keep_days: inspections received before so many days are deleted; None keeps them.
-        keep_gb: the oldest ones are deleted beyond so many gigabytes (10^9 bytes); None keeps them.
-
-    Attributes:
-        over: a sentence while the judged images alone have more than `keep_gb`, else "".
+    None keeps all; a gigabyte has 10^9 bytes. `over` is a sentence while the judged images alone have more
+    than `keep_gb`, `unsent` when any was deleted since the start that waited in an outbox; else "".
     """
 
-    def __init__(self, store: Store, files: Files, keep_days: float | None, keep_gb: float | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        files: Files,
+        keep_days: float | None,
+        keep_gb: float | None,
+        outboxes: Sequence[Outbox] = (),
+    ) -> None:
         super().__init__("retention", self._work)
-        self.over = ""
+        self.over = self.unsent = ""
+        self._outboxes = outboxes
         self._store = store
         self._files = files
         self._keep_days = keep_days
@@ -96,6 +102,10 @@ class Retention(Background):
     def _delete(self, batch: list[Inspection]) -> int:
         with self._files.busy:
             self._files.remove(self._store.delete([inspection.id for inspection in batch]))
+        sent = min((outbox.position for outbox in self._outboxes), default=LARGEST_NUMBER)
+        if count := sum(inspection.id > sent for inspection in batch):
+            self.unsent = "Inspections were deleted unsent; keep them longer, or mend where they are sent."
+            logger.warning("unsent inspections deleted", extra={"count": count})
         return len(batch)
 
     def _work(self) -> float:

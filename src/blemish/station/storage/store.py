@@ -1,14 +1,23 @@
 """What the station remembers: inspections, models and calibrations, in SQLite or PostgreSQL."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, or_, select, union_all, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    Table,
+    delete,
+    func,
+    literal,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
-from blemish.inference.rules import LOOK_AGAIN
 from blemish.station.errors import NotFound
 from blemish.station.records import (
     COMMAND_LINE,
@@ -25,11 +34,12 @@ from blemish.station.records import (
 )
 from blemish.station.schemas import Feedback
 from blemish.station.storage.audit import note
+from blemish.station.storage.conditions import conditions
 from blemish.station.storage.database import Database
 from blemish.station.storage.tables import calibrations, inspections, models
 
-FINGERPRINT = 64  # digits
 AT_ONCE = 500  # records in one question, where all are gone through
+ADDING = 0x626C656D  # the lock of PostgreSQL's that is held while inspections are added
 
 _columns = inspections.c
 R = TypeVar("R", bound=Record)
@@ -47,8 +57,13 @@ class Store:
         self.close = self.database.close
 
     def add(self, new: Sequence[NewInspection]) -> list[Inspection]:
-        """Keep inspections, all or none; where there is one with the same key, that is given instead."""
+        """Keep inspections, all or none; where there is one with the same key, that is given instead.
+
+        They come to be seen in the order of their numbers.
+        """
         with self.database.transaction(writing=True) as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(ADDING)))
             return [_add(connection, one) for one in new]
 
     def with_key(self, key: str) -> Inspection | None:
@@ -72,28 +87,31 @@ class Store:
         self, filter: Filter, *, limit: int, before: int | None = None, after: int | None = None
     ) -> list[Inspection]:
         """Inspections, newest first; with numbers below `before`, or above `after` and next to it."""
-        question = select(inspections).where(*_conditions(filter)).limit(limit)
+        question = select(inspections).where(*conditions(filter)).limit(limit)
         if before is not None:
             question = question.where(_columns.id < before)
         if after is None:
             return self._records(Inspection, question.order_by(_columns.id.desc()))
         return self._records(Inspection, question.where(_columns.id > after).order_by(_columns.id))[::-1]
 
-    def judged(self, filter: Filter | None = None) -> Iterator[Inspection]:
-        """Every inspection that a person judged, newest first, asked for bit by bit."""
-        wanted = (filter or Filter()).model_copy(update={"feedback": "any"})
+    def every(self, filter: Filter) -> Iterator[Inspection]:
+        """All inspections, newest first, asked for bit by bit."""
         before = None
-        while found := self.select(wanted, limit=AT_ONCE, before=before):
+        while found := self.select(filter, limit=AT_ONCE, before=before):
             yield from found
             before = found[-1].id
 
-    def verdicts(self) -> dict[str, Verdict | None]:
-        """What people said of each image file, by its SHA-256; None where they contradict each other.
+    def judged(self, filter: Filter) -> Iterator[Inspection]:
+        """Every inspection that a person judged, newest first, asked for bit by bit."""
+        return self.every(filter.model_copy(update={"feedback": "any"}))
+
+    def verdicts(self, recipe: str) -> dict[str, Verdict | None]:
+        """What people said of each image file of a recipe, by its SHA-256; None for contradictions.
 
         The same file may have been inspected several times.
         """
         said: dict[str, Verdict | None] = {}
-        for inspection in self.judged():
+        for inspection in self.judged(Filter(recipe=recipe)):
             if inspection.image is not None:
                 same = said.setdefault(inspection.image, inspection.feedback) == inspection.feedback
                 said[inspection.image] = inspection.feedback if same else None
@@ -101,7 +119,7 @@ class Store:
 
     def count(self, filter: Filter) -> int:
         """How many inspections there are."""
-        question = select(func.count()).select_from(inspections).where(*_conditions(filter))
+        question = select(func.count()).select_from(inspections).where(*conditions(filter))
         with self.database.transaction() as connection:
             return connection.execute(question).scalar_one()
 
@@ -111,37 +129,43 @@ class Store:
         if "feedback" in changes:
             changes["feedback_at"] = datetime.now(UTC) if said.feedback else None
             changes["feedback_by"] = by.who if said.feedback else None
+            changes |= {} if said.feedback == Verdict.DEFECT else {"defect_kind": ""}
         with self.database.transaction(writing=True) as connection:
             before = self.get(number)
             after = before.model_copy(update=changes)
             if changes:
                 connection.execute(update(inspections).where(_columns.id == number).values(changes))
-                note(connection, by, Kind.JUDGEMENT, _said(before), _said(after), f"inspection {number}")
+                what = f"inspection {number}"
+                note(connection, by, Kind.JUDGEMENT, _said(before), _said(after), before.recipe, what)
         return after
 
     def points(self, filter: Filter, limit: int) -> list[Point]:
         """The latest scored inspections, oldest first."""
         question = (
             select(*(_columns[name] for name in Point.model_fields))
-            .where(*_conditions(filter), _columns.score.is_not(None))
+            .where(*conditions(filter), _columns.score.is_not(None))
             .order_by(_columns.id.desc())
             .limit(limit)
         )
         return self._records(Point, question)[::-1]
 
-    def tally(self, model: str) -> Counter[tuple[bool, Verdict | None]]:
-        """Scored inspections of a model (its whole fingerprint), counted by verdict and by judgement."""
-        kinds = (_columns.is_anomalous, _columns.feedback)
-        question = select(*kinds, func.count()).where(_columns.model == model, _columns.score.is_not(None))
+    def tally(self, filter: Filter, *fields: str) -> Counter[tuple[Any, ...]]:
+        """How many inspections have the same values in these fields, by the values."""
+        kinds = [_columns[name] for name in fields]
+        question = select(func.count(), *kinds).where(*conditions(filter)).group_by(*kinds)
         with self.database.transaction() as connection:
-            found = connection.execute(question.group_by(*kinds))
-            return Counter({(row[0], row[1] and Verdict(row[1])): row[2] for row in found})
+            return Counter({tuple(kind): count for count, *kind in connection.execute(question)})
+
+    def defect_kinds(self, recipe: str | None = None) -> list[str]:
+        """What people called the defects, of a recipe or of all, the most frequent first."""
+        named = self.tally(Filter(recipe=recipe, feedback="defect"), "defect_kind")
+        return [kind for (kind,), _ in named.most_common() if kind]
 
     def add_model(self, fingerprint: str, name: str, description: dict[str, Any]) -> None:
         """Keep a model's description; one that is known stays as it is."""
         values = {"fingerprint": fingerprint, "name": name, "description": description}
         with self.database.transaction(writing=True) as connection:
-            added = _insert(connection, models).values(**values, first_used=datetime.now(UTC))
+            added = insert_into(connection, models).values(**values, first_used=datetime.now(UTC))
             connection.execute(added.on_conflict_do_nothing())
 
     def model(self, fingerprint: str) -> ModelRecord:
@@ -152,25 +176,47 @@ class Store:
         return found[0]
 
     def add_calibration(
-        self, model: str, scores: list[float], false_alarm_rate: float, origin: str, by: Author = COMMAND_LINE
+        self,
+        recipe: str,
+        model: str,
+        scores: list[float],
+        false_alarm_rate: float,
+        origin: str,
+        by: Author = COMMAND_LINE,
     ) -> CalibrationRecord:
-        """Keep a calibration, which is then the model's latest."""
-        before = self.calibration(model)
-        values = {"model": model, "scores": scores, "false_alarm_rate": false_alarm_rate, "origin": origin}
-        added = calibrations.insert().values(**values, made=datetime.now(UTC)).returning(calibrations)
+        """Keep a calibration, which is then the latest of the model in this recipe."""
+        before = self.calibration(recipe, model)
+        values: dict[str, Any] = {"recipe": recipe, "model": model, "scores": scores, "origin": origin}
+        values |= {"false_alarm_rate": false_alarm_rate, "made": datetime.now(UTC)}
+        added = calibrations.insert().values(values).returning(calibrations)
         with self.database.transaction(writing=True) as connection:
             record = CalibrationRecord.model_validate(connection.execute(added).one()._asdict())
-            note(connection, by, Kind.THRESHOLD, str(before or ""), str(record), model[:12])
+            note(connection, by, Kind.THRESHOLD, str(before or ""), str(record), recipe, model[:12])
         return record
 
-    def calibration(self, model: str) -> CalibrationRecord | None:
-        """The latest calibration of a model, given by its fingerprint."""
-        return next(iter(self.calibrations(model, limit=1)), None)
+    def calibration(self, recipe: str, model: str) -> CalibrationRecord | None:
+        """The latest calibration of a model, given by its fingerprint, in a recipe."""
+        return next(iter(self.calibrations(recipe, model, limit=1)), None)
 
-    def calibrations(self, model: str, *, limit: int | None = None) -> list[CalibrationRecord]:
-        """All calibrations of a model, newest first."""
-        of_model = select(calibrations).where(calibrations.c.model == model)
-        return self._records(CalibrationRecord, of_model.order_by(calibrations.c.id.desc()).limit(limit))
+    def calibrations(self, recipe: str, model: str, *, limit: int | None = None) -> list[CalibrationRecord]:
+        """All calibrations of a model in a recipe, newest first."""
+        of_model = (calibrations.c.recipe == recipe, calibrations.c.model == model)
+        question = select(calibrations).where(*of_model).order_by(calibrations.c.id.desc())
+        return self._records(CalibrationRecord, question.limit(limit))
+
+    def calibration_numbered(self, number: int) -> CalibrationRecord | None:
+        """The calibration of this number, if there is one."""
+        question = select(calibrations).where(calibrations.c.id == number)
+        return next(iter(self._records(CalibrationRecord, question)), None)
+
+    def adopt(self, recipe: str) -> int:
+        """Give a recipe what was recorded before there were any; how many inspections these are."""
+        key = literal(f"{recipe}/") + _columns.key
+        with self.database.transaction(writing=True) as connection:
+            nameless = calibrations.c.recipe == ""
+            connection.execute(update(calibrations).where(nameless).values(recipe=recipe))
+            adopted = update(inspections).where(_columns.recipe == "").values(recipe=recipe, key=key)
+            return connection.execute(adopted).rowcount
 
     def expired(self, before: datetime | None, limit: int) -> list[Inspection]:
         """Inspections that nobody has judged, oldest first; if need be, those received `before`."""
@@ -180,11 +226,7 @@ class Store:
         return self._records(Inspection, question.order_by(_columns.received, _columns.id))
 
     def delete(self, numbers: Sequence[int]) -> list[str]:
-        """Delete inspections, all or none; those that somebody has judged meanwhile stay.
-
-        Returns:
-            The digests of images and maps that no inspection needs any more.
-        """
+        """Delete inspections, but those judged meanwhile; the digests of files that none needs any more."""
         doomed = (_columns.id.in_(numbers), _columns.feedback.is_(None))
         both = (_columns.image, _columns.map)
         with self.database.transaction(writing=True) as connection:
@@ -218,47 +260,17 @@ class Store:
 
 
 def _said(inspection: Inspection) -> str:
-    return ": ".join(part for part in (inspection.feedback, inspection.note) if part)
+    return ": ".join(part for part in (inspection.feedback, inspection.defect_kind, inspection.note) if part)
 
 
-def _insert(connection: Connection, table: Table) -> Any:
+def insert_into(connection: Connection, table: Table) -> Any:
     """An INSERT that knows what to do about conflicts, which every dialect has of its own."""
     return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
 
 
 def _add(connection: Connection, new: NewInspection) -> Inspection:
-    added = _insert(connection, inspections).values(new.model_dump() | {"note": ""})
+    added = insert_into(connection, inspections).values(new.model_dump() | {"note": ""})
     row = connection.execute(added.on_conflict_do_nothing().returning(inspections)).one_or_none()
     if row is None:  # there is one of this key
         row = connection.execute(select(inspections).where(_columns.key == new.key)).one()
     return Inspection.model_validate(row._asdict())
-
-
-CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {  # by the fields of a filter
-    "anomalous": lambda value: _columns.is_anomalous == value,
-    "look_again": lambda value: (
-        _columns.verdict == LOOK_AGAIN if value else _columns.verdict.is_distinct_from(LOOK_AGAIN)
-    ),
-    "failed": lambda value: _columns.score.is_(None) if value else _columns.score.is_not(None),
-    "feedback": lambda value: {
-        "any": _columns.feedback.is_not(None),
-        "none": _columns.feedback.is_(None),
-    }.get(value, _columns.feedback == value),
-    "source": lambda value: _columns.source == value,
-    "model": lambda value: (
-        _columns.model == value if len(value) == FINGERPRINT else _columns.model.startswith(value)
-    ),
-    "image": lambda value: _columns.image == value,
-    "since": lambda value: _columns.received >= value,
-    "until": lambda value: _columns.received < value,
-    "min_score": lambda value: _columns.score >= value,
-    "max_score": lambda value: _columns.score <= value,
-    "text": lambda value: or_(
-        *(text.icontains(value, autoescape=True) for text in (_columns.name, _columns.note))
-    ),
-}
-
-
-def _conditions(filter: Filter) -> list[ColumnElement[bool]]:
-    """What a row must meet to be one of the filter's."""
-    return [CONDITIONS[name](value) for name, value in filter if name in CONDITIONS and value is not None]

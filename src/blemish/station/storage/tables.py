@@ -1,5 +1,7 @@
 """The tables of the station's database. Whatever changes here needs a new file in `migrations/versions`."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # given once, even if the row is deleted
@@ -7,45 +9,36 @@ TIME = sa.DateTime(timezone=True)  # SQLite keeps no zone, so all that is writte
 
 metadata = sa.MetaData()
 
+
+def _columns(kind: Any, *names: str, required: bool = False) -> list[sa.Column[Any]]:
+    return [sa.Column(name, kind, nullable=not required) for name in names]
+
+
 inspections = sa.Table(
     "inspections",
     metadata,
     sa.Column("id", NUMBER, primary_key=True),
-    sa.Column("received", TIME, nullable=False),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("key", sa.Text),
-    sa.Column("image", sa.Text),
-    sa.Column("image_bytes", sa.BigInteger, nullable=False),
-    sa.Column("image_type", sa.Text, nullable=False),
-    sa.Column("width", sa.Integer, nullable=False),
-    sa.Column("height", sa.Integer, nullable=False),
-    sa.Column("map", sa.Text),
-    sa.Column("map_bytes", sa.BigInteger, nullable=False),
-    sa.Column("map_low", sa.Double),
-    sa.Column("map_high", sa.Double),
-    sa.Column("score", sa.Double),
-    sa.Column("p_value", sa.Double),
-    sa.Column("is_anomalous", sa.Boolean),
-    sa.Column("is_other_part", sa.Boolean),
-    sa.Column("verdict", sa.Text),
-    sa.Column("decided_by", sa.Text),
-    sa.Column("threshold", sa.Double),
-    sa.Column("false_alarm_rate", sa.Double),
-    sa.Column("model", sa.Text),
-    sa.Column("calibration", sa.BigInteger),
-    sa.Column("milliseconds", sa.Double),
-    sa.Column("error", sa.Text, nullable=False),
-    sa.Column("feedback", sa.Text),
-    sa.Column("note", sa.Text, nullable=False),
-    sa.Column("feedback_at", TIME),
-    sa.Column("feedback_by", sa.Text),
+    *(sa.Column(name, sa.Text, nullable=False, server_default="") for name in ("recipe", "defect_kind")),
+    *_columns(TIME, "received", required=True),
+    *_columns(sa.Text, "source", "name", "image_type", "error", "note", required=True),
+    *_columns(sa.Text, "lot", "serial", "key", "image", "map", "verdict", "decided_by", "model"),
+    *_columns(sa.BigInteger, "image_bytes", "map_bytes", required=True),
+    *_columns(sa.Integer, "width", "height", required=True),
+    *_columns(sa.Double, "map_low", "map_high", "score", "p_value", "threshold", "false_alarm_rate"),
+    *_columns(sa.Boolean, "is_anomalous", "is_other_part"),
+    *_columns(sa.BigInteger, "calibration"),
+    *_columns(sa.Double, "milliseconds"),
+    *_columns(sa.Text, "feedback", "feedback_by"),
+    *_columns(TIME, "feedback_at"),
     sa.UniqueConstraint("key", name="uq_inspections_key"),
     sa.Index("ix_inspections_received", "received"),
+    sa.Index("ix_inspections_recipe", "recipe", "id"),
     sa.Index("ix_inspections_is_anomalous", "is_anomalous", "id"),
     sa.Index("ix_inspections_feedback", "feedback", "id"),
     sa.Index("ix_inspections_expired", "feedback", "received", "id"),
     sa.Index("ix_inspections_score", "score", "id"),
+    sa.Index("ix_inspections_lot", "lot", "id"),
+    sa.Index("ix_inspections_serial", "serial", "id"),
     sa.Index("ix_inspections_model", "model", "id"),
     sa.Index("ix_inspections_image", "image", "image_bytes"),
     sa.Index("ix_inspections_map", "map", "map_bytes"),
@@ -65,6 +58,7 @@ calibrations = sa.Table(
     "calibrations",
     metadata,
     sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("recipe", sa.Text, nullable=False, server_default=""),
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("made", TIME, nullable=False),
     sa.Column("scores", sa.JSON, nullable=False),
@@ -101,10 +95,8 @@ audit = sa.Table(
     metadata,
     sa.Column("id", NUMBER, primary_key=True),
     sa.Column("at", TIME, nullable=False),
-    *(
-        sa.Column(name, sa.Text, nullable=False)
-        for name in ("who", "kind", "subject", "before", "after", "why")
-    ),
+    *_columns(sa.Text, "who", "recipe", "kind", "subject", "before", "after", "why", required=True),
+    sa.Index("ix_audit_recipe", "recipe", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -130,3 +122,10 @@ for _dialect, _statement in (
     ),
 ):
     sa.event.listen(audit, "after_create", sa.DDL(_statement).execute_if(dialect=_dialect))
+
+destinations = sa.Table(
+    "destinations",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False),  # the last inspection that it took
+)

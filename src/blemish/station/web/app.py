@@ -4,7 +4,7 @@ import logging
 from importlib import resources
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware import Middleware
 from fastapi.responses import JSONResponse
@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from blemish.errors import BlemishError
 from blemish.station.errors import Unavailable
 from blemish.station.station import Station
+from blemish.station.web.deps import name_recipe
 from blemish.station.web.middleware import HEADERS, BodyLimits, Security
 from blemish.station.web.pages import fragment, page
 from blemish.station.web.routes import (
@@ -25,11 +26,17 @@ from blemish.station.web.routes import (
     login,
     operation,
     pictures,
+    report,
     rules,
     users,
 )
 
-ROUTES = (inspections, pictures, learning, operation, rules, live, gallery, login, audit, users)
+OF_THE_STATION = (
+    *(inspections.one, pictures.router, operation.station_wide, gallery.router),
+    *(login.router, audit.router, users.router),
+)
+OF_A_RECIPE = (inspections.router, learning.router, operation.router, rules.router)
+PAGES_OF_A_RECIPE = (live.router, learning.pages, operation.pages, rules.pages, report.router)
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +61,13 @@ def create_app(station: Station) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
     app.state.station = station
-    for route in ROUTES:
-        app.include_router(route.router)
+    for router in OF_THE_STATION:
+        app.include_router(router)
+    for routers, prefix in ((OF_A_RECIPE, "/v1"), (PAGES_OF_A_RECIPE, "")):
+        for router in routers:  # of the default recipe, and of each by its name
+            app.include_router(router, prefix=prefix)
+            named = f"{prefix}/recipes/{{recipe}}"
+            app.include_router(router, prefix=named, dependencies=[Depends(name_recipe)])
     static = str(resources.files("blemish.station.web") / "static")
     app.mount("/static", StaticFiles(directory=static), name="static")
     return app

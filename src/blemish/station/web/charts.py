@@ -16,13 +16,9 @@ MOST_POINTS = 2000  # drawn
 
 
 def history_chart(points: Sequence[Point], verdicts: Calibration) -> str:
-    """Scores in order of arrival, each a link, over the threshold and the range of the calibration.
+    """Scores of at least one point, oldest first, as links, over threshold and range of the calibration.
 
     Of more than 2000 points only the lowest and the highest of each stretch are drawn.
-
-    Args:
-        points: at least one, oldest first.
-        verdicts: the calibration in force.
     """
     chart = Chart("Scores in order of arrival", **SIZE, role="group")
     scores = np.array([point.score for point in points])

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, HTTPException, Path, Query, Request
 
 from blemish.station.errors import NotFound, Unusable
+from blemish.station.recipe import Recipe
 from blemish.station.records import LARGEST_NUMBER, MAX_NOTE, Author, Inspection, Role, Text, User
 from blemish.station.schemas import Problem
 from blemish.station.station import Station
@@ -41,6 +42,18 @@ Machine = Annotated[User, Depends(Requires(Role.MACHINE))]
 Operator = Annotated[User, Depends(Requires(Role.OPERATOR))]
 Engineer = Annotated[User, Depends(Requires(Role.ENGINEER))]
 Admin = Annotated[User, Depends(Requires(Role.ADMIN))]
+
+
+async def name_recipe(recipe: Annotated[str, Path(description="Name of the recipe.")]) -> None:
+    """For the OpenAPI document: the addresses that `get_recipe` looks at."""
+
+
+async def get_recipe(request: Request, station: StationDep) -> Recipe:
+    """The recipe that an address names, else the default one."""
+    return station.recipe(request.path_params.get("recipe"))
+
+
+RecipeDep = Annotated[Recipe, Depends(get_recipe)]
 RecordNumber = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="Of the record.")]
 ModelName = Annotated[str, Path(max_length=255, description="A model's file name, as the list has it.")]
 IdempotencyKey = Annotated[

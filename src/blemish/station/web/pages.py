@@ -1,20 +1,23 @@
 """Fills the templates of the station's pages, and how they say numbers and times; what goes in is escaped."""
 
 import math
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 from fastapi.templating import Jinja2Templates
 
 from blemish.images.frame import Frame, hidden, visible_share
 from blemish.reports.numbers import percent, short_number
-from blemish.station.errors import StationError
-from blemish.station.learning import drift
+from blemish.station.recipe import Recipe
 from blemish.station.records import CalibrationRecord, Inspection, Source
-from blemish.station.schemas import Status
-from blemish.station.station import Station
+from blemish.station.schemas import Health, Status
+from blemish.station.station import DRIFT, Station
 
 SIDE = 1280  # pixels of the longer side of pictures in pages, at most
 SOURCES = {Source.API: "by the API", Source.PAGE: "by this page", Source.WATCH: "from the watched folder"}
@@ -30,9 +33,15 @@ templates = Jinja2Templates(
 )
 
 
-def page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    """A whole page: the template's values, and how the station is."""
-    return fragment(request, template, status=status, **values, **condition(request.app.state.station))
+def page(
+    request: Request, template: str, *, status: int = 200, recipe: Recipe | None = None, **values: Any
+) -> Response:
+    """A whole page, of a recipe if not the one its address names: the template's values, and how all is."""
+    station: Station = request.app.state.station
+    if recipe is None:
+        recipe = station.recipes.get(request.path_params.get("recipe", ""), station.default)
+    values |= place(station, recipe) | condition(station)
+    return fragment(request, template, status=status, **values)
 
 
 def fragment(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
@@ -40,25 +49,50 @@ def fragment(request: Request, template: str, *, status: int = 200, **values: An
     return templates.TemplateResponse(request, template, values, status)
 
 
+def csv_answer(name: str, pieces: Iterator[str]) -> Response:
+    """A table to be saved as a file, sent while it is read from the database."""
+    pieces = chain([next(pieces)], pieces)  # what goes wrong does so before the answer begins
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def place(station: Station, recipe: Recipe) -> dict[str, Any]:
+    """Of which recipe a page is: `at` begins the addresses of its pages, `narrowed` the gallery's query."""
+    several = len(station.recipes) > 1
+    return {
+        "recipe": recipe,
+        "recipes": list(station.recipes),
+        "at": f"/recipes/{quote(recipe.name)}" if several else "",
+        "narrowed": f"recipe={quote(recipe.name)}&" if several else "",
+        "model_name": recipe.models.active.name,
+    }
+
+
 def condition(station: Station) -> dict[str, Any]:
-    """What every page says of the station: its health, its model, and the warning of drift."""
+    """What every page says of the station."""
     health = station.monitor.health()
-    try:
-        warning = drift.measure_drift(station).message if health.status != Status.DOWN else ""
-    except StationError:
-        warning = ""  # the next look at the database says why
     return {
         "health": health,
-        "model_name": station.models.active.name,
-        "drift_warning": warning,
+        "state": _state(health),
         "can_log_out": not station.settings.asks_nobody,
         "has_users": station.settings.users,
     }
 
 
+def _state(health: Health) -> str:
+    """In words that are none of a verdict."""
+    troubled = [part.name for part in health.parts if part.message]
+    if health.status == Status.DOWN:
+        return "Stopped"
+    if not troubled:
+        return "Running"
+    return "Drift announced" if all(name.startswith(DRIFT) for name in troubled) else "Needs attention"
+
+
 def outcome(station: Station, inspection: Inspection) -> dict[str, Any]:
     """What a page says of a verdict: calibration, how far the score reaches, chance, what is hidden."""
-    calibrated = _calibrated(station, inspection)
+    number = inspection.calibration
+    calibrated = None if number is None else station.store.calibration_numbered(number)
     p_value = inspection.p_value
     images = len(calibrated.scores) if calibrated else None
     return {
@@ -75,15 +109,6 @@ def hidden_part(inspection: Inspection, description: dict[str, Any]) -> str:
         return ""
     seen = Frame.model_validate(description["frame"])
     return hidden(seen, visible_share(inspection.width, inspection.height, seen))
-
-
-def _calibrated(station: Station, inspection: Inspection) -> CalibrationRecord | None:
-    """The calibration that gave a verdict, or None."""
-    active = station.models.active.calibrated
-    if inspection.calibration == active.id:
-        return active
-    records = station.store.calibrations(inspection.model) if inspection.model else []
-    return next((record for record in records if record.id == inspection.calibration), None)
 
 
 def _bar(inspection: Inspection, calibrated: CalibrationRecord | None) -> float | None:
@@ -143,4 +168,4 @@ def several(count: int, one: str) -> str:
 
 templates.env.filters |= {"percent": percent, "short": short_number, "score": score}
 templates.env.filters |= {"moment": moment, "full_moment": full_moment, "several": several}
-templates.env.globals |= {"sources": SOURCES, "zone": zone, "side": SIDE}
+templates.env.globals |= {"sources": SOURCES, "zone": zone, "side": SIDE, "drift_part": DRIFT}

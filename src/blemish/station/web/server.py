@@ -46,11 +46,8 @@ class Server(uvicorn.Server):
 def serve(settings: Settings, *, check: bool = False) -> None:
     """Run a station until SIGTERM or SIGINT; what was accepted by then is finished.
 
-    Args:
-        check: only see whether it can start, and leave nothing behind that had to be made for it.
-
-    Raises:
-        BlemishError: it cannot be started; the message says why.
+    `check` only sees whether it can start, and leaves nothing behind that had to be made for it.
+    BlemishError: it cannot be started; the message says why.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # the server raises it again when it has ended by it

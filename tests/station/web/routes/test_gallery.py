@@ -40,7 +40,9 @@ def test_the_gallery_keeps_what_was_asked_for(visitor: httpx2.Client) -> None:
     text = unescape(page_of(visitor, f"/inspections?{query}"))
     assert '<option value="good" selected>good</option>' in text and f"/inspections/4?{query}" in text
     assert 'value="good 3"' in text and 'value="0.01"' in text and 'value="2020-01-01T10:00"' in text
-    assert {"verdict", "feedback", "text", "since", "until"} <= set(re.findall(r' name="(\w+)"', text))
+    assert {"verdict", "feedback", "text", "lot", "serial", "since", "until"} <= set(
+        re.findall(r' name="(\w+)"', text)
+    )
 
 
 IMPOSSIBLE = "verdict=ugly feedback=maybe source=mail min_score=a+lot max_score=nan model=%25b image=ab"
@@ -79,18 +81,18 @@ def test_paging_goes_to_and_fro(visitor: httpx2.Client, monkeypatch: pytest.Monk
         ("verdict=anomalous", 11, 12, None),
         ("review=7,2,9", 7, None, 2),
         ("review=7,2,9", 2, 7, 9),
-        ("review=7,2,9", 9, 2, None),
-        ("review=7,2,9", 5, None, None),
+        ("review=7,2,9", 9, 2, "/judge"),
+        ("review=7,2,9", 5, None, 2),
     ],
 )
 def test_neighbours_are_those_of_the_gallery_or_of_the_review(
-    visitor: httpx2.Client, query: str, number: int, previous: int | None, next: int | None
+    visitor: httpx2.Client, query: str, number: int, previous: int | None, next: int | str | None
 ) -> None:
     text = unescape(page_of(visitor, f"/inspections/{number}?{query}"))
     for name, other in (("previous", previous), ("next", next)):
-        expected = [] if other is None else [f"{other}?{query}"]
-        assert re.findall(rf'id="{name}"[^>]* href="/inspections/([^"]+)"', text) == expected
-    among = "/threshold" if query.startswith("review") else f"/inspections?{query}"
+        expected = [f"/inspections/{other}?{query}"] if isinstance(other, int) else [other] if other else []
+        assert re.findall(rf'id="{name}"[^>]* href="([^"]+)"', text) == expected
+    among = "/judge" if query.startswith("review") else f"/inspections?{query}"
     assert f'href="{among}">All</a>' in text
 
 
@@ -98,7 +100,7 @@ def test_an_inspection_tells_what_is_known(visitor: httpx2.Client, visited: Runn
     good, bad = (" ".join(unescape(page_of(visitor, f"/inspections/{number}")).split()) for number in (3, 12))
     for words in (
         "None of the 199 good calibration images looks this unusual",
-        f"grey.onnx <code>{visited.station.models.active.fingerprint[:12]}</code>",
+        f"grey.onnx <code>{visited.recipe.models.active.fingerprint[:12]}</code>",
         "64 x 64 pixels",
         "image/png",
         'href="/v1/inspections/12/map.npy"',

@@ -1,10 +1,14 @@
 """The API as a controller uses it: over HTTP, with a real model, store and folder."""
 
+import csv
 import errno
+import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 from unittest.mock import Mock
 
@@ -14,7 +18,9 @@ import pytest
 from starlette.datastructures import UploadFile
 
 from blemish.inference.detector import Detector
+from blemish.station.errors import Unavailable
 from blemish.station.records import Source
+from blemish.station.storage import store
 from tests.station.support import Running, bad_part, encoded, good_part, running_station
 
 pytestmark = pytest.mark.slow
@@ -37,7 +43,7 @@ def test_a_verdict_is_that_of_the_detector(running: Running) -> None:
         assert told["is_anomalous"] == expected.is_anomalous == anomalous
         assert told["threshold"] == np.float32(detector.calibration.threshold)
         assert told["false_alarm_rate"] == detector.calibration.effective_rate
-        assert told["model"] == running.station.models.active.fingerprint
+        assert told["model"] == running.recipe.models.active.fingerprint
         assert (told["name"], told["source"]) == ("part 7.png", "api")
         assert (told["width"], told["height"], told["image_type"]) == (64, 64, "image/png")
         assert running.client.get(f"/v1/inspections/{told['id']}").json() == told
@@ -57,6 +63,41 @@ def test_several_images_in_one_form_each_have_an_answer(running: Running) -> Non
     assert third["inspection"]["is_anomalous"] is True and third["name"] == "c.png"
     many = running.client.post("/v1/inspections", files=[files[1]] * 65)
     assert (many.status_code, many.json()["detail"]) == (413, "65 images came at once; send at most 64.")
+
+
+def test_lots_and_serial_numbers_are_kept_found_and_listed(running: Running) -> None:
+    client, name = running.client, "=1+1, a.png"
+    running.inspect(good_part(20), name=name, lot="L 1", serial="1")
+    files = [("images", (f"{number}.png", encoded(bad_part(number)))) for number in (21, 22)]
+    answer = client.post("/v1/inspections", files=files, data={"lot": "L 1", "serial": ["2", "3"]})
+    assert [one["inspection"]["serial"] for one in answer.json()["results"]] == ["2", "3"]
+    few = client.post("/v1/inspections", files=files, data={"serial": "4"})
+    assert few.json()["detail"] == "There are 2 images and 1 serial; send one for each image, or none."
+    (found,) = client.get("/v1/inspections", params={"lot": "L 1", "serial": "2"}).json()["inspections"]
+    assert (found["name"], found["lot"]) == ("21.png", "L 1")
+    table = client.get("/v1/inspections.csv", params={"lot": "L 1"})
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = {row["serial"]: row for row in csv.DictReader(io.StringIO(table.text, newline=""))}
+    assert [rows[serial]["outcome"] for serial in "123"] == ["good", "anomalous", "anomalous"]
+    assert rows["1"]["name"] == f"'{name}" and rows["2"]["received"] == found["received"]
+    assert float(rows["2"]["score"]) == found["score"]
+    page = client.get("/inspections", params={"lot": "L 1", "verdict": "good", "since": "", "text": ""})
+    (address,) = re.findall(r'href="(/v1/inspections\.csv[^"]+)"', page.text)
+    assert client.get(unescape(address)).text.splitlines()[1:] == table.text.splitlines()[3:]
+    assert client.get("/v1/inspections.csv?lot=none").text == table.text.splitlines(keepends=True)[0]
+
+
+def test_a_list_without_end_is_read_bit_by_bit(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "AT_ONCE", 2)
+    running.inspect(good_part(24))
+    numbers = [one["id"] for one in running.client.get("/v1/inspections?limit=200").json()["inspections"]]
+    with running.client.stream("GET", "/v1/inspections.csv") as answer:
+        rows = list(answer.iter_lines())[1:]
+    assert [int(row.split(",")[0]) for row in rows] == numbers and len(rows) > 4
+    gone = Mock(side_effect=Unavailable("The database is gone."))
+    monkeypatch.setattr(running.station.store, "select", gone)
+    answer = running.client.get("/v1/inspections.csv")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "The database is gone.")
 
 
 def test_the_same_key_is_inspected_once(running: Running) -> None:
@@ -150,6 +191,12 @@ def test_feedback_is_kept_and_can_be_taken_back(running: Running) -> None:
     cleared = say(feedback=None)
     assert (cleared["feedback"], cleared["note"]) == (None, dusty["note"])
     assert "feedback cannot be used" in say(feedback="perhaps")["detail"]
+    assert say(feedback="defect", defect_kind=" scratch ")["defect_kind"] == "scratch"
+    assert say(feedback="defect")["defect_kind"] == say(note="long")["defect_kind"] == "scratch"
+    assert running.client.get("/v1/defect-kinds").json() == ["scratch"]
+    assert len(running.client.get("/v1/inspections?defect_kind=scratch").json()["inspections"]) == 1
+    assert "goes with" in say(defect_kind="dent")["detail"] == say(feedback="good", defect_kind="x")["detail"]
+    assert say(feedback="good")["defect_kind"] == "" == say(feedback="defect")["defect_kind"]
     missing = running.client.put("/v1/inspections/999999/feedback", json={"feedback": "good"})
     assert missing.status_code == 404
 
@@ -164,6 +211,8 @@ def test_an_upload_without_room_may_be_sent_again(running: Running, monkeypatch:
 
 def test_names_may_hold_anything(running: Running) -> None:
     name = "<b>µ\x00\r\n\udcff" + 300 * "x"
-    future = running.station.pipeline.submit(encoded(good_part(11)), source=Source.WATCH, name=name)
+    future = running.station.pipeline.submit(
+        running.recipe, encoded(good_part(11)), source=Source.WATCH, name=name
+    )
     told = running.client.get(f"/v1/inspections/{future.result(timeout=30).id}").json()
     assert told["name"].startswith("<b>µ\ufffd\r\n\ufffdxxx") and len(told["name"]) == 255

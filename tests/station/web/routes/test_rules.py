@@ -25,7 +25,7 @@ def test_rules_are_tried_written_and_in_force(tmp_path: Path) -> None:
         assert not file.exists() and it.inspect(image)["verdict"] is None
         assert it.client.put("/v1/rules", json=VALUES).json() == VALUES
         before = it.inspect(image)
-        it.station.models.use("grey.onnx")
+        it.recipe.models.use("grey.onnx")
         after = it.inspect(image)
         for field in ("verdict", "decided_by", "p_value", "false_alarm_rate"):
             assert after[field] == before[field]
@@ -52,16 +52,16 @@ def test_what_cannot_be_is_a_sentence_and_nothing_changes(
         for method, address in (("POST", "/v1/rules/preview"), ("PUT", "/v1/rules")):
             answer = it.client.request(method, address, json=VALUES | changes)
             assert answer.status_code == 422 and sentence in answer.json()["detail"], answer.text
-        assert not beside(it.station.settings.model).exists() and it.station.models.active.rules is None
+        assert not beside(it.station.settings.model).exists() and it.recipe.models.active.rules is None
 
 
 def test_a_file_that_cannot_be_written_and_a_change_meanwhile_are_refused(tmp_path: Path) -> None:
     with running_station(tmp_path) as it:
-        first = it.station.models.active
+        first = it.recipe.models.active
         beside(it.station.settings.model).mkdir()
         answer = it.client.put("/v1/rules", json=VALUES)
         assert answer.status_code == 503 and "grey.rules.toml" in answer.json()["detail"]
-        assert it.station.models.active is first
-        threshold.set_rate(it.station, 0.2)
+        assert it.recipe.models.active is first
+        threshold.set_rate(it.recipe, 0.2)
         with pytest.raises(Conflict, match="changed meanwhile"):
-            it.station.models.set_rules(first, first.rules)
+            it.recipe.models.set_rules(first, first.rules)

@@ -14,7 +14,7 @@ from blemish.station.records import Author, Role
 from blemish.station.settings import Settings
 from blemish.station.station import Station
 from blemish.station.web import middleware
-from blemish.station.web.app import ROUTES, create_app
+from blemish.station.web.app import OF_A_RECIPE, OF_THE_STATION, PAGES_OF_A_RECIPE, create_app
 from blemish.station.web.deps import Requires
 from tests.station.support import encoded, good_part
 
@@ -67,10 +67,8 @@ def required(route: APIRoute) -> list[Role | None]:
 
 
 def test_every_route_states_one_role_and_what_needs_none_is_open(station: Station) -> None:
-    everything = [
-        *create_app(station).routes,
-        *(route for module in ROUTES for route in module.router.routes),
-    ]
+    routers = [*OF_THE_STATION, *OF_A_RECIPE, *PAGES_OF_A_RECIPE]
+    everything = [*create_app(station).routes, *(route for router in routers for route in router.routes)]
     routes = [route for route in everything if isinstance(route, APIRoute)]
     roles = {(route.path, method): required(route) for route in routes for method in route.methods}
     assert {place for place, found in roles.items() if len(found) != 1} == set()

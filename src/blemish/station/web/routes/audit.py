@@ -1,18 +1,16 @@
 """The audit trail: a page to look through, and a table of all of it."""
 
-import csv
-import io
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
-from blemish.station.learning.dataset import plain
-from blemish.station.records import AuditEntry, Kind
+from blemish.station.records import Kind
 from blemish.station.schemas import AuditQuery
+from blemish.station.spreadsheet import AUDIT, csv_of
 from blemish.station.storage.audit import AT_ONCE, entries, every_entry
 from blemish.station.web.deps import Engineer, StationDep, problems
-from blemish.station.web.pages import page
+from blemish.station.web.pages import csv_answer, page
 
 router = APIRouter(tags=["operation"])
 
@@ -38,9 +36,5 @@ def audit_page(
 @router.get("/v1/audit.csv", response_class=Response, responses=problems(503))
 def audit_csv(station: StationDep, _: Engineer, query: Annotated[AuditQuery, Query()]) -> Response:
     """Every change of a threshold, a model, rules, a judgement or a user, and the logins, as a table."""
-    headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
-    table = io.StringIO(newline="")
-    csv.writer(table).writerow(AuditEntry.model_fields)
-    for entry in every_entry(station.store.database, query):
-        csv.writer(table).writerow(plain(str(value)) for value in entry.model_dump(mode="json").values())
-    return Response(table.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+    found = every_entry(station.store.database, query)
+    return csv_answer("audit.csv", csv_of(AUDIT, found))

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Query, Request, Response
 from blemish.images.drawing import heat_colours
 from blemish.inference.regions import Region, outlines
 from blemish.station.errors import NotFound
-from blemish.station.records import Inspection
+from blemish.station.records import Filter, Inspection
 from blemish.station.schemas import GalleryQuery
 from blemish.station.station import Station
 from blemish.station.storage.store import Store
 from blemish.station.web.deps import InspectionDep, Operator, StationDep
-from blemish.station.web.pages import outcome, page
+from blemish.station.web.pages import outcome, page, place
 from blemish.station.web.routes.pictures import regions_of
 
 PER_PAGE = 48
@@ -37,9 +37,15 @@ def gallery(
     return page(
         request,
         "gallery.html.j2",
+        recipe=station.recipes.get(query.recipe or "", station.default),
+        known=[(name, name) for name in station.recipes],
+        kinds=[(kind, kind) for kind in station.store.defect_kinds(query.recipe)],
         inspections=found,
         asked=request.query_params,
         query=_narrowing(request),
+        as_filter=urlencode(
+            Filter.model_validate(query, from_attributes=True).model_dump(mode="json", exclude_none=True)
+        ),
         count=station.store.count(query),
         newer=found[0].id if found and select(query, limit=1, after=found[0].id) else None,
         older=found[-1].id if found and select(query, limit=1, before=found[-1].id) else None,
@@ -54,14 +60,17 @@ def inspection_page(
     query: Annotated[GalleryQuery, Query()],
 ) -> Response:
     """One inspection; the query says among which others."""
+    recipe = station.recipe_of(inspection)
     if query.review:
-        before, after, among = _in_review(query.review, inspection.id)
+        among = f"{place(station, recipe)['at']}/judge"
+        before, after = _in_review(station.store, query.review, inspection.id, among)
     else:
         before, after, among = _in_gallery(station.store, query, inspection.id, _narrowing(request))
     regions = _regions(station, inspection)
     return page(
         request,
         "inspection.html.j2",
+        recipe=recipe,
         inspection=inspection,
         **outcome(station, inspection),
         regions=regions,
@@ -70,6 +79,7 @@ def inspection_page(
         previous=before,
         next=after,
         among=among,
+        kinds=station.store.defect_kinds(inspection.recipe),
         colours=heat_colours(np.linspace(0, 1, 256)).tobytes().hex(),
     )
 
@@ -86,17 +96,18 @@ def _narrowing(request: Request) -> str:
     return urlencode([(name, text) for name, text in request.query_params.items() if text and name in fields])
 
 
-def _in_review(review: str, number: int) -> tuple[str, str, str]:
-    """Addresses of the inspections before and after this one, and of all that are gone through, or ""."""
-    numbers = [part for part in review.split(",")[:REVIEWED] if part.isdecimal()]
-    place = numbers.index(str(number)) if str(number) in numbers else None
-    ends = ([], []) if place is None else (numbers[max(0, place - 1) : place], numbers[place + 1 :])
-    before, after = (f"/inspections/{end[0]}?review={','.join(numbers)}" if end else "" for end in ends)
-    return before, after, "/threshold"
+def _in_review(store: Store, review: str, number: int, end: str) -> tuple[str, str]:
+    """Addresses of the inspection before this one, or "", and of the next that nobody judged, or `end`."""
+    numbers = [int(part) for part in review.split(",")[:REVIEWED] if part.isdecimal()]
+    place = numbers.index(number) if number in numbers else 0
+    unjudged = [one.id for one in store.get_many(numbers[place + 1 :]) if one.feedback is None]
+    query = f"?review={','.join(map(str, numbers))}"
+    before = f"/inspections/{numbers[place - 1]}{query}" if place else ""
+    return before, f"/inspections/{unjudged[0]}{query}" if unjudged else end
 
 
 def _in_gallery(store: Store, query: GalleryQuery, number: int, narrowing: str) -> tuple[str, str, str]:
-    """The same among those of the gallery."""
+    """The same among those of the gallery, and the address of all of them."""
     end = f"?{narrowing}" if narrowing else ""
     judged_too = query.model_copy(update={"feedback": None})  # the way back, to mend a slip
     newer = store.select(judged_too if query.feedback == "none" else query, limit=1, after=number)

@@ -3,55 +3,70 @@
 import asyncio
 import time
 from concurrent.futures import Future
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Header, HTTPException, Query, Request, UploadFile
+from fastapi import APIRouter, Form, Header, HTTPException, Query, Request, Response, UploadFile
+from pydantic import StringConstraints
 
-from blemish.station.errors import Busy, StationError, TooSlow
+from blemish.station.errors import Busy, StationError, TooSlow, Unusable
 from blemish.station.pipeline import Pipeline
-from blemish.station.records import MAX_NAME, Author, Inspection, Source
+from blemish.station.recipe import Recipe
+from blemish.station.records import MAX_NAME, Author, Filter, Inspection, Source
 from blemish.station.schemas import Feedback, InspectionPage, Outcome, Outcomes, PageQuery
+from blemish.station.spreadsheet import INSPECTION, csv_of
 from blemish.station.web.deps import (
     IdempotencyKey,
     InspectionDep,
     Machine,
     Operator,
+    RecipeDep,
     RecordNumber,
     StationDep,
     problems,
 )
+from blemish.station.web.pages import csv_answer
 
 PATIENCE = 0.01  # seconds between looks at a full queue
 ONE_FILE = {"schema": {"type": "string", "format": "binary"}}
+F = TypeVar("F", bound=Filter)
+Part = Annotated[str, StringConstraints(max_length=MAX_NAME)]
 BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": ONE_FILE}}}
 
-router = APIRouter(prefix="/v1", tags=["inspections"])
+router = APIRouter(tags=["inspections"])  # of a recipe
+one = APIRouter(prefix="/v1/inspections/{number}", tags=["inspections"])  # numbers count for all recipes
 
 
 @router.post("/inspect", status_code=201, responses=problems(408, 409, 503, 504), openapi_extra=BODY)
 async def inspect(
     request: Request,
     station: StationDep,
+    recipe: RecipeDep,
     _: Machine,
     name: Annotated[str, Query(max_length=MAX_NAME, description="What to call the image.")] = "",
+    lot: Annotated[Part, Query(description="Of the part; else what the name tells.")] = "",
+    serial: Annotated[Part, Query(description="Serial number of the part, likewise.")] = "",
     key: IdempotencyKey = None,
 ) -> Inspection:
     """Inspect one image: the body is the content of a PNG, JPEG, BMP, TIFF or WebP file.
 
     The answer comes once the inspection is on the disk.
     """
-    station.pipeline.check()
+    station.pipeline.check(recipe)
     data = await request.body()
-    key_here = None if key is None else f"api:{key}"
-    future = station.pipeline.submit(data, source=Source.API, name=name, key=key_here)
+    key_here = None if key is None else recipe.key(f"api:{key}")
+    submit, source = station.pipeline.submit, Source.API
+    future = submit(recipe, data, source=source, name=name, lot=lot, serial=serial, key=key_here)
     return await _finished(future, time.monotonic() + station.settings.timeout)
 
 
 @router.post("/inspections", status_code=201, responses=problems(408, 503))
 async def inspect_many(
     station: StationDep,
+    recipe: RecipeDep,
     _: Machine,
     images: list[UploadFile],
+    lot: Annotated[Part, Form(description="Of all of them; else what each name tells.")] = "",
+    serial: Annotated[list[Part], Form(description="Serial numbers: none, or one for each image.")] = [],  # noqa: B006
     key: IdempotencyKey = None,
     source: Annotated[str | None, Header(alias="X-Blemish-Source", include_in_schema=False)] = None,
 ) -> Outcomes:
@@ -62,15 +77,21 @@ async def inspect_many(
     most = station.settings.max_images
     if len(images) > most:
         raise HTTPException(413, f"{len(images)} images came at once; send at most {most}.")
+    if serial and len(serial) != len(images):
+        counts = f"There are {len(images)} images and {len(serial)} serial"
+        raise Unusable(f"{counts}; send one for each image, or none.")
     deadline = time.monotonic() + station.settings.timeout
     source_of_all = Source.PAGE if source == Source.PAGE else Source.API
     waiting = [
         await _submit(
             station.pipeline,
+            recipe,
             image,
-            source_of_all,
-            None if key is None else f"{source_of_all}:{key}/{place}",
             deadline,
+            source=source_of_all,
+            lot=lot,
+            serial=serial[place] if serial else "",
+            key=None if key is None else recipe.key(f"{source_of_all}:{key}/{place}"),
         )
         for place, image in enumerate(images)
     ]
@@ -91,36 +112,51 @@ async def inspect_many(
 
 @router.get("/inspections", responses=problems(503))
 def list_inspections(
-    station: StationDep, _: Operator, query: Annotated[PageQuery, Query()]
+    request: Request, recipe: RecipeDep, _: Operator, query: Annotated[PageQuery, Query()]
 ) -> InspectionPage:
-    """Inspections, newest first."""
-    found = station.store.select(query, limit=query.limit + 1, before=query.before, after=query.after)
+    """Inspections, newest first: of the recipe that the address names, else of all."""
+    query = _narrowed(request, recipe, query)
+    found = recipe.store.select(query, limit=query.limit + 1, before=query.before, after=query.after)
     if query.after is not None:  # the closest ones, at the end
         return InspectionPage(inspections=found[-query.limit :], next=None)
     page, more = found[: query.limit], len(found) > query.limit
     return InspectionPage(inspections=page, next=page[-1].id if more else None)
 
 
-@router.get("/inspections/{number}", responses=problems(404, 503))
+@router.get("/inspections.csv", response_class=Response, responses=problems(503))
+def list_csv(request: Request, recipe: RecipeDep, _: Operator, query: Annotated[Filter, Query()]) -> Response:
+    """All inspections of a list, newest first, as a table; times are UTC."""
+    found = recipe.store.every(_narrowed(request, recipe, query))
+    return csv_answer("inspections.csv", csv_of(INSPECTION, found))
+
+
+@one.get("", responses=problems(404, 503))
 def read_inspection(inspection: InspectionDep) -> Inspection:
     """One inspection."""
     return inspection
 
 
-@router.put("/inspections/{number}/feedback", responses=problems(404, 503))
+@one.put("/feedback", responses=problems(404, 503))
 def set_feedback(station: StationDep, user: Operator, number: RecordNumber, said: Feedback) -> Inspection:
     """Say what an image really shows."""
     return station.store.set_feedback(number, said, Author(user.name))
 
 
+def _narrowed(request: Request, recipe: Recipe, query: F) -> F:
+    """A filter with the recipe that the address names, if it names one."""
+    if "recipe" not in request.path_params:
+        return query
+    return query.model_copy(update={"recipe": recipe.name})
+
+
 async def _submit(
-    pipeline: Pipeline, image: UploadFile, source: Source, key: str | None, deadline: float
+    pipeline: Pipeline, recipe: Recipe, image: UploadFile, deadline: float, **told: Any
 ) -> "Future[Inspection]":
     """Hand over one image of several, waiting for a place as long as there is time; it may fail at once."""
     data = await image.read()
     while True:
         try:
-            return pipeline.submit(data, source=source, name=image.filename or "", key=key)
+            return pipeline.submit(recipe, data, name=image.filename or "", **told)
         except StationError as error:
             if not isinstance(error, Busy) or time.monotonic() > deadline:
                 refused: Future[Inspection] = Future()

@@ -8,104 +8,132 @@ from fastapi.responses import StreamingResponse
 from blemish.station.errors import Conflict, Unusable
 from blemish.station.learning import dataset, threshold
 from blemish.station.learning.drift import measure_drift
-from blemish.station.records import Filter
-from blemish.station.schemas import Drift, Evidence, Preview, Rate, RateChange, Recalibration, Threshold
+from blemish.station.learning.fits import split
+from blemish.station.learning.to_judge import to_judge
+from blemish.station.records import Verdict
+from blemish.station.schemas import Drift, Evidence, Fit, Preview, Rate, RateChange, Recalibration, Threshold
 from blemish.station.web import charts
-from blemish.station.web.deps import AuthorDep, Engineer, Operator, RecordNumber, StationDep, problems
+from blemish.station.web.deps import (
+    AuthorDep,
+    Engineer,
+    Operator,
+    RecipeDep,
+    RecordNumber,
+    StationDep,
+    problems,
+)
 from blemish.station.web.pages import fragment, page
 
-TO_JUDGE = 12  # suggested at once
 PERIODS = (200, 1000, 5000)  # inspections
 IN_TABLE = 200  # of them
 
 router = APIRouter(tags=["learning"])
+pages = APIRouter(include_in_schema=False)
 
 
-@router.get("/v1/threshold", responses=problems(409))
-def read_threshold(station: StationDep, _: Operator) -> Threshold:
+@router.get("/threshold", responses=problems(409))
+def read_threshold(recipe: RecipeDep, _: Operator) -> Threshold:
     """What gives the verdicts now."""
-    return Threshold.of(threshold.by_scores(station).calibrated)
+    return Threshold.of(threshold.by_scores(recipe).calibrated)
 
 
-@router.put("/v1/threshold", responses=problems(409, 503))
-def set_threshold(station: StationDep, by: AuthorDep, change: RateChange) -> Threshold:
+@router.put("/threshold", responses=problems(409, 503))
+def set_threshold(recipe: RecipeDep, by: AuthorDep, change: RateChange) -> Threshold:
     """Keep another false-alarm rate from the next image on; past verdicts stay as they are."""
     rate, expected = change.false_alarm_rate, change.calibration
-    return Threshold.of(threshold.set_rate(station, rate, expected=expected, by=by))
+    return Threshold.of(threshold.set_rate(recipe, rate, expected=expected, by=by))
 
 
-@router.get("/v1/threshold/preview", responses=problems(409, 503))
+@router.get("/threshold/preview", responses=problems(409, 503))
 def preview_threshold(
-    station: StationDep,
+    recipe: RecipeDep,
     _: Operator,
     false_alarm_rate: Annotated[Rate, Query()],
     last: Annotated[int, Query(ge=1, le=100_000, description="Past inspections to look at.")] = 1000,
 ) -> Preview:
     """What a false-alarm rate would have meant for past inspections."""
-    return threshold.preview(station, false_alarm_rate, last=last)
+    return threshold.preview(recipe, false_alarm_rate, last=last)
 
 
-@router.post("/v1/calibrations", status_code=201, responses=problems(409, 503))
-def recalibrate(station: StationDep, by: AuthorDep, how: Recalibration) -> Threshold:
+@router.post("/calibrations", status_code=201, responses=problems(409, 503))
+def recalibrate(recipe: RecipeDep, by: AuthorDep, how: Recalibration) -> Threshold:
     """Calibrate from the images confirmed as good; the rate asked for stays."""
-    return Threshold.of(threshold.recalibrate(station, keep=how.keep, expected=how.calibration, by=by))
+    return Threshold.of(threshold.recalibrate(recipe, keep=how.keep, expected=how.calibration, by=by))
 
 
-@router.post("/v1/calibrations/{number}/use", responses=problems(404, 409, 503))
-def use_calibration(station: StationDep, by: AuthorDep, number: RecordNumber) -> Threshold:
+@router.post("/calibrations/{number}/use", responses=problems(404, 409, 503))
+def use_calibration(recipe: RecipeDep, by: AuthorDep, number: RecordNumber) -> Threshold:
     """Go back to an earlier calibration of the model in use, with the rate it had."""
-    return Threshold.of(threshold.use_again(station, number, by))
+    return Threshold.of(threshold.use_again(recipe, number, by))
 
 
-@router.get("/v1/threshold/evidence", responses=problems(503))
-def evidence(station: StationDep, _: Operator) -> Evidence:
+@router.get("/threshold/evidence", responses=problems(503))
+def evidence(recipe: RecipeDep, _: Operator) -> Evidence:
     """What there is to calibrate from, and whether it would mislead."""
-    return threshold.evidence(station)
+    return threshold.evidence(recipe)
 
 
-@router.get("/threshold", include_in_schema=False)
-def threshold_page(request: Request, station: StationDep, _: Engineer) -> Response:
+@router.get("/to-judge", responses=problems(503))
+def list_to_judge(recipe: RecipeDep, _: Operator) -> dict[str, list[int]]:
+    """Numbers of inspections that are worth a person's look next, by the reason."""
+    return to_judge(recipe)
+
+
+@router.get("/defect-kinds", responses=problems(503))
+def list_defect_kinds(recipe: RecipeDep, _: Operator) -> list[str]:
+    """What people called defects, the most frequent first."""
+    return recipe.store.defect_kinds(recipe.name)
+
+
+@pages.get("/judge")
+def judge_page(request: Request, recipe: RecipeDep, _: Operator) -> Response:
+    """Pictures worth a look, to be judged one after another."""
+    chosen = {reason: recipe.store.get_many(numbers) for reason, numbers in to_judge(recipe).items()}
+    return page(
+        request, "judge.html.j2", chosen=chosen, review=[one.id for of in chosen.values() for one in of]
+    )
+
+
+@pages.get("/threshold")
+def threshold_page(request: Request, recipe: RecipeDep, _: Engineer) -> Response:
     """The false-alarm rate, and what feedback can teach it."""
     try:
-        active = threshold.by_scores(station)
+        active = threshold.by_scores(recipe)
     except Conflict as error:
         return page(request, "threshold_ruled.html.j2", sentence=str(error))
-    to_judge = threshold.sample(station, TO_JUDGE)
     return page(
         request,
         "threshold.html.j2",
         force=Threshold.of(active.calibrated),
-        evidence=threshold.evidence(station),
-        to_judge=station.store.get_many(to_judge),
-        review=",".join(map(str, to_judge)),
-        history=station.store.calibrations(active.fingerprint),
+        evidence=threshold.evidence(recipe),
+        history=recipe.store.calibrations(recipe.name, active.fingerprint),
         rules=active.rules,
     )
 
 
-@router.get("/threshold/preview", include_in_schema=False)
+@pages.get("/threshold/preview")
 def preview_fragment(
-    request: Request, station: StationDep, _: Engineer, false_alarm_rate: Annotated[Rate, Query()]
+    request: Request, recipe: RecipeDep, _: Engineer, false_alarm_rate: Annotated[Rate, Query()]
 ) -> Response:
     """What another rate would have meant."""
-    preview = threshold.preview(station, false_alarm_rate)
-    changing = station.store.get_many(preview.changed)
+    preview = threshold.preview(recipe, false_alarm_rate)
+    changing = recipe.store.get_many(preview.changed)
     return fragment(request, "preview.html.j2", preview=preview, changing=changing)
 
 
-@router.get("/v1/drift", responses=problems(503))
-def read_drift(station: StationDep, _: Operator) -> Drift:
+@router.get("/drift", responses=problems(503))
+def read_drift(recipe: RecipeDep, _: Operator) -> Drift:
     """Whether recent scores still look like those of the calibration."""
-    return measure_drift(station)
+    return measure_drift(recipe)
 
 
-@router.get("/history", include_in_schema=False)
-def scores_page(request: Request, station: StationDep, _: Operator, last: int = PERIODS[0]) -> Response:
+@pages.get("/history")
+def scores_page(request: Request, recipe: RecipeDep, _: Operator, last: int = PERIODS[0]) -> Response:
     """The scores of the active model over time."""
     if last not in PERIODS:
         raise Unusable(f"last is one of {', '.join(map(str, PERIODS))}, not {last}; choose one.")
-    active = station.models.active
-    points = station.store.points(Filter(model=active.fingerprint), last)
+    active = recipe.models.active
+    points = recipe.store.points(recipe.scored, last)
     return page(
         request,
         "history.html.j2",
@@ -117,12 +145,52 @@ def scores_page(request: Request, station: StationDep, _: Operator, last: int = 
         most=charts.MOST_POINTS,
         chart=charts.history_chart(points, active.calibration) if points else "",
         distribution=charts.distribution_chart(points, active.calibration) if points else "",
-        drift=measure_drift(station),
+        drift=measure_drift(recipe),
     )
 
 
-@router.get("/v1/dataset.zip", response_class=Response, responses=problems(503))
-def dataset_zip(station: StationDep, _: Engineer) -> StreamingResponse:
+@router.get("/fits", responses=problems())
+def list_fits(station: StationDep, recipe: RecipeDep, _: Engineer) -> list[Fit]:
+    """Models that were fitted here from what people judged, newest first."""
+    return station.fits.all(recipe)
+
+
+@router.post("/fits", status_code=201, responses=problems(409, 503))
+def start_fit(station: StationDep, recipe: RecipeDep, _: Engineer) -> Fit:
+    """Fit a model as the one in use was, beside the work; it is not used until somebody says so."""
+    return station.fits.start(recipe)
+
+
+@router.post("/fits/stop", status_code=202, responses=problems())
+def stop_fit(station: StationDep, recipe: RecipeDep, _: Engineer) -> list[Fit]:
+    """Ask the fit that runs to end."""
+    station.fits.stop(recipe)
+    return station.fits.all(recipe)
+
+
+@pages.get("/models/fit")
+def fit_page(request: Request, station: StationDep, recipe: RecipeDep, _: Engineer) -> Response:
+    """Fits a model, says how far it is, and compares it with the one in use."""
+    learn, others = split(recipe)
+    found = [
+        (fit, fit.comparison and recipe.store.get_many(fit.comparison.differ))
+        for fit in station.fits.all(recipe)
+    ]
+    return page(
+        request,
+        "fit.html.j2",
+        fits=found,
+        running=any(fit.state == "running" for fit, _ in found),
+        usable=[model.name for model in recipe.models.states() if not model.active],
+        learn=len(learn),
+        good=sum(one.feedback == Verdict.GOOD for one in others),
+        defective=sum(one.feedback == Verdict.DEFECT for one in others),
+        fitted_to=station.settings.by_recipe[recipe.name].fitted_to,
+    )
+
+
+@router.get("/dataset.zip", response_class=Response, responses=problems(503))
+def dataset_zip(recipe: RecipeDep, _: Engineer) -> StreamingResponse:
     """The images that people judged, as a data set for the next fit: train/good and test/defect."""
     headers = {"Content-Disposition": 'attachment; filename="dataset.zip"'}
-    return StreamingResponse(dataset.stream(station), media_type="application/zip", headers=headers)
+    return StreamingResponse(dataset.stream(recipe), media_type="application/zip", headers=headers)

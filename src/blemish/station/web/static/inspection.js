@@ -9,6 +9,7 @@ const WORDS = { good: "Judged good, just now.", defect: "Judged a defect, just n
 const page = document.getElementById("inspection");
 const said = document.getElementById("said");
 const note = document.getElementById("note");
+const kind = document.getElementById("kind");
 const goOn = document.getElementById("go-on");
 const keys = document.getElementById("keys");
 const original = document.getElementById("original");
@@ -47,7 +48,8 @@ function keepNote() {
 
 async function judge(feedback) {
   if (leaving) return;
-  const what = { feedback: feedback || null };
+  if (feedback !== "defect") kind.value = "";
+  const what = { feedback: feedback || null, defect_kind: kind.value };
   if (note.value !== saved) what.note = note.value;
   if (!(await keep(what, WORDS[feedback]))) return;
   for (const button of page.querySelectorAll("[data-say]")) {
@@ -73,12 +75,14 @@ const ON_KEY = {
   ArrowRight: () => step("next"),
   p: () => step("previous"),
   ArrowLeft: () => step("previous"),
+  k: () => kind.focus(),
   o: () => original?.click(),
   "?": () => keys.showModal(),
 };
 
 document.addEventListener("keydown", (event) => {
-  const own = event.target === note || (event.target.type === "range" && event.key.startsWith("Arrow"));
+  if (event.target === kind && event.key === "Enter") judge("defect");
+  const own = event.target === note || event.target === kind || (event.target.type === "range" && event.key.startsWith("Arrow"));
   if (own || keys.open || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const act = ON_KEY[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act) return;
@@ -98,7 +102,8 @@ addEventListener("pageshow", () => {
 });
 document.getElementById("show-keys").addEventListener("click", () => keys.showModal());
 document.getElementById("feedback").addEventListener("submit", (event) => event.preventDefault());
-goOn.checked = sessionStorage.getItem(GO_ON) === "yes";
+const inReview = new URLSearchParams(location.search).has("review");
+goOn.checked = (sessionStorage.getItem(GO_ON) ?? (inReview ? "yes" : "")) === "yes";
 goOn.addEventListener("change", () => sessionStorage.setItem(GO_ON, goOn.checked ? "yes" : ""));
 
 async function show(stage) {

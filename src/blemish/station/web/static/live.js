@@ -1,6 +1,6 @@
 // The live page: what is new slides in, once a second while somebody looks.
 
-import { announce, connected, piece, Refused, swap } from "/static/station.js";
+import { announce, at, connected, piece, Refused, swap } from "/static/station.js";
 import "/static/upload.js";
 
 const EVERY = 1000; // milliseconds
@@ -18,7 +18,7 @@ async function look() {
   try {
     const all = looks % ALL === 0;
     looks += 1;
-    const fresh = await piece(all ? "/live" : `/live?after=${newest}`);
+    const fresh = await piece(`${at}/live${all ? "" : `?after=${newest}`}`);
     connected(true);
     if (fresh) show(fresh);
   } catch (error) {
@@ -38,7 +38,7 @@ function show(fresh) {
     strip.prepend(document.adoptNode(item));
   }
   while (strip.children.length > latest.length) strip.lastElementChild.remove();
-  swap(fresh, "counters", "latest");
+  swap(fresh, "counters", "in-force", "latest", "changes");
   if (!arrived.length) return;
   newest = Number(strip.firstElementChild.id.replace("inspection-", ""));
   const shown = document.getElementById("latest");

@@ -1,6 +1,6 @@
 // Rules of a model: zones drawn on a picture, sizes and rates, what they do to good parts, and putting them in force.
 
-import { change, send, sentence } from "/static/station.js";
+import { at, change, send, sentence } from "/static/station.js";
 
 const PAUSE = 300; // milliseconds without a change before the preview is asked for
 const NEAR = 10; // pixels of the screen within which a click means the first corner
@@ -128,7 +128,7 @@ async function preview() {
   const mine = asked;
   use.disabled = true;
   try {
-    const found = await send("POST", "/v1/rules/preview", said());
+    const found = await send("POST", `/v1${at}/rules/preview`, said());
     if (mine !== asked) return; // a later one is on its way
     const again = found.look_again ? `, and ${found.look_again} to look at again` : "";
     alarms.textContent = `Of ${found.images} held-out good parts ${found.defective} would be defective${again}.`;
@@ -150,7 +150,7 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   use.disabled = true;
   try {
-    await change("PUT", "/v1/rules", said());
+    await change("PUT", `/v1${at}/rules`, said());
     alarms.textContent = "In force from the next image on.";
   } catch (error) {
     alarms.textContent = `Not saved: ${sentence(error)}`;

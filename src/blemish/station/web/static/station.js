@@ -1,6 +1,7 @@
 // What every page does: ask the station, and show how it is.
 
 const FOCUSED = "a, button, input, summary";
+export const at = document.getElementById("main").dataset.at; // begins the addresses of the recipe's pages
 const EVERY = 5000; // milliseconds between looks at the station's condition
 
 /** An answer that is not a success; `sentence` is for people, `wait` in seconds or null. */

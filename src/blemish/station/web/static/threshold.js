@@ -1,6 +1,6 @@
 // The false-alarm rate: what another one would have meant, and using it; calibrating from what was judged.
 
-import { change as ask, piece, sentence, swap } from "/static/station.js";
+import { at, change as ask, piece, sentence, swap } from "/static/station.js";
 
 const PAUSE = 250; // milliseconds without a change before the preview is asked for
 
@@ -36,7 +36,7 @@ async function preview() {
     return;
   }
   try {
-    const fresh = await piece(`/threshold/preview?false_alarm_rate=${chosen()}`);
+    const fresh = await piece(`${at}/threshold/preview?false_alarm_rate=${chosen()}`);
     if (mine !== asked) return; // a later one is on its way
     swap(fresh, "preview");
     words.textContent = "";
@@ -64,7 +64,7 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   use.disabled = true;
   try {
-    const force = await change("PUT", "/v1/threshold", { false_alarm_rate: chosen(), ...expected() });
+    const force = await change("PUT", `/v1${at}/threshold`, { false_alarm_rate: chosen(), ...expected() });
     words.textContent = `In use: the threshold is ${force.threshold.toPrecision(3)} from the next image on. ${force.note}`;
   } catch (error) {
     words.textContent = `Not changed: ${sentence(error)}`;
@@ -83,7 +83,7 @@ async function change(method, address, body) {
   form.dataset.rate = String(force.false_alarm_rate);
   form.dataset.calibration = String(force.calibration);
   try {
-    swap(await piece("/threshold"), "force", "learn", "calibrations");
+    swap(await piece(`${at}/threshold`), "force", "learn", "calibrations");
     await preview();
   } catch {
     // it holds all the same, and the page tells by itself that the station is away
@@ -115,11 +115,11 @@ function enough(images) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.dataset.again) {
-    calibrate(button, "again-words", `/v1/calibrations/${button.dataset.again}/use`);
+    calibrate(button, "again-words", `/v1${at}/calibrations/${button.dataset.again}/use`);
   } else if (button?.dataset.keep === "yes") {
-    calibrate(button, "learn-words", "/v1/calibrations", { keep: true, ...expected() });
+    calibrate(button, "learn-words", `/v1${at}/calibrations`, { keep: true, ...expected() });
   } else if (button?.dataset.keep === "no" && enough(Number(button.dataset.images))) {
-    calibrate(button, "learn-words", "/v1/calibrations", { keep: false, ...expected() });
+    calibrate(button, "learn-words", `/v1${at}/calibrations`, { keep: false, ...expected() });
   }
 });
 document.addEventListener("back", preview);

@@ -1,6 +1,6 @@
 // Pictures from this device: chosen, or dropped anywhere on the page; one request each, a few at a time.
 
-import { ask, carriesFiles, Refused, sentence } from "/static/station.js";
+import { ask, at, carriesFiles, Refused, sentence } from "/static/station.js";
 
 const AT_ONCE = 4;
 const PATIENCE = 1; // seconds, where the station does not say
@@ -52,7 +52,7 @@ async function inspect(file) {
   const headers = { "X-Blemish-Source": "page", "Idempotency-Key": key }; // the answer may be lost, too
   for (;;) {
     try {
-      const answer = await ask("/v1/inspections", { method: "POST", headers, body });
+      const answer = await ask(`/v1${at}/inspections`, { method: "POST", headers, body });
       return (await answer.json()).results[0].error;
     } catch (error) {
       if (error instanceof Refused && error.status !== 503) return sentence(error);

@@ -6,7 +6,7 @@ from alembic import op
 from blemish.station.storage.tables import audit, sessions, users
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 
 def upgrade() -> None:
