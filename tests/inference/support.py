@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from blemish.calibration import Calibration
-from blemish.images.drawing import HeatScale
 from blemish.images.frame import Frame
 from blemish.inference.outputs import Outputs, predict_to_files
 from blemish.inference.result import Result
@@ -21,7 +20,6 @@ class FakeDetector:
 
     calibration = Calibration(np.arange(1.0, 20.0), 0.1)
     rules = None
-    heat_scale = HeatScale.from_calibration(calibration)
     metadata: ClassVar = {"method": "fake"}
     can_explain = True
 
@@ -34,7 +32,7 @@ class FakeDetector:
                 image = np.zeros((40, 40, 3), np.uint8)
                 anomaly_map = np.full((40, 40), score, np.float32)
                 pictures = (image + 99, anomaly_map / score) if explain else ()
-                of = {"frame": Frame(resize=40, crop=None), "size": (40, 40)}
+                of = {"frame": Frame(resize=40, crop=None), "size": (40, 40), "map_peaks": self.calibration}
                 yield Result(path, score, 0.05, True, anomaly_map, image, *pictures, **of)
 
 

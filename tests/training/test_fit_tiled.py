@@ -152,4 +152,4 @@ def test_the_exported_model_scores_alike_and_the_report_holds_small_pictures(
     page = (tmp_path / "report.html").read_text()
     pictures = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", page)
     sizes = [Image.open(io.BytesIO(base64.b64decode(one))).size for one in pictures]
-    assert max(max(size) for size in sizes) == 640 and (640, 128) in sizes and (112, 80) in sizes
+    assert max(max(size) for size in sizes) == 1000 and (1000, 200) in sizes and (112, 80) in sizes

@@ -23,7 +23,7 @@ from blemish.files import (
     whole_file,
     writing,
 )
-from blemish.images.drawing import HeatScale, panels, save_png
+from blemish.images.drawing import panels, save_png
 from blemish.images.finding import EXPLANATION_SUFFIX, OVERLAY_SUFFIX
 from blemish.inference.parquet import local_path
 from blemish.inference.region_files import LABELME_SUFFIX, for_labelme, region_rows, write_labelme
@@ -151,10 +151,9 @@ def _sinks(outputs: Outputs, detector: "Detector", stack: ExitStack) -> list[tup
         sinks.append((outputs.regions, rows))
     elif outputs.regions is not None:
         sinks.append((outputs.regions, _picture_sink(outputs.regions, LABELME_SUFFIX, write_labelme)))
-    scale = detector.heat_scale
     for folder, suffix, draw in (
-        (outputs.overlays, OVERLAY_SUFFIX, partial(_draw_overlay, scale=scale, beside=outputs.side_by_side)),
-        (outputs.explain, EXPLANATION_SUFFIX, partial(_draw_explanation, scale=scale)),
+        (outputs.overlays, OVERLAY_SUFFIX, partial(_draw_overlay, beside=outputs.side_by_side)),
+        (outputs.explain, EXPLANATION_SUFFIX, _draw_explanation),
         (outputs.maps, MAP_SUFFIX, _write_map),
     ):
         if folder is not None:
@@ -207,12 +206,12 @@ def _picture_sink(folder: Path, suffix: str, draw: Callable[[Result, Path], None
     return write
 
 
-def _draw_overlay(result: Result, place: Path, *, scale: HeatScale, beside: bool) -> None:
-    save_png(result.explained_overlay(scale, side_by_side=beside), place)
+def _draw_overlay(result: Result, place: Path, *, beside: bool) -> None:
+    save_png(result.explained_overlay(side_by_side=beside), place)
 
 
-def _draw_explanation(result: Result, place: Path, *, scale: HeatScale) -> None:
-    save_png(panels(result.pictures(scale)), place)
+def _draw_explanation(result: Result, place: Path) -> None:
+    save_png(panels(result.pictures()), place)
 
 
 def _write_map(result: Result, place: Path) -> None:

@@ -227,7 +227,9 @@ class Result:
         else:
             raise BlemishError(f"The picture {path} must end in .png or .jpg.")
 
-    def pictures(self, scale: HeatScale, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    def pictures(
+        self, scale: HeatScale | None = None, mask: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
         """What there is to see of the whole picture, each uint8 [H, W, 3], by caption.
 
         That is the input and the overlay, and with a reconstruction that and the Grad-CAM map too, all with
@@ -235,7 +237,7 @@ class Result:
         picture.
 
         Args:
-            scale: the model's `Detector.heat_scale`.
+            scale: that of `overlay`.
             mask: bool [H, W], outlined in the heat map; None draws none.
 
         Raises:
@@ -243,7 +245,7 @@ class Result:
         """
         picture = self.original(PAGE_SIDE)
         caption = f"input: {NOT_THIS_PART}" if self.is_other_part else "input"
-        heat = self._overlaid(picture, scale, mask, PAGE_SIDE)
+        heat = self._overlaid(picture, scale or self._own_scale(), mask, PAGE_SIDE)
         if self.reconstruction is None or self.attention is None:
             return {caption: picture, "heat map": heat}
         frame, size, _ = self._drawable()
