@@ -94,7 +94,8 @@ def test_an_upload_goes_on_after_a_lost_connection(page: "sync_api.Page", browse
     choose(page, ("late.png", encoded(good_part(330))))
     words = page.locator("#upload-words")
     expect(words).to_contain_text("Trying again: The station does not answer")
-    expect(page.locator("#lost")).to_be_visible()
+    expect(page.locator("#lost")).to_contain_text("No connection since")
+    expect(page.locator("#latest")).to_have_css("opacity", "0.3")
     expect(page.locator("#pill")).to_contain_text("No answer")
     browsed.inspect(good_part(320), name="meanwhile.png")
     page.route("**/v1/inspections", busy)
@@ -122,7 +123,22 @@ def test_folders_are_dropped_anywhere_with_all_that_is_in_them(page: "sync_api.P
     assert page.locator("#upload-errors > li").count() == 0
 
 
+def test_a_wall_shows_the_verdict_large_and_a_phone_folds_the_filters(page: "sync_api.Page") -> None:
+    page.goto("/")
+    small = page.locator("#latest .verdict").bounding_box()["height"]
+    page.get_by_role("button", name="Full screen").click()
+    expect(page.locator("#live:fullscreen")).to_have_count(1)
+    expect(page.locator("#strip")).to_be_hidden()
+    assert page.locator("#latest .verdict").bounding_box()["height"] > 1.5 * small
+    page.evaluate("document.exitFullscreen()")
+    for width, folded in ((1280, False), (390, True)):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto("/inspections")
+        expect(page.get_by_label("Verdict")).to_be_visible(visible=not folded)
+
+
 def test_models_are_used(page: "sync_api.Page", browsed: Running) -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
     page.goto("/models")
     other, grey = (page.locator(".model", has_text=f"{name}.onnx") for name in ("other", "grey"))
     expect(grey).to_contain_text("in use")

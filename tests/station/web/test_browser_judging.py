@@ -89,6 +89,7 @@ def test_feedback_by_button_and_by_key(page: "sync_api.Page", browsed: Running) 
 
 def test_a_rate_is_tried_and_used_unless_another_was_set(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/threshold")
+    page.on("dialog", lambda dialog: dialog.accept())
     use = page.get_by_role("button", name="Use this rate")
     expect(page.locator("#preview .tiles")).to_be_visible()
     expect(use).to_be_disabled()
@@ -115,6 +116,16 @@ def test_a_rate_is_tried_and_used_unless_another_was_set(page: "sync_api.Page", 
 
 def test_calibrating_from_what_was_judged_and_the_way_back(page: "sync_api.Page", browsed: Running) -> None:
     httpx2.put(f"{browsed.url}/v1/inspections/1/feedback", json={"feedback": "good"})
+    asked: list[str] = []
+
+    def answer(dialog: "sync_api.Dialog") -> None:
+        asked.append(dialog.message)
+        if len(asked) == 2:
+            dialog.dismiss()
+        else:
+            dialog.accept()
+
+    page.on("dialog", answer)
     page.goto("/threshold")
     page.get_by_role("button", name="Add them").click()
     expect(page.locator("#learn-words")).to_contain_text("Calibrated from")
@@ -126,12 +137,10 @@ def test_calibrating_from_what_was_judged_and_the_way_back(page: "sync_api.Page"
         page.get_by_role("link", name="Download dataset.zip").click()
     assert Path(download.value.path()).read_bytes()[:2] == b"PK"
     page.reload()
-    asked: list[str] = []
-    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
     page.get_by_role("button", name="Replace by them").click()
-    assert "cannot keep the false-alarm rate" in asked[0]
+    expect(page.locator("#learn-words")).to_contain_text("Not calibrated: nothing was changed")
+    assert "cannot keep the false-alarm rate" in asked[1]
     assert browsed.recipe.models.active.calibrated == before
-    page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Replace by them").click()
     expect(page.locator("#learn-words")).to_contain_text("Calibrated from")
     page.get_by_role("button", name=f"Use calibration {before.id} again").click()

@@ -23,6 +23,7 @@ def test_pages_of_a_recipe_send_and_change_what_is_its_own(browser: Any, tmp_pat
         (tmp_path / file).write_bytes(grey_onnx())
     with running_station(tmp_path, recipes=tmp_path / "line.toml") as it:
         page = browser.new_page(base_url=it.url)
+        page.on("dialog", lambda dialog: dialog.accept())
         page.goto("/")
         page.get_by_role("navigation", name="Recipes").get_by_text("screw").click()
         files = [{"name": "a.png", "mimeType": "image/png", "buffer": encoded(bad_part(1))}]

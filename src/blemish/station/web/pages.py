@@ -65,6 +65,7 @@ def place(station: Station, recipe: Recipe) -> dict[str, Any]:
         "at": f"/recipes/{quote(recipe.name)}" if several else "",
         "narrowed": f"recipe={quote(recipe.name)}&" if several else "",
         "model_name": recipe.models.active.name,
+        "watch": station.settings.by_recipe[recipe.name].watch,
     }
 
 

@@ -45,6 +45,9 @@ function show(fresh) {
   announce(`${shown.querySelector(".verdict").textContent}: ${shown.querySelector(".latest-name").textContent}`);
 }
 
+const wall = document.getElementById("wall");
+wall.hidden = !document.fullscreenEnabled;
+wall.addEventListener("click", () => live.requestFullscreen());
 pause.hidden = false;
 pause.addEventListener("click", () => {
   pause.ariaPressed = String(pause.ariaPressed !== "true");

@@ -15,7 +15,7 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Loading…";
   announce(`Loading ${name}`);
   try {
-    await change("POST", `/v1${at}/models/${encodeURIComponent(name)}/use`);
+    await change(`Use ${name} for every picture from now on?`, "POST", `/v1${at}/models/${encodeURIComponent(name)}/use`);
     location.reload();
   } catch (error) {
     words.textContent = sentence(error);

@@ -150,7 +150,7 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   use.disabled = true;
   try {
-    await change("PUT", `/v1${at}/rules`, said());
+    await change("Let these rules decide on every picture from now on?", "PUT", `/v1${at}/rules`, said());
     alarms.textContent = "In force from the next image on.";
   } catch (error) {
     alarms.textContent = `Not saved: ${sentence(error)}`;

@@ -27,12 +27,12 @@ export async function send(method, address, body) {
   return (await ask(address, { method, headers, body: JSON.stringify(body), keepalive: true })).json();
 }
 
-/** The same for what changes a threshold, a model or rules; where people log in they are asked why. */
-export async function change(method, address, body) {
-  if (!document.querySelector("[data-asks-why]")) return send(method, address, body);
-  const why = prompt("Why? A sentence for the audit trail:");
+/** The same for what changes a threshold, a model or rules, once the person agrees to `what`; where people log in they say why. */
+export async function change(what, method, address, body) {
+  const login = document.querySelector("[data-asks-why]");
+  const why = login ? prompt(`${what}\nWhy? A sentence for the audit trail:`) : confirm(what) || null;
   if (why === null) throw new Refused(0, "nothing was changed.", null);
-  return send(method, `${address}?why=${encodeURIComponent(why)}`, body);
+  return send(method, login ? `${address}?why=${encodeURIComponent(why)}` : address, body);
 }
 
 /** A sentence for whatever went wrong. */
@@ -66,8 +66,10 @@ export function announce(words) {
 
 /** Tell that the connection is lost, or back; whoever waits for it hears "back". */
 export function connected(is) {
+  document.body.classList.toggle("stale", !is);
   if (!is) {
-    banner("lost", "The station does not answer. This page goes on trying and recovers by itself.");
+    const since = new Date().toLocaleTimeString();
+    banner("lost", `No connection since ${since}: nothing here is live. This page goes on trying and recovers by itself.`);
     const pill = document.getElementById("pill");
     pill.className = "pill down";
     pill.querySelector("summary").lastChild.textContent = " No answer";
@@ -85,7 +87,7 @@ function banner(id, words, ...more) {
   element.className = "banner down fixed";
   element.setAttribute("role", "alert");
   element.append(words, ...more);
-  document.getElementById("main").prepend(element);
+  (document.fullscreenElement ?? document.getElementById("main")).prepend(element);
 }
 
 /** The login has ended; what is typed here stays until the person goes to the login. */
@@ -128,6 +130,7 @@ for (const kind of ["dragover", "drop"]) {
     if (carriesFiles(event)) event.preventDefault(); // else the browser leaves the page for the file
   });
 }
+for (const folded of document.querySelectorAll("details.folded")) folded.open = !matchMedia("(max-width: 700px)").matches;
 setInterval(look, EVERY);
 document.addEventListener("visibilitychange", look);
 document.addEventListener("back", look);

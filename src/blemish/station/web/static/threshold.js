@@ -64,7 +64,7 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   use.disabled = true;
   try {
-    const force = await change("PUT", `/v1${at}/threshold`, { false_alarm_rate: chosen(), ...expected() });
+    const force = await change(`Allow ${percent.value} % of good parts to be flagged, from the next picture on?`, "PUT", `/v1${at}/threshold`, { false_alarm_rate: chosen(), ...expected() });
     words.textContent = `In use: the threshold is ${force.threshold.toPrecision(3)} from the next image on. ${force.note}`;
   } catch (error) {
     words.textContent = `Not changed: ${sentence(error)}`;
@@ -76,8 +76,8 @@ form.addEventListener("submit", async (event) => {
 const expected = () => ({ calibration: Number(form.dataset.calibration) });
 
 /** Put something else in force, and show the page's other parts as they are then. */
-async function change(method, address, body) {
-  const force = await ask(method, address, body);
+async function change(what, method, address, body) {
+  const force = await ask(what, method, address, body);
   percent.value = Number((100 * force.false_alarm_rate).toPrecision(4));
   slideTo(Number(percent.value));
   form.dataset.rate = String(force.false_alarm_rate);
@@ -92,11 +92,11 @@ async function change(method, address, body) {
 }
 
 /** Calibrate anew at the touch of a button, and say in the element of this id what came of it. */
-async function calibrate(button, place, address, body) {
+async function calibrate(what, button, place, address, body) {
   button.disabled = true;
   let done = "";
   try {
-    const force = await change("POST", address, body);
+    const force = await change(what, "POST", address, body);
     done = `Calibrated from ${force.images} images: the threshold is ${force.threshold.toPrecision(3)} from the next image on. ${force.note}`;
   } catch (error) {
     done = `Not calibrated: ${sentence(error)}`;
@@ -105,21 +105,21 @@ async function calibrate(button, place, address, body) {
   document.getElementById(place).textContent = done;
 }
 
-/** Whether so few images may set the threshold: the person decides. */
-function enough(images) {
+/** What is asked before images alone set the threshold; so few may not keep the rate. */
+function alone(images) {
   const least = Math.ceil(1 / Number(form.dataset.rate)) - 1;
-  const question = `${images} images cannot keep the false-alarm rate; ${least} could. Calibrate from them alone? The calibrations below are the way back.`;
-  return images >= least || confirm(question);
+  const few = images < least ? `${images} images cannot keep the false-alarm rate; ${least} could. ` : "";
+  return `${few}Calibrate from them alone? The calibrations below are the way back.`;
 }
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.dataset.again) {
-    calibrate(button, "again-words", `/v1${at}/calibrations/${button.dataset.again}/use`);
+    calibrate(`Use calibration ${button.dataset.again} from the next picture on?`, button, "again-words", `/v1${at}/calibrations/${button.dataset.again}/use`);
   } else if (button?.dataset.keep === "yes") {
-    calibrate(button, "learn-words", `/v1${at}/calibrations`, { keep: true, ...expected() });
-  } else if (button?.dataset.keep === "no" && enough(Number(button.dataset.images))) {
-    calibrate(button, "learn-words", `/v1${at}/calibrations`, { keep: false, ...expected() });
+    calibrate("Add the images judged good to the calibration?", button, "learn-words", `/v1${at}/calibrations`, { keep: true, ...expected() });
+  } else if (button?.dataset.keep === "no") {
+    calibrate(alone(Number(button.dataset.images)), button, "learn-words", `/v1${at}/calibrations`, { keep: false, ...expected() });
   }
 });
 document.addEventListener("back", preview);
