@@ -137,6 +137,14 @@ def test_a_wall_shows_the_verdict_large_and_a_phone_folds_the_filters(page: "syn
         expect(page.get_by_label("Verdict")).to_be_visible(visible=not folded)
 
 
+def test_what_is_refused_is_no_longer_live(page: "sync_api.Page") -> None:
+    page.goto("/")
+    page.route("**/live*", lambda route: route.fulfill(status=503, json={"detail": "Later."}))
+    expect(page.locator("#latest")).to_have_css("opacity", "0.3")
+    page.unroute("**/live*")
+    expect(page.locator("#latest")).to_have_css("opacity", "1")
+
+
 def test_models_are_used(page: "sync_api.Page", browsed: Running) -> None:
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto("/models")

@@ -20,8 +20,10 @@ async function look() {
     looks += 1;
     const fresh = await piece(`${at}/live${all ? "" : `?after=${newest}`}`);
     connected(true);
+    live.classList.remove("stale");
     if (fresh) show(fresh);
   } catch (error) {
+    live.classList.add("stale"); // refused or lost: what is shown is no longer live
     connected(error instanceof Refused);
   } finally {
     busy = false;

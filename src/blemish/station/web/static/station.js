@@ -3,6 +3,7 @@
 const FOCUSED = "a, button, input, summary";
 export const at = document.getElementById("main").dataset.at; // begins the addresses of the recipe's pages
 const EVERY = 5000; // milliseconds between looks at the station's condition
+const PATIENCE = 10000; // milliseconds: a piece that takes longer counts as no connection
 
 /** An answer that is not a success; `sentence` is for people, `wait` in seconds or null. */
 export class Refused extends Error {
@@ -42,7 +43,7 @@ export function sentence(error) {
 
 /** A piece of HTML from the station, or null when it has nothing new. */
 export async function piece(address) {
-  const response = await ask(address);
+  const response = await ask(address, { signal: AbortSignal.timeout(PATIENCE) });
   if (response.status === 204) return null;
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
