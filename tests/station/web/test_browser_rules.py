@@ -26,6 +26,7 @@ def draw(page: "sync_api.Page", *corners: tuple[float, float]) -> None:
 
 def test_a_zone_is_drawn_named_tried_and_put_in_force(page: "sync_api.Page", browsed: Running) -> None:
     file: Path = beside(browsed.station.settings.model)
+    page.on("dialog", lambda dialog: dialog.accept())
     page.goto("/models")
     page.get_by_role("link", name="Rules").click()
     alarms, use = page.locator("#alarms"), page.get_by_role("button", name="Put in force")
@@ -58,6 +59,7 @@ def test_a_zone_is_drawn_named_tried_and_put_in_force(page: "sync_api.Page", bro
 
 
 def test_a_zone_is_given_up_by_escape(page: "sync_api.Page") -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
     page.goto("/models/rules")
     before = page.locator("#list > li").count()
     page.get_by_role("button", name="Draw a zone").click()
