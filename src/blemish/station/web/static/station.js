@@ -69,7 +69,7 @@ export function announce(words) {
 export function connected(is) {
   document.body.classList.toggle("stale", !is);
   if (!is) {
-    const since = new Date().toLocaleTimeString();
+    const since = new Date().toTimeString().slice(0, 8);
     banner("lost", `No connection since ${since}: nothing here is live. This page goes on trying and recovers by itself.`);
     const pill = document.getElementById("pill");
     pill.className = "pill down";
