@@ -13,6 +13,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from pydantic import AnyUrl, HttpUrl
 
 from blemish.errors import BlemishError, explained, reason_of
+from blemish.extras import install_command
 from blemish.station.errors import Unavailable
 from blemish.station.records import Inspection
 
@@ -63,7 +64,7 @@ class Mqtt:
         try:
             from paho.mqtt import client
         except ImportError as error:
-            raise BlemishError('MQTT needs paho-mqtt: pip install "blemish[mqtt]".') from error
+            raise BlemishError(f"MQTT needs paho-mqtt: {install_command('mqtt')}.") from error
         version = client.CallbackAPIVersion.VERSION2
         self._new = partial(client.Client, version, reconnect_on_failure=False)  # whoever sends next does
         self._client = self._new()

@@ -9,6 +9,7 @@ from threading import Lock, Thread
 
 from blemish.errors import BlemishError, explained
 from blemish.experiments.process import WorkProcess
+from blemish.extras import install_command
 from blemish.files import write_whole
 from blemish.station.errors import Conflict, Unavailable
 from blemish.station.learning.candidate import Order, run
@@ -62,7 +63,7 @@ class Fits:
         Conflict: a fit runs already, or PyTorch is missing. Unavailable: database or folder cannot be used.
         """
         if find_spec("torch") is None:
-            raise Conflict('Fitting needs PyTorch: pip install "blemish[train]".')
+            raise Conflict(f"Fitting needs PyTorch: {install_command('train')}.")
         unwritten = explained(Unavailable, lambda reason: f"The fit cannot be kept ({reason}).", OSError)
         with self._lock, unwritten:
             if self._running is not None:
