@@ -1,6 +1,7 @@
 """Verdicts reach a broker of MQTT, as often as it comes and goes."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from blemish.errors import BlemishError
+from blemish.extras import install_command
 from blemish.station import delivery
 from blemish.station.settings import Settings
 from blemish.station.station import Station
@@ -134,5 +136,7 @@ def test_without_the_package_a_sentence_says_so(
     grey_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "paho.mqtt", None)
-    with pytest.raises(BlemishError, match=r'^MQTT needs paho-mqtt: pip install "blemish\[mqtt\]"\.$'):
+    with pytest.raises(
+        BlemishError, match=f"^MQTT needs paho-mqtt: {re.escape(install_command('mqtt'))}\\.$"
+    ):
         Station(Settings(model=grey_model, folder=tmp_path / "station", mqtt="mqtt://broker"))

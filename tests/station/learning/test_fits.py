@@ -1,6 +1,7 @@
 """Fits of new models: what they learn from, how they end, and that the model in use stays until told."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from blemish.errors import BlemishError
+from blemish.extras import install_command
 from blemish.station.errors import Conflict
 from blemish.station.learning import fits
 from blemish.station.learning.candidate import Order
@@ -151,6 +153,6 @@ def test_what_the_end_of_the_station_interrupted_is_told_so(station: Station) ->
 
 def test_without_pytorch_it_is_a_sentence(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fits, "find_spec", lambda name: None)
-    with pytest.raises(Conflict, match=r'Fitting needs PyTorch: pip install "blemish\[train\]"'):
+    with pytest.raises(Conflict, match=f"Fitting needs PyTorch: {re.escape(install_command('train'))}"):
         station.fits.start(station.default)
     assert station.fits.all(station.default) == []
