@@ -1,4 +1,4 @@
-"""A small application behind the station's middleware, and pages as the server writes them."""
+"""A small application behind the station's middleware, pages as the server writes them, links to follow."""
 
 import json
 import re
@@ -54,3 +54,9 @@ def page_of(client: httpx2.Client, address: str, status: int = 200) -> str:
 def cards_of(text: str) -> list[int]:
     """Numbers of the inspections whose cards are on a page, in their order."""
     return [int(number) for number in re.findall(r'<a class="card" href="/inspections/(\d+)', text)]
+
+
+def follow(link: Any) -> None:
+    """Click what leads to another page, and wait until that and its scripts are loaded."""
+    with link.page.expect_navigation():
+        link.click()

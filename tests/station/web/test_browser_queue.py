@@ -5,6 +5,7 @@ import pytest
 
 from tests.browser import needs_browser
 from tests.station.support import Running
+from tests.station.web.support import follow
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
@@ -40,8 +41,7 @@ def test_a_review_goes_on_by_itself_past_what_is_judged(page: "sync_api.Page", b
 
 def test_a_slip_can_be_mended_while_judging_one_by_one(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/inspections?feedback=none")
-    page.get_by_role("link", name="Judge them one by one").click()
-    page.wait_for_url("**/inspections/*?feedback=none")
+    follow(page.get_by_role("link", name="Judge them one by one"))
     first = page.url
     page.get_by_label("Go on to the next").check()
     page.locator("body").press("g")
@@ -72,7 +72,7 @@ def test_the_queue_is_walked_by_keys_to_its_end(page: "sync_api.Page", browsed: 
 
 def test_a_fit_is_begun_watched_and_stopped(page: "sync_api.Page", browsed: Running) -> None:
     page.goto("/models")
-    page.get_by_role("link", name="Fit it here").click()
+    follow(page.get_by_role("link", name="Fit it here"))
     expect(page.locator("#fits")).to_contain_text("judged good, as grey.onnx did")
     page.get_by_role("button", name="Fit", exact=True).click()
     expect(page.locator("#fits")).to_contain_text("grey-fit-1.onnx")

@@ -8,6 +8,7 @@ import pytest
 from blemish.inference.rules import beside, read_rules
 from tests.browser import needs_browser
 from tests.station.support import Running
+from tests.station.web.support import follow
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
@@ -28,7 +29,7 @@ def test_a_zone_is_drawn_named_tried_and_put_in_force(page: "sync_api.Page", bro
     file: Path = beside(browsed.station.settings.model)
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto("/models")
-    page.get_by_role("link", name="Rules").click()
+    follow(page.get_by_role("link", name="Rules"))
     alarms, use = page.locator("#alarms"), page.get_by_role("button", name="Put in force")
     expect(alarms).to_have_text("Of 199 held-out good parts 3 would be defective.")
     draw(page, (0.02, 0.02), (0.5, 0.02), (0.5, 0.98), (0.02, 0.98))

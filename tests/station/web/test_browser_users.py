@@ -9,6 +9,7 @@ from blemish.station.records import Author, Role
 from blemish.station.schemas import AuditQuery
 from blemish.station.storage.audit import entries
 from tests.station.support import running_station
+from tests.station.web.support import follow
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -19,7 +20,7 @@ PASSWORD = "a plain long sentence"
 def log_in(page: Any, name: str) -> None:
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    follow(page.get_by_role("button", name="Log in"))
 
 
 def test_an_engineer_sets_a_password_logs_in_and_says_why(browser: Any, tmp_path: Path) -> None:
@@ -30,15 +31,15 @@ def test_an_engineer_sets_a_password_logs_in_and_says_why(browser: Any, tmp_path
         page = browser.new_context(base_url=it.url).new_page()
         page.goto(f"/password?link={link}")
         page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Set it").click()
+        follow(page.get_by_role("button", name="Set it"))
         log_in(page, "anna")
         sync_api.expect(page.get_by_role("link", name="Users")).to_have_count(0)
-        page.get_by_role("link", name="Threshold").click()
+        follow(page.get_by_role("link", name="Threshold"))
         page.locator("#percent").fill("5")
         page.on("dialog", lambda dialog: dialog.accept("the light is new"))
         page.get_by_role("button", name="Use this rate").click()
         sync_api.expect(page.locator("#rate-words")).to_contain_text("In use")
-        page.get_by_role("link", name="Audit").click()
+        follow(page.get_by_role("link", name="Audit"))
         sync_api.expect(page.get_by_role("row", name="the light is new")).to_contain_text("anna")
         last = entries(it.station.store.database, AuditQuery())[0]
         assert (last.who, last.why) == ("anna", "the light is new")
