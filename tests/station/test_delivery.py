@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from blemish.station import delivery, destinations
-from blemish.station.records import Filter
+from blemish.station.errors import Unavailable
+from blemish.station.records import Filter, Inspection
 from blemish.station.settings import Settings
 from blemish.station.station import Station
+from blemish.station.storage.store import Store
 from tests.station.storage.support import new
 from tests.station.support import (
     TOKEN,
@@ -141,6 +143,28 @@ def test_a_receiver_that_hangs_holds_up_no_inspection(
         until(lambda: "timed out" in it.station.deliveries[0].trouble())
         assert time.monotonic() - began < 10
         receiver.free.set()
+
+
+class Moody:
+    """Takes every other verdict, as long as `takes`."""
+
+    shown, takes, asked = "it", True, 0
+
+    def send(self, inspection: Inspection) -> None:
+        self.asked += 1
+        if not (self.takes and self.asked % 2):
+            raise Unavailable("not now")
+
+
+def test_tries_are_far_apart_only_while_nothing_is_taken(tmp_path: Path) -> None:
+    store, moody = Store(f"sqlite:///{tmp_path}/db"), Moody()
+    sending = delivery.Delivery("moody", moody, store)  # type: ignore[arg-type]
+    store.add([new(number) for number in range(6)])
+    assert [sending._work() for _ in range(3)] == [1, 1, 1]
+    moody.takes = False
+    assert [sending._work() for _ in range(7)] == [2, 4, 8, 16, 32, 60, 60]
+    assert sending.outbox.count() == 3
+    store.close()
 
 
 def test_a_restart_goes_on_where_it_was(tmp_path: Path, receiver: Receiver, sending: dict[str, Any]) -> None:

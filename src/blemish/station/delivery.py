@@ -52,6 +52,7 @@ class Delivery(Background):
         )
 
     def _work(self) -> float:
+        before = self.outbox.position
         try:
             waiting = self.outbox.next(AT_ONCE)
             self._send(waiting)
@@ -59,6 +60,8 @@ class Delivery(Background):
             if not isinstance(error, StationError):
                 logger.error("delivery failed", extra={"error": repr(error)})
             self._reason = reason_of(error)
+            if self.outbox.position != before:  # it takes some
+                self._pause = 0.0
             self._pause = min(LONGEST, 2 * self._pause or 1)
             return self._pause
         self._reason, self._pause = "", 0.0
