@@ -1,4 +1,4 @@
-"""What survives kills: images, records, webhook posts and MQTT messages of a station that is killed every minute.
+"""What survives: images, records, webhook posts and MQTT messages of a station that is killed every minute.
 
 Each recipe gets images through its watched folder and through the API, under keys that are sent again until
 they are acknowledged. Webhook receiver and broker (mosquitto) are away for a while, too. Prints the counts,
@@ -22,7 +22,7 @@ import urllib.request
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from load import wait_for_port
 
@@ -36,7 +36,7 @@ DRAIN = 300.0  # seconds for what waits to arrive at the end
 class Receiver(BaseHTTPRequestHandler):
     """A webhook that takes most posts."""
 
-    taken: list[int] = []  # numbers of the inspections, as they came
+    taken: ClassVar[list[int]] = []  # numbers of the inspections, as they came
     asked = itertools.count(1)
 
     def do_POST(self) -> None:
