@@ -31,18 +31,18 @@ def main() -> None:
     for path in arguments.models:
         detector = blemish.load(path, threads=1)
         frames = np.stack([load_frame(file, detector.frame) for file in files])
-        contenders[path.name] = partial(score, detector, frames)
+        contenders[str(path)] = partial(score, detector, frames)
     measured = alternate(contenders, arguments.repeats)
     first = next(iter(measured.values())).cpu_seconds
     rows = [
         [
-            name,
+            path,
             len(files) / turns.cpu_seconds,
             1000 * turns.cpu_seconds / len(files),
             first / turns.cpu_seconds,
-            (arguments.models[place].stat().st_size) / 1e6,
+            Path(path).stat().st_size / 1e6,
         ]
-        for place, (name, turns) in enumerate(measured.items())
+        for path, turns in measured.items()
     ]
     print(machine(), "\n")
     print(markdown(rows, ("model", "images/s", "CPU ms an image", "times", "MB")))

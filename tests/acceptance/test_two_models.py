@@ -45,6 +45,6 @@ def test_good_pictures_and_defects_are_told_apart() -> None:
 def test_nothing_to_compare_is_said() -> None:
     assert told() == [
         "They are compared on 0 good pictures and 0 with a defect, new to both.",
-        "False alarms: old.onnx 0 of 0, new.onnx 0 of 0; they judge all alike.",
-        "Found defects: old.onnx 0 of 0, new.onnx 0 of 0; they judge all alike.",
+        "False alarms: old.onnx 0 of 0, new.onnx 0 of 0; there is nothing to compare them by.",
+        "Found defects: old.onnx 0 of 0, new.onnx 0 of 0; there is nothing to compare them by.",
     ]

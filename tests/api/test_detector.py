@@ -44,6 +44,10 @@ def test_a_pair_is_saved_as_a_pair(detector: blemish.Detector, parts_folder: Pat
     blemish.load(tmp_path / "one.xml").save(tmp_path / "two.xml")
     assert (tmp_path / "two.bin").read_bytes() == (tmp_path / "one.bin").read_bytes()
     assert blemish.load(tmp_path / "two.xml").predict(parts_folder / "test/good/000.png").score
+    (tmp_path / "three.bin").write_text("of another model")
+    with pytest.raises(BlemishError, match=r"three\.bin would be overwritten"):
+        blemish.load(tmp_path / "one.xml").save(tmp_path / "three.xml")
+    assert (tmp_path / "three.bin").read_text() == "of another model"
 
 
 def test_a_rate_that_the_file_does_not_keep_is_told(
@@ -55,6 +59,16 @@ def test_a_rate_that_the_file_does_not_keep_is_told(
     assert "fitted with, 0.6; load it with false_alarm_rate=0.7" in told
     detector.save(tmp_path / "a.safetensors")
     assert len(caplog.messages) == 1
+
+
+def test_rules_that_do_not_come_along_are_told(
+    detector: blemish.Detector, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert detector.path is not None
+    loaded = blemish.load(detector.path, rules=Rules(defective=0.7))
+    loaded.save(tmp_path / "a.safetensors")
+    (told,) = caplog.messages
+    assert told.endswith("if any, not those in force here.")
 
 
 @pytest.mark.slow

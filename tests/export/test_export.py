@@ -20,13 +20,12 @@ from blemish.cli.app import app
 from blemish.datasets import read_dataset
 from blemish.errors import BlemishError, ModelFileError
 from blemish.export import ExportReport, export_model, graph
-from blemish.export.export import _publish
 from blemish.export.parity import Parity, check
 from blemish.export.probes import dataset_probes
 from blemish.images.frame import Frame
 from blemish.images.reading import load_frame
 from blemish.inference.engines import installed, read_metadata
-from blemish.inference.model_file import BESIDE_WEIGHTS, read_probes
+from blemish.inference.model_file import BESIDE_WEIGHTS, publish_model, read_probes
 from blemish.models.registry import METHODS
 from blemish.training.config import build_config
 from blemish.training.fit import fit
@@ -220,11 +219,11 @@ def test_a_pair_is_replaced_as_one(lost: str, tmp_path: Path) -> None:
         (tmp_path / f"{stem}{suffix}").write_text(f"{stem}{suffix}")
     new.with_suffix(lost).rename(tmp_path / "elsewhere")
     with pytest.raises(FileNotFoundError):
-        _publish(new, out)
+        publish_model(new, out)
     assert [out.with_suffix(suffix).read_text() for suffix in (".xml", ".bin")] == ["model.xml", "model.bin"]
     for suffix in (".xml", ".bin"):
         new.with_suffix(suffix).write_text(f"new{suffix}")
-    _publish(new, out)
+    publish_model(new, out)
     assert [out.with_suffix(suffix).read_text() for suffix in (".xml", ".bin")] == ["new.xml", "new.bin"]
 
 

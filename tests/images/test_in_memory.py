@@ -28,6 +28,7 @@ def read_back(path: Path, picture: Image.Image, **options: Any) -> np.ndarray:
     [
         (RGB, RGB),
         (RGB.astype(np.float32) / 255, RGB),
+        (RGB / 255 * 1.0000004 - 1e-7, RGB),
         (RGB / 255, RGB),
         (RGB.transpose(2, 0, 1), RGB),
         (RGB[:, ::-1], RGB[:, ::-1]),

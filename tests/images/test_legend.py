@@ -30,5 +30,7 @@ def test_a_legend_is_below_and_grows_with_the_picture(height: int, width: int) -
     assert sheet.shape[1] <= 2 * width + max(400, width // 50)
     assert (strip < 60).any(axis=2).sum() > 100, "words"
     assert (np.ptp(strip.astype(int), axis=2) > 60).any(), "colours"
+    accents = with_legend(pictures, "Löcher 区", SCALE, 0.05)
+    assert (accents == with_legend(pictures, "Locher ?", SCALE, 0.05)).all(), "the font has no others"
     longer = with_legend(pictures, "defective (zone of a very long name), p-value 0.01 " * 3, SCALE, 0.05)
     assert longer.shape[1] >= sheet.shape[1] and (longer[height:, -1] == 238).all(), "all words fit"

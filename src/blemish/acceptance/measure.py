@@ -195,7 +195,7 @@ def _spread(parts: Sequence[dict[str, Any]], threshold: float) -> dict[str, Any]
 def _fingerprints(model: Path, golden: GoldenSet, labels: FilePath | None) -> dict[str, str]:
     weights = [model.with_suffix(".bin")] if model.suffix.lower() == ".xml" else []
     files = [model, *weights, *rules_files(model)]
-    prints = {path.name: file_digest(path) for path in files if path.is_file()}
+    prints = {str(path.relative_to(model.parent)): file_digest(path) for path in files if path.is_file()}
     golden_files = [sample.path for sample in golden.samples] + ([golden.table] if golden.table else [])
     lines = sorted((golden.relative(path), file_digest(path)) for path in golden_files)
     text = "".join(f"{digest}  {name}\n" for name, digest in lines)

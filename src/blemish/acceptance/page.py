@@ -42,7 +42,7 @@ def write_acceptance(
     """
     accepted = all(row["kept"] for row in limits) if limits else None
     numbers = {"accepted": accepted, "limits": list(limits), **asdict(acceptance)}
-    galleries, sizes = _galleries(evaluation, detector, golden)
+    galleries, sizes = _galleries(evaluation, detector, golden, acceptance.rate["in_force"] or 0.0)
     html = render(
         "blemish.acceptance",
         acceptance=acceptance,
@@ -62,12 +62,9 @@ def write_acceptance(
 
 
 def _galleries(
-    evaluation: Evaluation, detector: "Detector", golden: GoldenSet
+    evaluation: Evaluation, detector: "Detector", golden: GoldenSet, rate: float
 ) -> tuple[list[Gallery], set[tuple[int, int]]]:
     """Every picture that was judged wrongly, those nearest to being so, and all their sizes."""
-    rate = detector.calibration.effective_rate
-    if detector.rules is not None:
-        rate = detector.rules.calibration(detector.calibration).effective_rate
     ranked = sorted(evaluation.images, key=lambda row: (row["score"], row["path"]))
     right = [row for row in ranked if row["label"] == row["is_anomalous"]]
     chosen = {

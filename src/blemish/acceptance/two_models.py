@@ -7,7 +7,7 @@ import numpy as np
 
 from blemish.acceptance.agreement import shares
 from blemish.evaluation.statistics import delong, delong_p, exact_interval
-from blemish.reports.numbers import percent
+from blemish.reports.numbers import fraction, p_value, percent
 
 
 class Pair(NamedTuple):
@@ -46,8 +46,8 @@ def compare(pairs: Sequence[Pair], old: str, new: str) -> list[str]:
         p = delong_p(areas, 0, 1)
         first, second = areas.values
         sentences.append(
-            f"Area under the ROC curve, whatever the threshold: {old} {first:.3f}, {new} {second:.3f}"
-            + ("." if p is None else f" (DeLong's test: p = {p:.2g}).")
+            f"Area under the ROC curve, whatever the threshold: {old} {fraction(first)}, "
+            f"{new} {fraction(second)}" + ("." if p is None else f" (DeLong's test: {p_value(p)}).")
         )
     return sentences
 
@@ -65,6 +65,8 @@ def _words(share: dict[str, Any]) -> str:
 
 
 def _difference(pairs: list[Pair], new: str) -> str:
+    if not pairs:
+        return "there is nothing to compare them by"
     differ = [pair for pair in pairs if pair.differs]
     if not differ:
         return "they judge all alike"

@@ -3,16 +3,18 @@
 import logging
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from blemish.api.evaluation import Evaluation, evaluate
 from blemish.datasets import Source
 from blemish.errors import ModelFileError
-from blemish.files import check_output, whole_file, writing
+from blemish.files import end_of_links, writing
 from blemish.images.finding import FilePath
 from blemish.inference.detector import Detector as BaseDetector
 from blemish.inference.engines import read_metadata
-from blemish.inference.rules import copy_rules
+from blemish.inference.model_file import check_model_output, publish_model
+from blemish.inference.rules import copy_rules, rules_for
 from blemish.progress import show_messages_to_people
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ class Detector(BaseDetector):
 
         Raises:
             ModelFileError: the model file is gone or is another by now, or `path` ends otherwise.
-            BlemishError: it cannot be written.
+            BlemishError: it cannot be written, or another model's .bin file would be lost.
         """
         model, out = self._model_file(), Path(path)
         suffix = model.suffix.lower()
@@ -77,11 +79,9 @@ class Detector(BaseDetector):
                 f"{out} cannot hold this model, which is a {suffix} file; name a file that ends so"
                 f"{', or export to .onnx or .xml.' if suffix == '.safetensors' else '.'}"
             )
-        check_output(out)
+        check_model_output(out)
         if not (out.exists() and out.samefile(model)):
-            if suffix == ".xml":
-                _copy(model.with_suffix(".bin"), out.with_suffix(".bin"))
-            _copy(model, out)
+            _copy(model, end_of_links(out))
         self._written(model, out)
 
     def export(
@@ -125,13 +125,21 @@ class Detector(BaseDetector):
         if copied := copy_rules(model, out):
             log.info(copied)
         kept, rate = self.metadata["calibration"]["false_alarm_rate"], self.calibration.false_alarm_rate
-        if rate != kept and self.rules is None:
+        rules, lying = self.rules and self.rules.rules, rules_for(model)
+        if rate != kept and not (rules and rules.defective):
             log.warning(
                 f"{out} keeps the false-alarm rate that the model was fitted with, {kept:g}; load it with "
                 f"false_alarm_rate={rate:g} for the one in force here."
             )
+        if rules != (lying and lying[0]):
+            log.warning(f"{out} has the rules that lie beside {model}, if any, not those in force here.")
 
 
-def _copy(file: Path, out: Path) -> None:
-    with whole_file(out, "wb") as target, writing(out), file.open("rb") as source:
-        shutil.copyfileobj(source, target)
+def _copy(model: Path, out: Path) -> None:
+    """Copy a model file, and the .bin of an .xml file, whole or not at all."""
+    with writing(out), TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        written = Path(folder) / out.name
+        shutil.copyfile(model, written)
+        if model.suffix.lower() == ".xml":
+            shutil.copyfile(model.with_suffix(".bin"), written.with_suffix(".bin"))
+        publish_model(written, out)

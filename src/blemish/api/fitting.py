@@ -1,5 +1,6 @@
 """From good images to a detector."""
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -113,8 +114,13 @@ def fit(
         if isinstance(error, Interrupted):
             raise Interrupted("Stopped; without a file to write to, nothing was kept.") from error
         raise
-    weakref.finalize(detector, shutil.rmtree, folder, ignore_errors=True)
+    weakref.finalize(detector, _remove, folder, os.getpid())
     return detector
+
+
+def _remove(folder: str, process: int) -> None:
+    if os.getpid() == process:  # no forked one
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _of_file(fitted: "BaseDetector", file: Path) -> Detector:

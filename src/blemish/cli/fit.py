@@ -104,14 +104,14 @@ def fit(
     Ctrl-C saves a checkpoint of what is trained; the same command with --resume goes on.
     """
     from blemish.api import fit
+    from blemish.datasets import read_dataset
     from blemish.reports.text import what_was_fitted
     from blemish.training.checks import process_rank
 
     opt.show(quiet)
+    dataset = read_dataset(data, held_out=held_out, data_root=data_root)
     detector = fit(
-        data,
-        held_out=held_out,
-        data_root=data_root,
+        dataset,
         out=out,
         config=config,
         assignments=assignments or [],
@@ -143,24 +143,13 @@ def fit(
     else:
         print(f"Wrote {out}: {summary['seconds']:.0f} s of fitting.")
     print(what_was_fitted(detector))
-    if _is_labelled(data, held_out):
+    if dataset.test and all(sample.label is not None for sample in dataset.test):
         sources = [("--held-out", held_out), ("--data", data_root)]
         options = [word for name, value in sources if value for word in (name, value)]
         then = _command("evaluate", out, data, *options, "--report", out.with_suffix(".html"))
     else:
         then = _command("predict", out, "new/", "--overlays", "out/")
     print(f"Next:\n  {then}\n  {_command('export', out, out.with_suffix('.onnx'))}")
-
-
-def _is_labelled(data: str, held_out: str | None) -> bool:
-    """Whether `evaluate` can measure on the same data; what there is to say of it was said."""
-    from blemish.datasets import read_dataset
-
-    if held_out is not None:
-        return True
-    opt.show(quiet=True)
-    test = read_dataset(data).test
-    return bool(test) and all(sample.label is not None for sample in test)
 
 
 def _command(*words: str | Path) -> str:

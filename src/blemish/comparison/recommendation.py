@@ -10,7 +10,7 @@ better than guessing, none is recommended.
 import math
 from typing import Any
 
-from blemish.models.registry import DEFAULT_METHOD
+from blemish.models.registry import DEFAULT_METHOD, config_class
 from blemish.reports.numbers import enumeration, fraction, interval, megabytes, percent
 
 POWER = 1.96 + 0.84  # standard errors that a difference needs to be found in four of five test sets
@@ -62,7 +62,9 @@ def recommend(methods: list[Row], pairs: list[Pair], *, measure: str, images: di
     else:
         close = [row for row in ranked[1:] if best["auroc"] - row["auroc"] <= CLOSE + 1e-9]
         candidates = [best, *(row for row in close if _may_be_chance(versus[row["label"]]))]
-        choice = next((row for row in candidates if row["label"] == DEFAULT_METHOD), best)
+        preset = next(iter(config_class(DEFAULT_METHOD).presets))
+        unasked = (DEFAULT_METHOD, f"{DEFAULT_METHOD}:{preset}")
+        choice = next((row for row in candidates if row["label"] in unasked), best)
         undecided = all(map(_may_be_chance, versus.values()))
         if not versus:
             heading = "One method was measured"
@@ -109,6 +111,10 @@ def _may_be_chance(pair: Pair) -> bool:
     return pair["p"] is None or pair["p"] >= SIGNIFICANT
 
 
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 9.5 else f"{ratio:.2g}"
+
+
 def _advice(
     first: str, ranked: list[Row], versus: dict[str, Pair], candidates: list[Row], choice: Row
 ) -> list[str]:
@@ -122,8 +128,11 @@ def _advice(
         value = f"{fraction(row['auroc'])}, {p}"
         if row in candidates:
             ratio = row["images_per_second"] / best["images_per_second"]
-            speed = f"at {ratio:.2g} times its speed" if surely_faster(best, row) else "about as fast"
-            speed = f"{ratio:.2g} times as fast" if surely_faster(row, best) else speed
+            speed = "about as fast"
+            if surely_faster(best, row):
+                speed = f"at {_times(ratio)} times its speed"
+            elif surely_faster(row, best):
+                speed = f"{_times(ratio)} times as fast"
             sentences.append(f"{label} is close and not significantly worse ({value}); it scores {speed}.")
         elif label not in worse and _may_be_chance(pair):
             sentences.append(f"{label} is lower here ({value}), but the images do not prove it.")
@@ -142,7 +151,9 @@ def _advice(
         fast = row if surely_faster(row, fast) else fast
     if fast is not choice:
         ratio = fast["images_per_second"] / choice["images_per_second"]
-        sentences.append(f"Where speed counts, take {fast['label']}: it scores {ratio:.2g} times as fast.")
+        sentences.append(
+            f"Where speed counts, take {fast['label']}: it scores {_times(ratio)} times as fast."
+        )
     elif faster := [row["label"] for row in others if row not in candidates and surely_faster(row, choice)]:
         verb = "score" if len(faster) > 1 else "scores"
         sentences.append(f"{enumeration(faster)} {verb} faster, but with a lower AUROC.")

@@ -20,10 +20,10 @@ from blemish.export.recalibrate import (
 from blemish.export.report import ExportReport
 from blemish.export.worth import measure_worth
 from blemish.extras import install_command
-from blemish.files import check_output, end_of_links, writing
+from blemish.files import end_of_links, writing
 from blemish.inference.engines import installed, open_engine, read_metadata
 from blemish.inference.held_out_maps import packed, read_packed
-from blemish.inference.model_file import Metadata
+from blemish.inference.model_file import Metadata, check_model_output, publish_model
 from blemish.models.registry import config_class
 from blemish.training.read_images import GoodImages
 
@@ -101,7 +101,7 @@ def export_model(
             worth = measure_worth(same, candidates[-1], roles)
         rows = compare(candidates, score_all(candidates, probes), probes)
         check(rows, str(out))
-        _publish(written, out)
+        publish_model(written, out)
     return ExportReport(out, rows, worth)
 
 
@@ -125,12 +125,7 @@ def _check(model: Path, out: Path, to: str) -> None:
         raise BlemishError(f"Exporting needs PyTorch and onnxscript: {install_command('train')}.")
     if to == "openvino" and find_spec("openvino") is None:
         raise BlemishError(f"Exporting to OpenVINO needs OpenVINO: {install_command('openvino')}.")
-    check_output(out)
-    if out.exists() and not out.is_file():
-        raise BlemishError(f"{out} is no regular file; name a file to write.")
-    weights = out.with_suffix(".bin")
-    if to == "openvino" and weights.exists() and (weights.is_dir() or not out.exists()):
-        raise BlemishError(f"{weights} would be overwritten, and {out} is not there; choose another name.")
+    check_model_output(out)
     if model.suffix.lower() != ".safetensors":
         raise ModelFileError(f"{model} is no .safetensors model; only those can be exported.")
 
@@ -143,23 +138,6 @@ def _apart(written: Path) -> Path:
         weights = written.with_suffix(".bin")
         weights.replace(folder / weights.name)
     return written.replace(folder / written.name)
-
-
-def _publish(written: Path, out: Path) -> None:
-    """Give the file, or both of a pair, the final name; whatever goes wrong, the older ones stay."""
-    if out.suffix.lower() == ".xml":
-        weights, older = out.with_suffix(".bin"), written.with_name("older.bin")
-        if weights.exists():
-            weights.replace(older)
-        try:
-            written.with_suffix(".bin").replace(weights)
-            written.replace(out)
-        except BaseException:
-            if older.exists():
-                older.replace(weights)
-            raise
-    else:
-        written.replace(out)
 
 
 def _quantised(

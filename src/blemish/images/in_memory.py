@@ -19,6 +19,7 @@ from blemish.images.finding import FilePath
 from blemish.images.reading import read_upload
 
 CHANNELS = (1, 3, 4)  # grey, RGB, RGB and alpha
+ROUNDING = 1e-3  # by which floats may lie outside 0 to 1
 
 
 class Tensor(Protocol):
@@ -85,9 +86,9 @@ def _pixels(array: Any) -> np.ndarray:
             "to 1."
         )
     low, high = float(array.min()), float(array.max())
-    if not (low >= 0 and high <= 1):  # nor is NaN
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # nor is NaN
         raise ImageError(
             f"The image array has floats from {low:g} to {high:g}; scale them to 0 to 1, or give uint8 from "
             "0 to 255."
         )
-    return np.rint(array * 255).astype(np.uint8)
+    return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)

@@ -1,5 +1,6 @@
 """What an overlay says below its picture: the verdict, and what the colours mean."""
 
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,7 +29,7 @@ def with_legend(
 
     Args:
         pictures: uint8 [H, W, 3], all of one size; none of their pixels changes.
-        verdict: the words.
+        verdict: the words; the font has ASCII, so letters lose their accents, and others become "?".
         scale: of the colours.
         rate: p-value of the scale's alarm among the peaks of good images' maps; None leaves it out.
 
@@ -38,6 +39,7 @@ def with_legend(
     high, wide = pictures[0].shape[:2]
     letters = max(SMALLEST, min(max(high, wide) // LETTERS, wide // (BAR + 1)))
     font = ImageFont.load_default(size=letters)
+    verdict = _in_ascii(verdict)
     gap = letters // 2
     needed = int(max(font.getlength(verdict), BAR * letters)) + 2 * gap
     width = max(len(pictures) * (wide + gap) - gap, needed)
@@ -62,3 +64,9 @@ def with_legend(
         sheet[:high, left : left + wide] = picture
     sheet[high:] = strip
     return sheet
+
+
+def _in_ascii(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    bare = "".join(part for part in parts if not unicodedata.combining(part))
+    return bare.encode("ascii", "replace").decode("ascii")

@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from blemish.calibration import Calibration
-from blemish.errors import ConfigError, ModelFileError, explained
-from blemish.files import file_digest, write_whole
+from blemish.errors import BlemishError, ConfigError, ModelFileError, explained
+from blemish.files import check_output, file_digest, write_whole
 from blemish.images.changes import Tolerated
 from blemish.images.frame import Frame, Shape
 from blemish.images.known_part import KnownPart
@@ -207,3 +207,36 @@ def facts(description: dict[str, Any], prefix: str = "") -> list[tuple[str, str]
         elif value is not None and value != "":
             rows.append((name, f"{value:.6g}" if isinstance(value, float) else str(value)))
     return rows
+
+
+def check_model_output(out: Path) -> None:
+    """Refuse a model file, or a pair of .xml and .bin, that cannot be written, before anything slow is done.
+
+    Raises:
+        BlemishError: as `check_output`, or a .bin would be lost that is not of this model.
+    """
+    check_output(out)
+    if out.exists() and not out.is_file():
+        raise BlemishError(f"{out} is no regular file; name a file to write.")
+    weights = out.with_suffix(".bin")
+    if out.suffix.lower() == ".xml" and weights.exists() and (weights.is_dir() or not out.exists()):
+        raise BlemishError(f"{weights} would be overwritten, and {out} is not there; choose another name.")
+
+
+def publish_model(written: Path, out: Path) -> None:
+    """Give a written file, or both of a pair, the final name on the same disk; where that fails, the older
+    ones stay.
+    """
+    if out.suffix.lower() == ".xml":
+        weights, older = out.with_suffix(".bin"), written.with_name("older.bin")
+        if weights.exists():
+            weights.replace(older)
+        try:
+            written.with_suffix(".bin").replace(weights)
+            written.replace(out)
+        except BaseException:
+            if older.exists():
+                older.replace(weights)
+            raise
+    else:
+        written.replace(out)
