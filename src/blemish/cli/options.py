@@ -34,7 +34,7 @@ Rate = Annotated[
     typer.Option(
         "--false-alarm-rate",
         metavar="RATE",
-        help="Share of good images that may be called anomalous, such as 0.01.",
+        help="Share of good images that may be called anomalous. [default: the model's, which is 0.01 unasked]",
     ),
 ]
 Rules = Annotated[
@@ -86,8 +86,8 @@ Exclude = Annotated[
 Epochs = Annotated[
     int | None,
     typer.Option(
-        help="Passes over the images; for gtrans and the GANs; the others need one. [default: 20 for gtrans "
-        "(300 with --preset paper), 15 or 25 for the GANs]"
+        help="Passes over the images; for gtrans and the GANs; the others need one. [default: 5 for gtrans "
+        "(with other presets 20, 40 or 300), 15 or 25 for the GANs]"
     ),
 ]
 Assignments = Annotated[
