@@ -34,7 +34,7 @@ Rate = Annotated[
     typer.Option(
         "--false-alarm-rate",
         metavar="RATE",
-        help="Share of good images that may be called anomalous. [default: the model's, which is 0.01 unasked]",
+        help="Share of good images that may be called anomalous. [default: the model's, or 0.01]",
     ),
 ]
 Rules = Annotated[

@@ -24,7 +24,7 @@ from blemish.files import end_of_links, writing
 from blemish.inference.engines import installed, open_engine, read_metadata
 from blemish.inference.held_out_maps import packed, read_packed
 from blemish.inference.model_file import Metadata, check_model_output, publish_model
-from blemish.models.registry import config_class
+from blemish.training.config import config_of
 from blemish.training.read_images import GoodImages
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
@@ -69,7 +69,7 @@ def export_model(
     if calibrate is not None:
         dataset = without_listed(read_dataset(calibrate), exclude)
         probes = dataset_probes(dataset, metadata.frame)
-        if int8 and config_class(metadata.method).leave_one_out:
+        if int8 and config_of(metadata).model.remembers_all:
             from blemish.export.relearn import read_learned
 
             learned = read_learned(dataset, metadata, out.parent)

@@ -108,7 +108,7 @@ def assign_roles(dataset: Dataset, metadata: Metadata) -> Roles:
 
 
 def learned_roles(name: str, images: GoodImages) -> Roles:
-    """Of a method that learns from every image and leaves each out in its turn to calibrate."""
+    """Of a model that remembers every image and leaves those that calibrate out in their turn."""
     paths = [sample.path for sample in images.rows.samples]
     order = np.sort(np.random.default_rng(0).permutation(len(paths))[:RANGE_IMAGES])
     return Roles(

@@ -1,6 +1,7 @@
-"""int8 of methods that remember all good images: they look at them again, through the integer network."""
+"""int8 of models that remember all good images: they look at them again, through the integer networks."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from blemish.export.quantise import quantise
 from blemish.export.recalibrate import Roles, range_images
 from blemish.inference.engines.torch import TorchEngine
 from blemish.inference.model_file import Metadata
+from blemish.models.gtrans.model import GTrans
 from blemish.models.settings import usual_settings
+from blemish.training.batches import in_order
 from blemish.training.config import config_of
 from blemish.training.fit import calibrate_model
 from blemish.training.one_pass import learn_in_one_pass
@@ -48,13 +51,13 @@ def read_learned(dataset: Dataset, metadata: Metadata, folder: Path) -> GoodImag
 def relearn(
     model: Any, images: GoodImages, roles: Roles, folder: Path, to: str
 ) -> tuple[Calibration, list[np.ndarray]]:
-    """Let a memory bank, in place, remember what the integer network makes of the images.
+    """Let a model, in place, remember what the integer networks make of the images.
 
     So the rounding is the same in what is remembered and in what is compared with it, and the calibration
     leaves each image out in its turn as that of the float32 model does.
 
     Args:
-        model: a `MemoryBank` with its float32 memory.
+        model: one that remembers all good images (`ModelConfig.remembers_all`), with its float32 memory.
         images: see `read_learned`.
         roles: whose images give the ranges.
         folder: for files that nobody needs afterwards.
@@ -63,16 +66,26 @@ def relearn(
     Returns:
         The calibration, and the reduced map of each image.
     """
-    floats, integers = folder / "levels.onnx", folder / "integer-levels.onnx"
-    backbone = model.features.backbone
-    traced(_Levels(backbone), images.config.frame.shape).save(floats)
-    quantise(floats, integers, range_images(roles, images.config.frame), first=to == "onnx")
-    model.features.backbone = _IntegerBackbone(backbone, _runs(integers, to))
+    is_trained = isinstance(model, GTrans)
+    places = [(model.agn, "backbone"), (model, "trans")] if is_trained else [(model.features, "backbone")]
+    originals = [getattr(owner, name) for owner, name in places]
+    for number, ((owner, name), backbone) in enumerate(zip(places, originals, strict=True)):
+        floats, integers = folder / f"levels-{number}.onnx", folder / f"integer-levels-{number}.onnx"
+        traced(_Levels(backbone), images.config.frame.shape).save(floats)
+        quantise(floats, integers, range_images(roles, images.config.frame), first=to == "onnx")
+        setattr(owner, name, _IntegerBackbone(backbone, _runs(integers, to)))
+    rows, training = images.rows.images, images.config.training
     try:
-        learn_in_one_pass(model, images.rows.images, images.learn_rows, images.config.training)
+        if is_trained:
+            every = np.arange(len(rows))
+            shown = partial(in_order, rows, every, torch.device("cpu"))
+            model.after_training(shown, np.isin(every, images.learn_rows), training.seed)
+        else:
+            learn_in_one_pass(model, rows, images.learn_rows, training)
         return calibrate_model(TorchEngine(model, device="cpu"), images)
     finally:
-        model.features.backbone = backbone
+        for (owner, name), backbone in zip(places, originals, strict=True):
+            setattr(owner, name, backbone)
 
 
 class _Levels(nn.Module):

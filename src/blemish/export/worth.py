@@ -11,8 +11,8 @@ from blemish.export.parity import Candidate
 from blemish.export.recalibrate import Roles
 from blemish.images.reading import load_frame
 from blemish.inference.scoring import score_images
-from blemish.models.registry import config_class
 from blemish.progress import progress_bar
+from blemish.training.config import config_of
 
 SPEEDUP = 1.3  # less is not worth the loss of exactness
 LOSS = 0.01  # of an AUROC; more is worth a warning
@@ -60,7 +60,7 @@ def measure_worth(floats: Candidate, integers: Candidate, roles: Roles) -> Worth
         ImageError: an image cannot be used.
     """
     frame, engines = integers[1].frame, (floats[0], integers[0])
-    mirrored = -1 if config_class(integers[1].method).leave_one_out else 1
+    mirrored = -1 if config_of(integers[1]).model.remembers_all else 1
     paths = roles.calibration[:: -(-len(roles.calibration) // DAMAGED)]
     scores: tuple[list[float], list[float]] = [], []
     with progress_bar("Comparing int8", len(paths)) as advance:

@@ -125,11 +125,18 @@ class TrainedModel(AnomalyModel):
         """Per-image quantities that training never changes, each [B, ...]; the loop may cache them."""
         return ()
 
-    def after_training(self, batches: Callable[[], Iterator[Tensor]], count: int, seed: int) -> None:
-        """Shown the images it learned from again, with the final weights; a model may fill buffers.
+    def after_training(self, batches: Callable[[], Iterator[Tensor]], learned: np.ndarray, seed: int) -> None:
+        """Shown all good images again, with the final weights; a model may fill buffers. It is in eval mode.
 
-        It is in eval mode. Arguments as of `TrainingFreeModel.learn`.
+        Args:
+            batches, seed: as of `TrainingFreeModel.learn`.
+            learned: bool [N], which images it learned from. The others calibrate: what it takes from them
+                `leave_out` must take back, where `ModelConfig.remembers_all`.
         """
+
+    def leave_out(self, rows: np.ndarray) -> None:
+        """See `TrainingFreeModel.leave_out`; only where `ModelConfig.remembers_all`."""
+        raise NotImplementedError
 
     def remark(self, learned: np.ndarray, held_out: np.ndarray, validation_loss: float) -> str:
         """What the user should know of a finished training, as a sentence, or "".

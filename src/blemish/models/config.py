@@ -45,6 +45,11 @@ class ModelConfig(BaseModel):
     square: ClassVar[bool] = False
 
     @property
+    def remembers_all(self) -> bool:
+        """Whether the model remembers the images that calibrate, too, which are left out in their turn."""
+        return self.leave_one_out
+
+    @property
     def scoring_only(self) -> frozenset[str]:
         """Fields that change the maps made of what was learned, and nothing about what is learned."""
         return frozenset()

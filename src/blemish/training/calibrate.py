@@ -23,11 +23,12 @@ def calibrate_model(engine: Engine, images: GoodImages) -> tuple[Calibration, li
     """From the held-out images, or from each while it is left out; and their maps, reduced."""
     config = images.config
     with progress_bar("Calibrating", len(images.held_out)) as advance:
-        if config.model.leave_one_out:
+        if config.model.remembers_all:
             scores, maps = leave_one_out(
                 engine, images.rows, config.frame, images.held_out, images.calibrating, advance
             )
-            _tell_odd(scores, images)
+            if config.model.leave_one_out:
+                _tell_odd(scores, images)
         else:
             pictures = (images.calibrating(index) for index in images.held_out)
             scores, maps = calibrate(engine, config.frame, pictures, advance)
@@ -48,7 +49,7 @@ def leave_one_out(
     """As `calibrate`: each image is scored as if the model had not learned from it and near-equal ones.
 
     Args:
-        engine: of a model that has just learned from all `rows` and has `leave_out`.
+        engine: of a model that has just taken in all `rows` and has `leave_out`.
         frame: of the images.
         chosen: which of the K images of `rows` are scored.
         picture: gives one of them to score, uint8 [height, width, 3].

@@ -245,11 +245,11 @@ def _write(
     path: Path,
     file: IO[bytes],
 ) -> None:
-    """Write the model with its held-out maps and some held-out images, or mirrored ones."""
+    """Write the model with its held-out maps and some images that calibrate; mirrored if it knows them."""
     import torch
 
     probes = images.some(images.held_out_rows, PROBE_COUNT)
-    if not metadata.data["held_out"]:
+    if images.config.model.remembers_all:
         probes = probes[:, :, ::-1]
     beside = {PROBES: torch.from_numpy(probes.copy()), HELD_OUT_MAPS: torch.from_numpy(packed(maps))}
     content = model_bytes(model.state_dict() | beside, metadata)

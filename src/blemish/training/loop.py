@@ -139,8 +139,9 @@ def train(
     if selection.weights:
         model.load_state_dict(selection.weights)
     model.eval()
-    shown = partial(in_order, images, train_rows, accelerator.device)
-    model.after_training(shown, len(train_rows), config.seed)
+    rows = np.arange(len(images))
+    shown = partial(in_order, images, rows, accelerator.device)
+    model.after_training(shown, np.isin(rows, train_rows), config.seed)
     seconds = time.monotonic() - started
     return TrainingSummary(
         epochs=max(config.epochs, position.kept_epoch),

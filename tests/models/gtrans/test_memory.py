@@ -9,11 +9,12 @@ import torch
 from torch.nn import functional
 
 import blemish
+from blemish.errors import BlemishError
 from blemish.export import export_model
 from blemish.models.base import images_to_tensor
 from blemish.models.gtrans.memory import SHARE
 from blemish.models.memory_bank.rad import RAD
-from tests.support import small_fit, textures
+from tests.support import small_fit, texture_dataset, textures
 
 MEMORY = {"memory": True}
 
@@ -30,7 +31,7 @@ def test_the_maps_of_both_are_added_each_in_units_of_its_peaks(tmp_path: Path) -
     expected = SHARE * trans / model.memory.units[0] + bank / model.memory.units[1]
     torch.testing.assert_close(maps, expected)
     torch.testing.assert_close(scores, expected.amax(dim=(1, 2)))
-    assert (model.memory.units > 0).all() and len(model.memory.bank.gallery) == 7, "one of eight is held out"
+    assert (model.memory.units > 0).all() and len(model.memory.bank.gallery) == 8, "the held-out one too"
 
 
 def test_each_image_gives_its_peak_while_the_bank_leaves_it_out(
@@ -45,7 +46,8 @@ def test_each_image_gives_its_peak_while_the_bank_leaves_it_out(
 
     monkeypatch.setattr(RAD, "leave_out", noted)
     small_fit(tmp_path, model=MEMORY)
-    assert left_out == [*([row] for row in range(7)), []]
+    (held_out,) = {*range(8)} - {row for rows in left_out[:7] for row in rows}
+    assert left_out[7:] == [[], [held_out], []], "while it calibrates"
 
 
 def test_it_is_saved_and_loaded_and_has_agn_once(tmp_path: Path) -> None:
@@ -61,3 +63,16 @@ def test_it_is_exported(tmp_path: Path) -> None:
     _, out = small_fit(tmp_path, model=MEMORY)
     report = export_model(out, tmp_path / "m.onnx")
     assert {row.engine for row in report.rows} >= {"torch", "onnxruntime"}
+
+
+@pytest.mark.slow
+def test_integers_are_calibrated_on_images_that_are_left_out(tmp_path: Path) -> None:
+    detector, out = small_fit(tmp_path, model=MEMORY)
+    with pytest.raises(BlemishError, match="lacks good images that the model was fitted to"):
+        export_model(
+            out, tmp_path / "m.onnx", int8=True, calibrate=texture_dataset(tmp_path / "others", 4, 9)
+        )
+    images = texture_dataset(tmp_path / "images", 8, 0)
+    export_model(out, tmp_path / "m.onnx", int8=True, calibrate=images)
+    (score,), (other,) = (one.calibration.scores for one in (blemish.load(tmp_path / "m.onnx"), detector))
+    assert score == pytest.approx(other, rel=0.2), "a remembered image would have nearly none"

@@ -96,6 +96,11 @@ class GTransConfig(ModelConfig):
     memory: bool = False
 
     @property
+    def remembers_all(self) -> bool:
+        """See `ModelConfig.remembers_all`; Trans has not seen the images that calibrate."""
+        return self.memory
+
+    @property
     def scoring_only(self) -> frozenset[str]:
         """See `ModelConfig.scoring_only`; a memory's units are of the map that these fields make."""
         return frozenset() if self.memory else SCORING

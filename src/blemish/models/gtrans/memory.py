@@ -20,8 +20,9 @@ TINY = 1e-12
 class AddedMemory(nn.Module):
     """RAD on AGN's features without their first level, and the sum of its map and a third of Trans's.
 
-    Both are first divided by the distance from the median to the 90 % quantile of their peaks over good
-    images: those they learned from (or their tiles), which the bank leaves out in their turn.
+    The bank remembers all good images, those that Trans did not learn from among them. Both maps are first
+    divided by the distance from the median to the 90 % quantile of their peaks over images (or tiles) that
+    Trans learned from, which the bank leaves out in their turn.
 
     Attributes:
         units: float32 [2], of Trans's map and of the bank's.
@@ -39,23 +40,19 @@ class AddedMemory(nn.Module):
     def learn(
         self,
         batches: Callable[[], Iterator[Tensor]],
-        count: int,
+        learned: np.ndarray,
         seed: int,
         look: Callable[[Tensor], tuple[Tensor, list[Tensor]]],
     ) -> None:
-        """See `TrainingFreeModel.learn`; `look` gives what `forward` takes of a batch of images."""
-        self.bank.learn(batches, count, seed)
-        step = -(-count // PEAKS)
-        trans, bank, row = [], [], 0
-        for images in batches():
-            for image in images.split(1):
-                if row % step == 0:
-                    trans_map, levels = look(image)
-                    if count > 1:
-                        self.bank.leave_out(np.array([row]))
-                    trans.append(trans_map.max())
-                    bank.append(self._bank_map(levels).max())
-                row += 1
+        """See `TrainedModel.after_training`; `look` gives what `forward` takes of a batch of images."""
+        self.bank.learn(batches, len(learned), seed)
+        rows = np.flatnonzero(learned)
+        trans, bank = [], []
+        for row, image in chosen(batches(), rows[:: -(-len(rows) // PEAKS)]):
+            trans_map, levels = look(image)
+            self.bank.leave_out(row)
+            trans.append(trans_map.max())
+            bank.append(self._bank_map(levels).max())
         self.bank.leave_out(np.empty(0, np.int64))
         for place, peaks in enumerate((torch.stack(trans), torch.stack(bank))):
             middle, high = peaks.median(), peaks.quantile(0.9)
@@ -73,6 +70,15 @@ class AddedMemory(nn.Module):
         self.bank.resize_state(
             {name.removeprefix(prefix): size for name, size in shapes.items() if name.startswith(prefix)}
         )
+
+
+def chosen(batches: Iterator[Tensor], rows: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """The images [1, 3, H, W] of these rows of all, each with its row, int64 [1]."""
+    first = 0
+    for images in batches:
+        for row in rows[(rows >= first) & (rows < first + len(images))]:
+            yield np.array([row]), images[row - first : row - first + 1]
+        first += len(images)
 
 
 class _WithoutFirst(nn.Module):

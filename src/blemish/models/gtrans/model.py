@@ -7,6 +7,7 @@ are [B, N, d] here, the transpose of the paper's d x N.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,7 +18,7 @@ from blemish.models.base import Batch, Step, TrainedModel
 from blemish.models.gtrans.anomaly_map import AnomalyMap, Standardise, loss, training_loss
 from blemish.models.gtrans.config import GTransConfig
 from blemish.models.gtrans.damage import damage
-from blemish.models.gtrans.memory import AddedMemory
+from blemish.models.gtrans.memory import AddedMemory, chosen
 
 
 class AGN(FrozenBackbone):
@@ -235,13 +236,18 @@ class GTrans(TrainedModel):
         return loss(f_g, self.mapped_features(self.trans.normalise(batch.images), f_g))
 
     @torch.no_grad()
-    def after_training(self, batches: Callable[[], Iterator[Tensor]], count: int, seed: int) -> None:
-        """Take the statistics by which the map standardises, and fill the memory."""
+    def after_training(self, batches: Callable[[], Iterator[Tensor]], learned: np.ndarray, seed: int) -> None:
+        """Take the statistics by which the map standardises from what was learned, and remember all."""
         if isinstance(self.anomaly_map.standardise, Standardise):
-            level_maps = self.anomaly_map.level_maps
-            self.anomaly_map.standardise.learn(level_maps(*self.features(images)) for images in batches())
+            level_maps, shown = self.anomaly_map.level_maps, chosen(batches(), np.flatnonzero(learned))
+            self.anomaly_map.standardise.learn(level_maps(*self.features(images)) for _, images in shown)
         if self.memory:
-            self.memory.learn(batches, count, seed, self._maps_and_levels)
+            self.memory.learn(batches, learned, seed, self._maps_and_levels)
+
+    def leave_out(self, rows: np.ndarray) -> None:
+        """See `TrainedModel.leave_out`."""
+        assert self.memory is not None
+        self.memory.bank.leave_out(rows)
 
     def resize_state(self, shapes: Mapping[str, Sequence[int]]) -> None:
         """See `AnomalyModel.resize_state`."""
