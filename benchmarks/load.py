@@ -1,9 +1,9 @@
 """What a station serves: requests a second and latency at several numbers of clients, overload, and memory.
 
-Starts `blemish serve MODEL` and posts images to it over connections that stay open. Clients and station share
-this machine's cores. Prints Markdown.
+Starts `blemish serve` with so many recipes of one model and posts images to all of them over connections that
+stay open. Clients and station share this machine's cores. Prints Markdown.
 
-    python benchmarks/load.py parts-int8.onnx parts/test/good
+    python benchmarks/load.py parts-int8.onnx parts/test/good --recipes 4
 """
 
 import argparse
@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from blemish.images.finding import find_images
 
 OVERLOAD = 256  # clients, four times the queue
 
@@ -41,9 +43,10 @@ class Answers:
         return f"| {clients} | {rate:.1f} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {refused} | {others} |"
 
 
-async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, image: bytes) -> int:
+async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, recipe: str, image: bytes) -> int:
     """The status of one request."""
-    writer.write(b"POST /v1/inspect HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(image))
+    place = f"POST /v1/recipes/{recipe}/inspect HTTP/1.1\r\nHost: localhost\r\n"
+    writer.write(f"{place}Content-Length: {len(image)}\r\n\r\n".encode())
     writer.write(image)
     await writer.drain()
     head = await reader.readuntil(b"\r\n\r\n")
@@ -52,23 +55,24 @@ async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, image
     return int(head.split(b" ", 2)[1])
 
 
-async def client(port: int, images: Iterator[bytes], answers: Answers) -> None:
-    """Posts as long as there are images left, which all clients share."""
+async def client(port: int, recipe: str, images: Iterator[bytes], answers: Answers) -> None:
+    """Posts to a recipe as long as there are images left, which all clients share."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for image in images:
         begin = time.perf_counter()
-        answers.statuses.append(await post(reader, writer, image))
+        answers.statuses.append(await post(reader, writer, recipe, image))
         answers.seconds.append(time.perf_counter() - begin)
     writer.close()
 
 
-def load(port: int, images: list[bytes], clients: int, requests: int) -> Answers:
-    """Post that many requests from that many clients at once."""
+def load(port: int, recipes: list[str], images: list[bytes], clients: int, requests: int) -> Answers:
+    """Post that many requests from that many clients at once, each to a recipe."""
 
     async def run() -> Answers:
         answers, left = Answers(), itertools.islice(itertools.cycle(images), requests)
+        shared = itertools.islice(itertools.cycle(recipes), clients)
         begin = time.perf_counter()
-        await asyncio.gather(*(client(port, left, answers) for _ in range(clients)))
+        await asyncio.gather(*(client(port, recipe, left, answers) for recipe in shared))
         answers.wall = time.perf_counter() - begin
         return answers
 
@@ -85,18 +89,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("images", type=Path, help="folder of images to post")
+    parser.add_argument("--recipes", type=int, default=1)
     parser.add_argument("--requests", type=int, default=600, help="at each number of clients")
     parser.add_argument("--hour", type=int, default=3600, help="requests that stand for an hour")
     parser.add_argument("--serve", default="", help="further options of blemish serve")
     arguments = parser.parse_args()
-    images = [path.read_bytes() for path in sorted(arguments.images.glob("*.png"))]
+    images = [path.read_bytes() for path in find_images(arguments.images)]
+    recipes = [f"part-{number}" for number in range(arguments.recipes)]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "blemish", "serve", str(arguments.model), "--port", "0"]
-        command += ["--folder", f"{folder}/station", *arguments.serve.split()]
+        tables = (f'[{name}]\nmodel = "{arguments.model.resolve()}"\n' for name in recipes)
+        (Path(folder) / "line.toml").write_text("".join(tables), encoding="utf-8")
+        command = [sys.executable, "-m", "blemish", "serve", "--recipes", f"{folder}/line.toml"]
+        command += ["--port", "0", "--folder", f"{folder}/station", *arguments.serve.split()]
         with (Path(folder) / "log").open("w+") as log, subprocess.Popen(command, stderr=log) as station:
             try:
                 port = wait_for_port(station, Path(folder) / "log")
-                measure(port, station.pid, images, arguments.requests, arguments.hour)
+                measure(port, station.pid, recipes, images, arguments.requests, arguments.hour)
             finally:
                 station.terminate()
     print(json.dumps({"exit code of the station": station.returncode}))
@@ -110,18 +118,20 @@ def wait_for_port(station: "subprocess.Popen[bytes]", log: Path) -> int:
     raise SystemExit(log.read_text(encoding="utf-8"))
 
 
-def measure(port: int, process: int, images: list[bytes], requests: int, hour: int) -> None:
-    load(port, images, 2, 50)
+def measure(
+    port: int, process: int, recipes: list[str], images: list[bytes], requests: int, hour: int
+) -> None:
+    load(port, recipes, images, 2, 50)
     print("| clients | images/s | p50 ms | p95 ms | p99 ms | 503 | other |\n|---|---|---|---|---|---|---|")
     for clients in (1, 8, 64):
-        print(load(port, images, clients, requests).row(clients), flush=True)
-    print(load(port, images, OVERLOAD, 4 * requests).row(OVERLOAD), "<- overload", flush=True)
-    print(load(port, images, 8, requests).row(8), "<- after it\n", flush=True)
+        print(load(port, recipes, images, clients, requests).row(clients), flush=True)
+    print(load(port, recipes, images, OVERLOAD, 4 * requests).row(OVERLOAD), "<- overload", flush=True)
+    print(load(port, recipes, images, 8, requests).row(8), "<- after it\n", flush=True)
     print("| requests | MB |\n|---|---|")
     done = 0
     while done < hour:
         part = min(hour // 6, hour - done)
-        load(port, images, 8, part)
+        load(port, recipes, images, 8, part)
         done += part
         print(f"| {done} | {memory(process):.0f} |", flush=True)
 
