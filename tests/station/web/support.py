@@ -1,4 +1,4 @@
-"""A small application behind the station's middleware, pages as the server writes them, links and a login to follow."""
+"""A small application behind the station's middleware, pages as the server writes them, links, a login."""
 
 import json
 import re

@@ -16,8 +16,8 @@ expect = sync_api.expect
 pytestmark = [needs_browser, pytest.mark.slow]
 
 WIDTHS = (390, 820, 1280)
-PAGES = "/ /inspections /inspections/2 /judge /models/fit /models /threshold /models/rules /report /history".split()
-PAGES += ["/audit", "/users", "/login"]
+PAGES = ["/", "/inspections", "/inspections/2", "/judge", "/history", "/threshold", "/models", "/models/fit"]
+PAGES += ["/models/rules", "/report", "/audit", "/users", "/login"]
 TOUCHED = "button:visible, .button:visible, nav a:visible, select:visible, summary:visible"
 LONG_NAME = f"a picture of the line {'without_any_space' * 8}.png"
 
