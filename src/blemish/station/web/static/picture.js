@@ -4,6 +4,7 @@ import { ask } from "/static/station.js";
 
 const GREY = [0.299, 0.587, 0.114];
 const OUTLINES = 320; // an outline is this part of the longer side
+const SHARP = 2; // pixels drawn for one of the page's; more would make dragging slow
 
 /** The bitmap of an image address. */
 async function bitmap(address) {
@@ -44,10 +45,9 @@ export async function picture(stage, loaded) {
 
   return ({ opacity, level, original, view }) => {
     if (view.size < 1 && !asked) sharpen();
-    const screen = Math.min(side, canvas.clientWidth * devicePixelRatio);
-    const finer = view.size < 1 ? Math.max(1, screen / small.width) : 1;
-    canvas.width = Math.round(small.width * finer);
-    canvas.height = Math.round(small.height * finer);
+    const screen = Math.min(side, canvas.clientWidth * Math.min(devicePixelRatio, SHARP));
+    canvas.width = view.size < 1 ? Math.round(screen) : small.width;
+    canvas.height = Math.round((canvas.width * small.height) / small.width);
     const whole = pixels(view.size < 1 ? sharp : small, view, canvas.width, canvas.height);
     if (original) {
       context.putImageData(whole, 0, 0);
