@@ -1,4 +1,4 @@
-"""A small application behind the station's middleware, pages as the server writes them, links to follow."""
+"""A small application behind the station's middleware, pages as the server writes them, links, a login."""
 
 import json
 import re
@@ -10,6 +10,8 @@ from fastapi.middleware import Middleware
 
 from blemish.station.settings import Settings, load_settings
 from blemish.station.web.middleware import BodyLimits, Security
+
+PASSWORD = "a plain long sentence"
 
 
 def settings(**options: Any) -> Settings:
@@ -60,3 +62,10 @@ def follow(link: Any) -> None:
     """Click what leads to another page, and wait until that and its scripts are loaded."""
     with link.page.expect_navigation():
         link.click()
+
+
+def log_in(page: Any, name: str) -> None:
+    """Fill in the page of the login, and wait for what comes after it."""
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    follow(page.get_by_role("button", name="Log in"))

@@ -5,6 +5,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from blemish.station import station
+from blemish.station.learning.drift import measure_drift
 from tests.browser import needs_browser
 from tests.station.support import Running, bad_part, encoded, good_part
 
@@ -13,35 +15,10 @@ expect = sync_api.expect
 
 pytestmark = [needs_browser, pytest.mark.slow]
 
-PAGES = (
-    "/",
-    "/inspections",
-    "/inspections/5",
-    "/history",
-    "/threshold",
-    "/models",
-    "/models/rules",
-    "/report",
-    "/judge",
-    "/models/fit",
-)
-TOUCHED = "button:visible, .button:visible, nav a:visible, select:visible, summary:visible"
-
 
 def choose(page: "sync_api.Page", *parts: tuple[str, bytes]) -> None:
     files = [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in parts]
     page.set_input_files("#files", files)
-
-
-@pytest.mark.parametrize("address", PAGES)
-def test_pages_fit_and_can_be_touched(page: "sync_api.Page", address: str) -> None:
-    page.goto(address)
-    page.wait_for_load_state("networkidle") if address == "/threshold" else None
-    for width in (390, 820, 1280):
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        for box in filter(None, (element.bounding_box() for element in page.locator(TOUCHED).all())):
-            assert box["height"] >= 43.5 and box["width"] >= 43.5, (width, box)
 
 
 def test_live_shows_what_arrives_and_is_judged_elsewhere(page: "sync_api.Page", browsed: Running) -> None:
@@ -123,18 +100,59 @@ def test_folders_are_dropped_anywhere_with_all_that_is_in_them(page: "sync_api.P
     assert page.locator("#upload-errors > li").count() == 0
 
 
-def test_a_wall_shows_the_verdict_large_and_a_phone_folds_the_filters(page: "sync_api.Page") -> None:
+def test_a_wall_shows_verdict_counters_and_what_judges_large(page: "sync_api.Page", browsed: Running) -> None:
+    browsed.inspect(bad_part(103), name="on the wall.png")
     page.goto("/")
-    small = page.locator("#latest .verdict").bounding_box()["height"]
+    page.set_viewport_size({"width": 1280, "height": 800})
     page.get_by_role("button", name="Full screen").click()
-    expect(page.locator("#live:fullscreen")).to_have_count(1)
-    expect(page.locator("#strip")).to_be_hidden()
-    assert page.locator("#latest .verdict").bounding_box()["height"] > 1.5 * small
-    page.evaluate("document.exitFullscreen()")
-    for width, folded in ((1280, False), (390, True)):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.goto("/inspections")
-        expect(page.get_by_label("Verdict")).to_be_visible(visible=not folded)
+    wall = page.locator("main:fullscreen")
+    expect(wall.locator("#latest .verdict")).to_have_text("Anomalous")
+    assert wall.locator("#latest .verdict").bounding_box()["height"] >= 0.12 * 800
+    for label in ("Good", "Anomalous", "Not scored", "Share of alarms"):
+        count = wall.locator(".tile", has=page.get_by_text(label, exact=True)).locator("dd")
+        assert count.bounding_box()["height"] >= 0.04 * 800
+    expect(wall.locator("#in-force")).to_contain_text("grey.onnx")
+    expect(wall.locator("#in-force")).to_contain_text("threshold")
+    expect(wall.locator("#strip")).to_be_hidden()
+    page.context.set_offline(True)
+    expect(wall.locator("#lost")).to_be_in_viewport()
+    page.context.set_offline(False)
+    expect(wall.locator("#lost")).to_have_count(0)
+
+
+def test_drift_is_announced_in_amber(
+    page: "sync_api.Page", browsed: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drifted = measure_drift(browsed.recipe).model_copy(update={"message": "The scores are higher."})
+    with monkeypatch.context() as patch:
+        patch.setattr(station, "measure_drift", lambda recipe: drifted)
+        browsed.station.monitor.look()
+        page.goto("/")
+        expect(page.locator("#pill")).to_contain_text("Drift announced")
+        expect(page.locator("#pill summary")).to_have_css("border-color", "rgb(185, 137, 0)")
+        page.get_by_role("button", name="Full screen").click()
+        expect(page.locator("main:fullscreen .banner")).to_contain_text("Scores have drifted")
+        assert httpx2.get(f"{browsed.url}/v1/health").json()["status"] == "degraded"
+    browsed.station.monitor.look()
+    expect(page.locator("main:fullscreen .banner")).to_have_count(0)
+    assert httpx2.get(f"{browsed.url}/v1/health").json()["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("", "Filters"),
+        ("verdict=anomalous&feedback=none", "Filters: anomalous, not judged"),
+        ("lot=LT7&since=2026-01-31T08:00", "Filters: lot LT7, from 2026-01-31 08:00"),
+    ],
+)
+def test_folded_filters_say_which_are_active(page: "sync_api.Page", query: str, words: str) -> None:
+    page.goto(f"/inspections?{query}")
+    expect(page.get_by_label("Verdict")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    expect(page.get_by_label("Verdict")).to_be_hidden()
+    expect(page.locator(".folded summary")).to_have_text(words)
 
 
 def test_what_is_refused_is_no_longer_live(page: "sync_api.Page") -> None:

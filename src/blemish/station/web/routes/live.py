@@ -1,12 +1,13 @@
 """The live page: what is inspected now."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from blemish.station.recipe import Recipe
-from blemish.station.records import Filter, Number
+from blemish.station.records import Filter, Number, outcome_of
 from blemish.station.station import Station
 from blemish.station.web.deps import Operator, RecipeDep, StationDep
 from blemish.station.web.pages import fragment, outcome, page, place
@@ -41,18 +42,16 @@ def _latest(station: Station, recipe: Recipe) -> dict[str, Any]:
     """What the live page shows."""
     newest = recipe.store.select(Filter(recipe=recipe.name), limit=LATEST)
     today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    of_today = {"recipe": recipe.name, "since": today.astimezone(UTC)}
-
-    def count(**more: Any) -> int:
-        return recipe.store.count(Filter(**of_today, **more))
-
+    of_today = Filter(recipe=recipe.name, since=today.astimezone(UTC))
+    outcomes = Counter[str]()
+    for verdict, count in recipe.store.tally(of_today, "is_anomalous", "verdict").items():
+        outcomes[outcome_of(*verdict)] += count
     return {
         "inspections": newest,
         **(outcome(station, newest[0]) if newest else {}),
-        "inspected": count(),
-        "anomalous": count(anomalous=True),
-        "to_judge": count(anomalous=True, feedback="none"),
-        "other_parts": count(other_part=True),
+        "outcomes": outcomes,
+        "to_judge": recipe.store.count(of_today.model_copy(update={"anomalous": True, "feedback": "none"})),
+        "other_parts": recipe.store.count(of_today.model_copy(update={"other_part": True})),
         "today": f"{today:%Y-%m-%dT%H:%M}",
         "in_force": recipe.in_force,
         "changes": recipe.changes(CHANGES),

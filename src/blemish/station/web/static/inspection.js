@@ -2,6 +2,7 @@
 
 import { connected, send, sentence } from "/static/station.js";
 import { picture } from "/static/picture.js";
+import { zooming } from "/static/zoom.js";
 
 const GO_ON = "go-on"; // in the session's storage
 const WORDS = { good: "Judged good, just now.", defect: "Judged a defect, just now.", "": "The judgement is cleared." };
@@ -13,6 +14,7 @@ const kind = document.getElementById("kind");
 const goOn = document.getElementById("go-on");
 const keys = document.getElementById("keys");
 const original = document.getElementById("original");
+const closer = document.getElementById("closer");
 
 let saved = note.value;
 let queue = Promise.resolve(); // of what is saved, one after the other
@@ -77,6 +79,10 @@ const ON_KEY = {
   ArrowLeft: () => step("previous"),
   k: () => kind.focus(),
   o: () => original?.click(),
+  "+": () => closer?.click(),
+  "=": () => closer?.click(), // the same key without Shift
+  "-": () => document.getElementById("further")?.click(),
+  0: () => document.getElementById("whole")?.click(),
   "?": () => keys.showModal(),
 };
 
@@ -107,8 +113,13 @@ goOn.checked = (sessionStorage.getItem(GO_ON) ?? (inReview ? "yes" : "")) === "y
 goOn.addEventListener("change", () => sessionStorage.setItem(GO_ON, goOn.checked ? "yes" : ""));
 
 async function show(stage) {
-  const draw = await picture(stage);
+  const zoomed = document.getElementById("zoom-words");
+  const draw = await picture(stage, (error) => {
+    if (error) zoomed.textContent = `Not sharp: ${sentence(error)}`;
+    else ask();
+  });
   const controls = document.getElementById("controls");
+  const view = zooming(stage, ask);
   const { opacity, level } = controls.elements;
   let asked = false;
   for (const slider of [opacity, level]) slider.value = sessionStorage.getItem(slider.id) ?? slider.defaultValue;
@@ -121,7 +132,8 @@ async function show(stage) {
     document.getElementById("opacity-words").textContent = `${opacity.value} %`;
     document.getElementById("level-words").textContent = words;
     level.ariaValueText = words;
-    draw({ opacity: opacity.value / 100, level: Number(level.value), original: original.ariaPressed === "true" });
+    zoomed.textContent = `${Math.round(100 / view.size)} %`;
+    draw({ opacity: opacity.value / 100, level: Number(level.value), original: original.ariaPressed === "true", view });
   }
 
   function ask() {
@@ -138,10 +150,10 @@ async function show(stage) {
     ask();
   });
   controls.addEventListener("submit", (event) => event.preventDefault());
-  redraw();
   stage.querySelector("img").hidden = true;
   stage.querySelector("canvas").hidden = false;
-  controls.hidden = false;
+  for (const row of [controls, document.getElementById("tools")]) row.hidden = false;
+  redraw();
 }
 
 const stage = document.querySelector("#stage[data-picture]");

@@ -47,9 +47,13 @@ function show(fresh) {
   announce(`${shown.querySelector(".verdict").textContent}: ${shown.querySelector(".latest-name").textContent}`);
 }
 
+const main = document.getElementById("main");
 const wall = document.getElementById("wall");
 wall.hidden = !document.fullscreenEnabled;
-wall.addEventListener("click", () => live.requestFullscreen());
+wall.addEventListener("click", () => (document.fullscreenElement ? document.exitFullscreen() : main.requestFullscreen()));
+document.addEventListener("fullscreenchange", () => {
+  wall.textContent = document.fullscreenElement ? "Leave full screen" : "Full screen";
+});
 pause.hidden = false;
 pause.addEventListener("click", () => {
   pause.ariaPressed = String(pause.ariaPressed !== "true");

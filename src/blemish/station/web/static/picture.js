@@ -1,34 +1,59 @@
-// A picture under its heat map, drawn as `blemish.images.drawing` draws it, with two sliders.
+// A picture under its heat map, drawn as `blemish.images.drawing` draws it, the part that a view shows.
+
+import { ask } from "/static/station.js";
 
 const GREY = [0.299, 0.587, 0.114];
 const OUTLINES = 320; // an outline is this part of the longer side
+const SHARP = 2; // pixels drawn for one of the page's; more would make dragging slow
 
-/** The pixels of an image address: RGBA, four bytes each, with width and height. */
-async function pixels(address) {
-  const image = new Image();
-  image.src = address;
-  await image.decode();
-  const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(image, 0, 0);
-  return context.getImageData(0, 0, canvas.width, canvas.height);
+/** The bitmap of an image address. */
+async function bitmap(address) {
+  return createImageBitmap(await (await ask(address)).blob());
 }
 
-/** Loads what a stage names, and gives what draws it: draw({opacity 0..1, level 1..255, original}). */
-export async function picture(stage) {
-  const [whole, heat] = await Promise.all([pixels(stage.dataset.picture), pixels(stage.dataset.heat)]);
+/** The pixels of what a view, in shares of a bitmap, shows: RGBA, four bytes each, so many of them. */
+function pixels(image, { left, top, size }, width, height) {
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, left * image.width, top * image.height, size * image.width, size * image.height, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height);
+}
+
+/** Loads what a stage names, and gives what draws it: draw({opacity 0..1, level 1..255, original, view}). For views of a part
+ * the picture is loaded in its own resolution; `loaded` is called when it is there, or with why not. */
+export async function picture(stage, loaded) {
+  const { picture: address, heat: map } = stage.dataset;
+  const [own, side] = [Number(stage.dataset.width), Number(stage.dataset.side)];
+  const [small, warm] = await Promise.all([address, map].map((one) => bitmap(`${one}?side=${side}`)));
+  let sharp = small;
+  let asked = own <= small.width;
   const outlines = JSON.parse(stage.dataset.outlines); // in pixels of the original
   const colours = Uint8Array.from(stage.dataset.colours.match(/../g), (digits) => parseInt(digits, 16));
   const canvas = stage.querySelector("canvas");
-  canvas.width = whole.width;
-  canvas.height = whole.height;
   const context = canvas.getContext("2d");
 
-  return ({ opacity, level, original }) => {
+  async function sharpen() {
+    asked = true;
+    try {
+      sharp = await bitmap(address);
+      loaded();
+    } catch (error) {
+      asked = false; // the next step tries again
+      loaded(error);
+    }
+  }
+
+  return ({ opacity, level, original, view }) => {
+    if (view.size < 1 && !asked) sharpen();
+    const screen = Math.min(side, canvas.clientWidth * Math.min(devicePixelRatio, SHARP));
+    canvas.width = view.size < 1 ? Math.round(screen) : small.width;
+    canvas.height = Math.round((canvas.width * small.height) / small.width);
+    const whole = pixels(view.size < 1 ? sharp : small, view, canvas.width, canvas.height);
     if (original) {
       context.putImageData(whole, 0, 0);
       return;
     }
+    const heat = pixels(warm, view, canvas.width, canvas.height);
     const drawn = new ImageData(whole.width, whole.height);
     for (let at = 0; at < drawn.data.length; at += 4) {
       const warmth = heat.data[at];
@@ -43,19 +68,21 @@ export async function picture(stage) {
     }
     outline(drawn, heat, level);
     context.putImageData(drawn, 0, 0);
-    if (opacity > 0) outlineRegions(context, outlines, whole.width / stage.dataset.width);
+    if (opacity > 0) outlineRegions(context, outlines, canvas.width / own / view.size, view);
   };
 }
 
-/** Cyan lines in black ones along polygons, whose points are multiplied by a scale. */
-function outlineRegions(context, polygons, scale) {
+/** Cyan lines in black ones along polygons, whose points are multiplied by a scale, in a view. */
+function outlineRegions(context, polygons, scale, { left, top, size }) {
+  const { width, height } = context.canvas;
   const path = new Path2D();
   for (const polygon of polygons) {
-    path.moveTo(polygon[0][0] * scale, polygon[0][1] * scale);
-    for (const [x, y] of polygon.slice(1)) path.lineTo(x * scale, y * scale);
-    path.closePath();
+    const ring = new Path2D();
+    for (const [x, y] of polygon) ring.lineTo(x * scale - (left * width) / size, y * scale - (top * height) / size);
+    ring.closePath();
+    path.addPath(ring);
   }
-  const line = Math.max(1, Math.round(Math.max(context.canvas.width, context.canvas.height) / OUTLINES));
+  const line = Math.max(1, Math.round(Math.max(width, height) / OUTLINES));
   for (const [colour, thickness] of [["black", 3 * line], ["cyan", line]]) {
     context.strokeStyle = colour;
     context.lineWidth = thickness;

@@ -88,7 +88,7 @@ function banner(id, words, ...more) {
   element.className = "banner down fixed";
   element.setAttribute("role", "alert");
   element.append(words, ...more);
-  (document.fullscreenElement ?? document.getElementById("main")).prepend(element);
+  document.getElementById("main").prepend(element);
 }
 
 /** The login has ended; what is typed here stays until the person goes to the login. */
