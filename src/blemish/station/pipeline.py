@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from blemish.errors import BlemishError, ImageError
+from blemish.images.maps import encode_map
 from blemish.images.reading import Framed, frame_upload
 from blemish.station.errors import Busy, Conflict, Unavailable, Unusable
 from blemish.station.metrics import Metrics
@@ -21,7 +22,7 @@ from blemish.station.models import LoadedModel
 from blemish.station.recipe import Recipe
 from blemish.station.records import MAX_NAME, Inspection, NewInspection, Source
 from blemish.station.settings import Settings
-from blemish.station.storage.files import Files, digest_of, encode_map
+from blemish.station.storage.files import Files, digest_of
 from blemish.station.storage.store import Store
 
 WRITTEN_AT_ONCE = 64

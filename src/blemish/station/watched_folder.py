@@ -2,6 +2,7 @@
 
 import logging
 import os
+import stat
 import time
 from collections import deque
 from concurrent.futures import Future
@@ -9,11 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from errno import ENODEV
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from blemish.errors import BlemishError, reason_of
-from blemish.files import make_folder
-from blemish.images.finding import passed_over
+from blemish.files import Stamp, make_folder, move_file, stamp_of
+from blemish.images.finding import find_files, passed_over
 from blemish.station.background import Background
 from blemish.station.errors import Busy, Unavailable, Unusable
 from blemish.station.pipeline import Pipeline
@@ -21,7 +23,6 @@ from blemish.station.recipe import Recipe
 from blemish.station.recipe_settings import RecipeSettings
 from blemish.station.records import MAX_NAME, Inspection, NewInspection, Source
 from blemish.station.settings import Settings
-from blemish.station.watched_files import Stamp, find_files, move_file, read_file, stamp_of
 
 SECONDS = 0.5  # between looks; network shares announce nothing
 SHARE = 0.2  # of the time may go into looking, where there are very many files
@@ -232,6 +233,17 @@ class WatchedFolder(Background):
 
     def _shown(self, file: _File) -> str:
         return _printable(str(self._folder / file.name))
+
+
+def read_file(file: Path, stamp: Stamp, max_bytes: int) -> bytes | None:
+    """A file's content, nothing of one above `max_bytes`, or None if the stamp is not its own."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW  # it may have become a pipe or a link
+    with os.fdopen(os.open(file, flags), "rb") as opened:
+        found = os.fstat(opened.fileno())
+        if not stat.S_ISREG(found.st_mode) or stamp_of(found) != stamp:
+            return None
+        content = opened.read(stamp.size) if stamp.size <= max_bytes else b""
+        return content if stamp_of(os.fstat(opened.fileno())) == stamp else None
 
 
 def _key(file: _File, data: bytes) -> str:

@@ -16,13 +16,12 @@ from PIL import Image
 from blemish.calibration import Calibration
 from blemish.images.drawing import HeatScale, draw_outlines, overlay
 from blemish.images.frame import Frame
-from blemish.images.maps import map_on_image, shrink
+from blemish.images.maps import decode_map, map_on_image, shrink
 from blemish.images.reading import read_upload
 from blemish.inference.regions import Region, find_regions, outlines
 from blemish.station.errors import NotFound
 from blemish.station.records import Inspection
 from blemish.station.station import Station
-from blemish.station.storage.files import decode_map
 from blemish.station.web.deps import InspectionDep, StationDep, problems
 
 THUMBNAIL = 240  # pixels of the longest side
