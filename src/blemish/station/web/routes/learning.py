@@ -11,7 +11,7 @@ from blemish.station.learning.drift import measure_drift
 from blemish.station.learning.fits import split
 from blemish.station.learning.to_judge import to_judge
 from blemish.station.records import Verdict
-from blemish.station.schemas import Drift, Evidence, Fit, Preview, Rate, RateChange, Recalibration, Threshold
+from blemish.station.schemas import Drift, Fit, Preview, Rate, RateChange, Recalibration, Threshold
 from blemish.station.web import charts
 from blemish.station.web.deps import (
     AuthorDep,
@@ -65,24 +65,6 @@ def recalibrate(recipe: RecipeDep, by: AuthorDep, how: Recalibration) -> Thresho
 def use_calibration(recipe: RecipeDep, by: AuthorDep, number: RecordNumber) -> Threshold:
     """Go back to an earlier calibration of the model in use, with the rate it had."""
     return Threshold.of(threshold.use_again(recipe, number, by))
-
-
-@router.get("/threshold/evidence", responses=problems(503))
-def evidence(recipe: RecipeDep, _: Operator) -> Evidence:
-    """What there is to calibrate from, and whether it would mislead."""
-    return threshold.evidence(recipe)
-
-
-@router.get("/to-judge", responses=problems(503))
-def list_to_judge(recipe: RecipeDep, _: Operator) -> dict[str, list[int]]:
-    """Numbers of inspections that are worth a person's look next, by the reason."""
-    return to_judge(recipe)
-
-
-@router.get("/defect-kinds", responses=problems(503))
-def list_defect_kinds(recipe: RecipeDep, _: Operator) -> list[str]:
-    """What people called defects, the most frequent first."""
-    return recipe.store.defect_kinds(recipe.name)
 
 
 @pages.get("/judge")
