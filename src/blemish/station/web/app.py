@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from blemish.errors import BlemishError
 from blemish.station.errors import Unavailable
+from blemish.station.schemas import Problem
 from blemish.station.station import Station
 from blemish.station.web.deps import name_recipe
 from blemish.station.web.middleware import HEADERS, BodyLimits, Security
@@ -24,19 +25,21 @@ from blemish.station.web.routes import (
     learning,
     live,
     login,
+    models,
     operation,
     pictures,
     report,
-    rules,
     users,
 )
 
 OF_THE_STATION = (
-    *(inspections.one, pictures.router, operation.station_wide, gallery.router),
+    *(inspections.one, pictures.router, operation.router, gallery.router),
     *(login.router, audit.router, users.router),
 )
-OF_A_RECIPE = (inspections.router, learning.router, operation.router, rules.router)
-PAGES_OF_A_RECIPE = (live.router, learning.pages, operation.pages, rules.pages, report.router)
+OF_A_RECIPE = (inspections.router, learning.router, models.router)
+PAGES_OF_A_RECIPE = (live.router, learning.pages, models.pages, report.router)
+
+PROBLEMS = (400, 401, 403, 404, 408, 409, 413, 421, 422, 503, 504)  # the answers that are no success
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ def create_app(station: Station) -> FastAPI:
         version="1",
         description="Images in, verdicts and heat maps out.",
         openapi_url="/v1/openapi.json",
+        responses={code: {"model": Problem} for code in PROBLEMS},
         docs_url=None,  # those pages load their scripts from elsewhere
         redoc_url=None,
         middleware=[

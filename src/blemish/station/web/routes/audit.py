@@ -9,7 +9,7 @@ from blemish.station.records import Kind
 from blemish.station.schemas import AuditQuery
 from blemish.station.spreadsheet import AUDIT, csv_of
 from blemish.station.storage.audit import AT_ONCE, entries, every_entry
-from blemish.station.web.deps import Engineer, StationDep, problems
+from blemish.station.web.deps import Engineer, StationDep
 from blemish.station.web.pages import csv_answer, page
 
 router = APIRouter(tags=["operation"])
@@ -33,7 +33,7 @@ def audit_page(
     )
 
 
-@router.get("/v1/audit.csv", response_class=Response, responses=problems(503))
+@router.get("/v1/audit.csv", response_class=Response)
 def audit_csv(station: StationDep, _: Engineer, query: Annotated[AuditQuery, Query()]) -> Response:
     """Every change of a threshold, a model, rules, a judgement or a user, and the logins, as a table."""
     found = every_entry(station.store.database, query)

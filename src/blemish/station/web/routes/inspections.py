@@ -14,16 +14,7 @@ from blemish.station.recipe import Recipe
 from blemish.station.records import MAX_NAME, Author, Filter, Inspection, Source
 from blemish.station.schemas import Feedback, InspectionPage, Outcome, Outcomes, PageQuery
 from blemish.station.spreadsheet import INSPECTION, csv_of
-from blemish.station.web.deps import (
-    IdempotencyKey,
-    InspectionDep,
-    Machine,
-    Operator,
-    RecipeDep,
-    RecordNumber,
-    StationDep,
-    problems,
-)
+from blemish.station.web.deps import InspectionDep, Machine, Operator, RecipeDep, RecordNumber, StationDep
 from blemish.station.web.pages import csv_answer
 
 PATIENCE = 0.01  # seconds between looks at a full queue
@@ -32,11 +23,21 @@ F = TypeVar("F", bound=Filter)
 Part = Annotated[str, StringConstraints(max_length=MAX_NAME)]
 BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": ONE_FILE}}}
 
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="Sending the same again under its key gives the inspections that are there already.",
+    ),
+]
+
 router = APIRouter(tags=["inspections"])  # of a recipe
 one = APIRouter(prefix="/v1/inspections/{number}", tags=["inspections"])  # numbers count for all recipes
 
 
-@router.post("/inspect", status_code=201, responses=problems(408, 409, 503, 504), openapi_extra=BODY)
+@router.post("/inspect", status_code=201, openapi_extra=BODY)
 async def inspect(
     request: Request,
     station: StationDep,
@@ -59,7 +60,7 @@ async def inspect(
     return await _finished(future, time.monotonic() + station.settings.timeout)
 
 
-@router.post("/inspections", status_code=201, responses=problems(408, 503))
+@router.post("/inspections", status_code=201)
 async def inspect_many(
     station: StationDep,
     recipe: RecipeDep,
@@ -110,7 +111,7 @@ async def inspect_many(
     return Outcomes(results=results)
 
 
-@router.get("/inspections", responses=problems(503))
+@router.get("/inspections")
 def list_inspections(
     request: Request, recipe: RecipeDep, _: Operator, query: Annotated[PageQuery, Query()]
 ) -> InspectionPage:
@@ -123,20 +124,20 @@ def list_inspections(
     return InspectionPage(inspections=page, next=page[-1].id if more else None)
 
 
-@router.get("/inspections.csv", response_class=Response, responses=problems(503))
+@router.get("/inspections.csv", response_class=Response)
 def list_csv(request: Request, recipe: RecipeDep, _: Operator, query: Annotated[Filter, Query()]) -> Response:
     """All inspections of a list, newest first, as a table; times are UTC."""
     found = recipe.store.every(_narrowed(request, recipe, query))
     return csv_answer("inspections.csv", csv_of(INSPECTION, found))
 
 
-@one.get("", responses=problems(404, 503))
+@one.get("")
 def read_inspection(inspection: InspectionDep) -> Inspection:
     """One inspection."""
     return inspection
 
 
-@one.put("/feedback", responses=problems(404, 503))
+@one.put("/feedback")
 def set_feedback(station: StationDep, user: Operator, number: RecordNumber, said: Feedback) -> Inspection:
     """Say what an image really shows."""
     return station.store.set_feedback(number, said, Author(user.name))

@@ -13,15 +13,7 @@ from blemish.station.learning.to_judge import to_judge
 from blemish.station.records import Verdict
 from blemish.station.schemas import Drift, Fit, Preview, Rate, RateChange, Recalibration, Threshold
 from blemish.station.web import charts
-from blemish.station.web.deps import (
-    AuthorDep,
-    Engineer,
-    Operator,
-    RecipeDep,
-    RecordNumber,
-    StationDep,
-    problems,
-)
+from blemish.station.web.deps import AuthorDep, Engineer, Operator, RecipeDep, RecordNumber, StationDep
 from blemish.station.web.pages import fragment, page
 
 PERIODS = (200, 1000, 5000)  # inspections
@@ -31,20 +23,20 @@ router = APIRouter(tags=["learning"])
 pages = APIRouter(include_in_schema=False)
 
 
-@router.get("/threshold", responses=problems(409))
+@router.get("/threshold")
 def read_threshold(recipe: RecipeDep, _: Operator) -> Threshold:
     """What gives the verdicts now."""
     return Threshold.of(threshold.by_scores(recipe).calibrated)
 
 
-@router.put("/threshold", responses=problems(409, 503))
+@router.put("/threshold")
 def set_threshold(recipe: RecipeDep, by: AuthorDep, change: RateChange) -> Threshold:
     """Keep another false-alarm rate from the next image on; past verdicts stay as they are."""
     rate, expected = change.false_alarm_rate, change.calibration
     return Threshold.of(threshold.set_rate(recipe, rate, expected=expected, by=by))
 
 
-@router.get("/threshold/preview", responses=problems(409, 503))
+@router.get("/threshold/preview")
 def preview_threshold(
     recipe: RecipeDep,
     _: Operator,
@@ -55,13 +47,13 @@ def preview_threshold(
     return threshold.preview(recipe, false_alarm_rate, last=last)
 
 
-@router.post("/calibrations", status_code=201, responses=problems(409, 503))
+@router.post("/calibrations", status_code=201)
 def recalibrate(recipe: RecipeDep, by: AuthorDep, how: Recalibration) -> Threshold:
     """Calibrate from the images confirmed as good; the rate asked for stays."""
     return Threshold.of(threshold.recalibrate(recipe, keep=how.keep, expected=how.calibration, by=by))
 
 
-@router.post("/calibrations/{number}/use", responses=problems(404, 409, 503))
+@router.post("/calibrations/{number}/use")
 def use_calibration(recipe: RecipeDep, by: AuthorDep, number: RecordNumber) -> Threshold:
     """Go back to an earlier calibration of the model in use, with the rate it had."""
     return Threshold.of(threshold.use_again(recipe, number, by))
@@ -103,7 +95,7 @@ def preview_fragment(
     return fragment(request, "preview.html.j2", preview=preview, changing=changing)
 
 
-@router.get("/drift", responses=problems(503))
+@router.get("/drift")
 def read_drift(recipe: RecipeDep, _: Operator) -> Drift:
     """Whether recent scores still look like those of the calibration."""
     return measure_drift(recipe)
@@ -131,19 +123,19 @@ def scores_page(request: Request, recipe: RecipeDep, _: Operator, last: int = PE
     )
 
 
-@router.get("/fits", responses=problems())
+@router.get("/fits")
 def list_fits(station: StationDep, recipe: RecipeDep, _: Engineer) -> list[Fit]:
     """Models that were fitted here from what people judged, newest first."""
     return station.fits.all(recipe)
 
 
-@router.post("/fits", status_code=201, responses=problems(409, 503))
+@router.post("/fits", status_code=201)
 def start_fit(station: StationDep, recipe: RecipeDep, _: Engineer) -> Fit:
     """Fit a model as the one in use was, beside the work; it is not used until somebody says so."""
     return station.fits.start(recipe)
 
 
-@router.post("/fits/stop", status_code=202, responses=problems())
+@router.post("/fits/stop", status_code=202)
 def stop_fit(station: StationDep, recipe: RecipeDep, _: Engineer) -> list[Fit]:
     """Ask the fit that runs to end."""
     station.fits.stop(recipe)
@@ -171,7 +163,7 @@ def fit_page(request: Request, station: StationDep, recipe: RecipeDep, _: Engine
     )
 
 
-@router.get("/dataset.zip", response_class=Response, responses=problems(503))
+@router.get("/dataset.zip", response_class=Response)
 def dataset_zip(recipe: RecipeDep, _: Engineer) -> StreamingResponse:
     """The images that people judged, as a data set for the next fit: train/good and test/defect."""
     headers = {"Content-Disposition": 'attachment; filename="dataset.zip"'}

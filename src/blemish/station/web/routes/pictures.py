@@ -23,7 +23,7 @@ from blemish.inference.result import Result
 from blemish.station.errors import NotFound
 from blemish.station.records import Inspection
 from blemish.station.station import Station
-from blemish.station.web.deps import InspectionDep, StationDep, problems
+from blemish.station.web.deps import InspectionDep, StationDep
 
 THUMBNAIL = 240  # pixels of the longest side
 REMEMBERED = 512  # thumbnails of some 10 kB, for all who look at the live page and the gallery
@@ -37,7 +37,6 @@ router = APIRouter(
     prefix="/v1/inspections/{number}",
     tags=["inspections"],
     default_response_class=Response,
-    responses=problems(404, 503),
 )
 
 

@@ -1,13 +1,14 @@
-"""The rules of the model in use: drawn on a picture, tried on its held-out images, and put in force."""
+"""Which model gives the verdicts, and its rules: drawn on a picture, tried, and put in force."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
 
 from blemish.station.learning import rules
-from blemish.station.schemas import RulesPreview
-from blemish.station.web.deps import AuthorDep, Engineer, Operator, RecipeDep, problems
-from blemish.station.web.pages import page
+from blemish.station.records import Filter
+from blemish.station.schemas import ModelState, RulesPreview
+from blemish.station.web.deps import AuthorDep, Engineer, ModelName, Operator, RecipeDep
+from blemish.station.web.pages import hidden_part, page
 
 Values = Annotated[dict[str, Any], Body(description="The fields of a rules file; its zones are `zone`.")]
 
@@ -15,23 +16,44 @@ router = APIRouter(tags=["operation"])
 pages = APIRouter(include_in_schema=False)
 
 
-@router.get("/rules", responses=problems())
+@router.get("/models")
+def list_models(recipe: RecipeDep, _: Operator) -> list[ModelState]:
+    """The models to choose from."""
+    return recipe.models.states()
+
+
+@router.post("/models/{name}/use")
+def use_model(recipe: RecipeDep, by: AuthorDep, name: ModelName) -> ModelState:
+    """Load a model, for the verdicts from the next image on; those in hand are finished with the old one."""
+    return recipe.models.use(name, by)
+
+
+@router.get("/rules")
 def read_rules(recipe: RecipeDep, _: Operator) -> dict[str, Any]:
     """The rules in force."""
     return rules.in_force(recipe.models.active)
 
 
-@router.put("/rules", responses=problems(409, 503))
+@router.put("/rules")
 def set_rules(recipe: RecipeDep, by: AuthorDep, values: Values) -> dict[str, Any]:
     """Write rules beside the model in use, in the place of those there; they hold from the next image on."""
     rules.save(recipe, values, by)
     return rules.in_force(recipe.models.active)
 
 
-@router.post("/rules/preview", responses=problems(503))
+@router.post("/rules/preview")
 def preview_rules(recipe: RecipeDep, _: Engineer, values: Values) -> RulesPreview:
     """What rules would make of the good images that the model was calibrated on."""
     return rules.preview(recipe, values)
+
+
+@pages.get("/models")
+def models_page(request: Request, recipe: RecipeDep, _: Engineer) -> Response:
+    """The models to choose from."""
+    latest = recipe.store.select(Filter(recipe=recipe.name), limit=1)
+    description = recipe.models.active.detector.metadata
+    shown = hidden_part(latest[0], description) if latest else ""
+    return page(request, "models.html.j2", models=recipe.models.states(), hidden=shown)
 
 
 @pages.get("/models/rules")
