@@ -13,7 +13,7 @@ from blemish.station.errors import Conflict, NotFound
 from blemish.station.models import LoadedModel
 from blemish.station.recipe import Recipe
 from blemish.station.records import COMMAND_LINE, Author, CalibrationRecord, Verdict
-from blemish.station.schemas import Evidence, Preview
+from blemish.station.schemas import Evidence, Preview, kept_rate
 
 SHOWN = 12
 CHANCE = 0.01  # of a warning although the images were picked at random
@@ -42,10 +42,7 @@ def preview(recipe: Recipe, false_alarm_rate: float, *, last: int = 1000) -> Pre
     changed = np.flatnonzero(now_alarms != then_alarms)
     nearest = changed[np.argsort(np.abs(scores[changed] - then.threshold), kind="stable")]
     return Preview(
-        false_alarm_rate=then.false_alarm_rate,
-        effective_rate=then.effective_rate,
-        threshold=then.threshold,
-        note=then.note,
+        **kept_rate(then),
         inspections=len(points),
         alarms_now=int(np.count_nonzero(now_alarms)),
         alarms_then=int(np.count_nonzero(then_alarms)),
@@ -86,13 +83,10 @@ def recalibrate(
     """
     active = _active(recipe, expected)
     said = recipe.store.verdicts(recipe.name)
-    good = {
-        inspection.image: inspection.score
-        for inspection in recipe.store.judged(recipe.scored)
-        if inspection.image is not None
-        and inspection.score is not None
-        and said.get(inspection.image) == Verdict.GOOD
-    }
+    good = dict[str, float]()
+    for one in recipe.store.judged(recipe.scored):
+        if one.image and one.score is not None and said.get(one.image) == Verdict.GOOD:
+            good[one.image] = one.score
     if not good:
         raise Conflict(
             f"No image inspected with {active.name} was confirmed as good without contradiction; "
@@ -101,13 +95,8 @@ def recalibrate(
     own = recipe.store.calibrations(recipe.name, active.fingerprint)[-1]  # the model file's
     kept = own.scores if keep and Counter(own.scores) <= Counter(active.calibrated.scores) else []
     images = "1 confirmed good image" if len(good) == 1 else f"{len(good)} confirmed good images"
-    return recipe.models.recalibrate(
-        active,
-        kept + list(good.values()),
-        active.calibrated.false_alarm_rate,
-        f"{own.origin} and {images}" if kept else images,
-        by,
-    )
+    origin, rate = f"{own.origin} and {images}" if kept else images, active.calibrated.false_alarm_rate
+    return recipe.models.recalibrate(active, kept + list(good.values()), rate, origin, by)
 
 
 def use_again(recipe: Recipe, number: int, by: Author = COMMAND_LINE) -> CalibrationRecord:
@@ -139,20 +128,17 @@ def evidence(recipe: Recipe) -> Evidence:
     good = good_alarms + tally[False, Verdict.GOOD]
     alarms = good_alarms + tally[True, None]
     total = alarms + tally[False, None] + tally[False, Verdict.GOOD]
-    share = alarms / max(1, total)
+    share = 100 * alarms / max(1, total)
+    warning = (
+        f"{good_alarms} of {good} images confirmed as good are alarms, but of all inspections only "
+        f"{share:.2g} %: they were picked by verdict, and a threshold from them would be too high, so that "
+        "defects pass. Judge a random sample first."
+    )
     picked = hypergeom.sf(good_alarms - 1, total, alarms, good) < CHANCE
     return Evidence(
         confirmed_good=good,
         confirmed_defect=tally[True, Verdict.DEFECT] + tally[False, Verdict.DEFECT],
-        alarms_among_good=good_alarms / max(1, good),
-        alarms_among_all=share,
-        warning=(
-            f"{good_alarms} of {good} images confirmed as good are alarms, but of all inspections only "
-            f"{100 * share:.2g} %: they were picked by verdict, and a threshold from them would be too high, "
-            "so that defects pass. Judge a random sample first."
-        )
-        if picked
-        else "",
+        warning=warning if picked else "",
     )
 
 

@@ -5,17 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    Connection,
-    Select,
-    Table,
-    delete,
-    func,
-    literal,
-    select,
-    union_all,
-    update,
-)
+from sqlalchemy import Connection, Select, Table, delete, func, literal, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from blemish.station.errors import NotFound

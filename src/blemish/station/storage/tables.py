@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # given once, even if the row is deleted
 TIME = sa.DateTime(timezone=True)  # SQLite keeps no zone, so all that is written is UTC
+SOUGHT = ("recipe", "is_anomalous", "feedback", "score", "lot", "serial", "model")
 
 metadata = sa.MetaData()
 
@@ -32,14 +33,8 @@ inspections = sa.Table(
     *_columns(TIME, "feedback_at"),
     sa.UniqueConstraint("key", name="uq_inspections_key"),
     sa.Index("ix_inspections_received", "received"),
-    sa.Index("ix_inspections_recipe", "recipe", "id"),
-    sa.Index("ix_inspections_is_anomalous", "is_anomalous", "id"),
-    sa.Index("ix_inspections_feedback", "feedback", "id"),
+    *(sa.Index(f"ix_inspections_{name}", name, "id") for name in SOUGHT),
     sa.Index("ix_inspections_expired", "feedback", "received", "id"),
-    sa.Index("ix_inspections_score", "score", "id"),
-    sa.Index("ix_inspections_lot", "lot", "id"),
-    sa.Index("ix_inspections_serial", "serial", "id"),
-    sa.Index("ix_inspections_model", "model", "id"),
     sa.Index("ix_inspections_image", "image", "image_bytes"),
     sa.Index("ix_inspections_map", "map", "map_bytes"),
     sqlite_autoincrement=True,
@@ -72,11 +67,9 @@ users = sa.Table(
     "users",
     metadata,
     sa.Column("id", NUMBER, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("role", sa.Text, nullable=False),
+    *_columns(sa.Text, "name", "role", required=True),
     sa.Column("disabled", sa.Boolean, nullable=False),
-    sa.Column("secret", sa.Text),
-    sa.Column("link", sa.Text),
+    *_columns(sa.Text, "secret", "link"),
     sa.Column("link_until", TIME),
     sa.UniqueConstraint("name", name="uq_users_name"),
     sqlite_autoincrement=True,

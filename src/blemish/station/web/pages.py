@@ -45,7 +45,6 @@ def page(
 
 
 def fragment(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    """What a script puts into a page."""
     return templates.TemplateResponse(request, template, values, status)
 
 

@@ -31,7 +31,6 @@ class Server(uvicorn.Server):
     """Ends connections, too, that are made while it is told to stop: a busy client would keep it running."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept nothing more, and finish what is asked."""
         ending = asyncio.create_task(self._end_connections())
         await super().shutdown(sockets)
         ending.cancel()

@@ -19,7 +19,6 @@ router = APIRouter(tags=["operation"])
 def audit_page(
     request: Request, station: StationDep, _: Engineer, query: Annotated[AuditQuery, Query()]
 ) -> Response:
-    """Who changed what, when and why, newest first."""
     found = entries(station.store.database, query)
     narrowing = {name: text for name, text in request.query_params.items() if text and name != "before"}
     return page(

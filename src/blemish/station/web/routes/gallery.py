@@ -10,9 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 from blemish.images.drawing import heat_colours
 from blemish.inference.regions import Region, outlines
 from blemish.station.errors import NotFound
-from blemish.station.records import Filter, Inspection
+from blemish.station.records import Filter
 from blemish.station.schemas import GalleryQuery
-from blemish.station.station import Station
 from blemish.station.storage.store import Store
 from blemish.station.web.deps import InspectionDep, Operator, StationDep
 from blemish.station.web.pages import outcome, page, place
@@ -29,7 +28,6 @@ router = APIRouter(prefix="/inspections", include_in_schema=False)
 def gallery(
     request: Request, station: StationDep, _: Operator, query: Annotated[GalleryQuery, Query()]
 ) -> Response:
-    """All inspections, narrowed by a form."""
     select = station.store.select
     found = select(query, limit=PER_PAGE, before=query.before, after=query.after)
     if query.after is not None and len(found) < PER_PAGE:
@@ -66,7 +64,9 @@ def inspection_page(
         before, after = _in_review(station.store, query.review, inspection.id, among)
     else:
         before, after, among = _in_gallery(station.store, query, inspection.id, _narrowing(request))
-    regions = _regions(station, inspection)
+    regions: tuple[Region, ...] = ()
+    with suppress(NotFound):
+        regions = regions_of(station, inspection)
     return page(
         request,
         "inspection.html.j2",
@@ -82,12 +82,6 @@ def inspection_page(
         kinds=station.store.defect_kinds(inspection.recipe),
         colours=heat_colours(np.linspace(0, 1, 256)).tobytes().hex(),
     )
-
-
-def _regions(station: Station, inspection: Inspection) -> tuple[Region, ...]:
-    with suppress(NotFound):
-        return regions_of(station, inspection)
-    return ()
 
 
 def _narrowing(request: Request) -> str:

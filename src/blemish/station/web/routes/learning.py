@@ -61,7 +61,6 @@ def use_calibration(recipe: RecipeDep, by: AuthorDep, number: RecordNumber) -> T
 
 @pages.get("/judge")
 def judge_page(request: Request, recipe: RecipeDep, _: Operator) -> Response:
-    """Pictures worth a look, to be judged one after another."""
     chosen = {reason: recipe.store.get_many(numbers) for reason, numbers in to_judge(recipe).items()}
     return page(
         request, "judge.html.j2", chosen=chosen, review=[one.id for of in chosen.values() for one in of]
@@ -70,7 +69,6 @@ def judge_page(request: Request, recipe: RecipeDep, _: Operator) -> Response:
 
 @pages.get("/threshold")
 def threshold_page(request: Request, recipe: RecipeDep, _: Engineer) -> Response:
-    """The false-alarm rate, and what feedback can teach it."""
     try:
         active = threshold.by_scores(recipe)
     except Conflict as error:
@@ -89,7 +87,6 @@ def threshold_page(request: Request, recipe: RecipeDep, _: Engineer) -> Response
 def preview_fragment(
     request: Request, recipe: RecipeDep, _: Engineer, false_alarm_rate: Annotated[Rate, Query()]
 ) -> Response:
-    """What another rate would have meant."""
     preview = threshold.preview(recipe, false_alarm_rate)
     changing = recipe.store.get_many(preview.changed)
     return fragment(request, "preview.html.j2", preview=preview, changing=changing)
@@ -103,7 +100,6 @@ def read_drift(recipe: RecipeDep, _: Operator) -> Drift:
 
 @pages.get("/history")
 def scores_page(request: Request, recipe: RecipeDep, _: Operator, last: int = PERIODS[0]) -> Response:
-    """The scores of the active model over time."""
     if last not in PERIODS:
         raise Unusable(f"last is one of {', '.join(map(str, PERIODS))}, not {last}; choose one.")
     active = recipe.models.active
@@ -144,7 +140,6 @@ def stop_fit(station: StationDep, recipe: RecipeDep, _: Engineer) -> list[Fit]:
 
 @pages.get("/models/fit")
 def fit_page(request: Request, station: StationDep, recipe: RecipeDep, _: Engineer) -> Response:
-    """Fits a model, says how far it is, and compares it with the one in use."""
     learn, others = split(recipe)
     found = [
         (fit, fit.comparison and recipe.store.get_many(fit.comparison.differ))

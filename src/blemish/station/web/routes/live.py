@@ -19,7 +19,6 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 def live(request: Request, station: StationDep, recipe: RecipeDep, _: Operator) -> Response:
-    """What is inspected now."""
     return page(request, "live.html.j2", **_latest(station, recipe))
 
 
@@ -38,7 +37,6 @@ def live_fragment(
 
 
 def _latest(station: Station, recipe: Recipe) -> dict[str, Any]:
-    """What the live page shows."""
     newest = recipe.store.select(Filter(recipe=recipe.name), limit=LATEST)
     today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     of_today = {"recipe": recipe.name, "since": today.astimezone(UTC)}

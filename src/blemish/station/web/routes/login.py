@@ -19,7 +19,6 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/login")
 def login(request: Request, station: StationDep, user: Anyone, next: str = "/") -> Response:
-    """Asks who comes."""
     if user:
         return RedirectResponse(local_path(next), 303)
     users = station.settings.users
@@ -36,7 +35,6 @@ async def log_in(
     password: Annotated[Text, Form()] = "",
     next: Annotated[str, Form()] = "/",
 ) -> Response:
-    """Lets in who knows the token, or a password."""
     settings, accounts, session = station.settings, station.accounts, ""
     if settings.asks_nobody:
         return RedirectResponse(local_path(next), 303)
@@ -60,7 +58,6 @@ async def log_in(
 
 @router.post("/logout")
 def log_out(request: Request, station: StationDep, user: Anyone) -> Response:
-    """Makes the browser forget the login, and ends the session."""
     name = cookie_name(station.settings)
     if user and station.accounts is not None:
         station.accounts.log_out(request.cookies.get(name, ""), user.name)
@@ -71,7 +68,6 @@ def log_out(request: Request, station: StationDep, user: Anyone) -> Response:
 
 @router.get("/password")
 def password_page(request: Request, accounts: AccountsDep, _: Anyone, link: str) -> Response:
-    """Asks for the password that a one-time link sets."""
     return fragment(request, "password.html.j2", user=accounts.invited(link), link=link, problem="")
 
 
@@ -83,7 +79,6 @@ def set_password(
     link: Annotated[str, Form()],
     password: Annotated[Text, Form()] = "",
 ) -> Response:
-    """Sets it."""
     user = accounts.invited(link)
     try:
         accounts.set_password(link, password)

@@ -49,7 +49,6 @@ def preview_rules(recipe: RecipeDep, _: Engineer, values: Values) -> RulesPrevie
 
 @pages.get("/models")
 def models_page(request: Request, recipe: RecipeDep, _: Engineer) -> Response:
-    """The models to choose from."""
     latest = recipe.store.select(Filter(recipe=recipe.name), limit=1)
     description = recipe.models.active.detector.metadata
     shown = hidden_part(latest[0], description) if latest else ""
@@ -58,7 +57,6 @@ def models_page(request: Request, recipe: RecipeDep, _: Engineer) -> Response:
 
 @pages.get("/models/rules")
 def rules_page(request: Request, recipe: RecipeDep, _: Engineer) -> Response:
-    """Zones to draw on the latest good picture, sizes and rates."""
     shown, values = rules.picture(recipe), rules.in_force(recipe.models.active)
     size = values.get("picture") or (shown and (shown.width, shown.height))
     return page(request, "rules.html.j2", inspection=shown, values=values, size=size)

@@ -36,7 +36,6 @@ def metrics(station: StationDep, _: Machine) -> Response:
 
 @router.get("/condition", include_in_schema=False)
 def condition_fragment(request: Request, station: StationDep, _: Operator) -> Response:
-    """How the station is, for every page."""
     return fragment(request, "condition.html.j2", **condition(station))
 
 

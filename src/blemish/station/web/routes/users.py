@@ -15,7 +15,6 @@ router = APIRouter(prefix="/users", include_in_schema=False)
 
 @router.get("")
 def users_page(request: Request, accounts: AccountsDep, _: Admin) -> Response:
-    """All users."""
     return _page(request, accounts)
 
 
@@ -27,7 +26,6 @@ def add_user(
     name: Annotated[Text, Form()],
     role: Annotated[Role, Form()],
 ) -> Response:
-    """Adds one, and shows the link or the token once."""
     return _page(request, accounts, name.strip(), accounts.add(name.strip(), role, Author(admin.name)))
 
 
@@ -39,14 +37,12 @@ def change_user(
     role: Annotated[Role, Form()],
     disabled: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Gives another role, disables or enables."""
     accounts.change(number, role, disabled, Author(admin.name))
     return RedirectResponse("/users", 303)
 
 
 @router.post("/{number}/secret")
 def renew_secret(request: Request, accounts: AccountsDep, admin: Admin, number: RecordNumber) -> Response:
-    """A new link or token, shown once."""
     secret = accounts.renew(number, Author(admin.name))
     name = next(user.name for user in accounts.all() if user.id == number)
     return _page(request, accounts, name, secret)
