@@ -43,7 +43,6 @@ class LoadedModel:
 
     @property
     def name(self) -> str:
-        """Of its file."""
         return self.path.name
 
     def __str__(self) -> str:
@@ -101,7 +100,8 @@ class Models:
 
     def states(self) -> list[ModelState]:
         """Every model that can be chosen, by name."""
-        return [self._state(name) for name in sorted(self._paths())]
+        others = (ModelState(name=name) for name in self._paths() if name != self.active.name)
+        return sorted([self._state, *others], key=lambda state: state.name)
 
     def note_start(self) -> None:
         """Add to the audit trail what a start changed: another model, or rules that were written by hand."""
@@ -121,10 +121,16 @@ class Models:
         stays. Unavailable: the database or the folder cannot be written.
         """
         with self._lock:
-            model = self._open(name, by)
+            path = self._paths().get(name)
+            if path is None:
+                raise NotFound(f"There is no model {name[:100]!r}; GET /v1/models lists them.")
+            try:
+                model = self._load(path, by)
+            except (ModelFileError, ConfigError, OSError) as error:
+                raise Conflict(str(error)) from error
             with self._noted(by, model):
                 self._put_in_force(model)
-        return self._state(name)
+            return self._state
 
     def recalibrate(
         self, of: LoadedModel, scores: list[float], rate: float, origin: str, by: Author = COMMAND_LINE
@@ -190,15 +196,6 @@ class Models:
         paths = {path.name: path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()}
         return paths | {self._path.name: self._path}
 
-    def _open(self, name: str, by: Author = COMMAND_LINE) -> LoadedModel:
-        path = self._paths().get(name)
-        if path is None:
-            raise NotFound(f"There is no model {name[:100]!r}; GET /v1/models lists them.")
-        try:
-            return self._load(path, by)
-        except (ModelFileError, ConfigError, OSError) as error:
-            raise Conflict(str(error)) from error
-
     def _load(self, path: Path, by: Author = COMMAND_LINE) -> LoadedModel:
         settings = self._settings
         fingerprint = fingerprint_of(path) if path.exists() else ""  # the detector says that it is missing
@@ -222,16 +219,16 @@ class Models:
         self._store.add_model(fingerprint, path.name, detector.metadata)
         return LoadedModel(path, fingerprint, detector, *ruled(path, detector, calibrated, rules_for(path)))
 
-    def _state(self, name: str) -> ModelState:
-        active = self.active if name == self.active.name else None
-        metadata = active.detector.metadata if active else {}
+    @property
+    def _state(self) -> ModelState:
+        active, metadata = self.active, self.active.detector.metadata
         return ModelState(
-            name=name,
-            active=active is not None,
-            fingerprint=active.fingerprint if active else None,
-            method=metadata.get("method"),
-            precision=metadata.get("precision"),
-            rules=str(active.rules) if active and active.rules else "",
+            name=active.name,
+            active=True,
+            fingerprint=active.fingerprint,
+            method=metadata["method"],
+            precision=metadata["precision"],
+            rules=str(active.rules or ""),
         )
 
 

@@ -123,10 +123,10 @@ class ModelState(BaseModel):
     """What is known of a model file."""
 
     name: str = Field(description="File name.")
-    active: bool = Field(description="Whether it gives the verdicts; of others, only the name is known.")
-    fingerprint: str | None = Field(description="SHA-256 of the file it was loaded from.")
-    method: str | None
-    precision: str | None
+    active: bool = Field(False, description="Whether it gives the verdicts; else only the name is known.")
+    fingerprint: str | None = Field(None, description="SHA-256 of the file it was loaded from.")
+    method: str | None = None
+    precision: str | None = None
     rules: str = Field("", description="Which rules are in force, in a sentence, or empty.")
 
 

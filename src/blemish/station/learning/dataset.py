@@ -53,7 +53,7 @@ def _pieces(recipe: Recipe, said: dict[str, Verdict | None]) -> Iterator[bytes]:
     with ZipFile(sink, "w", ZIP_STORED) as archive:
         rows = csv.DictWriter(table, COLUMNS)
         rows.writeheader()
-        for inspection in recipe.store.judged(Filter(recipe=recipe.name)):
+        for inspection in recipe.store.every(Filter(recipe=recipe.name, feedback="any")):
             if inspection.image is not None and inspection.image not in said:
                 continue  # judged since the beginning
             file = inspection.image or inspection.id

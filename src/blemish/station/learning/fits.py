@@ -36,7 +36,7 @@ def split(recipe: Recipe) -> tuple[list[Inspection], list[Inspection]]:
     called both, has no score, or whose file is gone, is in neither.
     """
     said, judged = recipe.store.verdicts(recipe.name), dict[str, Inspection]()
-    for one in recipe.store.judged(Filter(recipe=recipe.name, failed=False)):
+    for one in recipe.store.every(Filter(recipe=recipe.name, failed=False, feedback="any")):
         if one.image and said.get(one.image) and recipe.files.path(one.image).is_file():
             judged.setdefault(one.image, one)
     learn = {image for image in judged if said[image] == Verdict.GOOD and int(image, 16) % 2}

@@ -11,7 +11,7 @@ from blemish.inference.held_out_maps import read_packed, unpacked
 from blemish.inference.rules import Rules, beside, rules_from
 from blemish.station.models import LoadedModel
 from blemish.station.recipe import Recipe
-from blemish.station.records import COMMAND_LINE, Author, Inspection
+from blemish.station.records import Inspection
 from blemish.station.schemas import RulesPreview
 
 
@@ -38,15 +38,6 @@ def preview(recipe: Recipe, values: dict[str, Any]) -> RulesPreview:
         look_again=int(np.count_nonzero(~defective & (p_values <= (rules.look_again or 0)))),
         rules=str(rules),
     )
-
-
-def save(recipe: Recipe, values: dict[str, Any], by: Author = COMMAND_LINE) -> None:
-    """Write rules beside the active model and put them in force; arguments and errors as of `preview`.
-
-    Conflict: the model or its calibration was changed meanwhile. Unavailable: file or database not.
-    """
-    active = recipe.models.active
-    recipe.models.set_rules(active, rules_from(values, active.path.absolute().parent), by)
 
 
 def picture(recipe: Recipe) -> Inspection | None:

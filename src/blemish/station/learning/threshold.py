@@ -84,7 +84,7 @@ def recalibrate(
     active = _active(recipe, expected)
     said = recipe.store.verdicts(recipe.name)
     good = dict[str, float]()
-    for one in recipe.store.judged(recipe.scored):
+    for one in recipe.store.every(recipe.scored.model_copy(update={"feedback": "good"})):
         if one.image and one.score is not None and said.get(one.image) == Verdict.GOOD:
             good[one.image] = one.score
     if not good:

@@ -91,17 +91,13 @@ class Store:
             yield from found
             before = found[-1].id
 
-    def judged(self, filter: Filter) -> Iterator[Inspection]:
-        """Every inspection that a person judged, newest first, asked for bit by bit."""
-        return self.every(filter.model_copy(update={"feedback": "any"}))
-
     def verdicts(self, recipe: str) -> dict[str, Verdict | None]:
         """What people said of each image file of a recipe, by its SHA-256; None for contradictions.
 
         The same file may have been inspected several times.
         """
         said: dict[str, Verdict | None] = {}
-        for inspection in self.judged(Filter(recipe=recipe)):
+        for inspection in self.every(Filter(recipe=recipe, feedback="any")):
             if inspection.image is not None:
                 same = said.setdefault(inspection.image, inspection.feedback) == inspection.feedback
                 said[inspection.image] = inspection.feedback if same else None

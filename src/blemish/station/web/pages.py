@@ -48,11 +48,11 @@ def fragment(request: Request, template: str, *, status: int = 200, **values: An
     return templates.TemplateResponse(request, template, values, status)
 
 
-def csv_answer(name: str, pieces: Iterator[str]) -> Response:
-    """A table to be saved as a file, sent while it is read from the database."""
+def download(name: str, kind: str, pieces: Iterator[Any]) -> Response:
+    """A file of a media type, to be saved; it is sent while it is read from the database."""
     pieces = chain([next(pieces)], pieces)  # what goes wrong does so before the answer begins
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(pieces, media_type=kind, headers=headers)
 
 
 def place(station: Station, recipe: Recipe) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from blemish.station.schemas import AuditQuery
 from blemish.station.spreadsheet import AUDIT, csv_of
 from blemish.station.storage.audit import AT_ONCE, entries, every_entry
 from blemish.station.web.deps import Engineer, StationDep
-from blemish.station.web.pages import csv_answer, page
+from blemish.station.web.pages import download, page
 
 router = APIRouter(tags=["operation"])
 
@@ -36,4 +36,4 @@ def audit_page(
 def audit_csv(station: StationDep, _: Engineer, query: Annotated[AuditQuery, Query()]) -> Response:
     """Every change of a threshold, a model, rules, a judgement or a user, and the logins, as a table."""
     found = every_entry(station.store.database, query)
-    return csv_answer("audit.csv", csv_of(AUDIT, found))
+    return download("audit.csv", "text/csv; charset=utf-8", csv_of(AUDIT, found))

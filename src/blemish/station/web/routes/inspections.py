@@ -15,7 +15,7 @@ from blemish.station.records import MAX_NAME, Author, Filter, Inspection, Source
 from blemish.station.schemas import Feedback, InspectionPage, Outcome, Outcomes, PageQuery
 from blemish.station.spreadsheet import INSPECTION, csv_of
 from blemish.station.web.deps import InspectionDep, Machine, Operator, RecipeDep, RecordNumber, StationDep
-from blemish.station.web.pages import csv_answer
+from blemish.station.web.pages import download
 
 PATIENCE = 0.01  # seconds between looks at a full queue
 ONE_FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -128,7 +128,7 @@ def list_inspections(
 def list_csv(request: Request, recipe: RecipeDep, _: Operator, query: Annotated[Filter, Query()]) -> Response:
     """All inspections of a list, newest first, as a table; times are UTC."""
     found = recipe.store.every(_narrowed(request, recipe, query))
-    return csv_answer("inspections.csv", csv_of(INSPECTION, found))
+    return download("inspections.csv", "text/csv; charset=utf-8", csv_of(INSPECTION, found))
 
 
 @one.get("")

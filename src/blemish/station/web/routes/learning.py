@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from blemish.station.errors import Conflict, Unusable
 from blemish.station.learning import dataset, threshold
@@ -14,7 +13,7 @@ from blemish.station.records import Verdict
 from blemish.station.schemas import Drift, Fit, Preview, Rate, RateChange, Recalibration, Threshold
 from blemish.station.web import charts
 from blemish.station.web.deps import AuthorDep, Engineer, Operator, RecipeDep, RecordNumber, StationDep
-from blemish.station.web.pages import fragment, page
+from blemish.station.web.pages import download, fragment, page
 
 PERIODS = (200, 1000, 5000)  # inspections
 IN_TABLE = 200  # of them
@@ -159,7 +158,6 @@ def fit_page(request: Request, station: StationDep, recipe: RecipeDep, _: Engine
 
 
 @router.get("/dataset.zip", response_class=Response)
-def dataset_zip(recipe: RecipeDep, _: Engineer) -> StreamingResponse:
+def dataset_zip(recipe: RecipeDep, _: Engineer) -> Response:
     """The images that people judged, as a data set for the next fit: train/good and test/defect."""
-    headers = {"Content-Disposition": 'attachment; filename="dataset.zip"'}
-    return StreamingResponse(dataset.stream(recipe), media_type="application/zip", headers=headers)
+    return download("dataset.zip", "application/zip", dataset.stream(recipe))

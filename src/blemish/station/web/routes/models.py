@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
 
+from blemish.inference.rules import rules_from
 from blemish.station.learning import rules
 from blemish.station.records import Filter
 from blemish.station.schemas import ModelState, RulesPreview
@@ -37,7 +38,8 @@ def read_rules(recipe: RecipeDep, _: Operator) -> dict[str, Any]:
 @router.put("/rules")
 def set_rules(recipe: RecipeDep, by: AuthorDep, values: Values) -> dict[str, Any]:
     """Write rules beside the model in use, in the place of those there; they hold from the next image on."""
-    rules.save(recipe, values, by)
+    active = recipe.models.active
+    recipe.models.set_rules(active, rules_from(values, active.path.absolute().parent), by)
     return rules.in_force(recipe.models.active)
 
 
