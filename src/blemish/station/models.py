@@ -1,6 +1,5 @@
 """The models of a recipe: which there are, and the one that gives the verdicts."""
 
-import hashlib
 import logging
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from blemish.calibration import Calibration
 from blemish.errors import BlemishError, ConfigError, ModelFileError, explained
 from blemish.inference.applied_rules import AppliedRules, apply_rules
 from blemish.inference.detector import Detector
-from blemish.inference.model_file import SUFFIXES, Metadata
+from blemish.inference.model_file import SUFFIXES, Metadata, fingerprint_of
 from blemish.inference.rules import NONE, Rules, beside, rules_for, write_rules
 from blemish.inference.verdict import decide
 from blemish.station.errors import Conflict, NotFound, Unavailable
@@ -247,11 +246,3 @@ def ruled(
 def _at_rate_of(rules: Rules | None, calibrated: CalibrationRecord) -> CalibrationRecord:
     rate = rules.defective if rules else None
     return calibrated if rate is None else calibrated.model_copy(update={"false_alarm_rate": rate})
-
-
-def fingerprint_of(path: Path) -> str:
-    """SHA-256 of a model file, in hexadecimal digits; of an .xml file, of it and its .bin file."""
-    digest = hashlib.sha256(path.read_bytes())
-    if path.suffix.lower() == ".xml":
-        digest.update(path.with_suffix(".bin").read_bytes())
-    return digest.hexdigest()

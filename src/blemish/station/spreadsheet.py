@@ -3,20 +3,14 @@
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
-from typing import Any
 
+from blemish.spreadsheet import uncalculated
 from blemish.station.records import AuditEntry, Inspection, Record
 
 LEFT_OUT = ("id", "key", "image_bytes", "image_type", "map", "map_bytes", "map_low", "map_high")
 INSPECTION = ["id", "outcome", *(name for name in Inspection.model_fields if name not in LEFT_OUT)]
 AUDIT = list(AuditEntry.model_fields)
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula begins so
 PIECE = 100_000  # characters
-
-
-def uncalculated(value: Any) -> Any:
-    """A value as it is, but a text that a spreadsheet would calculate with an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def csv_of(columns: Sequence[str], records: Iterable[Record]) -> Iterator[str]:

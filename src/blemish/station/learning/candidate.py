@@ -13,9 +13,10 @@ from blemish.errors import ImageError, ModelFileError
 from blemish.images.reading import frame_digest, frame_upload
 from blemish.inference.detector import Detector
 from blemish.inference.engines import read_metadata
+from blemish.inference.model_file import fingerprint_of
 from blemish.inference.rules import NONE, copy_rules, rules_for
 from blemish.progress import progress_bar
-from blemish.station.models import LoadedModel, fingerprint_of, ruled
+from blemish.station.models import LoadedModel, ruled
 from blemish.station.records import CalibrationRecord
 from blemish.station.schemas import Comparison
 from blemish.training.config import config_of

@@ -7,10 +7,10 @@ from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from blemish.images.formats import EXTENSION_OF
+from blemish.spreadsheet import uncalculated
 from blemish.station.errors import NotFound
 from blemish.station.recipe import Recipe
 from blemish.station.records import Filter, Inspection, Verdict
-from blemish.station.spreadsheet import uncalculated
 
 FOLDERS = {Verdict.GOOD: "train/good", Verdict.DEFECT: "test/defect"}
 JUDGEMENT = ("feedback", "feedback_by", "defect_kind", "note")

@@ -9,6 +9,7 @@ from collections import Counter
 
 import numpy as np
 
+from blemish.reports.numbers import several
 from blemish.station.errors import Conflict, NotFound
 from blemish.station.models import LoadedModel
 from blemish.station.recipe import Recipe
@@ -94,7 +95,7 @@ def recalibrate(
         )
     own = recipe.store.calibrations(recipe.name, active.fingerprint)[-1]  # the model file's
     kept = own.scores if keep and Counter(own.scores) <= Counter(active.calibrated.scores) else []
-    images = "1 confirmed good image" if len(good) == 1 else f"{len(good)} confirmed good images"
+    images = several(len(good), "confirmed good image")
     origin, rate = f"{own.origin} and {images}" if kept else images, active.calibrated.false_alarm_rate
     return recipe.models.recalibrate(active, kept + list(good.values()), rate, origin, by)
 

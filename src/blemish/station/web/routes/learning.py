@@ -10,7 +10,7 @@ from blemish.station.learning.drift import measure_drift
 from blemish.station.learning.fits import split
 from blemish.station.learning.to_judge import to_judge
 from blemish.station.records import Verdict
-from blemish.station.schemas import Drift, Fit, Preview, Rate, RateChange, Recalibration, Threshold
+from blemish.station.schemas import Fit, Preview, Rate, RateChange, Recalibration, Threshold
 from blemish.station.web import charts
 from blemish.station.web.deps import AuthorDep, Engineer, Operator, RecipeDep, RecordNumber, StationDep
 from blemish.station.web.pages import download, fragment, page
@@ -89,12 +89,6 @@ def preview_fragment(
     preview = threshold.preview(recipe, false_alarm_rate)
     changing = recipe.store.get_many(preview.changed)
     return fragment(request, "preview.html.j2", preview=preview, changing=changing)
-
-
-@router.get("/drift")
-def read_drift(recipe: RecipeDep, _: Operator) -> Drift:
-    """Whether recent scores still look like those of the calibration."""
-    return measure_drift(recipe)
 
 
 @pages.get("/history")
