@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from blemish.station import delivery, destinations
+from blemish.station import delivery
 from blemish.station.records import Filter
 from blemish.station.settings import Settings
 from blemish.station.station import Station
@@ -131,7 +131,7 @@ def test_what_is_not_taken_waits_in_order_and_is_shown(
 def test_a_receiver_that_hangs_holds_up_no_inspection(
     tmp_path: Path, receiver: Receiver, sending: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(destinations, "SECONDS", 1.0)
+    monkeypatch.setattr(delivery, "SECONDS", 1.0)
     receiver.free.clear()
     with running_station(tmp_path, **sending) as it:
         began = time.monotonic()

@@ -45,7 +45,6 @@ class JsonFormatter(logging.Formatter):
         self._secrets = sorted((json.dumps(form)[1:-1] for form in spellings), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

@@ -83,7 +83,6 @@ class Pipeline:
         self._threads = [Thread(target=work, daemon=True) for work in (self._score, self._write)]
 
     def start(self) -> None:
-        """Begin to work."""
         for thread in self._threads:
             thread.start()
 
@@ -100,7 +99,6 @@ class Pipeline:
 
     @property
     def unfinished(self) -> int:
-        """Images accepted and not yet acknowledged."""
         return sum(map(len, self._unfinished.values()))
 
     @property
@@ -238,10 +236,6 @@ class Pipeline:
             image.judged = True
             self._changed.notify_all()
 
-    def _write(self) -> None:
-        while images := self._next_to_write():
-            self._keep(images)
-
     def _next_to_write(self) -> list[_Image]:
         """Judged images that no unfinished one of their recipe came before; none at the end."""
 
@@ -253,19 +247,20 @@ class Pipeline:
             self._changed.wait_for(lambda: found() or (self._stopping and not self.unfinished))
             return found()
 
-    def _keep(self, images: list[_Image]) -> None:
+    def _write(self) -> None:
         """Files first, then records: what is recorded has its files, whatever happens in between."""
-        try:
-            with self.files.busy:
-                self.files.add({digest: file for image in images for digest, file in image.files.items()})
-                kept = self.store.add([image.record for image in images])
-        except Exception as error:
-            self.metrics.failures.labels("store").inc()
-            for image in images:
-                self._fail(image, error)
-        else:
-            for image, inspection in zip(images, kept, strict=True):
-                self._answer(image, inspection)
+        while images := self._next_to_write():
+            try:
+                with self.files.busy:
+                    self.files.add({digest: file for image in images for digest, file in image.files.items()})
+                    kept = self.store.add([image.record for image in images])
+            except Exception as error:
+                self.metrics.failures.labels("store").inc()
+                for image in images:
+                    self._fail(image, error)
+            else:
+                for image, inspection in zip(images, kept, strict=True):
+                    self._answer(image, inspection)
 
     def _answer(self, image: _Image, inspection: Inspection) -> None:
         """The inspection is durable: say so, unless its key stands for another image."""

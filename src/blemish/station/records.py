@@ -63,7 +63,6 @@ class Role(StrEnum):
     ADMIN = "admin"  # users
 
     def may(self, needed: "Role") -> bool:
-        """Whether this role includes another."""
         order = list(Role)
         return order.index(self) >= order.index(needed)
 

@@ -172,7 +172,6 @@ class Threshold(KeptRate):
 
     @classmethod
     def of(cls, record: CalibrationRecord) -> "Threshold":
-        """What a calibration gives."""
         return cls(
             **kept_rate(record.calibration),
             calibration=record.id,

@@ -86,7 +86,6 @@ class Settings(RecipeSettings):
 
     @property
     def asks_nobody(self) -> bool:
-        """Whether nobody is asked for anything."""
         return self.token is None and not self.users
 
     @property
@@ -106,7 +105,6 @@ class Settings(RecipeSettings):
 
     @property
     def webhook_key(self) -> str:
-        """What signs the posts of the webhook."""
         if self.webhook_key_file is None:
             raise wrong("webhook", f"needs webhook_key_file, with a key that signs ({MAKE_TOKEN})")
         return _read_token("webhook_key_file", self.webhook_key_file)
@@ -133,8 +131,8 @@ class Settings(RecipeSettings):
         if self.users and self.token is not None:
             raise wrong("users", "does not go with a token; the page of the users makes tokens for machines")
         if not self.loopback and self.asks_nobody:
-            sentence = f"{self.host} can be reached by others; give --users, or a token ({MAKE_TOKEN})"
-            raise wrong("host", sentence)
+            mend = f"give --users, or a token ({MAKE_TOKEN})"
+            raise wrong("host", f"{self.host} can be reached by others; {mend}")
         _check_tls(self.tls_certificate, self.tls_key)
         if self.model is None and self.recipes is None:
             raise PydanticCustomError("missing", "is missing", {"field": "model"})
@@ -222,8 +220,7 @@ def _read_token(field: str, file: Path) -> str:
     except UnicodeDecodeError:
         raise wrong(field, f"{file} holds no text; write the token into it") from None
     except OSError as error:
-        sentence = f"{file} cannot be read ({error.strerror}); mend that or give another"
-        raise wrong(field, sentence) from None
+        raise wrong(field, f"{file} cannot be read ({error.strerror}); mend that or give another") from None
     _check_token(field, token)
     return token
 
@@ -255,8 +252,5 @@ def _check_tls(certificate: Path | None, key: Path | None) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or reason_of(error)
-        raise wrong(
-            "tls_key",
-            f"{key} and {certificate} are no pair that can be used ({reason}); give a PEM key without a "
-            "password and its certificate",
-        ) from None
+        pair = f"{key} and {certificate} are no pair that can be used ({reason})"
+        raise wrong("tls_key", f"{pair}; give a PEM key without a password and its certificate") from None

@@ -8,8 +8,7 @@ from threading import Semaphore
 from typing import Any
 
 from blemish.errors import ConfigError, ModelFileError
-from blemish.station.delivery import Delivery
-from blemish.station.destinations import Mqtt, Webhook
+from blemish.station.delivery import Delivery, Mqtt, Webhook
 from blemish.station.errors import NotFound, StationError
 from blemish.station.health import Check, Monitor
 from blemish.station.learning.drift import measure_drift

@@ -72,14 +72,11 @@ def run(order: Order) -> Comparison:
                 unjudged += 1
             advance()
     learned = models[1].detector.metadata["data"]["images"]
-    sentences = [
-        f"{order.out.name} learned from {learned} pictures.",
-        *compare(pairs, order.in_use.name, order.out.name),
-        CAUTION,
-    ]
+    sentences = [f"{order.out.name} learned from {learned} pictures."]
     if known or unjudged:
         left_out = f"{known} that one of the models learned from, {unjudged} without a verdict"
-        sentences.insert(1, f"Judged pictures left out of the comparison: {left_out}.")
+        sentences.append(f"Judged pictures left out of the comparison: {left_out}.")
+    sentences += [*compare(pairs, order.in_use.name, order.out.name), CAUTION]
     differ = [pair.picture for pair in pairs if pair.differs]
     return Comparison(sentences=sentences, differ=differ[:SHOWN])
 

@@ -40,7 +40,6 @@ class _Sink(RawIOBase):
         return len(piece)
 
     def take(self) -> bytes:
-        """What was written since the last time."""
         taken, self._pieces = self._pieces, b""
         return taken
 

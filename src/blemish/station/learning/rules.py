@@ -16,10 +16,7 @@ from blemish.station.schemas import RulesPreview
 
 
 def preview(recipe: Recipe, values: dict[str, Any]) -> RulesPreview:
-    """What rules, by the fields of their file, would make of the held-out good images of the active model.
-
-    ConfigError: they say what cannot be, or do not fit the model.
-    """
+    """What rules, by their file's fields, would make of the held-out good images; else ConfigError."""
     active = recipe.models.active
     rules = rules_from(values, active.path.absolute().parent)
     record = recipe.models.stored_calibration(active)
@@ -41,10 +38,7 @@ def preview(recipe: Recipe, values: dict[str, Any]) -> RulesPreview:
 
 
 def picture(recipe: Recipe) -> Inspection | None:
-    """The latest picture of a good part of the active model, one that a person judged if there is one.
-
-    None where there is none, or the rules in force are for another shape.
-    """
+    """The latest picture of a good part, rather one that a person judged, that the rules in force are for."""
     active = recipe.models.active
     for wanted in ({"feedback": "good"}, {"anomalous": False}):
         for one in recipe.store.select(recipe.scored.model_copy(update=wanted), limit=1):

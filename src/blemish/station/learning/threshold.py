@@ -136,11 +136,8 @@ def evidence(recipe: Recipe) -> Evidence:
         "defects pass. Judge a random sample first."
     )
     picked = hypergeom.sf(good_alarms - 1, total, alarms, good) < CHANCE
-    return Evidence(
-        confirmed_good=good,
-        confirmed_defect=tally[True, Verdict.DEFECT] + tally[False, Verdict.DEFECT],
-        warning=warning if picked else "",
-    )
+    defects = tally[True, Verdict.DEFECT] + tally[False, Verdict.DEFECT]
+    return Evidence(confirmed_good=good, confirmed_defect=defects, warning=warning if picked else "")
 
 
 def _active(recipe: Recipe, expected: int | None) -> LoadedModel:

@@ -82,7 +82,6 @@ class Database:
                 fresh.execute("SELECT max(id) FROM inspections").fetchall()
 
     def close(self) -> None:
-        """Give the connections back."""
         self._engine.dispose()
 
     def _look_at_file(self) -> None:

@@ -94,7 +94,6 @@ class Files:
         return {name for name in names if len(name) == DIGITS}
 
     def free_bytes(self) -> int:
-        """Free space on the folder's disk, in bytes."""
         with self._explained("read"):
             return shutil.disk_usage(self.folder).free
 
@@ -120,7 +119,6 @@ class Files:
             return False
 
     def path(self, digest: str) -> Path:
-        """Where a file lies, if it is there."""
         return self.folder / digest[:2] / digest
 
     def _part(self, digest: str) -> Path:

@@ -57,7 +57,6 @@ class Store:
             return [_add(connection, one) for one in new]
 
     def with_key(self, key: str) -> Inspection | None:
-        """The inspection that came with this key, if there is one."""
         return next(iter(self._records(Inspection, select(inspections).where(_columns.key == key))), None)
 
     def get(self, number: int) -> Inspection:
@@ -92,10 +91,7 @@ class Store:
             before = found[-1].id
 
     def verdicts(self, recipe: str) -> dict[str, Verdict | None]:
-        """What people said of each image file of a recipe, by its SHA-256; None for contradictions.
-
-        The same file may have been inspected several times.
-        """
+        """What people said of each image file of a recipe, by its SHA-256; None for contradictions."""
         said: dict[str, Verdict | None] = {}
         for inspection in self.every(Filter(recipe=recipe, feedback="any")):
             if inspection.image is not None:
@@ -104,7 +100,6 @@ class Store:
         return said
 
     def count(self, filter: Filter) -> int:
-        """How many inspections there are."""
         question = select(func.count()).select_from(inspections).where(*conditions(filter))
         with self.database.transaction() as connection:
             return connection.execute(question).scalar_one()
@@ -191,7 +186,6 @@ class Store:
         return self._records(CalibrationRecord, question.limit(limit))
 
     def calibration_numbered(self, number: int) -> CalibrationRecord | None:
-        """The calibration of this number, if there is one."""
         question = select(calibrations).where(calibrations.c.id == number)
         return next(iter(self._records(CalibrationRecord, question)), None)
 

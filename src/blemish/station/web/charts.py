@@ -16,10 +16,7 @@ MOST_POINTS = 2000  # drawn
 
 
 def history_chart(points: Sequence[Point], verdicts: Calibration) -> str:
-    """Scores of at least one point, oldest first, as links, over threshold and range of the calibration.
-
-    Of more than 2000 points only the lowest and the highest of each stretch are drawn.
-    """
+    """Scores of at least one point, oldest first, as links, over threshold and range of the calibration."""
     chart = Chart("Scores in order of arrival", **SIZE, role="group")
     scores = np.array([point.score for point in points])
     x = chart.x_axis(-0.5, len(points) - 0.5)

@@ -115,10 +115,7 @@ class Security:
 
 @dataclass
 class BodyLimits:
-    """Refuses bodies that are too large (413), or whose end comes too late after the headers (408).
-
-    The application never sees more of a body than is allowed.
-    """
+    """Refuses bodies that are too large (413), or whose end comes too late after the headers (408)."""
 
     app: ASGIApp
     max_bytes: int

@@ -69,7 +69,6 @@ def place(station: Station, recipe: Recipe) -> dict[str, Any]:
 
 
 def condition(station: Station) -> dict[str, Any]:
-    """What every page says of the station."""
     health = station.monitor.health()
     return {
         "health": health,
@@ -136,7 +135,6 @@ def full_moment(time: datetime) -> str:
 
 
 def zone() -> str:
-    """The station's time zone: "CET"."""
     return f"{datetime.now().astimezone():%Z}"
 
 

@@ -23,14 +23,9 @@ F = TypeVar("F", bound=Filter)
 Part = Annotated[str, StringConstraints(max_length=MAX_NAME)]
 BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": ONE_FILE}}}
 
+SAME_AGAIN = "Sending the same again under its key gives the inspections that are there already."
 IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        description="Sending the same again under its key gives the inspections that are there already.",
-    ),
+    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, description=SAME_AGAIN)
 ]
 
 router = APIRouter(tags=["inspections"])  # of a recipe
@@ -83,19 +78,15 @@ async def inspect_many(
         raise Unusable(f"{counts}; send one for each image, or none.")
     deadline = time.monotonic() + station.settings.timeout
     source_of_all = Source.PAGE if source == Source.PAGE else Source.API
-    waiting = [
-        await _submit(
-            station.pipeline,
-            recipe,
-            image,
-            deadline,
-            source=source_of_all,
-            lot=lot,
-            serial=serial[place] if serial else "",
-            key=None if key is None else recipe.key(f"{source_of_all}:{key}/{place}"),
-        )
-        for place, image in enumerate(images)
-    ]
+    waiting: list[Future[Inspection]] = []
+    for place, image in enumerate(images):
+        told: dict[str, Any] = {
+            "source": source_of_all,
+            "lot": lot,
+            "serial": serial[place] if serial else "",
+        }
+        told["key"] = None if key is None else recipe.key(f"{source_of_all}:{key}/{place}")
+        waiting.append(await _submit(station.pipeline, recipe, image, deadline, **told))
     results: list[Outcome] = []
     errors: list[StationError] = []
     for image, future in zip(images, waiting, strict=True):
@@ -133,7 +124,6 @@ def list_csv(request: Request, recipe: RecipeDep, _: Operator, query: Annotated[
 
 @one.get("")
 def read_inspection(inspection: InspectionDep) -> Inspection:
-    """One inspection."""
     return inspection
 
 

@@ -24,7 +24,6 @@ pages = APIRouter(include_in_schema=False)
 
 @router.get("/threshold")
 def read_threshold(recipe: RecipeDep, _: Operator) -> Threshold:
-    """What gives the verdicts now."""
     return Threshold.of(threshold.by_scores(recipe).calibrated)
 
 

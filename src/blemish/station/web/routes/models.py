@@ -19,7 +19,6 @@ pages = APIRouter(include_in_schema=False)
 
 @router.get("/models")
 def list_models(recipe: RecipeDep, _: Operator) -> list[ModelState]:
-    """The models to choose from."""
     return recipe.models.states()
 
 
@@ -31,7 +30,6 @@ def use_model(recipe: RecipeDep, by: AuthorDep, name: ModelName) -> ModelState:
 
 @router.get("/rules")
 def read_rules(recipe: RecipeDep, _: Operator) -> dict[str, Any]:
-    """The rules in force."""
     return rules.in_force(recipe.models.active)
 
 

@@ -30,7 +30,6 @@ def ready(station: StationDep, user: Anyone, response: Response) -> Health:
 
 @router.get("/metrics", response_class=Response)
 def metrics(station: StationDep, _: Machine) -> Response:
-    """Figures for Prometheus."""
     return Response(station.metrics.text(), media_type="text/plain; version=0.0.4")
 
 

@@ -33,11 +33,7 @@ Side = Annotated[
     int | None, Query(ge=32, description="Pixels of the longer side, at most; left out, the picture's own.")
 ]
 
-router = APIRouter(
-    prefix="/v1/inspections/{number}",
-    tags=["inspections"],
-    default_response_class=Response,
-)
+router = APIRouter(prefix="/v1/inspections/{number}", tags=["inspections"], default_response_class=Response)
 
 
 @router.get("/image")
@@ -57,10 +53,7 @@ def picture_png(station: StationDep, inspection: InspectionDep, side: Side = Non
 
 @router.get("/heat.png")
 def heat_png(station: StationDep, inspection: InspectionDep, side: Side = None) -> Response:
-    """The anomaly map on the fixed scale, 8-bit grey with alpha: 0 is none, 85 the alarm, 255 the most.
-
-    Alpha is 0 where the model saw nothing, and else 255.
-    """
+    """The map in 8-bit grey: 0 is none, 85 the alarm, 255 the most; alpha is 0 where nothing was seen."""
     with station.drawing:
         result = _result(station, inspection)
         anomaly_map, scale = result.map_on_image(side), result.heat_scale
@@ -77,7 +70,6 @@ def overlay_png(station: StationDep, inspection: InspectionDep, side: Side = Non
 
 @router.get("/thumbnail.jpg")
 def thumbnail_jpg(station: StationDep, inspection: InspectionDep) -> Response:
-    """The overlay, small."""
     return Response(_thumbnail(station, inspection), headers=FOREVER, media_type="image/jpeg")
 
 
@@ -92,10 +84,7 @@ def regions(station: StationDep, inspection: InspectionDep) -> list[dict[str, An
 
 @router.get("/map.npy")
 def map_npy(station: StationDep, inspection: InspectionDep) -> Response:
-    """The anomaly map on the model's raw scale as NumPy's .npy file, float32 [height, width] of the picture.
-
-    It is NaN where the model saw nothing.
-    """
+    """The map on the raw scale as a .npy file, float32 [height, width]; NaN where the model saw nothing."""
     file = io.BytesIO()
     with station.drawing:
         np.save(file, _result(station, inspection).map_on_image(), allow_pickle=False)
