@@ -36,9 +36,7 @@ class Settings(RecipeSettings):
     recipes: Path | None = Field(None, description="TOML file of several recipes, in place of a model.")
     folder: Path = Field(Path("station"), description="Where images, maps and the database are kept.")
     store: SecretStr | None = Field(None, description="URL of the database, if not SQLite in the folder.")
-    host: str = Field(
-        "127.0.0.1", description="To listen on; others than this machine's need users or a token."
-    )
+    host: str = Field("127.0.0.1", description="To listen on; more than this machine needs users or a token.")
     port: int = Field(8000, ge=0, le=65535, description="To listen on; 0 is any free one.")
     token: SecretStr | None = Field(None, description="Who has it may use the station; ps shows it.")
     token_file: Path | None = Field(None, description="File that holds the token.")
@@ -52,7 +50,7 @@ class Settings(RecipeSettings):
     webhook_key_file: Path | None = Field(None, description="File that holds the key that signs them.")
     mqtt: Secret[MqttUrl] | None = Field(None, description="mqtt://user:password@host of a broker for them.")
     mqtt_topic: str = Field(
-        "blemish", pattern="^[^+#]+$", description="{recipe}, {station} and {verdict} in it are filled in."
+        "blemish", pattern="^[^+#]+$", description="Fills {recipe}, {station}, {verdict} in."
     )
     keep_days: float | None = Field(None, gt=0, le=36_500, description="Days until unjudged images go.")
     keep_gb: float | None = Field(None, gt=0, description="GB beyond which the oldest of them go.")

@@ -116,17 +116,14 @@ class Fits:
         active, settings = recipe.models.active, self._settings
         given = settings.by_recipe[recipe.name]
         learn, others = split(recipe)
-
-        def path(one: Inspection) -> Path:
-            return recipe.files.path(str(one.image))
-
+        path = recipe.files.path
         return Order(
             out=out,
             in_use=active.path.absolute(),
             fingerprint=active.fingerprint,
             calibrated=recipe.models.stored_calibration(active),
-            learn=[path(one) for one in learn],
-            compare={one.id: (path(one), one.feedback == Verdict.DEFECT) for one in others},
+            learn=[path(str(one.image)) for one in learn],
+            compare={one.id: (path(str(one.image)), one.feedback == Verdict.DEFECT) for one in others},
             fitted_to=given.fitted_to,
             weights=given.weights,
             options={"engine": settings.engine, "threads": settings.threads, "device": settings.device},

@@ -109,11 +109,8 @@ def _sqlite_path(url: str) -> Path:
     if name in ("", ":memory:"):
         raise BlemishError(f"The database {url} keeps nothing; {FORMS}.")
     path = Path(name).absolute()
-    with explained(
-        BlemishError,
-        lambda reason: f"The database file {path} cannot be written ({reason}); mend that, or name another.",
-        OSError,
-    ):
+    what = f"The database file {path} cannot be written"
+    with explained(BlemishError, lambda why: f"{what} ({why}); mend that, or name another.", OSError):
         path.touch()
     return path
 

@@ -34,11 +34,8 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.busy = Lock()
-        unusable = explained(
-            BlemishError,
-            lambda reason: f"The folder {self.folder} cannot be used ({reason}); give another --folder.",
-            OSError,
-        )
+        what = f"The folder {self.folder} cannot be used"
+        unusable = explained(BlemishError, lambda why: f"{what} ({why}); give another --folder.", OSError)
         with unusable, ExitStack() as undo:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = undo.enter_context((self.folder / LOCK).open("a"))

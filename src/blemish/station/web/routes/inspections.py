@@ -80,11 +80,8 @@ async def inspect_many(
     source_of_all = Source.PAGE if source == Source.PAGE else Source.API
     waiting: list[Future[Inspection]] = []
     for place, image in enumerate(images):
-        told: dict[str, Any] = {
-            "source": source_of_all,
-            "lot": lot,
-            "serial": serial[place] if serial else "",
-        }
+        told: dict[str, Any] = {"source": source_of_all, "lot": lot}
+        told["serial"] = serial[place] if serial else ""
         told["key"] = None if key is None else recipe.key(f"{source_of_all}:{key}/{place}")
         waiting.append(await _submit(station.pipeline, recipe, image, deadline, **told))
     results: list[Outcome] = []
