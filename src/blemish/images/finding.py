@@ -75,6 +75,17 @@ def find_files(
                     yield path[start:], stamp_of(found)
 
 
+def read_file(file: Path, stamp: Stamp, max_bytes: int) -> bytes | None:
+    """A file's content, nothing of one above `max_bytes`, or None if the stamp is not its own."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW  # it may have become a pipe or a link
+    with os.fdopen(os.open(file, flags), "rb") as opened:
+        found = os.fstat(opened.fileno())
+        if not stat.S_ISREG(found.st_mode) or stamp_of(found) != stamp:
+            return None
+        content = opened.read(stamp.size) if stamp.size <= max_bytes else b""
+        return content if stamp_of(os.fstat(opened.fileno())) == stamp else None
+
+
 def list_folder(folder: FilePath) -> tuple[list[Path], list[Path]]:
     """The files and the subfolders of a folder, each sorted, without those that are hidden.
 

@@ -19,8 +19,7 @@ from blemish.extras import install_command
 from blemish.station.background import Background
 from blemish.station.errors import StationError, Unavailable
 from blemish.station.records import Inspection
-from blemish.station.storage.outbox import Outbox
-from blemish.station.storage.store import Store
+from blemish.station.storage.store import Outbox, Store
 
 POLL = 0.05  # seconds between looks for new inspections
 AT_ONCE = 20  # inspections sent before the position is kept; so many may come twice after a kill
@@ -67,10 +66,7 @@ class _NoRedirection(HTTPRedirectHandler):
 
 
 class Mqtt:
-    """Publishes each inspection with quality of service 1, and waits until the broker confirms it.
-
-    TLS with mqtts://. {recipe}, {station} (the machine's name) and {verdict} in the topic are filled in.
-    """
+    """Publishes each inspection with quality of service 1, and waits until the broker confirms it."""
 
     def __init__(self, url: AnyUrl, topic: str) -> None:
         try:

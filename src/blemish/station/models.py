@@ -46,10 +46,8 @@ class LoadedModel:
 
     def __str__(self) -> str:
         """For the audit trail: file, fingerprint and rules."""
-        told = (
-            self.rules.rules.model_dump_json(by_alias=True, exclude_defaults=True) if self.rules else "none"
-        )
-        return f"{self.name} {self.fingerprint[:12]}, rules: {told}"
+        told = self.rules and self.rules.rules.model_dump_json(by_alias=True, exclude_defaults=True)
+        return f"{self.name} {self.fingerprint[:12]}, rules: {told or 'none'}"
 
     @property
     def calibration(self) -> Calibration:
@@ -115,9 +113,8 @@ class Models:
     def use(self, name: str, by: Author = COMMAND_LINE) -> ModelState:
         """Load a model's file, and let it give the verdicts from the next image on.
 
-        The active one goes on meanwhile. A model that was in use here before keeps its latest calibration.
-        NotFound: there is no such model. Conflict: its file is damaged or cannot run here; the active one
-        stays. Unavailable: the database or the folder cannot be written.
+        One that was in use here before keeps its latest calibration. NotFound: there is no such model.
+        Conflict: it is damaged or cannot run here. Unavailable: the database or the folder cannot be written.
         """
         with self._lock:
             path = self._paths().get(name)

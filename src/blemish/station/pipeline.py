@@ -32,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Image:
-    """An image on its way."""
-
     recipe: Recipe
     model: LoadedModel  # which was active when it was accepted
     data: bytes

@@ -34,14 +34,9 @@ logger = logging.getLogger(__name__)
 class Station:
     """Everything `blemish serve` runs, but for the web server.
 
-    BlemishError: the folder, the database or a model cannot be used, or another station uses them.
-
-    Attributes:
-        accounts: the users; None where there are none.
-        recipes, default: by name; and the first of them, for whoever names none.
-        watched: by the names of recipes that have a folder.
-        drawing: held while a past image is decoded for showing; as many at once as there are cores.
-        close: lets go of the folder and the database, of a station that was not started.
+    The first recipe is the `default`, for whoever names none. `drawing` is held while a past image is decoded
+    for showing, by as many at once as there are cores; `close` lets go of folder and database, of a station
+    that was not started. BlemishError: one of these or a model cannot be used, or another station uses them.
     """
 
     def __init__(self, settings: Settings) -> None:

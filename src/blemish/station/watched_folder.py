@@ -2,7 +2,6 @@
 
 import logging
 import os
-import stat
 import time
 from collections import deque
 from concurrent.futures import Future
@@ -10,12 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from errno import ENODEV
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from blemish.errors import BlemishError, reason_of
 from blemish.files import Stamp, make_folder, move_file, stamp_of
-from blemish.images.finding import find_files, passed_over
+from blemish.images.finding import find_files, passed_over, read_file
 from blemish.station.background import Background
 from blemish.station.errors import Busy, Unavailable, Unusable
 from blemish.station.pipeline import Pipeline
@@ -113,10 +111,8 @@ class WatchedFolder(Background):
                 seen[name] = known if known and same else _File(name, stamp, now + self._settings.settle)
             self._seen, self._finished = seen, finished
         for error in unlisted:
-            mend = "mount it, or check the path and its permissions"
-            problems[error.filename] = (
-                f"{_printable(error.filename)} cannot be watched ({error.strerror}); {mend}."
-            )
+            what = f"{_printable(error.filename)} cannot be watched ({error.strerror})"
+            problems[error.filename] = f"{what}; mount it, or check the path and its permissions."
         if others:
             problems["others"] = passed_over([_printable(name) for name in others])
         due = [file for file in seen.values() if file.due <= now]
@@ -233,17 +229,6 @@ class WatchedFolder(Background):
 
     def _shown(self, file: _File) -> str:
         return _printable(str(self._folder / file.name))
-
-
-def read_file(file: Path, stamp: Stamp, max_bytes: int) -> bytes | None:
-    """A file's content, nothing of one above `max_bytes`, or None if the stamp is not its own."""
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW  # it may have become a pipe or a link
-    with os.fdopen(os.open(file, flags), "rb") as opened:
-        found = os.fstat(opened.fileno())
-        if not stat.S_ISREG(found.st_mode) or stamp_of(found) != stamp:
-            return None
-        content = opened.read(stamp.size) if stamp.size <= max_bytes else b""
-        return content if stamp_of(os.fstat(opened.fileno())) == stamp else None
 
 
 def _key(file: _File, data: bytes) -> str:

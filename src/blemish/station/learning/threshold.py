@@ -119,8 +119,7 @@ def evidence(recipe: Recipe) -> Evidence:
     Calibration wants good images that are like future ones. Who judges alarms only confirms those of highest
     score, and a threshold from them would let defects pass. Were they a random choice of all that nobody
     called a defect, the number of alarms among them would be hypergeometric; the warning comes when so many
-    have a chance below 0.01 (Fisher's exact test, one-sided). Unjudged defects among the others only make
-    the warning rarer.
+    have a chance below 0.01 (Fisher's exact test, one-sided).
     """
     from scipy.stats import hypergeom
 

@@ -26,7 +26,7 @@ from blemish.station.schemas import Feedback
 from blemish.station.storage.audit import note
 from blemish.station.storage.conditions import conditions
 from blemish.station.storage.database import Database
-from blemish.station.storage.tables import calibrations, inspections, models
+from blemish.station.storage.tables import calibrations, destinations, inspections, models
 
 AT_ONCE = 500  # records in one question, where all are gone through
 ADDING = 0x626C656D  # the lock of PostgreSQL's that is held while inspections are added
@@ -100,9 +100,7 @@ class Store:
         return said
 
     def count(self, filter: Filter) -> int:
-        question = select(func.count()).select_from(inspections).where(*conditions(filter))
-        with self.database.transaction() as connection:
-            return connection.execute(question).scalar_one()
+        return self.tally(filter)[()]
 
     def set_feedback(self, number: int, said: Feedback, by: Author = COMMAND_LINE) -> Inspection:
         """Keep what a person says of an inspection; NotFound where there is none of this number."""
@@ -133,7 +131,8 @@ class Store:
     def tally(self, filter: Filter, *fields: str) -> Counter[tuple[Any, ...]]:
         """How many inspections have the same values in these fields, by the values."""
         kinds = [_columns[name] for name in fields]
-        question = select(func.count(), *kinds).where(*conditions(filter)).group_by(*kinds)
+        of = select(func.count(), *kinds).select_from(inspections)
+        question = of.where(*conditions(filter)).group_by(*kinds)
         with self.database.transaction() as connection:
             return Counter({tuple(kind): count for count, *kind in connection.execute(question)})
 
@@ -237,6 +236,39 @@ class Store:
     def _records(self, kind: type[R], question: Select[Any]) -> list[R]:
         with self.database.transaction() as connection:
             return [kind.model_validate(row._asdict()) for row in connection.execute(question)]
+
+
+class Outbox:
+    """The inspections after the position of one destination, by number; a new one begins after the newest.
+
+    Every method raises Unavailable while the database cannot be used.
+    """
+
+    def __init__(self, store: Store, destination: str) -> None:
+        self._store = store
+        self._mine = destinations.c.name == destination
+        newest = select(func.coalesce(func.max(inspections.c.id), 0)).scalar_subquery()
+        with store.database.transaction(writing=True) as connection:
+            new = insert_into(connection, destinations).values(name=destination, position=newest)
+            connection.execute(new.on_conflict_do_nothing())
+            self.position = connection.execute(select(destinations.c.position).where(self._mine)).scalar_one()
+
+    def next(self, limit: int) -> list[Inspection]:
+        """The first of those that wait."""
+        return self._store.select(Filter(), limit=limit, after=self.position)[::-1]
+
+    def taken(self, number: int) -> None:
+        """Keep that the destination took the inspections up to this number."""
+        with self._store.database.transaction(writing=True) as connection:
+            connection.execute(update(destinations).where(self._mine).values(position=number))
+        self.position = number
+
+    def count(self, most: int | None = None) -> int:
+        """How many wait; counting ends at `most`."""
+        waiting = select(inspections.c.id).where(inspections.c.id > self.position).limit(most).subquery()
+        question = select(func.count()).select_from(waiting)
+        with self._store.database.transaction() as connection:
+            return connection.execute(question).scalar_one()
 
 
 def _said(inspection: Inspection) -> str:

@@ -19,22 +19,27 @@ from blemish.station.web.deps import name_recipe
 from blemish.station.web.middleware import HEADERS, BodyLimits, Security
 from blemish.station.web.pages import fragment, page
 from blemish.station.web.routes import (
-    audit,
     gallery,
     inspections,
     learning,
     live,
-    login,
     models,
     operation,
+    people,
     pictures,
     report,
-    users,
 )
 
 OF_THE_STATION = (
-    *(inspections.one, pictures.router, operation.router, gallery.router),
-    *(login.router, audit.router, users.router),
+    *(inspections.one, pictures.router, operation.router),
+    *(gallery.router, people.router, people.table),
+)
+    inspections.one,
+    pictures.router,
+    operation.router,
+    gallery.router,
+    people.router,
+    people.table,
 )
 OF_A_RECIPE = (inspections.router, learning.router, models.router)
 PAGES_OF_A_RECIPE = (live.router, learning.pages, models.pages, report.router)

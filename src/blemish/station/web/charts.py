@@ -57,7 +57,6 @@ def distribution_chart(points: Sequence[Point], verdicts: Calibration) -> str:
 
 
 def _mark(point: Point, x: float, y: float) -> str:
-    """A circle for good, a triangle for anomalous, in a ring where a person judged."""
     said = {None: "", Verdict.GOOD: ", judged good", Verdict.DEFECT: ", judged a defect"}[point.feedback]
     verdict = point.verdict or ("anomalous" if point.is_anomalous else "good")
     title = f"{point.id}: {verdict}, {short_number(point.score)}, {full_moment(point.received)}{said}"

@@ -58,9 +58,7 @@ ModelName = Annotated[str, Path(max_length=255, description="A model's file name
 def get_author(
     station: StationDep,
     user: Engineer,
-    why: Annotated[
-        Text, Query(max_length=MAX_NOTE, description="For the audit trail; a must with users.")
-    ] = "",
+    why: Annotated[Text, Query(max_length=MAX_NOTE, description="In a sentence; a must with users.")] = "",
 ) -> Author:
     """Who changes a threshold, a model or rules, and why; Unusable where users do not say so."""
     if station.accounts is not None and not why.strip():

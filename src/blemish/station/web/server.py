@@ -45,8 +45,7 @@ class Server(uvicorn.Server):
 def serve(settings: Settings, *, check: bool = False) -> None:
     """Run a station until SIGTERM or SIGINT; what was accepted by then is finished.
 
-    `check` only sees whether it can start, and leaves nothing behind that had to be made for it.
-    BlemishError: it cannot be started; the message says why.
+    `check` only sees whether it can start, else BlemishError; nothing stays that had to be made for it.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # the server raises it again when it has ended by it

@@ -52,10 +52,7 @@ def gallery(
 
 @router.get("/{number}")
 def inspection_page(
-    request: Request,
-    station: StationDep,
-    inspection: InspectionDep,
-    query: Annotated[GalleryQuery, Query()],
+    request: Request, station: StationDep, inspection: InspectionDep, query: Annotated[GalleryQuery, Query()]
 ) -> Response:
     """One inspection; the query says among which others."""
     recipe = station.recipe_of(inspection)

@@ -1,9 +1,9 @@
 """The live page: what is inspected now."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from blemish.station.recipe import Recipe
 from blemish.station.records import Filter, Number
@@ -24,11 +24,7 @@ def live(request: Request, station: StationDep, recipe: RecipeDep, _: Operator) 
 
 @router.get("/live")
 def live_fragment(
-    request: Request,
-    station: StationDep,
-    recipe: RecipeDep,
-    _: Operator,
-    after: Annotated[Number | None, Query()] = None,
+    request: Request, station: StationDep, recipe: RecipeDep, _: Operator, after: Number | None = None
 ) -> Response:
     """What of the live page changes; 204 when nothing is newer than `after`."""
     if after is not None and not recipe.store.select(Filter(recipe=recipe.name), limit=1, after=after):
@@ -39,10 +35,9 @@ def live_fragment(
 def _latest(station: Station, recipe: Recipe) -> dict[str, Any]:
     newest = recipe.store.select(Filter(recipe=recipe.name), limit=LATEST)
     today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    of_today = {"recipe": recipe.name, "since": today.astimezone(UTC)}
 
     def count(**more: Any) -> int:
-        return recipe.store.count(Filter(**of_today, **more))
+        return recipe.store.count(Filter(recipe=recipe.name, since=today.astimezone(UTC), **more))
 
     return {
         "inspections": newest,

@@ -29,9 +29,7 @@ THUMBNAIL = 240  # pixels of the longest side
 REMEMBERED = 512  # thumbnails of some 10 kB, for all who look at the live page and the gallery
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # an inspection's pictures never change
 
-Side = Annotated[
-    int | None, Query(ge=32, description="Pixels of the longer side, at most; left out, the picture's own.")
-]
+Side = Annotated[int | None, Query(ge=32, description="Pixels of the longer side, at most; else its own.")]
 
 router = APIRouter(prefix="/v1/inspections/{number}", tags=["inspections"], default_response_class=Response)
 
