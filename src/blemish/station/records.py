@@ -124,9 +124,7 @@ class NewInspection(Record):
     is_other_part: bool | None = Field(None, description="Unlike every good one as a whole; null: unknown.")
     verdict: str | None = Field(None, description="By rules: good, look again or defective; null: no rules.")
     decided_by: str | None = Field(None, description="The zone or size the verdict hangs on, or no rule.")
-    threshold: float | None = Field(
-        None, description="Anomalous above it; null where zones or sizes decided."
-    )
+    threshold: float | None = Field(None, description="Anomalous above it; null: zones or sizes decided.")
     false_alarm_rate: float | None = Field(None, description="The rate in force, in (0, 1).")
     model: str | None = Field(None, description="Fingerprint of the model file: SHA-256.")
     calibration: int | None = Field(None, description="That gave the verdict; null: zones or sizes did.")

@@ -49,9 +49,7 @@ class Settings(RecipeSettings):
     webhook: HttpUrl | None = Field(None, description="Address that every verdict is posted to.")
     webhook_key_file: Path | None = Field(None, description="File that holds the key that signs them.")
     mqtt: Secret[MqttUrl] | None = Field(None, description="mqtt://user:password@host of a broker for them.")
-    mqtt_topic: str = Field(
-        "blemish", pattern="^[^+#]+$", description="Fills {recipe}, {station}, {verdict} in."
-    )
+    mqtt_topic: str = Field("blemish", pattern="^[^+#]+$", description="With {recipe}, {station}, {verdict}.")
     keep_days: float | None = Field(None, gt=0, le=36_500, description="Days until unjudged images go.")
     keep_gb: float | None = Field(None, gt=0, description="GB beyond which the oldest of them go.")
     min_free_gb: float = Field(0.5, ge=0, description="Accept nothing with fewer GB free on the disk.")

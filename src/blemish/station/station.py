@@ -136,7 +136,6 @@ class Station:
             raise type(error)(f"{place}{error}") from error
 
     def _wanted(self) -> dict[str, Check]:
-        """What a person should look at, by name."""
         wanted: dict[str, Check] = {}
         for name, recipe in self.recipes.items():
             of = f" of {name}" if len(self.recipes) > 1 else ""

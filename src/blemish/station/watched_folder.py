@@ -33,8 +33,6 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class _File:
-    """A file that is not finished with."""
-
     name: str  # path below the folder
     stamp: Stamp
     due: float  # when to try next, monotonic

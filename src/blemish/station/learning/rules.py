@@ -55,5 +55,4 @@ def in_force(model: LoadedModel) -> dict[str, Any]:
 
 @lru_cache(1)
 def _held_out(path: Path, fingerprint: str) -> np.ndarray | None:
-    """The packed maps in the file that had this fingerprint."""
     return read_packed(path)

@@ -126,10 +126,8 @@ class Accounts:
             note(connection, Author(name), Kind.LOGIN, "", "logged out")
 
     def of_session(self, session: str) -> User | None:
-        valid = select(sessions.c.user_id).where(
-            sessions.c.digest == _digest(session), sessions.c.until > datetime.now(UTC)
-        )
-        return self._usable(_columns.id.in_(valid))
+        lasts = (sessions.c.digest == _digest(session), sessions.c.until > datetime.now(UTC))
+        return self._usable(_columns.id.in_(select(sessions.c.user_id).where(*lasts)))
 
     def of_token(self, token: str) -> User | None:
         return self._usable(_columns.role == Role.MACHINE, _columns.secret == _digest(token))

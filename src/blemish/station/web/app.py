@@ -22,27 +22,18 @@ from blemish.station.web.routes import (
     gallery,
     inspections,
     learning,
-    live,
     models,
     operation,
     people,
     pictures,
-    report,
 )
 
 OF_THE_STATION = (
     *(inspections.one, pictures.router, operation.router),
     *(gallery.router, people.router, people.table),
 )
-    inspections.one,
-    pictures.router,
-    operation.router,
-    gallery.router,
-    people.router,
-    people.table,
-)
 OF_A_RECIPE = (inspections.router, learning.router, models.router)
-PAGES_OF_A_RECIPE = (live.router, learning.pages, models.pages, report.router)
+PAGES_OF_A_RECIPE = (operation.pages, learning.pages, models.pages, gallery.report)
 
 PROBLEMS = (400, 401, 403, 404, 408, 409, 413, 421, 422, 503, 504)  # the answers that are no success
 

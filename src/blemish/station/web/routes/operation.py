@@ -1,14 +1,23 @@
-"""How the station is, and what judges in it."""
+"""How the station is, what judges in it, and the live page: what is inspected now."""
+
+from datetime import UTC, datetime
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from blemish.station.errors import StationError
-from blemish.station.records import InForce
+from blemish.station.recipe import Recipe
+from blemish.station.records import Filter, InForce, Number
 from blemish.station.schemas import Health
-from blemish.station.web.deps import Anyone, Machine, Operator, StationDep
-from blemish.station.web.pages import condition, fragment
+from blemish.station.station import Station
+from blemish.station.web.deps import Anyone, Machine, Operator, RecipeDep, StationDep
+from blemish.station.web.pages import condition, fragment, outcome, page, place
+
+LATEST = 24
+CHANGES = 5  # shown
 
 router = APIRouter(tags=["operation"])
+pages = APIRouter(include_in_schema=False)  # of a recipe
 
 
 @router.get("/v1/health")
@@ -42,3 +51,38 @@ def condition_fragment(request: Request, station: StationDep, _: Operator) -> Re
 def list_recipes(station: StationDep, _: Operator) -> list[InForce]:
     """What judges the pictures of each recipe; the default one comes first."""
     return [recipe.in_force for recipe in station.recipes.values()]
+
+
+@pages.get("/")
+def live(request: Request, station: StationDep, recipe: RecipeDep, _: Operator) -> Response:
+    return page(request, "live.html.j2", **_latest(station, recipe))
+
+
+@pages.get("/live")
+def live_fragment(
+    request: Request, station: StationDep, recipe: RecipeDep, _: Operator, after: Number | None = None
+) -> Response:
+    """What of the live page changes; 204 when nothing is newer than `after`."""
+    if after is not None and not recipe.store.select(Filter(recipe=recipe.name), limit=1, after=after):
+        return Response(status_code=204)
+    return fragment(request, "latest.html.j2", **_latest(station, recipe), **place(station, recipe))
+
+
+def _latest(station: Station, recipe: Recipe) -> dict[str, Any]:
+    newest = recipe.store.select(Filter(recipe=recipe.name), limit=LATEST)
+    today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def count(**more: Any) -> int:
+        return recipe.store.count(Filter(recipe=recipe.name, since=today.astimezone(UTC), **more))
+
+    return {
+        "inspections": newest,
+        **(outcome(station, newest[0]) if newest else {}),
+        "inspected": count(),
+        "anomalous": count(anomalous=True),
+        "to_judge": count(anomalous=True, feedback="none"),
+        "other_parts": count(other_part=True),
+        "today": f"{today:%Y-%m-%dT%H:%M}",
+        "in_force": recipe.in_force,
+        "changes": recipe.changes(CHANGES),
+    }

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from PIL import Image
 
 from blemish.calibration import Calibration
+from blemish.images.drawing import encode_jpeg
 from blemish.images.frame import Frame
 from blemish.images.maps import decode_map, shrink
 from blemish.images.reading import read_upload
@@ -97,9 +98,7 @@ def regions_of(station: Station, inspection: Inspection) -> tuple[Region, ...]:
 
 @lru_cache(REMEMBERED)
 def _thumbnail(station: Station, inspection: Inspection) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(_overlay(station, inspection, THUMBNAIL)).save(file, "JPEG", quality=85)
-    return file.getvalue()
+    return encode_jpeg(_overlay(station, inspection, THUMBNAIL))
 
 
 def _overlay(station: Station, inspection: Inspection, side: int | None) -> np.ndarray:
