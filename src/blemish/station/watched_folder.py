@@ -48,9 +48,8 @@ class WatchedFolder(Background):
     """Looks into `given.watch` and its subfolders every half second, in a thread, oldest files first.
 
     A file is taken when it has not changed for `settle` seconds. It is known by its path, time, size and
-    content, so that neither a restart nor a kill gives it two records; a record that retention deleted is
-    forgotten, though, and such a file, still there at the next start, counts as new: use `move_to` then.
-    `message` says what is wrong now, or "".
+    content, so that neither a restart nor a kill gives it two records; one whose record retention deleted
+    counts as new at the next start. `message` says what is wrong now, or "".
     """
 
     def __init__(self, recipe: Recipe, given: RecipeSettings, settings: Settings, pipeline: Pipeline) -> None:

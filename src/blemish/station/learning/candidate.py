@@ -77,8 +77,7 @@ def run(order: Order) -> Comparison:
         left_out = f"{known} that one of the models learned from, {unjudged} without a verdict"
         sentences.append(f"Judged pictures left out of the comparison: {left_out}.")
     sentences += [*compare(pairs, order.in_use.name, order.out.name), CAUTION]
-    differ = [pair.picture for pair in pairs if pair.differs]
-    return Comparison(sentences=sentences, differ=differ[:SHOWN])
+    return Comparison(sentences=sentences, differ=[pair.picture for pair in pairs if pair.differs][:SHOWN])
 
 
 def _fit(order: Order) -> None:

@@ -13,9 +13,8 @@ from blemish.station.recipe import Recipe
 from blemish.station.records import Filter, Inspection, Verdict
 
 FOLDERS = {Verdict.GOOD: "train/good", Verdict.DEFECT: "test/defect"}
-JUDGEMENT = ("feedback", "feedback_by", "defect_kind", "note")
 COLUMNS = (
-    *("id", "received", "recipe", "lot", "serial", "file", *JUDGEMENT),
+    *("id", "received", "recipe", "lot", "serial", "file", "feedback", "feedback_by", "defect_kind", "note"),
     *("score", "model", "verdict", "decided_by"),
 )
 
@@ -23,9 +22,9 @@ COLUMNS = (
 def stream(recipe: Recipe) -> Iterator[bytes]:
     """A .zip file in the MVTec layout, piece by piece; memory holds one image and the table at a time.
 
-    `train/good` has the images confirmed as good, `test/defect` the confirmed defects, each file as it came
-    and only once. `labels.csv` has a row for each judged inspection; `missing.txt`, if need be,
-    says what was left out and why. Unavailable: the database, or later the disk, cannot be read.
+    `train/good` and `test/defect` have the confirmed images, each file as it came and only once. `labels.csv`
+    has a row for each judged inspection; `missing.txt`, if need be, says what was left out and why.
+    Unavailable: the database, or later the disk, cannot be read.
     """
     return _pieces(recipe, recipe.store.verdicts(recipe.name))
 

@@ -76,11 +76,10 @@ def recalibrate(
 ) -> CalibrationRecord:
     """Calibrate the active model from its images that were confirmed as good; the rate stays.
 
-    Scores are taken as recorded, each image file's once, and none of a file that was called a defect as well.
-    The promise of a calibration holds for images picked without regard to their scores; see `evidence`. With
-    `keep` they are added to the scores that the model came with, as long as these are in force; images
-    confirmed earlier are always included, once, so that a verdict taken back is forgotten.
-    Conflict also where no image was confirmed as good.
+    Scores are taken as recorded, each image file's once, and none of a file that was called a defect as well;
+    with `keep` beside those that the model came with, as long as these are in force. A verdict taken back is
+    forgotten. The promise of a calibration holds for images picked without regard to their scores; see
+    `evidence`. Conflict also where no image was confirmed as good.
     """
     active = _active(recipe, expected)
     said = recipe.store.verdicts(recipe.name)

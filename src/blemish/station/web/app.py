@@ -1,7 +1,6 @@
 """The web application: the API and the pages of one station."""
 
 import logging
-from importlib import resources
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -18,15 +17,7 @@ from blemish.station.station import Station
 from blemish.station.web.deps import name_recipe
 from blemish.station.web.middleware import HEADERS, BodyLimits, Security
 from blemish.station.web.pages import fragment, page
-from blemish.station.web.routes import (
-    gallery,
-    inspections,
-    learning,
-    models,
-    operation,
-    people,
-    pictures,
-)
+from blemish.station.web.routes import gallery, inspections, learning, models, operation, people, pictures
 
 OF_THE_STATION = (
     *(inspections.one, pictures.router, operation.router),
@@ -68,8 +59,7 @@ def create_app(station: Station) -> FastAPI:
             app.include_router(router, prefix=prefix)
             named = f"{prefix}/recipes/{{recipe}}"
             app.include_router(router, prefix=named, dependencies=[Depends(name_recipe)])
-    static = str(resources.files("blemish.station.web") / "static")
-    app.mount("/static", StaticFiles(directory=static), name="static")
+    app.mount("/static", StaticFiles(packages=[("blemish.station.web", "static")]), name="static")
     return app
 
 

@@ -64,7 +64,5 @@ def _mark(point: Point, x: float, y: float) -> str:
         shape = f'<path class="bad" d="M{x:.1f} {y - 5:.1f}l5 9h-10z"/>'
     else:
         shape = f'<circle class="good" cx="{x:.1f}" cy="{y:.1f}" r="3.2"/>'
-    ring = (
-        f'<circle class="ring {point.feedback}" cx="{x:.1f}" cy="{y:.1f}" r="8"/>' if point.feedback else ""
-    )
+    ring = f'<circle class="ring {point.feedback}" cx="{x:.1f}" cy="{y:.1f}" r="8"/>' if said else ""
     return f'<a href="/inspections/{point.id}" tabindex="-1"><title>{title}</title>{ring}{shape}</a>'
