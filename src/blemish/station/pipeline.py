@@ -131,10 +131,10 @@ class Pipeline:
     ) -> "Future[Inspection]":
         """Inspect an image file's content; Busy or Unavailable as `check`.
 
-        The recipe's model that is active now judges it. Without `lot` or `serial` its name tells them. The same
-        `key`, by `Recipe.key`, gives the same inspection. `keep_failed` keeps an image that cannot be used, with
-        its error. The inspection is there once it is durable; else Unusable for what is no usable image or has
-        no score, Conflict for a key of another image, and Unavailable where it cannot be scored or kept.
+        The recipe's model that is active now judges it. Without `lot` or `serial` its name tells them. The
+        same `key`, by `Recipe.key`, gives the same inspection. `keep_failed` keeps what cannot be used, with
+        its error. The inspection is there once it is durable; else Unusable for what is no usable image or
+        has no score, Conflict for a key of another image, Unavailable where it cannot be scored or kept.
         """
         model, name = recipe.models.active, name[:MAX_NAME]
         known: dict[str, Any] = {"recipe": recipe.name, "source": source, "name": name, "key": key}

@@ -111,7 +111,7 @@ def hidden_part(inspection: Inspection, description: dict[str, Any]) -> str:
 
 
 def _bar(inspection: Inspection, calibrated: CalibrationRecord | None) -> float | None:
-    """How far a score reaches: 0 is the calibration's lowest, 1/3 the threshold; each third doubles the way."""
+    """How far a score reaches: 0 is the calibration's lowest, 1/3 the threshold; a third doubles the way."""
     if inspection.score is None or inspection.threshold is None or calibrated is None:
         return None
     low = min(calibrated.scores)
