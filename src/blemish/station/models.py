@@ -97,8 +97,9 @@ class Models:
 
     def states(self) -> list[ModelState]:
         """Every model that can be chosen, by name."""
-        others = (ModelState(name=name) for name in self._paths() if name != self.active.name)
-        return sorted([self._state, *others], key=lambda state: state.name)
+        active = self._state
+        others = [ModelState(name=name) for name in self._paths() if name != active.name]
+        return sorted([active, *others], key=lambda state: state.name)
 
     def note_start(self) -> None:
         """Add to the audit trail what a start changed: another model, or rules that were written by hand."""

@@ -77,9 +77,9 @@ def recalibrate(
     """Calibrate the active model from its images that were confirmed as good; the rate stays.
 
     Scores are taken as recorded, each image file's once, and none of a file that was called a defect as well;
-    with `keep` beside those that the model came with, as long as these are in force. A verdict taken back is
-    forgotten. The promise of a calibration holds for images picked without regard to their scores; see
-    `evidence`. Conflict also where no image was confirmed as good.
+    with `keep` beside those that the model came with, as long as these are in force. Images confirmed earlier
+    are included, once, and a verdict taken back is forgotten. The promise of a calibration holds for images
+    picked without regard to their scores; see `evidence`. Conflict also where none was confirmed as good.
     """
     active = _active(recipe, expected)
     said = recipe.store.verdicts(recipe.name)
