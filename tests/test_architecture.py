@@ -12,7 +12,7 @@ PACKAGE = Path(blemish.__file__).parent
 FLOORS = (
     *("cli", "station", "api", "papers", "comparison", "acceptance", "checking", "experiments", "reports"),
     *("export", "training", "evaluation", "inference", "models", "datasets", "images", "calibration"),
-    *("progress", "files", "extras", "errors"),
+    *("progress", "files", "spreadsheet", "extras", "errors"),
 )
 FACADE = {"__init__.py", "__main__.py"}  # what users import and start; above all floors
 

@@ -1,14 +1,17 @@
-"""Files that are whole or not there, and digests of what they hold."""
+"""Files that are whole or not there, moved without loss, and digests of what they hold."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from blemish.errors import BlemishError, ConfigError, explained, reason_of
 
@@ -192,6 +195,83 @@ def _descriptor(path: Path) -> int | None:
             break
         path = path.parent / path.readlink()
     return None
+
+
+class Stamp(NamedTuple):
+    """Of a file; another one when it was written."""
+
+    modified: int  # nanoseconds
+    size: int
+    changed: int  # nanoseconds; also when another file with the same time took its name
+
+
+def stamp_of(found: os.stat_result) -> Stamp:
+    """What the system knows of a file, as a stamp."""
+    return Stamp(found.st_mtime_ns, found.st_size, found.st_ctime_ns)
+
+
+def move_file(file: Path, target: Path, result: bytes | None = None) -> Path:
+    """Move a file, and give the path it has now; it is in one place whole, whenever the power fails.
+
+    Args:
+        target: its new path; folders are made. A name that is taken gets a suffix: a.png, a-1.png, a-2.png.
+        result: is on the disk beside it, as a.png.json, before it is moved.
+
+    Raises:
+        OSError: it cannot be moved, and is where it was.
+        BlemishError: the result cannot be written, and the file is where it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    names = (target.with_stem(f"{target.stem}-{number}") if number else target for number in count())
+    free = next(
+        path for path in names if not (os.path.lexists(path) or _is_of_another(_beside(path), result))
+    )
+    if result is not None:
+        write_whole(_beside(free), result)
+    try:
+        file.rename(free)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy(file, free)
+    return free
+
+
+def _beside(file: Path) -> Path:
+    return file.with_name(f"{file.name}.json")
+
+
+def _is_of_another(file: Path, result: bytes | None) -> bool:
+    """Whether a result would be written over another one; after a kill it may be there already."""
+    return result is not None and os.path.lexists(file) and file.read_bytes() != result
+
+
+def _copy(file: Path, target: Path) -> None:
+    """Copy a file to another disk, then delete it, unless another one has taken its name meanwhile."""
+    part = target.with_name(f".{target.name}.part")
+    copied = stamp_of(file.stat())
+    try:
+        shutil.copy2(file, part)
+        synchronise(part)
+        part.rename(target)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    synchronise(target.parent)
+    if stamp_of(file.stat()) == copied:
+        file.unlink()
+
+
+def synchronise(path: Path) -> None:
+    """Wait until a file's content, or the names in a folder where the system can, are on the disk."""
+    folder = path.is_dir()
+    if folder and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from blemish.errors import DatasetError
-from blemish.images.finding import find_images, name_on_disk, passed_over
+from blemish.images.finding import find_files, find_images, name_on_disk, passed_over
 from blemish.images.formats import EXTENSIONS, FORMATS, UNREAD_EXTENSIONS
 
 
@@ -69,3 +69,22 @@ def test_a_forbidden_folder_is_told(tmp_path: Path, method: str, monkeypatch: py
     monkeypatch.setattr(Path, method, forbidden)
     with pytest.raises(DatasetError, match=r"cannot be opened \(Permission denied\); check the path"):
         find_images(tmp_path)
+
+
+def test_pictures_that_are_not_read_are_named(tmp_path: Path) -> None:
+    for name in (
+        "a.png",
+        "b.GIF",
+        "deep/c.jp2",
+        "@eaDir/d.gif",
+        "notes.txt",
+        ".e.gif",
+        ".e.png",
+        "done/f.gif",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    others: list[str] = []
+    found = [name for name, _ in find_files(tmp_path, tmp_path / "done", [], others)]
+    assert found == ["a.png"]
+    assert sorted(others) == [str(tmp_path / "b.GIF"), str(tmp_path / "deep/c.jp2")]

@@ -5,7 +5,7 @@ import pytest
 
 from blemish.images import maps
 from blemish.images.frame import Frame, framed_size
-from blemish.images.maps import largest_in_cells, map_on_image, shrink
+from blemish.images.maps import decode_map, encode_map, largest_in_cells, map_on_image, shrink
 from blemish.images.reading import to_frame
 
 FRAMES = [
@@ -86,3 +86,13 @@ def test_each_cell_keeps_its_largest_value(shape: tuple[int, int]) -> None:
             cell = values[rows[row] : rows[row + 1], columns[column] : columns[column + 1]]
             assert cells[row, column] == cell.max()
     np.testing.assert_array_equal(largest_in_cells(values > 0.9, *shape), cells > 0.9)
+
+
+@pytest.mark.parametrize("span", [(0, 1), (-3e-7, 5e-7), (1e20, 3e25), (2, 2)])
+def test_maps_come_back_nearly_as_they_were_and_what_is_unknown_stays_so(span: tuple[float, float]) -> None:
+    raw = np.random.default_rng(0).uniform(*span, (31, 47)).astype(np.float32)
+    back = decode_map(*encode_map(raw))
+    np.testing.assert_allclose(back, raw, atol=np.ptp(raw.astype(np.float64)) / 60_000, rtol=1e-6)
+    raw[3:9, :4] = np.nan
+    back = decode_map(*encode_map(raw))
+    np.testing.assert_allclose(back, raw, atol=np.ptp(raw[9:].astype(np.float64)) / 30_000, rtol=1e-6)

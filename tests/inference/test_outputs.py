@@ -43,6 +43,13 @@ def test_rows_are_written_out_one_by_one_whatever_the_names(pictures: list[str])
     assert [row["path"] for row in rows] == [*pictures, name]
 
 
+def test_no_spreadsheet_calculates_a_name(pictures: list[str]) -> None:
+    Path("a.png").rename("=1+1.png")
+    predict(["=1+1.png"], csv=Path("rows.csv"), jsonl=Path("rows.jsonl"))
+    assert Path("rows.csv").read_text().splitlines()[1].startswith("'=1+1.png,")
+    assert json.loads(Path("rows.jsonl").read_text())["path"] == "=1+1.png"
+
+
 def test_the_detector_is_told_to_stop_when_an_output_fails(
     pictures: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

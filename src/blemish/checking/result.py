@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from blemish.files import whole_file, writing
+from blemish.reports.numbers import several
+from blemish.spreadsheet import uncalculated
 
 NAMED = 5  # images in a sentence
 COLUMNS = ("path", "score", "rank", "odd", "faults", "copy_of", "error")
@@ -27,7 +29,7 @@ class Check:
     images: list[dict[str, Any]]
 
     def __repr__(self) -> str:
-        images = "1 image" if len(self.images) == 1 else f"{len(self.images)} images"
+        images = several(len(self.images), "image")
         return f"<Check of {self.name}: {images}, {len(self.suspects)} suspect>"
 
     def __str__(self) -> str:
@@ -78,7 +80,9 @@ class Check:
         with whole_file(path) as file, writing(path):
             table = csv.DictWriter(file, COLUMNS)
             table.writeheader()
-            table.writerows(row | {"faults": ", ".join(row["faults"])} for row in self.images)
+            for row in self.images:
+                told = {"path": uncalculated(row["path"]), "faults": ", ".join(row["faults"])}
+                table.writerow(row | told)
 
     def write_suspects(self, path: Path) -> None:
         """Write the paths of the suspects, one a line, for --exclude.
@@ -94,6 +98,6 @@ def _sentence(what: str, named: Sequence[str]) -> str:
     """What how many images are, and the first of them; "" for none."""
     if not named:
         return ""
-    images = "1 image" if len(named) == 1 else f"{len(named)} images"
+    images = several(len(named), "image")
     more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
     return f"{what}: {images}, {'; '.join(named[:NAMED])}{more}."

@@ -16,6 +16,7 @@ from blemish.training.config import config_of
 
 SPEEDUP = 1.3  # less is not worth the loss of exactness
 LOSS = 0.01  # of an AUROC; more is worth a warning
+TELLING = 0.6  # of an AUROC; a model that finds no drawn defects loses none
 DAMAGED = 32  # calibration images at most that defects are drawn onto
 TIMED = 4  # images in a round
 ROUNDS = 5
@@ -44,7 +45,7 @@ class Worth(NamedTuple):
         )
         reasons = [
             "gains too little here" if self.speedup < SPEEDUP else "",
-            "misses defects" if self.before - self.after > LOSS else "",
+            "misses defects" if self.before >= TELLING and self.before - self.after > LOSS else "",
         ]
         why = " and ".join(filter(None, reasons))
         warning = f"Warning: --int8 {why}, export without it: " if why else ""

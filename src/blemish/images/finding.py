@@ -1,13 +1,16 @@
 """Image files in folders, by their names."""
 
+import os
+import stat
 import unicodedata
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from os import PathLike
 from pathlib import Path
 
 from blemish.errors import BlemishError, DatasetError, explained
 from blemish.extras import install_command
+from blemish.files import Stamp, stamp_of
 from blemish.images.formats import EXTENSIONS, HEIF_EXTENSIONS, UNREAD_EXTENSIONS
 
 SYSTEM_FOLDERS = frozenset(  # of Synology, QNAP, macOS, Windows and Linux: thumbnails, and what was deleted
@@ -44,6 +47,43 @@ def find_images(folder: FilePath, others: list[str] | None = None) -> list[Path]
             others += [str(path) for path in files if path.suffix.lower() in UNREAD_EXTENSIONS]
         waiting += [(path, above | {real}) for path in folders]
     return sorted(images)
+
+
+def find_files(
+    root: Path, pass_over: Path | None, unlisted: list[OSError], others: list[str]
+) -> Iterator[tuple[str, Stamp]]:
+    """Paths below an absolute `root` and stamps of images, by extension; without what is hidden, and links.
+
+    `pass_over` is not looked into. `unlisted` takes what is said of folders that cannot be listed, `others`
+    the pictures in formats that are not read.
+    """
+    start = len(str(root / "_")) - 1
+    for folder, folders, names in os.walk(root, onerror=unlisted.append):
+        visible = (name for name in folders if not is_hidden(name))
+        folders[:] = [name for name in visible if f"{folder}/{name}" != str(pass_over)]
+        for name in names:
+            if is_hidden(name):
+                continue
+            if name.lower().endswith(tuple(UNREAD_EXTENSIONS)):
+                others.append(f"{folder}/{name}")
+            if not name.lower().endswith(tuple(EXTENSIONS)):
+                continue
+            path = f"{folder}/{name}"
+            with suppress(FileNotFoundError):  # gone meanwhile
+                found = os.lstat(path)
+                if stat.S_ISREG(found.st_mode):
+                    yield path[start:], stamp_of(found)
+
+
+def read_file(file: Path, stamp: Stamp, max_bytes: int) -> bytes | None:
+    """A file's content, nothing of one above `max_bytes`, or None if the stamp is not its own."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW  # it may have become a pipe or a link
+    with os.fdopen(os.open(file, flags), "rb") as opened:
+        found = os.fstat(opened.fileno())
+        if not stat.S_ISREG(found.st_mode) or stamp_of(found) != stamp:
+            return None
+        content = opened.read(stamp.size) if stamp.size <= max_bytes else b""
+        return content if stamp_of(os.fstat(opened.fileno())) == stamp else None
 
 
 def list_folder(folder: FilePath) -> tuple[list[Path], list[Path]]:

@@ -1,4 +1,7 @@
-"""Anomaly maps brought from the frame onto the whole picture that they are of."""
+"""Anomaly maps brought from the frame onto the whole picture that they are of, and kept as files."""
+
+import io
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -6,6 +9,7 @@ from PIL import Image
 from blemish.images.frame import Frame, visible_box
 
 BAND = 1_000_000  # pixels worked on at once: large pictures need little memory beside themselves
+LEVELS = 65535  # of a map's file: a 16-bit grey PNG over its own range, a third of its float32 size
 
 
 def map_on_image(
@@ -81,3 +85,31 @@ def largest_in_cells(values: np.ndarray, height: int, width: int) -> np.ndarray:
     rows = np.arange(height) * values.shape[0] // height
     columns = np.arange(width) * values.shape[1] // width
     return np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=0), columns, axis=1)
+
+
+def encode_map(anomaly_map: np.ndarray) -> tuple[bytes, float, float]:
+    """A map, float32 [H, W], as a file, with its smallest and largest value.
+
+    NaN, where the model saw nothing, is the PNG's transparent value, 0, which nothing else has then.
+    """
+    unseen = np.isnan(anomaly_map)
+    low, high = (float(most(anomaly_map)) for most in (np.nanmin, np.nanmax))
+    steps = (anomaly_map.astype(np.float64) - low) * (LEVELS / (high - low) if high > low else 0.0)
+    options: dict[str, Any] = {}
+    if unseen.any():
+        steps, options = np.where(unseen, 0, np.maximum(steps, 1)), {"transparency": 0}
+    file = io.BytesIO()
+    Image.fromarray(np.rint(steps).astype(np.uint16)).save(file, "PNG", compress_level=1, **options)
+    return file.getvalue(), low, high
+
+
+def decode_map(data: bytes, low: float, high: float) -> np.ndarray:
+    """The map, float32 [H, W], off by at most 1 / 131070 of its range and float32's rounding.
+
+    With NaN in it, its lowest value is off by twice as much.
+    """
+    image = Image.open(io.BytesIO(data), formats=("PNG",))
+    steps = np.asarray(image, np.float64)
+    if "transparency" in image.info:
+        steps = np.where(steps == image.info["transparency"], np.nan, steps)
+    return (low + steps * ((high - low) / LEVELS)).astype(np.float32)

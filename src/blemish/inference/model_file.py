@@ -1,5 +1,6 @@
 """The model file: weights or an exported graph, with one JSON description. Nothing is unpickled."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,6 +208,14 @@ def facts(description: dict[str, Any], prefix: str = "") -> list[tuple[str, str]
         elif value is not None and value != "":
             rows.append((name, f"{value:.6g}" if isinstance(value, float) else str(value)))
     return rows
+
+
+def fingerprint_of(path: Path) -> str:
+    """SHA-256 of a model file, in hexadecimal digits; of an .xml file, of it and its .bin file."""
+    digest = hashlib.sha256(path.read_bytes())
+    if path.suffix.lower() == ".xml":
+        digest.update(path.with_suffix(".bin").read_bytes())
+    return digest.hexdigest()
 
 
 def check_model_output(out: Path) -> None:

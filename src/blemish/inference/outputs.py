@@ -28,6 +28,7 @@ from blemish.images.finding import EXPLANATION_SUFFIX, OVERLAY_SUFFIX
 from blemish.inference.parquet import local_path
 from blemish.inference.region_files import LABELME_SUFFIX, for_labelme, region_rows, write_labelme
 from blemish.inference.result import Result, columns
+from blemish.spreadsheet import uncalculated
 
 if TYPE_CHECKING:
     from blemish.inference.detector import Detector
@@ -168,7 +169,10 @@ def _csv_sink(file: IO[str], columns: Sequence[str]) -> Sink:
     def write(result: Result) -> None:
         row: dict[str, Any] = result.to_row()
         writer.writerow(
-            {name: str(cell).lower() if isinstance(cell, bool) else cell for name, cell in row.items()}
+            {
+                name: str(cell).lower() if isinstance(cell, bool) else uncalculated(cell)
+                for name, cell in row.items()
+            }
         )
         file.flush()
 

@@ -14,6 +14,7 @@ from blemish.files import whole_file, writing
 from blemish.images.urls import is_url
 from blemish.inference.regions import Region
 from blemish.inference.result import Result
+from blemish.spreadsheet import uncalculated
 
 SUFFIXES = (".csv", ".jsonl", ".json")
 LABELME_SUFFIX = ".json"  # in place of the image's own
@@ -83,7 +84,7 @@ def _csv_sink(file: IO[str], scale: float | None) -> Sink:
             values |= dict(zip(BOX, values["box"], strict=True))
             values["counts"] = str(region.counts).lower()
             values |= dict(zip(("centre_x", "centre_y"), values["centre"], strict=True))
-            writer.writerow({"path": result.path, "region": number, **values})
+            writer.writerow({"path": uncalculated(result.path), "region": number, **values})
         file.flush()
 
     return write

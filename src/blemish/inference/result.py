@@ -134,6 +134,13 @@ class Result:
             return self.rules.find_regions(self.anomaly_map, *self.size, self.map_peaks)
         return find_regions(self.anomaly_map, *self.size, self.frame, self.map_peaks)
 
+    @property
+    def heat_scale(self) -> HeatScale:
+        """The colours of all heat maps of the model; ImageError without `map_peaks`."""
+        if self.map_peaks is None:
+            raise ImageError("The result carries no calibration to colour its map by; give a scale.")
+        return HeatScale.from_calibration(self.map_peaks)
+
     def original(self, side: int | None = None) -> np.ndarray:
         """The whole picture, upright, uint8 [height, width, 3].
 
@@ -178,7 +185,7 @@ class Result:
         Raises:
             ImageError: as `original`.
         """
-        drawn = self._overlaid(self.original(side), scale or self._own_scale(), mask, side)
+        drawn = self._overlaid(self.original(side), scale or self.heat_scale, mask, side)
         return lettered(drawn, NOT_THIS_PART) if self.is_other_part else drawn
 
     def explained_overlay(self, scale: HeatScale | None = None, *, side_by_side: bool = False) -> np.ndarray:
@@ -193,7 +200,7 @@ class Result:
         Raises:
             ImageError: as `original`.
         """
-        scale, picture = scale or self._own_scale(), self.original()
+        scale, picture = scale or self.heat_scale, self.original()
         drawn = self._overlaid(picture, scale, None, None)
         rate = None if self.map_peaks is None else self.map_peaks.effective_rate
         return with_legend([picture, drawn] if side_by_side else [drawn], self._in_words(), scale, rate)
@@ -245,7 +252,7 @@ class Result:
         """
         picture = self.original(PAGE_SIDE)
         caption = f"input: {NOT_THIS_PART}" if self.is_other_part else "input"
-        heat = self._overlaid(picture, scale or self._own_scale(), mask, PAGE_SIDE)
+        heat = self._overlaid(picture, scale or self.heat_scale, mask, PAGE_SIDE)
         if self.reconstruction is None or self.attention is None:
             return {caption: picture, "heat map": heat}
         frame, size, _ = self._drawable()
@@ -258,11 +265,6 @@ class Result:
             "error map": heat,
             "Grad-CAM (own scale)": attention_overlay(picture, attention),
         }
-
-    def _own_scale(self) -> HeatScale:
-        if self.map_peaks is None:
-            raise ImageError("The result carries no calibration to colour its map by; give a scale.")
-        return HeatScale.from_calibration(self.map_peaks)
 
     def _in_words(self) -> str:
         """The verdict in a line, such as "anomalous, p-value 0.012, score 3.41", or the error."""

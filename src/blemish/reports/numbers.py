@@ -69,3 +69,29 @@ def duration(seconds: float) -> str:
 def enumeration(names: Sequence[str]) -> str:
     """ "a, b and c"."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def chance(p_value: float, images: int | None) -> str:
+    """A p-value, in (0, 1], in words; `images` were in the calibration that gave it, None if unknown."""
+    if images and p_value <= 1 / (images + 1):
+        return (
+            f"None of the {images} good calibration images looks this unusual: "
+            f"at most about 1 in {images + 1} good images does."
+        )
+    if p_value > 0.1:
+        return f"About {100 * p_value:.0f}\u00a0% of good images look at least this unusual."
+    return f"About 1 in {round(1 / p_value)} good images looks at least this unusual."
+
+
+def score(value: float, beside: float | None = None) -> str:
+    """A score with three digits: "3.80"; with more where it would read like another one that it is not."""
+    for digits in range(3, 18):
+        text, other = (f"{number:#.{digits}g}" for number in (value, value if beside is None else beside))
+        if text != other or value == beside or beside is None:
+            break
+    return text.rstrip(".")
+
+
+def several(count: int, one: str) -> str:
+    """A count with its noun: "1 image", "1,204 images"."""
+    return f"{count:,} {one if count == 1 else one + 's'}"

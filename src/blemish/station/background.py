@@ -16,7 +16,6 @@ class Background:
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin, in the thread."""
         self._thread.start()
 
     def stop(self) -> None:

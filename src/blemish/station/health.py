@@ -31,12 +31,10 @@ class Monitor(Background):
         self._looking: tuple[str, float] = ("", math.inf)  # at what, and since when
 
     def start(self) -> None:
-        """Look once, then go on in a thread."""
         self.look()
         super().start()
 
     def look(self) -> None:
-        """Look at everything now."""
         messages = {}
         for name, check in self._checks.items():
             self._looking = (name, time.monotonic())

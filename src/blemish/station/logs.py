@@ -45,11 +45,8 @@ class JsonFormatter(logging.Formatter):
         self._secrets = sorted((json.dumps(form)[1:-1] for form in spellings), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-        }
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line: dict[str, Any] = {"time": time, "level": record.levelname.lower()}
         if record.name == ACCESS:
             client, method, path, _, status = record.args  # type: ignore[misc]
             line |= {"event": "request", "method": method, "path": str(path).partition("?")[0]}

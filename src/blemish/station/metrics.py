@@ -32,7 +32,6 @@ class Metrics:
         self.batches = histogram("blemish_batch_images", "Images scored at once.", buckets=SIZES)
 
     def inspected(self, inspection: Inspection, seconds: float) -> None:
-        """Count an acknowledged inspection, and the seconds it took."""
         self._inspections.labels(inspection.recipe, inspection.source.value, inspection.outcome).inc()
         self._seconds.observe(seconds)
         if inspection.p_value is not None:
@@ -50,5 +49,4 @@ class Metrics:
         Gauge(f"blemish_{name}", what, registry=self._registry).set_function(look_up)
 
     def text(self) -> bytes:
-        """Everything in Prometheus's text format."""
         return generate_latest(self._registry)

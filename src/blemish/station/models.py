@@ -1,6 +1,5 @@
 """The models of a recipe: which there are, and the one that gives the verdicts."""
 
-import hashlib
 import logging
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from blemish.calibration import Calibration
 from blemish.errors import BlemishError, ConfigError, ModelFileError, explained
 from blemish.inference.applied_rules import AppliedRules, apply_rules
 from blemish.inference.detector import Detector
-from blemish.inference.model_file import SUFFIXES, Metadata
+from blemish.inference.model_file import SUFFIXES, Metadata, fingerprint_of
 from blemish.inference.rules import NONE, Rules, beside, rules_for, write_rules
 from blemish.inference.verdict import decide
 from blemish.station.errors import Conflict, NotFound, Unavailable
@@ -43,15 +42,12 @@ class LoadedModel:
 
     @property
     def name(self) -> str:
-        """Of its file."""
         return self.path.name
 
     def __str__(self) -> str:
         """For the audit trail: file, fingerprint and rules."""
-        told = (
-            self.rules.rules.model_dump_json(by_alias=True, exclude_defaults=True) if self.rules else "none"
-        )
-        return f"{self.name} {self.fingerprint[:12]}, rules: {told}"
+        told = self.rules and self.rules.rules.model_dump_json(by_alias=True, exclude_defaults=True)
+        return f"{self.name} {self.fingerprint[:12]}, rules: {told or 'none'}"
 
     @property
     def calibration(self) -> Calibration:
@@ -101,7 +97,9 @@ class Models:
 
     def states(self) -> list[ModelState]:
         """Every model that can be chosen, by name."""
-        return [self._state(name) for name in sorted(self._paths())]
+        active = self._state
+        others = [ModelState(name=name) for name in self._paths() if name != active.name]
+        return sorted([active, *others], key=lambda state: state.name)
 
     def note_start(self) -> None:
         """Add to the audit trail what a start changed: another model, or rules that were written by hand."""
@@ -116,15 +114,20 @@ class Models:
     def use(self, name: str, by: Author = COMMAND_LINE) -> ModelState:
         """Load a model's file, and let it give the verdicts from the next image on.
 
-        The active one goes on meanwhile. A model that was in use here before keeps its latest calibration.
-        NotFound: there is no such model. Conflict: its file is damaged or cannot run here; the active one
-        stays. Unavailable: the database or the folder cannot be written.
+        One that was in use here before keeps its latest calibration. NotFound: there is no such model.
+        Conflict: it is damaged or cannot run here. Unavailable: the database or the folder cannot be written.
         """
         with self._lock:
-            model = self._open(name, by)
+            path = self._paths().get(name)
+            if path is None:
+                raise NotFound(f"There is no model {name[:100]!r}; GET /v1/models lists them.")
+            try:
+                model = self._load(path, by)
+            except (ModelFileError, ConfigError, OSError) as error:
+                raise Conflict(str(error)) from error
             with self._noted(by, model):
                 self._put_in_force(model)
-        return self._state(name)
+            return self._state
 
     def recalibrate(
         self, of: LoadedModel, scores: list[float], rate: float, origin: str, by: Author = COMMAND_LINE
@@ -190,15 +193,6 @@ class Models:
         paths = {path.name: path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()}
         return paths | {self._path.name: self._path}
 
-    def _open(self, name: str, by: Author = COMMAND_LINE) -> LoadedModel:
-        path = self._paths().get(name)
-        if path is None:
-            raise NotFound(f"There is no model {name[:100]!r}; GET /v1/models lists them.")
-        try:
-            return self._load(path, by)
-        except (ModelFileError, ConfigError, OSError) as error:
-            raise Conflict(str(error)) from error
-
     def _load(self, path: Path, by: Author = COMMAND_LINE) -> LoadedModel:
         settings = self._settings
         fingerprint = fingerprint_of(path) if path.exists() else ""  # the detector says that it is missing
@@ -222,16 +216,16 @@ class Models:
         self._store.add_model(fingerprint, path.name, detector.metadata)
         return LoadedModel(path, fingerprint, detector, *ruled(path, detector, calibrated, rules_for(path)))
 
-    def _state(self, name: str) -> ModelState:
-        active = self.active if name == self.active.name else None
-        metadata = active.detector.metadata if active else {}
+    @property
+    def _state(self) -> ModelState:
+        active, metadata = self.active, self.active.detector.metadata
         return ModelState(
-            name=name,
-            active=active is not None,
-            fingerprint=active.fingerprint if active else None,
-            method=metadata.get("method"),
-            precision=metadata.get("precision"),
-            rules=str(active.rules) if active and active.rules else "",
+            name=active.name,
+            active=True,
+            fingerprint=active.fingerprint,
+            method=metadata["method"],
+            precision=metadata["precision"],
+            rules=str(active.rules or ""),
         )
 
 
@@ -250,11 +244,3 @@ def ruled(
 def _at_rate_of(rules: Rules | None, calibrated: CalibrationRecord) -> CalibrationRecord:
     rate = rules.defective if rules else None
     return calibrated if rate is None else calibrated.model_copy(update={"false_alarm_rate": rate})
-
-
-def fingerprint_of(path: Path) -> str:
-    """SHA-256 of a model file, in hexadecimal digits; of an .xml file, of it and its .bin file."""
-    digest = hashlib.sha256(path.read_bytes())
-    if path.suffix.lower() == ".xml":
-        digest.update(path.with_suffix(".bin").read_bytes())
-    return digest.hexdigest()

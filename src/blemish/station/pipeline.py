@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from blemish.errors import BlemishError, ImageError
+from blemish.images.maps import encode_map
 from blemish.images.reading import Framed, frame_upload
 from blemish.station.errors import Busy, Conflict, Unavailable, Unusable
 from blemish.station.metrics import Metrics
@@ -21,7 +22,7 @@ from blemish.station.models import LoadedModel
 from blemish.station.recipe import Recipe
 from blemish.station.records import MAX_NAME, Inspection, NewInspection, Source
 from blemish.station.settings import Settings
-from blemish.station.storage.files import Files, digest_of, encode_map
+from blemish.station.storage.files import Files, digest_of
 from blemish.station.storage.store import Store
 
 WRITTEN_AT_ONCE = 64
@@ -31,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Image:
-    """An image on its way."""
-
     recipe: Recipe
     model: LoadedModel  # which was active when it was accepted
     data: bytes
@@ -82,7 +81,6 @@ class Pipeline:
         self._threads = [Thread(target=work, daemon=True) for work in (self._score, self._write)]
 
     def start(self) -> None:
-        """Begin to work."""
         for thread in self._threads:
             thread.start()
 
@@ -99,7 +97,6 @@ class Pipeline:
 
     @property
     def unfinished(self) -> int:
-        """Images accepted and not yet acknowledged."""
         return sum(map(len, self._unfinished.values()))
 
     @property
@@ -135,10 +132,9 @@ class Pipeline:
         """Inspect an image file's content; Busy or Unavailable as `check`.
 
         The recipe's model that is active now judges it. Without `lot` or `serial` its name tells them. The
-        same `key`, by `Recipe.key`, gives the same inspection, however often it is sent. `keep_failed` keeps
-        an image that cannot be used, with its error, instead of refusing it.
-        The inspection is there once it is durable. It fails with Unusable for what is no usable image or has
-        no score, Conflict for a key of another image, and Unavailable where it cannot be scored or kept.
+        same `key`, by `Recipe.key`, gives the same inspection. `keep_failed` keeps what cannot be used, with
+        its error. The inspection is there once it is durable; else Unusable for what is no usable image or
+        has no score, Conflict for a key of another image, Unavailable where it cannot be scored or kept.
         """
         model, name = recipe.models.active, name[:MAX_NAME]
         known: dict[str, Any] = {"recipe": recipe.name, "source": source, "name": name, "key": key}
@@ -237,10 +233,6 @@ class Pipeline:
             image.judged = True
             self._changed.notify_all()
 
-    def _write(self) -> None:
-        while images := self._next_to_write():
-            self._keep(images)
-
     def _next_to_write(self) -> list[_Image]:
         """Judged images that no unfinished one of their recipe came before; none at the end."""
 
@@ -252,19 +244,20 @@ class Pipeline:
             self._changed.wait_for(lambda: found() or (self._stopping and not self.unfinished))
             return found()
 
-    def _keep(self, images: list[_Image]) -> None:
+    def _write(self) -> None:
         """Files first, then records: what is recorded has its files, whatever happens in between."""
-        try:
-            with self.files.busy:
-                self.files.add({digest: file for image in images for digest, file in image.files.items()})
-                kept = self.store.add([image.record for image in images])
-        except Exception as error:
-            self.metrics.failures.labels("store").inc()
-            for image in images:
-                self._fail(image, error)
-        else:
-            for image, inspection in zip(images, kept, strict=True):
-                self._answer(image, inspection)
+        while images := self._next_to_write():
+            try:
+                with self.files.busy:
+                    self.files.add({digest: file for image in images for digest, file in image.files.items()})
+                    kept = self.store.add([image.record for image in images])
+            except Exception as error:
+                self.metrics.failures.labels("store").inc()
+                for image in images:
+                    self._fail(image, error)
+            else:
+                for image, inspection in zip(images, kept, strict=True):
+                    self._answer(image, inspection)
 
     def _answer(self, image: _Image, inspection: Inspection) -> None:
         """The inspection is durable: say so, unless its key stands for another image."""

@@ -43,7 +43,7 @@ class Recipe:
             model_name=active.name,
             threshold=None if active.rules_decide else active.calibration.threshold,
             false_alarm_rate=active.rate,
-            rules=str(active.rules) if active.rules else "",
+            rules=str(active.rules or ""),
             since=self.changes(1)[0].at,
         )
 

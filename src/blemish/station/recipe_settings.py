@@ -5,15 +5,8 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    ConfigDict,
-    DirectoryPath,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, ValidationError, model_validator
+from pydantic.aliases import AliasChoices
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from blemish.errors import ConfigError
@@ -21,6 +14,7 @@ from blemish.files import read_toml
 from blemish.station.schemas import Rate
 
 NAME = re.compile(r"\w[\w-]{0,39}")
+RATE_NAMES = AliasChoices("false_alarm_rate", "rate")
 
 
 class RecipeSettings(BaseModel):
@@ -32,14 +26,10 @@ class RecipeSettings(BaseModel):
     models: DirectoryPath | None = Field(None, description="Folder of further model files to choose from.")
     watch: DirectoryPath | None = Field(None, description="Inspect the images that appear in this folder.")
     move_to: Path | None = Field(None, description="Where they go then, by verdict; without it they stay.")
-    fitted_to: DirectoryPath | None = Field(
-        None, description="Good images that the model was fitted to, for the next fit."
-    )
+    fitted_to: DirectoryPath | None = Field(None, description="What it was fitted to, for the next fit.")
     weights: Path | None = Field(None, description="File of the backbone's weights, for the next fit.")
     false_alarm_rate: Rate | None = Field(
-        None,
-        description="Of good images, for a model new to the station.",
-        validation_alias=AliasChoices("false_alarm_rate", "rate"),
+        None, description="Of good images, for a model new to the station.", validation_alias=RATE_NAMES
     )
 
     @model_validator(mode="before")

@@ -63,7 +63,6 @@ class Role(StrEnum):
     ADMIN = "admin"  # users
 
     def may(self, needed: "Role") -> bool:
-        """Whether this role includes another."""
         order = list(Role)
         return order.index(self) >= order.index(needed)
 
@@ -125,14 +124,10 @@ class NewInspection(Record):
     is_other_part: bool | None = Field(None, description="Unlike every good one as a whole; null: unknown.")
     verdict: str | None = Field(None, description="By rules: good, look again or defective; null: no rules.")
     decided_by: str | None = Field(None, description="The zone or size the verdict hangs on, or no rule.")
-    threshold: float | None = Field(
-        None, description="Scores strictly above it were anomalous; null where zones or sizes decided."
-    )
+    threshold: float | None = Field(None, description="Anomalous above it; null: zones or sizes decided.")
     false_alarm_rate: float | None = Field(None, description="The rate in force, in (0, 1).")
     model: str | None = Field(None, description="Fingerprint of the model file: SHA-256.")
-    calibration: int | None = Field(
-        None, description="Number of the calibration that gave the verdict; null where zones or sizes did."
-    )
+    calibration: int | None = Field(None, description="That gave the verdict; null: zones or sizes did.")
     milliseconds: float | None = Field(None, description="From receipt to score.")
     error: str = Field("", description="Why the image could not be scored, else empty.")
 
@@ -239,7 +234,6 @@ class CalibrationRecord(Record):
 
     @cached_property
     def calibration(self) -> Calibration:
-        """What judges by it."""
         return Calibration(np.array(self.scores), self.false_alarm_rate)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
+from blemish.calibration import Calibration
 from blemish.station.records import (
     MAX_KIND,
     MAX_NOTE,
@@ -122,19 +123,17 @@ class ModelState(BaseModel):
     """What is known of a model file."""
 
     name: str = Field(description="File name.")
-    active: bool = Field(description="Whether it gives the verdicts; of others, only the name is known.")
-    fingerprint: str | None = Field(description="SHA-256 of the file it was loaded from.")
-    method: str | None
-    precision: str | None
+    active: bool = Field(False, description="Whether it gives the verdicts; else only the name is known.")
+    fingerprint: str | None = Field(None, description="SHA-256 of the file it was loaded from.")
+    method: str | None = None
+    precision: str | None = None
     rules: str = Field("", description="Which rules are in force, in a sentence, or empty.")
 
 
 class Change(BaseModel):
     """What changes the threshold."""
 
-    calibration: Number | None = Field(
-        None, description="The one to change: where another is in force, nothing happens (409)."
-    )
+    calibration: Number | None = Field(None, description="The one to change; 409 where another is in force.")
 
 
 class RateChange(Change):
@@ -146,46 +145,45 @@ class RateChange(Change):
 class Recalibration(Change):
     """How to calibrate from the images confirmed as good."""
 
-    keep: bool = Field(
-        description="Keep the model's own scores beside theirs, if those are in force; false replaces them."
-    )
+    keep: bool = Field(description="Keep the model's own scores too, if these are in force; else replace.")
 
 
-class Threshold(BaseModel):
-    """What gives the verdicts now."""
+class KeptRate(BaseModel):
+    """A false-alarm rate, and the threshold that keeps it."""
 
     threshold: float = Field(description="Scores strictly above it are anomalous.")
     false_alarm_rate: float = Field(description="As asked for.")
     effective_rate: float = Field(description="As kept: with few calibration images it is larger.")
+    note: str = Field(description="A sentence where the rate asked for cannot be kept, else empty.")
+
+
+def kept_rate(calibration: Calibration) -> dict[str, Any]:
+    """The fields of a `KeptRate`."""
+    return {name: getattr(calibration, name) for name in KeptRate.model_fields}
+
+
+class Threshold(KeptRate):
+    """What gives the verdicts now."""
+
     calibration: int = Field(description="Number of the calibration.")
     images: int = Field(description="Calibration images.")
     origin: str
     made: datetime
-    note: str = Field(description="A sentence where the rate asked for cannot be kept, else empty.")
 
     @classmethod
     def of(cls, record: CalibrationRecord) -> "Threshold":
-        """What a calibration gives."""
-        calibration = record.calibration
         return cls(
-            threshold=calibration.threshold,
-            false_alarm_rate=calibration.false_alarm_rate,
-            effective_rate=calibration.effective_rate,
+            **kept_rate(record.calibration),
             calibration=record.id,
             images=len(record.scores),
             origin=record.origin,
             made=record.made,
-            note=calibration.note,
         )
 
 
-class Preview(BaseModel):
+class Preview(KeptRate):
     """What a false-alarm rate would have meant for past inspections of the active model."""
 
-    false_alarm_rate: float = Field(description="As asked for.")
-    effective_rate: float = Field(description="As kept: with few calibration images it is larger.")
-    threshold: float = Field(description="Scores strictly above it would be anomalous.")
-    note: str = Field(description="A sentence where the rate asked for cannot be kept, else empty.")
     inspections: int = Field(description="Past inspections looked at.")
     alarms_now: int = Field(description="With the calibration in force, whatever was in force then.")
     alarms_then: int
@@ -195,9 +193,7 @@ class Preview(BaseModel):
     false_alarms_then: int
     confirmed_defect: int
     missed_then: int
-    changed: list[int] = Field(
-        description="Up to 12 inspections whose verdict would change, nearest to the new threshold first."
-    )
+    changed: list[int] = Field(description="Up to 12 of another verdict, nearest to the new threshold first.")
 
 
 class RulesPreview(BaseModel):
@@ -214,8 +210,6 @@ class Evidence(BaseModel):
 
     confirmed_good: int
     confirmed_defect: int
-    alarms_among_good: float = Field(description="Share of alarms among those confirmed good, 0..1.")
-    alarms_among_all: float = Field(description="Share of alarms among all but confirmed defects, 0..1.")
     warning: str = Field(description="Why calibrating from them would mislead, and what to do, or empty.")
 
 

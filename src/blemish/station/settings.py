@@ -36,9 +36,7 @@ class Settings(RecipeSettings):
     recipes: Path | None = Field(None, description="TOML file of several recipes, in place of a model.")
     folder: Path = Field(Path("station"), description="Where images, maps and the database are kept.")
     store: SecretStr | None = Field(None, description="URL of the database, if not SQLite in the folder.")
-    host: str = Field(
-        "127.0.0.1", description="To listen on; others than this machine's need users or a token."
-    )
+    host: str = Field("127.0.0.1", description="To listen on; more than this machine needs users or a token.")
     port: int = Field(8000, ge=0, le=65535, description="To listen on; 0 is any free one.")
     token: SecretStr | None = Field(None, description="Who has it may use the station; ps shows it.")
     token_file: Path | None = Field(None, description="File that holds the token.")
@@ -51,9 +49,7 @@ class Settings(RecipeSettings):
     webhook: HttpUrl | None = Field(None, description="Address that every verdict is posted to.")
     webhook_key_file: Path | None = Field(None, description="File that holds the key that signs them.")
     mqtt: Secret[MqttUrl] | None = Field(None, description="mqtt://user:password@host of a broker for them.")
-    mqtt_topic: str = Field(
-        "blemish", pattern="^[^+#]+$", description="{recipe}, {station} and {verdict} in it are filled in."
-    )
+    mqtt_topic: str = Field("blemish", pattern="^[^+#]+$", description="With {recipe}, {station}, {verdict}.")
     keep_days: float | None = Field(None, gt=0, le=36_500, description="Days until unjudged images go.")
     keep_gb: float | None = Field(None, gt=0, description="GB beyond which the oldest of them go.")
     min_free_gb: float = Field(0.5, ge=0, description="Accept nothing with fewer GB free on the disk.")
@@ -86,7 +82,6 @@ class Settings(RecipeSettings):
 
     @property
     def asks_nobody(self) -> bool:
-        """Whether nobody is asked for anything."""
         return self.token is None and not self.users
 
     @property
@@ -106,7 +101,6 @@ class Settings(RecipeSettings):
 
     @property
     def webhook_key(self) -> str:
-        """What signs the posts of the webhook."""
         if self.webhook_key_file is None:
             raise wrong("webhook", f"needs webhook_key_file, with a key that signs ({MAKE_TOKEN})")
         return _read_token("webhook_key_file", self.webhook_key_file)
@@ -133,8 +127,8 @@ class Settings(RecipeSettings):
         if self.users and self.token is not None:
             raise wrong("users", "does not go with a token; the page of the users makes tokens for machines")
         if not self.loopback and self.asks_nobody:
-            sentence = f"{self.host} can be reached by others; give --users, or a token ({MAKE_TOKEN})"
-            raise wrong("host", sentence)
+            mend = f"give --users, or a token ({MAKE_TOKEN})"
+            raise wrong("host", f"{self.host} can be reached by others; {mend}")
         _check_tls(self.tls_certificate, self.tls_key)
         if self.model is None and self.recipes is None:
             raise PydanticCustomError("missing", "is missing", {"field": "model"})
@@ -222,8 +216,7 @@ def _read_token(field: str, file: Path) -> str:
     except UnicodeDecodeError:
         raise wrong(field, f"{file} holds no text; write the token into it") from None
     except OSError as error:
-        sentence = f"{file} cannot be read ({error.strerror}); mend that or give another"
-        raise wrong(field, sentence) from None
+        raise wrong(field, f"{file} cannot be read ({error.strerror}); mend that or give another") from None
     _check_token(field, token)
     return token
 
@@ -255,8 +248,5 @@ def _check_tls(certificate: Path | None, key: Path | None) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or reason_of(error)
-        raise wrong(
-            "tls_key",
-            f"{key} and {certificate} are no pair that can be used ({reason}); give a PEM key without a "
-            "password and its certificate",
-        ) from None
+        pair = f"{key} and {certificate} are no pair that can be used ({reason})"
+        raise wrong("tls_key", f"{pair}; give a PEM key without a password and its certificate") from None

@@ -8,8 +8,7 @@ from threading import Semaphore
 from typing import Any
 
 from blemish.errors import ConfigError, ModelFileError
-from blemish.station.delivery import Delivery
-from blemish.station.destinations import Mqtt, Webhook
+from blemish.station.delivery import Delivery, Mqtt, Webhook
 from blemish.station.errors import NotFound, StationError
 from blemish.station.health import Check, Monitor
 from blemish.station.learning.drift import measure_drift
@@ -35,14 +34,9 @@ logger = logging.getLogger(__name__)
 class Station:
     """Everything `blemish serve` runs, but for the web server.
 
-    BlemishError: the folder, the database or a model cannot be used, or another station uses them.
-
-    Attributes:
-        accounts: the users; None where there are none.
-        recipes, default: by name; and the first of them, for whoever names none.
-        watched: by the names of recipes that have a folder.
-        drawing: held while a past image is decoded for showing; as many at once as there are cores.
-        close: lets go of the folder and the database, of a station that was not started.
+    The first recipe is the `default`, for whoever names none. `drawing` is held while a past image is decoded
+    for showing, by as many at once as there are cores; `close` lets go of folder and database, of a station
+    that was not started. BlemishError: one of these or a model cannot be used, or another station uses them.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -142,7 +136,6 @@ class Station:
             raise type(error)(f"{place}{error}") from error
 
     def _wanted(self) -> dict[str, Check]:
-        """What a person should look at, by name."""
         wanted: dict[str, Check] = {}
         for name, recipe in self.recipes.items():
             of = f" of {name}" if len(self.recipes) > 1 else ""

@@ -12,8 +12,8 @@ from hashlib import sha256
 from typing import Any
 
 from blemish.errors import BlemishError, reason_of
-from blemish.files import make_folder
-from blemish.images.finding import passed_over
+from blemish.files import Stamp, make_folder, move_file, stamp_of
+from blemish.images.finding import find_files, passed_over, read_file
 from blemish.station.background import Background
 from blemish.station.errors import Busy, Unavailable, Unusable
 from blemish.station.pipeline import Pipeline
@@ -21,7 +21,6 @@ from blemish.station.recipe import Recipe
 from blemish.station.recipe_settings import RecipeSettings
 from blemish.station.records import MAX_NAME, Inspection, NewInspection, Source
 from blemish.station.settings import Settings
-from blemish.station.watched_files import Stamp, find_files, move_file, read_file, stamp_of
 
 SECONDS = 0.5  # between looks; network shares announce nothing
 SHARE = 0.2  # of the time may go into looking, where there are very many files
@@ -34,8 +33,6 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class _File:
-    """A file that is not finished with."""
-
     name: str  # path below the folder
     stamp: Stamp
     due: float  # when to try next, monotonic
@@ -51,9 +48,8 @@ class WatchedFolder(Background):
     """Looks into `given.watch` and its subfolders every half second, in a thread, oldest files first.
 
     A file is taken when it has not changed for `settle` seconds. It is known by its path, time, size and
-    content, so that neither a restart nor a kill gives it two records; a record that retention deleted is
-    forgotten, though, and such a file, still there at the next start, counts as new: use `move_to` then.
-    `message` says what is wrong now, or "".
+    content, so that neither a restart nor a kill gives it two records; one whose record retention deleted
+    counts as new at the next start. `message` says what is wrong now, or "".
     """
 
     def __init__(self, recipe: Recipe, given: RecipeSettings, settings: Settings, pipeline: Pipeline) -> None:
@@ -112,10 +108,8 @@ class WatchedFolder(Background):
                 seen[name] = known if known and same else _File(name, stamp, now + self._settings.settle)
             self._seen, self._finished = seen, finished
         for error in unlisted:
-            mend = "mount it, or check the path and its permissions"
-            problems[error.filename] = (
-                f"{_printable(error.filename)} cannot be watched ({error.strerror}); {mend}."
-            )
+            what = f"{_printable(error.filename)} cannot be watched ({error.strerror})"
+            problems[error.filename] = f"{what}; mount it, or check the path and its permissions."
         if others:
             problems["others"] = passed_over([_printable(name) for name in others])
         due = [file for file in seen.values() if file.due <= now]

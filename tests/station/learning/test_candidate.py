@@ -6,8 +6,8 @@ import pytest
 
 from blemish.datasets import Dataset, Sample
 from blemish.errors import ModelFileError
+from blemish.inference.model_file import fingerprint_of
 from blemish.station.learning.candidate import Order, run
-from blemish.station.models import fingerprint_of
 from blemish.station.records import CalibrationRecord
 from blemish.training.config import RunConfig, build_config
 from blemish.training.fit import fit

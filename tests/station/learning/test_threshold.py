@@ -135,8 +135,6 @@ def test_evidence_counts_and_warns_of_who_judged_alarms(recipe: Recipe) -> None:
     assert threshold.evidence(recipe).model_dump() == {
         "confirmed_good": 5,
         "confirmed_defect": 2,
-        "alarms_among_good": 0.8,
-        "alarms_among_all": 4 / 95,
         "warning": "4 of 5 images confirmed as good are alarms, but of all inspections only 4.2 %: they were "
         "picked by verdict, and a threshold from them would be too high, so that defects pass. Judge a "
         "random sample first.",

@@ -4,12 +4,11 @@ import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from blemish.errors import BlemishError
 from blemish.station.errors import NotFound, Unavailable
-from blemish.station.storage.files import Files, decode_map, digest_of, encode_map
+from blemish.station.storage.files import Files, digest_of
 from tests.station.storage.support import add_files, limited_file_size
 
 
@@ -81,13 +80,3 @@ def test_a_folder_that_cannot_be_used_and_a_full_disk_are_told(files: Files, tmp
         Files(tmp_path / "file" / "station")
     with pytest.raises(Unavailable, match=r"Only .* GB are free .*; make room, or lower --min-free-gb"):
         files.check(10**18)
-
-
-@pytest.mark.parametrize("span", [(0, 1), (-3e-7, 5e-7), (1e20, 3e25), (2, 2)])
-def test_maps_come_back_nearly_as_they_were_and_what_is_unknown_stays_so(span: tuple[float, float]) -> None:
-    raw = np.random.default_rng(0).uniform(*span, (31, 47)).astype(np.float32)
-    back = decode_map(*encode_map(raw))
-    np.testing.assert_allclose(back, raw, atol=np.ptp(raw.astype(np.float64)) / 60_000, rtol=1e-6)
-    raw[3:9, :4] = np.nan
-    back = decode_map(*encode_map(raw))
-    np.testing.assert_allclose(back, raw, atol=np.ptp(raw[9:].astype(np.float64)) / 30_000, rtol=1e-6)

@@ -3,6 +3,7 @@
 import httpx2
 import pytest
 
+from blemish.station.learning.to_judge import to_judge
 from tests.browser import needs_browser
 from tests.station.support import Running
 from tests.station.web.support import follow
@@ -56,7 +57,7 @@ def test_a_slip_can_be_mended_while_judging_one_by_one(page: "sync_api.Page", br
 
 
 def test_the_queue_is_walked_by_keys_to_its_end(page: "sync_api.Page", browsed: Running) -> None:
-    waiting = {number for of in httpx2.get(f"{browsed.url}/v1/to-judge").json().values() for number in of}
+    waiting = {number for of in to_judge(browsed.recipe).values() for number in of}
     assert len(waiting) > 5
     page.goto("/judge")
     page.locator("body").press("Enter")  # on the button that has the focus

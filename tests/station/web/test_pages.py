@@ -11,28 +11,11 @@ from blemish.station import station
 from blemish.station.learning import drift, threshold
 from blemish.station.records import Verdict
 from blemish.station.schemas import Feedback
-from blemish.station.web.pages import chance, score, several
 from tests.station.support import Running, running_station
 from tests.station.web.support import cards_of, page_of
 
 pytestmark = pytest.mark.slow
 PAGES = ("/", "/inspections", "/judge", "/history", "/threshold", "/models", "/models/fit", "/models/rules")
-
-
-def test_chances_and_counts_in_words() -> None:
-    assert chance(0.004, 1000) == "About 1 in 250 good images looks at least this unusual."
-    assert chance(0.4, 1000) == "About 40\u00a0% of good images look at least this unusual."
-    assert chance(1 / 200, 199).startswith("None of the 199 good calibration images looks this unusual")
-    assert chance(0.01, None) == "About 1 in 100 good images looks at least this unusual."
-    assert [several(count, "image") for count in (1, 1204)] == ["1 image", "1,204 images"]
-
-
-@pytest.mark.parametrize(
-    ("value", "beside", "text"),
-    [(3.8, None, "3.80"), (1234.5, None, "1.23e+03"), (0.50001, 0.5, "0.50001"), (2.0, 2.0, "2.00")],
-)
-def test_a_score_has_the_digits_that_tell_it_apart(value: float, beside: float | None, text: str) -> None:
-    assert score(value, beside) == text
 
 
 @pytest.mark.parametrize("address", [*PAGES, "/inspections/1", "/inspections/13", "/inspections/14"])

@@ -13,9 +13,10 @@ from blemish.errors import ImageError, ModelFileError
 from blemish.images.reading import frame_digest, frame_upload
 from blemish.inference.detector import Detector
 from blemish.inference.engines import read_metadata
+from blemish.inference.model_file import fingerprint_of
 from blemish.inference.rules import NONE, copy_rules, rules_for
 from blemish.progress import progress_bar
-from blemish.station.models import LoadedModel, fingerprint_of, ruled
+from blemish.station.models import LoadedModel, ruled
 from blemish.station.records import CalibrationRecord
 from blemish.station.schemas import Comparison
 from blemish.training.config import config_of
@@ -71,16 +72,12 @@ def run(order: Order) -> Comparison:
                 unjudged += 1
             advance()
     learned = models[1].detector.metadata["data"]["images"]
-    sentences = [
-        f"{order.out.name} learned from {learned} pictures.",
-        *compare(pairs, order.in_use.name, order.out.name),
-        CAUTION,
-    ]
+    sentences = [f"{order.out.name} learned from {learned} pictures."]
     if known or unjudged:
         left_out = f"{known} that one of the models learned from, {unjudged} without a verdict"
-        sentences.insert(1, f"Judged pictures left out of the comparison: {left_out}.")
-    differ = [pair.picture for pair in pairs if pair.differs]
-    return Comparison(sentences=sentences, differ=differ[:SHOWN])
+        sentences.append(f"Judged pictures left out of the comparison: {left_out}.")
+    sentences += [*compare(pairs, order.in_use.name, order.out.name), CAUTION]
+    return Comparison(sentences=sentences, differ=[pair.picture for pair in pairs if pair.differs][:SHOWN])
 
 
 def _fit(order: Order) -> None:

@@ -7,15 +7,14 @@ from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from blemish.images.formats import EXTENSION_OF
+from blemish.spreadsheet import uncalculated
 from blemish.station.errors import NotFound
 from blemish.station.recipe import Recipe
 from blemish.station.records import Filter, Inspection, Verdict
-from blemish.station.spreadsheet import uncalculated
 
 FOLDERS = {Verdict.GOOD: "train/good", Verdict.DEFECT: "test/defect"}
-JUDGEMENT = ("feedback", "feedback_by", "defect_kind", "note")
 COLUMNS = (
-    *("id", "received", "recipe", "lot", "serial", "file", *JUDGEMENT),
+    *("id", "received", "recipe", "lot", "serial", "file", "feedback", "feedback_by", "defect_kind", "note"),
     *("score", "model", "verdict", "decided_by"),
 )
 
@@ -23,9 +22,9 @@ COLUMNS = (
 def stream(recipe: Recipe) -> Iterator[bytes]:
     """A .zip file in the MVTec layout, piece by piece; memory holds one image and the table at a time.
 
-    `train/good` has the images confirmed as good, `test/defect` the confirmed defects, each file as it came
-    and only once. `labels.csv` has a row for each judged inspection; `missing.txt`, if need be,
-    says what was left out and why. Unavailable: the database, or later the disk, cannot be read.
+    `train/good` and `test/defect` have the confirmed images, each file as it came and only once. `labels.csv`
+    has a row for each judged inspection; `missing.txt`, if need be, says what was left out and why.
+    Unavailable: the database, or later the disk, cannot be read.
     """
     return _pieces(recipe, recipe.store.verdicts(recipe.name))
 
@@ -40,7 +39,6 @@ class _Sink(RawIOBase):
         return len(piece)
 
     def take(self) -> bytes:
-        """What was written since the last time."""
         taken, self._pieces = self._pieces, b""
         return taken
 
@@ -53,7 +51,7 @@ def _pieces(recipe: Recipe, said: dict[str, Verdict | None]) -> Iterator[bytes]:
     with ZipFile(sink, "w", ZIP_STORED) as archive:
         rows = csv.DictWriter(table, COLUMNS)
         rows.writeheader()
-        for inspection in recipe.store.judged(Filter(recipe=recipe.name)):
+        for inspection in recipe.store.every(Filter(recipe=recipe.name, feedback="any")):
             if inspection.image is not None and inspection.image not in said:
                 continue  # judged since the beginning
             file = inspection.image or inspection.id

@@ -40,7 +40,9 @@ def measure_drift(recipe: Recipe) -> Drift:
 
     ks = float(ks_2samp(scores, known, method="asymp").statistic)
     p = float(kstwobign.sf(ks * math.sqrt(len(scores) * len(known) / (len(scores) + len(known)))))
-    shift = _shift(scores, known)
+    low, high = np.quantile(known, (0.05, 0.95))
+    spread = max(float(high - low), 1e-6 * float(np.abs(known).max()), 1e-30)
+    shift = float(np.median(scores) - np.median(known)) / spread
     recorded = [point.is_anomalous for point in points]
     alarms = float(np.mean(recorded if active.rules_decide else calibration.is_anomalous(scores)))
     matters = abs(shift) >= SHIFT or alarms > TIMES * found.rate
@@ -48,12 +50,6 @@ def measure_drift(recipe: Recipe) -> Drift:
     message = _message(len(scores), shift, alarms, found.rate, again) if p < CHANCE and matters else ""
     measured = {"ks": ks, "p": p, "shift": shift, "alarms": alarms, "message": message}
     return found.model_copy(update=measured)
-
-
-def _shift(scores: np.ndarray, known: np.ndarray) -> float:
-    low, high = np.quantile(known, (0.05, 0.95))
-    spread = max(float(high - low), 1e-6 * float(np.abs(known).max()), 1e-30)
-    return float(np.median(scores) - np.median(known)) / spread
 
 
 def _message(count: int, shift: float, alarms: float, rate: float, again: str) -> str:

@@ -36,7 +36,7 @@ def split(recipe: Recipe) -> tuple[list[Inspection], list[Inspection]]:
     called both, has no score, or whose file is gone, is in neither.
     """
     said, judged = recipe.store.verdicts(recipe.name), dict[str, Inspection]()
-    for one in recipe.store.judged(Filter(recipe=recipe.name, failed=False)):
+    for one in recipe.store.every(Filter(recipe=recipe.name, failed=False, feedback="any")):
         if one.image and said.get(one.image) and recipe.files.path(one.image).is_file():
             judged.setdefault(one.image, one)
     learn = {image for image in judged if said[image] == Verdict.GOOD and int(image, 16) % 2}
@@ -116,17 +116,14 @@ class Fits:
         active, settings = recipe.models.active, self._settings
         given = settings.by_recipe[recipe.name]
         learn, others = split(recipe)
-
-        def path(one: Inspection) -> Path:
-            return recipe.files.path(str(one.image))
-
+        path = recipe.files.path
         return Order(
             out=out,
             in_use=active.path.absolute(),
             fingerprint=active.fingerprint,
             calibrated=recipe.models.stored_calibration(active),
-            learn=[path(one) for one in learn],
-            compare={one.id: (path(one), one.feedback == Verdict.DEFECT) for one in others},
+            learn=[path(str(one.image)) for one in learn],
+            compare={one.id: (path(str(one.image)), one.feedback == Verdict.DEFECT) for one in others},
             fitted_to=given.fitted_to,
             weights=given.weights,
             options={"engine": settings.engine, "threads": settings.threads, "device": settings.device},

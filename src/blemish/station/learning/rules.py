@@ -11,15 +11,12 @@ from blemish.inference.held_out_maps import read_packed, unpacked
 from blemish.inference.rules import Rules, beside, rules_from
 from blemish.station.models import LoadedModel
 from blemish.station.recipe import Recipe
-from blemish.station.records import COMMAND_LINE, Author, Inspection
+from blemish.station.records import Inspection
 from blemish.station.schemas import RulesPreview
 
 
 def preview(recipe: Recipe, values: dict[str, Any]) -> RulesPreview:
-    """What rules, by the fields of their file, would make of the held-out good images of the active model.
-
-    ConfigError: they say what cannot be, or do not fit the model.
-    """
+    """What rules, by their file's fields, would make of the held-out good images; else ConfigError."""
     active = recipe.models.active
     rules = rules_from(values, active.path.absolute().parent)
     record = recipe.models.stored_calibration(active)
@@ -40,20 +37,8 @@ def preview(recipe: Recipe, values: dict[str, Any]) -> RulesPreview:
     )
 
 
-def save(recipe: Recipe, values: dict[str, Any], by: Author = COMMAND_LINE) -> None:
-    """Write rules beside the active model and put them in force; arguments and errors as of `preview`.
-
-    Conflict: the model or its calibration was changed meanwhile. Unavailable: file or database not.
-    """
-    active = recipe.models.active
-    recipe.models.set_rules(active, rules_from(values, active.path.absolute().parent), by)
-
-
 def picture(recipe: Recipe) -> Inspection | None:
-    """The latest picture of a good part of the active model, one that a person judged if there is one.
-
-    None where there is none, or the rules in force are for another shape.
-    """
+    """The latest picture of a good part, rather one that a person judged, that the rules in force are for."""
     active = recipe.models.active
     for wanted in ({"feedback": "good"}, {"anomalous": False}):
         for one in recipe.store.select(recipe.scored.model_copy(update=wanted), limit=1):
@@ -70,5 +55,4 @@ def in_force(model: LoadedModel) -> dict[str, Any]:
 
 @lru_cache(1)
 def _held_out(path: Path, fingerprint: str) -> np.ndarray | None:
-    """The packed maps in the file that had this fingerprint."""
     return read_packed(path)

@@ -9,11 +9,12 @@ from collections import Counter
 
 import numpy as np
 
+from blemish.reports.numbers import several
 from blemish.station.errors import Conflict, NotFound
 from blemish.station.models import LoadedModel
 from blemish.station.recipe import Recipe
 from blemish.station.records import COMMAND_LINE, Author, CalibrationRecord, Verdict
-from blemish.station.schemas import Evidence, Preview
+from blemish.station.schemas import Evidence, Preview, kept_rate
 
 SHOWN = 12
 CHANCE = 0.01  # of a warning although the images were picked at random
@@ -42,10 +43,7 @@ def preview(recipe: Recipe, false_alarm_rate: float, *, last: int = 1000) -> Pre
     changed = np.flatnonzero(now_alarms != then_alarms)
     nearest = changed[np.argsort(np.abs(scores[changed] - then.threshold), kind="stable")]
     return Preview(
-        false_alarm_rate=then.false_alarm_rate,
-        effective_rate=then.effective_rate,
-        threshold=then.threshold,
-        note=then.note,
+        **kept_rate(then),
         inspections=len(points),
         alarms_now=int(np.count_nonzero(now_alarms)),
         alarms_then=int(np.count_nonzero(then_alarms)),
@@ -78,21 +76,17 @@ def recalibrate(
 ) -> CalibrationRecord:
     """Calibrate the active model from its images that were confirmed as good; the rate stays.
 
-    Scores are taken as recorded, each image file's once, and none of a file that was called a defect as well.
-    The promise of a calibration holds for images picked without regard to their scores; see `evidence`. With
-    `keep` they are added to the scores that the model came with, as long as these are in force; images
-    confirmed earlier are always included, once, so that a verdict taken back is forgotten.
-    Conflict also where no image was confirmed as good.
+    Scores are taken as recorded, each image file's once, and none of a file that was called a defect as well;
+    with `keep` beside those that the model came with, as long as these are in force. Images confirmed earlier
+    are included, once, and a verdict taken back is forgotten. The promise of a calibration holds for images
+    picked without regard to their scores; see `evidence`. Conflict also where none was confirmed as good.
     """
     active = _active(recipe, expected)
     said = recipe.store.verdicts(recipe.name)
-    good = {
-        inspection.image: inspection.score
-        for inspection in recipe.store.judged(recipe.scored)
-        if inspection.image is not None
-        and inspection.score is not None
-        and said.get(inspection.image) == Verdict.GOOD
-    }
+    good = dict[str, float]()
+    for one in recipe.store.every(recipe.scored.model_copy(update={"feedback": "good"})):
+        if one.image and one.score is not None and said.get(one.image) == Verdict.GOOD:
+            good[one.image] = one.score
     if not good:
         raise Conflict(
             f"No image inspected with {active.name} was confirmed as good without contradiction; "
@@ -100,14 +94,9 @@ def recalibrate(
         )
     own = recipe.store.calibrations(recipe.name, active.fingerprint)[-1]  # the model file's
     kept = own.scores if keep and Counter(own.scores) <= Counter(active.calibrated.scores) else []
-    images = "1 confirmed good image" if len(good) == 1 else f"{len(good)} confirmed good images"
-    return recipe.models.recalibrate(
-        active,
-        kept + list(good.values()),
-        active.calibrated.false_alarm_rate,
-        f"{own.origin} and {images}" if kept else images,
-        by,
-    )
+    images = several(len(good), "confirmed good image")
+    origin, rate = f"{own.origin} and {images}" if kept else images, active.calibrated.false_alarm_rate
+    return recipe.models.recalibrate(active, kept + list(good.values()), rate, origin, by)
 
 
 def use_again(recipe: Recipe, number: int, by: Author = COMMAND_LINE) -> CalibrationRecord:
@@ -129,8 +118,7 @@ def evidence(recipe: Recipe) -> Evidence:
     Calibration wants good images that are like future ones. Who judges alarms only confirms those of highest
     score, and a threshold from them would let defects pass. Were they a random choice of all that nobody
     called a defect, the number of alarms among them would be hypergeometric; the warning comes when so many
-    have a chance below 0.01 (Fisher's exact test, one-sided). Unjudged defects among the others only make
-    the warning rarer.
+    have a chance below 0.01 (Fisher's exact test, one-sided).
     """
     from scipy.stats import hypergeom
 
@@ -139,21 +127,15 @@ def evidence(recipe: Recipe) -> Evidence:
     good = good_alarms + tally[False, Verdict.GOOD]
     alarms = good_alarms + tally[True, None]
     total = alarms + tally[False, None] + tally[False, Verdict.GOOD]
-    share = alarms / max(1, total)
-    picked = hypergeom.sf(good_alarms - 1, total, alarms, good) < CHANCE
-    return Evidence(
-        confirmed_good=good,
-        confirmed_defect=tally[True, Verdict.DEFECT] + tally[False, Verdict.DEFECT],
-        alarms_among_good=good_alarms / max(1, good),
-        alarms_among_all=share,
-        warning=(
-            f"{good_alarms} of {good} images confirmed as good are alarms, but of all inspections only "
-            f"{100 * share:.2g} %: they were picked by verdict, and a threshold from them would be too high, "
-            "so that defects pass. Judge a random sample first."
-        )
-        if picked
-        else "",
+    share = 100 * alarms / max(1, total)
+    warning = (
+        f"{good_alarms} of {good} images confirmed as good are alarms, but of all inspections only "
+        f"{share:.2g} %: they were picked by verdict, and a threshold from them would be too high, so that "
+        "defects pass. Judge a random sample first."
     )
+    picked = hypergeom.sf(good_alarms - 1, total, alarms, good) < CHANCE
+    defects = tally[True, Verdict.DEFECT] + tally[False, Verdict.DEFECT]
+    return Evidence(confirmed_good=good, confirmed_defect=defects, warning=warning if picked else "")
 
 
 def _active(recipe: Recipe, expected: int | None) -> LoadedModel:

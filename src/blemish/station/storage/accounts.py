@@ -37,7 +37,6 @@ class Accounts:
         self.checking = Lock()
 
     def all(self) -> list[User]:
-        """Every user, by name."""
         with self._database.transaction() as connection:
             return _select(connection)
 
@@ -62,10 +61,7 @@ class Accounts:
             return _new_secret(connection, name, role)
 
     def renew(self, number: int, by: Author) -> str:
-        """End a user's sessions, and make a machine's token or what sets a person's password within 48 hours.
-
-        NotFound where there is no such user.
-        """
+        """End a user's sessions, and make a token, or what sets a password within 48 hours; else NotFound."""
         with self._database.transaction(writing=True) as connection:
             user = _without_sessions(connection, number)
             note(connection, by, Kind.USER, str(user), f"{user}, new secret", subject=user.name)
@@ -82,9 +78,8 @@ class Accounts:
             if Role.MACHINE in (user.role, role) and user.role != role:
                 raise Conflict("A machine has a token and a person a password; add another user instead.")
             connection.execute(update(users).where(_columns.id == number).values(changes))
-            if not _select(
-                connection, _columns.role == Role.ADMIN, ~_columns.disabled, _columns.secret != ""
-            ):
+            admins = (_columns.role == Role.ADMIN, ~_columns.disabled, _columns.secret != "")
+            if not _select(connection, *admins):
                 raise Conflict(f"{user.name} is the last admin; make another user an admin first.")
             changed = str(user.model_copy(update=changes))
             note(connection, by, Kind.USER, str(user), changed, subject=user.name)
@@ -126,20 +121,15 @@ class Accounts:
         return session
 
     def log_out(self, session: str, name: str) -> None:
-        """End a session."""
         with self._database.transaction(writing=True) as connection:
             connection.execute(delete(sessions).where(sessions.c.digest == _digest(session)))
             note(connection, Author(name), Kind.LOGIN, "", "logged out")
 
     def of_session(self, session: str) -> User | None:
-        """The user of a session that has not ended."""
-        valid = select(sessions.c.user_id).where(
-            sessions.c.digest == _digest(session), sessions.c.until > datetime.now(UTC)
-        )
-        return self._usable(_columns.id.in_(valid))
+        lasts = (sessions.c.digest == _digest(session), sessions.c.until > datetime.now(UTC))
+        return self._usable(_columns.id.in_(select(sessions.c.user_id).where(*lasts)))
 
     def of_token(self, token: str) -> User | None:
-        """The machine that has a token."""
         return self._usable(_columns.role == Role.MACHINE, _columns.secret == _digest(token))
 
     def _usable(self, *conditions: ColumnElement[bool]) -> User | None:

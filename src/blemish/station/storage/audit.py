@@ -43,9 +43,8 @@ def entries(
     database: Database, query: AuditQuery, *, kinds: Iterable[Kind] = Kind, limit: int | None = None
 ) -> list[AuditEntry]:
     """The newest lines, newest first."""
-    asked = (
-        select(audit).where(audit.c.kind.in_([*kinds])).order_by(audit.c.id.desc()).limit(limit or AT_ONCE)
-    )
+    newest = select(audit).order_by(audit.c.id.desc()).limit(limit or AT_ONCE)
+    asked = newest.where(audit.c.kind.in_([*kinds]))
     for column, compare, value in (
         (audit.c.recipe, eq, query.recipe),
         (audit.c.kind, eq, query.kind),

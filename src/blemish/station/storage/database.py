@@ -82,7 +82,6 @@ class Database:
                 fresh.execute("SELECT max(id) FROM inspections").fetchall()
 
     def close(self) -> None:
-        """Give the connections back."""
         self._engine.dispose()
 
     def _look_at_file(self) -> None:
@@ -110,11 +109,8 @@ def _sqlite_path(url: str) -> Path:
     if name in ("", ":memory:"):
         raise BlemishError(f"The database {url} keeps nothing; {FORMS}.")
     path = Path(name).absolute()
-    with explained(
-        BlemishError,
-        lambda reason: f"The database file {path} cannot be written ({reason}); mend that, or name another.",
-        OSError,
-    ):
+    what = f"The database file {path} cannot be written"
+    with explained(BlemishError, lambda why: f"{what} ({why}); mend that, or name another.", OSError):
         path.touch()
     return path
 

@@ -1,6 +1,5 @@
 """Images and anomaly maps as files, each under the SHA-256 of its content."""
 
-import io
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -8,13 +7,9 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
-from typing import Any
-
-import numpy as np
-from PIL import Image
 
 from blemish.errors import BlemishError, explained
-from blemish.files import hold
+from blemish.files import hold, synchronise
 from blemish.station.errors import MEND, REPLACED, NotFound, Unavailable
 
 GIGABYTE = 10**9
@@ -22,7 +17,6 @@ LOCK = ".lock"
 DIGITS = 64  # of a SHA-256
 UNFINISHED = "unfinished"  # what is being written lies here
 PREFIXES = [f"{number:02x}" for number in range(256)]
-LEVELS = 65535  # of a map: a 16-bit grey PNG over its own range, a third of its float32 size
 
 
 def digest_of(content: bytes) -> str:
@@ -40,11 +34,8 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.busy = Lock()
-        unusable = explained(
-            BlemishError,
-            lambda reason: f"The folder {self.folder} cannot be used ({reason}); give another --folder.",
-            OSError,
-        )
+        what = f"The folder {self.folder} cannot be used"
+        unusable = explained(BlemishError, lambda why: f"{what} ({why}); give another --folder.", OSError)
         with unusable, ExitStack() as undo:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = undo.enter_context((self.folder / LOCK).open("a"))
@@ -100,7 +91,6 @@ class Files:
         return {name for name in names if len(name) == DIGITS}
 
     def free_bytes(self) -> int:
-        """Free space on the folder's disk, in bytes."""
         with self._explained("read"):
             return shutil.disk_usage(self.folder).free
 
@@ -126,7 +116,6 @@ class Files:
             return False
 
     def path(self, digest: str) -> Path:
-        """Where a file lies, if it is there."""
         return self.folder / digest[:2] / digest
 
     def _part(self, digest: str) -> Path:
@@ -147,43 +136,3 @@ def _write(contents: Mapping[Path, bytes]) -> None:
             files[-1].flush()
         for file in files:
             os.fsync(file.fileno())
-
-
-def synchronise(path: Path) -> None:
-    """Wait until a file's content, or the names in a folder where the system can, are on the disk."""
-    folder = path.is_dir()
-    if folder and os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def encode_map(anomaly_map: np.ndarray) -> tuple[bytes, float, float]:
-    """A map, float32 [H, W], as a file, with its smallest and largest value.
-
-    NaN, where the model saw nothing, is the PNG's transparent value, 0, which nothing else has then.
-    """
-    unseen = np.isnan(anomaly_map)
-    low, high = (float(most(anomaly_map)) for most in (np.nanmin, np.nanmax))
-    steps = (anomaly_map.astype(np.float64) - low) * (LEVELS / (high - low) if high > low else 0.0)
-    options: dict[str, Any] = {}
-    if unseen.any():
-        steps, options = np.where(unseen, 0, np.maximum(steps, 1)), {"transparency": 0}
-    file = io.BytesIO()
-    Image.fromarray(np.rint(steps).astype(np.uint16)).save(file, "PNG", compress_level=1, **options)
-    return file.getvalue(), low, high
-
-
-def decode_map(data: bytes, low: float, high: float) -> np.ndarray:
-    """The map, float32 [H, W], off by at most 1 / 131070 of its range and float32's rounding.
-
-    With NaN in it, its lowest value is off by twice as much.
-    """
-    image = Image.open(io.BytesIO(data), formats=("PNG",))
-    steps = np.asarray(image, np.float64)
-    if "transparency" in image.info:
-        steps = np.where(steps == image.info["transparency"], np.nan, steps)
-    return (low + steps * ((high - low) / LEVELS)).astype(np.float32)

@@ -9,8 +9,7 @@ from itertools import accumulate
 from blemish.station.background import Background
 from blemish.station.records import LARGEST_NUMBER, Inspection
 from blemish.station.storage.files import GIGABYTE, PREFIXES, Files
-from blemish.station.storage.outbox import Outbox
-from blemish.station.storage.store import Store
+from blemish.station.storage.store import Outbox, Store
 
 BATCH = 200  # inspections deleted at once; adding waits meanwhile
 SECONDS = 60.0  # between runs

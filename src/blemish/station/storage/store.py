@@ -5,17 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    Connection,
-    Select,
-    Table,
-    delete,
-    func,
-    literal,
-    select,
-    union_all,
-    update,
-)
+from sqlalchemy import Connection, Select, Table, delete, func, literal, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from blemish.station.errors import NotFound
@@ -36,7 +26,7 @@ from blemish.station.schemas import Feedback
 from blemish.station.storage.audit import note
 from blemish.station.storage.conditions import conditions
 from blemish.station.storage.database import Database
-from blemish.station.storage.tables import calibrations, inspections, models
+from blemish.station.storage.tables import calibrations, destinations, inspections, models
 
 AT_ONCE = 500  # records in one question, where all are gone through
 ADDING = 0x626C656D  # the lock of PostgreSQL's that is held while inspections are added
@@ -67,7 +57,6 @@ class Store:
             return [_add(connection, one) for one in new]
 
     def with_key(self, key: str) -> Inspection | None:
-        """The inspection that came with this key, if there is one."""
         return next(iter(self._records(Inspection, select(inspections).where(_columns.key == key))), None)
 
     def get(self, number: int) -> Inspection:
@@ -101,27 +90,17 @@ class Store:
             yield from found
             before = found[-1].id
 
-    def judged(self, filter: Filter) -> Iterator[Inspection]:
-        """Every inspection that a person judged, newest first, asked for bit by bit."""
-        return self.every(filter.model_copy(update={"feedback": "any"}))
-
     def verdicts(self, recipe: str) -> dict[str, Verdict | None]:
-        """What people said of each image file of a recipe, by its SHA-256; None for contradictions.
-
-        The same file may have been inspected several times.
-        """
+        """What people said of each image file of a recipe, by its SHA-256; None for contradictions."""
         said: dict[str, Verdict | None] = {}
-        for inspection in self.judged(Filter(recipe=recipe)):
+        for inspection in self.every(Filter(recipe=recipe, feedback="any")):
             if inspection.image is not None:
                 same = said.setdefault(inspection.image, inspection.feedback) == inspection.feedback
                 said[inspection.image] = inspection.feedback if same else None
         return said
 
     def count(self, filter: Filter) -> int:
-        """How many inspections there are."""
-        question = select(func.count()).select_from(inspections).where(*conditions(filter))
-        with self.database.transaction() as connection:
-            return connection.execute(question).scalar_one()
+        return self.tally(filter)[()]
 
     def set_feedback(self, number: int, said: Feedback, by: Author = COMMAND_LINE) -> Inspection:
         """Keep what a person says of an inspection; NotFound where there is none of this number."""
@@ -152,7 +131,8 @@ class Store:
     def tally(self, filter: Filter, *fields: str) -> Counter[tuple[Any, ...]]:
         """How many inspections have the same values in these fields, by the values."""
         kinds = [_columns[name] for name in fields]
-        question = select(func.count(), *kinds).where(*conditions(filter)).group_by(*kinds)
+        of = select(func.count(), *kinds).select_from(inspections)
+        question = of.where(*conditions(filter)).group_by(*kinds)
         with self.database.transaction() as connection:
             return Counter({tuple(kind): count for count, *kind in connection.execute(question)})
 
@@ -205,7 +185,6 @@ class Store:
         return self._records(CalibrationRecord, question.limit(limit))
 
     def calibration_numbered(self, number: int) -> CalibrationRecord | None:
-        """The calibration of this number, if there is one."""
         question = select(calibrations).where(calibrations.c.id == number)
         return next(iter(self._records(CalibrationRecord, question)), None)
 
@@ -257,6 +236,39 @@ class Store:
     def _records(self, kind: type[R], question: Select[Any]) -> list[R]:
         with self.database.transaction() as connection:
             return [kind.model_validate(row._asdict()) for row in connection.execute(question)]
+
+
+class Outbox:
+    """The inspections after the position of one destination, by number; a new one begins after the newest.
+
+    Every method raises Unavailable while the database cannot be used.
+    """
+
+    def __init__(self, store: Store, destination: str) -> None:
+        self._store = store
+        self._mine = destinations.c.name == destination
+        newest = select(func.coalesce(func.max(inspections.c.id), 0)).scalar_subquery()
+        with store.database.transaction(writing=True) as connection:
+            new = insert_into(connection, destinations).values(name=destination, position=newest)
+            connection.execute(new.on_conflict_do_nothing())
+            self.position = connection.execute(select(destinations.c.position).where(self._mine)).scalar_one()
+
+    def next(self, limit: int) -> list[Inspection]:
+        """The first of those that wait."""
+        return self._store.select(Filter(), limit=limit, after=self.position)[::-1]
+
+    def taken(self, number: int) -> None:
+        """Keep that the destination took the inspections up to this number."""
+        with self._store.database.transaction(writing=True) as connection:
+            connection.execute(update(destinations).where(self._mine).values(position=number))
+        self.position = number
+
+    def count(self, most: int | None = None) -> int:
+        """How many wait; counting ends at `most`."""
+        waiting = select(inspections.c.id).where(inspections.c.id > self.position).limit(most).subquery()
+        question = select(func.count()).select_from(waiting)
+        with self._store.database.transaction() as connection:
+            return connection.execute(question).scalar_one()
 
 
 def _said(inspection: Inspection) -> str:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # given once, even if the row is deleted
 TIME = sa.DateTime(timezone=True)  # SQLite keeps no zone, so all that is written is UTC
+SOUGHT = ("recipe", "is_anomalous", "feedback", "score", "lot", "serial", "model")
 
 metadata = sa.MetaData()
 
@@ -25,21 +26,15 @@ inspections = sa.Table(
     *_columns(sa.BigInteger, "image_bytes", "map_bytes", required=True),
     *_columns(sa.Integer, "width", "height", required=True),
     *_columns(sa.Double, "map_low", "map_high", "score", "p_value", "threshold", "false_alarm_rate"),
+    *_columns(sa.Double, "milliseconds"),
     *_columns(sa.Boolean, "is_anomalous", "is_other_part"),
     *_columns(sa.BigInteger, "calibration"),
-    *_columns(sa.Double, "milliseconds"),
     *_columns(sa.Text, "feedback", "feedback_by"),
     *_columns(TIME, "feedback_at"),
     sa.UniqueConstraint("key", name="uq_inspections_key"),
     sa.Index("ix_inspections_received", "received"),
-    sa.Index("ix_inspections_recipe", "recipe", "id"),
-    sa.Index("ix_inspections_is_anomalous", "is_anomalous", "id"),
-    sa.Index("ix_inspections_feedback", "feedback", "id"),
+    *(sa.Index(f"ix_inspections_{name}", name, "id") for name in SOUGHT),
     sa.Index("ix_inspections_expired", "feedback", "received", "id"),
-    sa.Index("ix_inspections_score", "score", "id"),
-    sa.Index("ix_inspections_lot", "lot", "id"),
-    sa.Index("ix_inspections_serial", "serial", "id"),
-    sa.Index("ix_inspections_model", "model", "id"),
     sa.Index("ix_inspections_image", "image", "image_bytes"),
     sa.Index("ix_inspections_map", "map", "map_bytes"),
     sqlite_autoincrement=True,
@@ -59,11 +54,10 @@ calibrations = sa.Table(
     metadata,
     sa.Column("id", NUMBER, primary_key=True),
     sa.Column("recipe", sa.Text, nullable=False, server_default=""),
-    sa.Column("model", sa.Text, nullable=False),
+    *_columns(sa.Text, "model", "origin", required=True),
     sa.Column("made", TIME, nullable=False),
     sa.Column("scores", sa.JSON, nullable=False),
     sa.Column("false_alarm_rate", sa.Double, nullable=False),
-    sa.Column("origin", sa.Text, nullable=False),
     sa.Index("ix_calibrations_model", "model", "id"),
     sqlite_autoincrement=True,
 )
@@ -72,11 +66,9 @@ users = sa.Table(
     "users",
     metadata,
     sa.Column("id", NUMBER, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("role", sa.Text, nullable=False),
+    *_columns(sa.Text, "name", "role", required=True),
     sa.Column("disabled", sa.Boolean, nullable=False),
-    sa.Column("secret", sa.Text),
-    sa.Column("link", sa.Text),
+    *_columns(sa.Text, "secret", "link"),
     sa.Column("link_until", TIME),
     sa.UniqueConstraint("name", name="uq_users_name"),
     sqlite_autoincrement=True,

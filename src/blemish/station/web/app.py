@@ -1,7 +1,6 @@
 """The web application: the API and the pages of one station."""
 
 import logging
-from importlib import resources
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -13,30 +12,21 @@ from starlette.exceptions import HTTPException
 
 from blemish.errors import BlemishError
 from blemish.station.errors import Unavailable
+from blemish.station.schemas import Problem
 from blemish.station.station import Station
 from blemish.station.web.deps import name_recipe
 from blemish.station.web.middleware import HEADERS, BodyLimits, Security
 from blemish.station.web.pages import fragment, page
-from blemish.station.web.routes import (
-    audit,
-    gallery,
-    inspections,
-    learning,
-    live,
-    login,
-    operation,
-    pictures,
-    report,
-    rules,
-    users,
-)
+from blemish.station.web.routes import gallery, inspections, learning, models, operation, people, pictures
 
 OF_THE_STATION = (
-    *(inspections.one, pictures.router, operation.station_wide, gallery.router),
-    *(login.router, audit.router, users.router),
+    *(inspections.one, pictures.router, operation.router),
+    *(gallery.router, people.router, people.table),
 )
-OF_A_RECIPE = (inspections.router, learning.router, operation.router, rules.router)
-PAGES_OF_A_RECIPE = (live.router, learning.pages, operation.pages, rules.pages, report.router)
+OF_A_RECIPE = (inspections.router, learning.router, models.router)
+PAGES_OF_A_RECIPE = (operation.pages, learning.pages, models.pages, gallery.report)
+
+PROBLEMS = (400, 401, 403, 404, 408, 409, 413, 421, 422, 503, 504)  # the answers that are no success
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +39,7 @@ def create_app(station: Station) -> FastAPI:
         version="1",
         description="Images in, verdicts and heat maps out.",
         openapi_url="/v1/openapi.json",
+        responses={code: {"model": Problem} for code in PROBLEMS},
         docs_url=None,  # those pages load their scripts from elsewhere
         redoc_url=None,
         middleware=[
@@ -68,8 +59,7 @@ def create_app(station: Station) -> FastAPI:
             app.include_router(router, prefix=prefix)
             named = f"{prefix}/recipes/{{recipe}}"
             app.include_router(router, prefix=named, dependencies=[Depends(name_recipe)])
-    static = str(resources.files("blemish.station.web") / "static")
-    app.mount("/static", StaticFiles(directory=static), name="static")
+    app.mount("/static", StaticFiles(packages=[("blemish.station.web", "static")]), name="static")
     return app
 
 

@@ -16,10 +16,7 @@ MOST_POINTS = 2000  # drawn
 
 
 def history_chart(points: Sequence[Point], verdicts: Calibration) -> str:
-    """Scores of at least one point, oldest first, as links, over threshold and range of the calibration.
-
-    Of more than 2000 points only the lowest and the highest of each stretch are drawn.
-    """
+    """Scores of at least one point, oldest first, as links, over threshold and range of the calibration."""
     chart = Chart("Scores in order of arrival", **SIZE, role="group")
     scores = np.array([point.score for point in points])
     x = chart.x_axis(-0.5, len(points) - 0.5)
@@ -60,7 +57,6 @@ def distribution_chart(points: Sequence[Point], verdicts: Calibration) -> str:
 
 
 def _mark(point: Point, x: float, y: float) -> str:
-    """A circle for good, a triangle for anomalous, in a ring where a person judged."""
     said = {None: "", Verdict.GOOD: ", judged good", Verdict.DEFECT: ", judged a defect"}[point.feedback]
     verdict = point.verdict or ("anomalous" if point.is_anomalous else "good")
     title = f"{point.id}: {verdict}, {short_number(point.score)}, {full_moment(point.received)}{said}"
@@ -68,7 +64,5 @@ def _mark(point: Point, x: float, y: float) -> str:
         shape = f'<path class="bad" d="M{x:.1f} {y - 5:.1f}l5 9h-10z"/>'
     else:
         shape = f'<circle class="good" cx="{x:.1f}" cy="{y:.1f}" r="3.2"/>'
-    ring = (
-        f'<circle class="ring {point.feedback}" cx="{x:.1f}" cy="{y:.1f}" r="8"/>' if point.feedback else ""
-    )
+    ring = f'<circle class="ring {point.feedback}" cx="{x:.1f}" cy="{y:.1f}" r="8"/>' if said else ""
     return f'<a href="/inspections/{point.id}" tabindex="-1"><title>{title}</title>{ring}{shape}</a>'

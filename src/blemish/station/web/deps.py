@@ -1,20 +1,18 @@
 """What routes are given."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import Depends, Header, HTTPException, Path, Query, Request
+from fastapi import Depends, HTTPException, Path, Query, Request
 
 from blemish.station.errors import NotFound, Unusable
 from blemish.station.recipe import Recipe
 from blemish.station.records import LARGEST_NUMBER, MAX_NOTE, Author, Inspection, Role, Text, User
-from blemish.station.schemas import Problem
 from blemish.station.station import Station
 from blemish.station.storage.accounts import Accounts
 
 
 async def get_station(request: Request) -> Station:
-    """The station behind a request."""
     station: Station = request.app.state.station
     return station
 
@@ -29,7 +27,6 @@ class Requires:
     role: Role | None
 
     async def __call__(self, request: Request) -> User | None:
-        """Who the request comes from."""
         user: User | None = request.state.user
         if self.role and not (user and user.role.may(self.role)):
             role = user.role if user else "none"
@@ -56,23 +53,12 @@ async def get_recipe(request: Request, station: StationDep) -> Recipe:
 RecipeDep = Annotated[Recipe, Depends(get_recipe)]
 RecordNumber = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="Of the record.")]
 ModelName = Annotated[str, Path(max_length=255, description="A model's file name, as the list has it.")]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        description="Sending the same again under its key gives the inspections that are there already.",
-    ),
-]
 
 
 def get_author(
     station: StationDep,
     user: Engineer,
-    why: Annotated[
-        Text, Query(max_length=MAX_NOTE, description="For the audit trail; a must with users.")
-    ] = "",
+    why: Annotated[Text, Query(max_length=MAX_NOTE, description="In a sentence; a must with users.")] = "",
 ) -> Author:
     """Who changes a threshold, a model or rules, and why; Unusable where users do not say so."""
     if station.accounts is not None and not why.strip():
@@ -99,8 +85,3 @@ def get_inspection(number: RecordNumber, station: StationDep, _: Operator) -> In
 
 
 InspectionDep = Annotated[Inspection, Depends(get_inspection)]
-
-
-def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """For the OpenAPI document: a route's answers beside success, those that every route has among them."""
-    return {code: {"model": Problem} for code in (400, 401, 403, 413, 422, *codes)}

@@ -53,7 +53,6 @@ class Security:
     accounts: Accounts | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -116,17 +115,13 @@ class Security:
 
 @dataclass
 class BodyLimits:
-    """Refuses bodies that are too large (413), or whose end comes too late after the headers (408).
-
-    The application never sees more of a body than is allowed.
-    """
+    """Refuses bodies that are too large (413), or whose end comes too late after the headers (408)."""
 
     app: ASGIApp
     max_bytes: int
     seconds: float
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
         announced = int(Headers(scope=scope).get("content-length", 0))
         most = f"the {self.max_bytes} bytes that are taken"
         too_large = f"The request is larger than {most}; send smaller files, or fewer at once."

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.templating import Jinja2Templates
 
 from blemish.images.frame import Frame, hidden, visible_share
-from blemish.reports.numbers import percent, short_number
+from blemish.reports.numbers import chance, percent, score, several, short_number
 from blemish.station.recipe import Recipe
 from blemish.station.records import CalibrationRecord, Inspection, Source
 from blemish.station.schemas import Health, Status
@@ -45,15 +45,14 @@ def page(
 
 
 def fragment(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    """What a script puts into a page."""
     return templates.TemplateResponse(request, template, values, status)
 
 
-def csv_answer(name: str, pieces: Iterator[str]) -> Response:
-    """A table to be saved as a file, sent while it is read from the database."""
+def download(name: str, kind: str, pieces: Iterator[Any]) -> Response:
+    """A file of a media type, to be saved; it is sent while it is read from the database."""
     pieces = chain([next(pieces)], pieces)  # what goes wrong does so before the answer begins
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(pieces, media_type=kind, headers=headers)
 
 
 def place(station: Station, recipe: Recipe) -> dict[str, Any]:
@@ -70,7 +69,6 @@ def place(station: Station, recipe: Recipe) -> dict[str, Any]:
 
 
 def condition(station: Station) -> dict[str, Any]:
-    """What every page says of the station."""
     health = station.monitor.health()
     return {
         "health": health,
@@ -113,8 +111,7 @@ def hidden_part(inspection: Inspection, description: dict[str, Any]) -> str:
 
 
 def _bar(inspection: Inspection, calibrated: CalibrationRecord | None) -> float | None:
-    """How far a score reaches, in [0, 1], as heat does: 0 is the calibration's lowest, 1/3 the threshold, and
-    each further third doubles the distance."""
+    """How far a score reaches: 0 is the calibration's lowest, 1/3 the threshold; a third doubles the way."""
     if inspection.score is None or inspection.threshold is None or calibrated is None:
         return None
     low = min(calibrated.scores)
@@ -137,34 +134,7 @@ def full_moment(time: datetime) -> str:
 
 
 def zone() -> str:
-    """The station's time zone: "CET"."""
     return f"{datetime.now().astimezone():%Z}"
-
-
-def chance(p_value: float, images: int | None) -> str:
-    """A p-value, in (0, 1], in words; `images` were in the calibration that gave it, None if unknown."""
-    if images and p_value <= 1 / (images + 1):
-        return (
-            f"None of the {images} good calibration images looks this unusual: "
-            f"at most about 1 in {images + 1} good images does."
-        )
-    if p_value > 0.1:
-        return f"About {100 * p_value:.0f}\u00a0% of good images look at least this unusual."
-    return f"About 1 in {round(1 / p_value)} good images looks at least this unusual."
-
-
-def score(value: float, beside: float | None = None) -> str:
-    """A score with three digits: "3.80"; with more where it would read like another one that it is not."""
-    for digits in range(3, 18):
-        text, other = (f"{number:#.{digits}g}" for number in (value, value if beside is None else beside))
-        if text != other or value == beside or beside is None:
-            break
-    return text.rstrip(".")
-
-
-def several(count: int, one: str) -> str:
-    """A count with its noun: "1 image", "1,204 images"."""
-    return f"{count:,} {one if count == 1 else one + 's'}"
 
 
 templates.env.filters |= {"percent": percent, "short": short_number, "score": score}

@@ -31,7 +31,6 @@ class Server(uvicorn.Server):
     """Ends connections, too, that are made while it is told to stop: a busy client would keep it running."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept nothing more, and finish what is asked."""
         ending = asyncio.create_task(self._end_connections())
         await super().shutdown(sockets)
         ending.cancel()
@@ -46,8 +45,7 @@ class Server(uvicorn.Server):
 def serve(settings: Settings, *, check: bool = False) -> None:
     """Run a station until SIGTERM or SIGINT; what was accepted by then is finished.
 
-    `check` only sees whether it can start, and leaves nothing behind that had to be made for it.
-    BlemishError: it cannot be started; the message says why.
+    `check` only sees whether it can start, else BlemishError; nothing stays that had to be made for it.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # the server raises it again when it has ended by it

@@ -193,7 +193,7 @@ def test_feedback_is_kept_and_can_be_taken_back(running: Running) -> None:
     assert "feedback cannot be used" in say(feedback="perhaps")["detail"]
     assert say(feedback="defect", defect_kind=" scratch ")["defect_kind"] == "scratch"
     assert say(feedback="defect")["defect_kind"] == say(note="long")["defect_kind"] == "scratch"
-    assert running.client.get("/v1/defect-kinds").json() == ["scratch"]
+    assert running.station.store.defect_kinds() == ["scratch"]
     assert len(running.client.get("/v1/inspections?defect_kind=scratch").json()["inspections"]) == 1
     assert "goes with" in say(defect_kind="dent")["detail"] == say(feedback="good", defect_kind="x")["detail"]
     assert say(feedback="good")["defect_kind"] == "" == say(feedback="defect")["defect_kind"]

@@ -1,35 +1,38 @@
-"""The gallery of all inspections, and the page of one, to look at and to judge."""
+"""The gallery of all inspections, the page of one, to look at and to judge, and the report of a shift."""
 
+from collections import Counter
 from contextlib import suppress
+from datetime import date, datetime, time, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
+from blemish.evaluation.statistics import exact_interval
 from blemish.images.drawing import heat_colours
 from blemish.inference.regions import Region, outlines
 from blemish.station.errors import NotFound
-from blemish.station.records import Filter, Inspection
+from blemish.station.records import Filter, outcome_of
 from blemish.station.schemas import GalleryQuery
-from blemish.station.station import Station
 from blemish.station.storage.store import Store
-from blemish.station.web.deps import InspectionDep, Operator, StationDep
+from blemish.station.web.deps import InspectionDep, Operator, RecipeDep, StationDep
 from blemish.station.web.pages import outcome, page, place
 from blemish.station.web.routes.pictures import regions_of
 
 PER_PAGE = 48
 REVIEWED = 200  # at most, of a list to go through
 NOT_NARROWING = ("limit", "before", "after", "review")
+COUNTED = ("is_anomalous", "verdict", "feedback", "decided_by", "defect_kind")
 
 router = APIRouter(prefix="/inspections", include_in_schema=False)
+report = APIRouter(include_in_schema=False)  # of a recipe
 
 
 @router.get("")
 def gallery(
     request: Request, station: StationDep, _: Operator, query: Annotated[GalleryQuery, Query()]
 ) -> Response:
-    """All inspections, narrowed by a form."""
     select = station.store.select
     found = select(query, limit=PER_PAGE, before=query.before, after=query.after)
     if query.after is not None and len(found) < PER_PAGE:
@@ -54,10 +57,7 @@ def gallery(
 
 @router.get("/{number}")
 def inspection_page(
-    request: Request,
-    station: StationDep,
-    inspection: InspectionDep,
-    query: Annotated[GalleryQuery, Query()],
+    request: Request, station: StationDep, inspection: InspectionDep, query: Annotated[GalleryQuery, Query()]
 ) -> Response:
     """One inspection; the query says among which others."""
     recipe = station.recipe_of(inspection)
@@ -66,7 +66,9 @@ def inspection_page(
         before, after = _in_review(station.store, query.review, inspection.id, among)
     else:
         before, after, among = _in_gallery(station.store, query, inspection.id, _narrowing(request))
-    regions = _regions(station, inspection)
+    regions: tuple[Region, ...] = ()
+    with suppress(NotFound):
+        regions = regions_of(station, inspection)
     return page(
         request,
         "inspection.html.j2",
@@ -84,10 +86,49 @@ def inspection_page(
     )
 
 
-def _regions(station: Station, inspection: Inspection) -> tuple[Region, ...]:
-    with suppress(NotFound):
-        return regions_of(station, inspection)
-    return ()
+@report.get("/report")
+def report_page(
+    request: Request,
+    station: StationDep,
+    recipe: RecipeDep,
+    _: Operator,
+    day: date | None = None,
+    start: time = time(0),
+    hours: Annotated[int, Query(ge=1, le=168)] = 24,
+) -> Response:
+    """What was received in so many hours from a time of the station's zone on; unasked today."""
+    begin = datetime.combine(day or date.today(), start.replace(tzinfo=None))
+    since, until = begin.astimezone(), (begin + timedelta(hours=hours)).astimezone()
+    period = Filter(recipe=recipe.name, since=since, until=until)
+    outcomes, reasons, kinds = Counter[str](), Counter[str](), Counter[str]()
+    judged = Counter[tuple[str, str | None]]()
+    for (*verdict, feedback, decided_by, kind), count in station.store.tally(period, *COUNTED).items():
+        outcome = outcome_of(*verdict)
+        outcomes[outcome] += count
+        judged[outcome, feedback] += count
+        if decided_by and outcome != "good":
+            reasons[decided_by] += count
+        if kind:
+            kinds[kind] += count
+    scored = outcomes.total() - outcomes["failed"]
+    return page(
+        request,
+        "report.html.j2",
+        since=since,
+        until=until,
+        start=f"{start:%H:%M}",
+        hours=hours,
+        outcomes=outcomes,
+        judged=judged,
+        scored=scored,
+        interval=exact_interval(outcomes["anomalous"], scored) if scored else None,
+        reasons=reasons.most_common(),
+        kinds=kinds.most_common(),
+        models=[model for (model,) in station.store.tally(period, "model") if model],
+        model=station.store.model,
+        changes=recipe.changes(since=since, until=until),
+        step=timedelta(hours=hours),
+    )
 
 
 def _narrowing(request: Request) -> str:

@@ -14,17 +14,8 @@ from blemish.station.recipe import Recipe
 from blemish.station.records import MAX_NAME, Author, Filter, Inspection, Source
 from blemish.station.schemas import Feedback, InspectionPage, Outcome, Outcomes, PageQuery
 from blemish.station.spreadsheet import INSPECTION, csv_of
-from blemish.station.web.deps import (
-    IdempotencyKey,
-    InspectionDep,
-    Machine,
-    Operator,
-    RecipeDep,
-    RecordNumber,
-    StationDep,
-    problems,
-)
-from blemish.station.web.pages import csv_answer
+from blemish.station.web.deps import InspectionDep, Machine, Operator, RecipeDep, RecordNumber, StationDep
+from blemish.station.web.pages import download
 
 PATIENCE = 0.01  # seconds between looks at a full queue
 ONE_FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -32,11 +23,16 @@ F = TypeVar("F", bound=Filter)
 Part = Annotated[str, StringConstraints(max_length=MAX_NAME)]
 BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": ONE_FILE}}}
 
+SAME_AGAIN = "Sending the same again under its key gives the inspections that are there already."
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, description=SAME_AGAIN)
+]
+
 router = APIRouter(tags=["inspections"])  # of a recipe
 one = APIRouter(prefix="/v1/inspections/{number}", tags=["inspections"])  # numbers count for all recipes
 
 
-@router.post("/inspect", status_code=201, responses=problems(408, 409, 503, 504), openapi_extra=BODY)
+@router.post("/inspect", status_code=201, openapi_extra=BODY)
 async def inspect(
     request: Request,
     station: StationDep,
@@ -59,7 +55,7 @@ async def inspect(
     return await _finished(future, time.monotonic() + station.settings.timeout)
 
 
-@router.post("/inspections", status_code=201, responses=problems(408, 503))
+@router.post("/inspections", status_code=201)
 async def inspect_many(
     station: StationDep,
     recipe: RecipeDep,
@@ -82,19 +78,12 @@ async def inspect_many(
         raise Unusable(f"{counts}; send one for each image, or none.")
     deadline = time.monotonic() + station.settings.timeout
     source_of_all = Source.PAGE if source == Source.PAGE else Source.API
-    waiting = [
-        await _submit(
-            station.pipeline,
-            recipe,
-            image,
-            deadline,
-            source=source_of_all,
-            lot=lot,
-            serial=serial[place] if serial else "",
-            key=None if key is None else recipe.key(f"{source_of_all}:{key}/{place}"),
-        )
-        for place, image in enumerate(images)
-    ]
+    waiting: list[Future[Inspection]] = []
+    for place, image in enumerate(images):
+        told: dict[str, Any] = {"source": source_of_all, "lot": lot}
+        told["serial"] = serial[place] if serial else ""
+        told["key"] = None if key is None else recipe.key(f"{source_of_all}:{key}/{place}")
+        waiting.append(await _submit(station.pipeline, recipe, image, deadline, **told))
     results: list[Outcome] = []
     errors: list[StationError] = []
     for image, future in zip(images, waiting, strict=True):
@@ -110,7 +99,7 @@ async def inspect_many(
     return Outcomes(results=results)
 
 
-@router.get("/inspections", responses=problems(503))
+@router.get("/inspections")
 def list_inspections(
     request: Request, recipe: RecipeDep, _: Operator, query: Annotated[PageQuery, Query()]
 ) -> InspectionPage:
@@ -123,20 +112,19 @@ def list_inspections(
     return InspectionPage(inspections=page, next=page[-1].id if more else None)
 
 
-@router.get("/inspections.csv", response_class=Response, responses=problems(503))
+@router.get("/inspections.csv", response_class=Response)
 def list_csv(request: Request, recipe: RecipeDep, _: Operator, query: Annotated[Filter, Query()]) -> Response:
     """All inspections of a list, newest first, as a table; times are UTC."""
     found = recipe.store.every(_narrowed(request, recipe, query))
-    return csv_answer("inspections.csv", csv_of(INSPECTION, found))
+    return download("inspections.csv", "text/csv; charset=utf-8", csv_of(INSPECTION, found))
 
 
-@one.get("", responses=problems(404, 503))
+@one.get("")
 def read_inspection(inspection: InspectionDep) -> Inspection:
-    """One inspection."""
     return inspection
 
 
-@one.put("/feedback", responses=problems(404, 503))
+@one.put("/feedback")
 def set_feedback(station: StationDep, user: Operator, number: RecordNumber, said: Feedback) -> Inspection:
     """Say what an image really shows."""
     return station.store.set_feedback(number, said, Author(user.name))

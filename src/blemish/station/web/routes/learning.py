@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from blemish.station.errors import Conflict, Unusable
 from blemish.station.learning import dataset, threshold
@@ -11,18 +10,10 @@ from blemish.station.learning.drift import measure_drift
 from blemish.station.learning.fits import split
 from blemish.station.learning.to_judge import to_judge
 from blemish.station.records import Verdict
-from blemish.station.schemas import Drift, Evidence, Fit, Preview, Rate, RateChange, Recalibration, Threshold
+from blemish.station.schemas import Fit, Preview, Rate, RateChange, Recalibration, Threshold
 from blemish.station.web import charts
-from blemish.station.web.deps import (
-    AuthorDep,
-    Engineer,
-    Operator,
-    RecipeDep,
-    RecordNumber,
-    StationDep,
-    problems,
-)
-from blemish.station.web.pages import fragment, page
+from blemish.station.web.deps import AuthorDep, Engineer, Operator, RecipeDep, RecordNumber, StationDep
+from blemish.station.web.pages import download, fragment, page
 
 PERIODS = (200, 1000, 5000)  # inspections
 IN_TABLE = 200  # of them
@@ -31,20 +22,19 @@ router = APIRouter(tags=["learning"])
 pages = APIRouter(include_in_schema=False)
 
 
-@router.get("/threshold", responses=problems(409))
+@router.get("/threshold")
 def read_threshold(recipe: RecipeDep, _: Operator) -> Threshold:
-    """What gives the verdicts now."""
     return Threshold.of(threshold.by_scores(recipe).calibrated)
 
 
-@router.put("/threshold", responses=problems(409, 503))
+@router.put("/threshold")
 def set_threshold(recipe: RecipeDep, by: AuthorDep, change: RateChange) -> Threshold:
     """Keep another false-alarm rate from the next image on; past verdicts stay as they are."""
     rate, expected = change.false_alarm_rate, change.calibration
     return Threshold.of(threshold.set_rate(recipe, rate, expected=expected, by=by))
 
 
-@router.get("/threshold/preview", responses=problems(409, 503))
+@router.get("/threshold/preview")
 def preview_threshold(
     recipe: RecipeDep,
     _: Operator,
@@ -55,39 +45,20 @@ def preview_threshold(
     return threshold.preview(recipe, false_alarm_rate, last=last)
 
 
-@router.post("/calibrations", status_code=201, responses=problems(409, 503))
+@router.post("/calibrations", status_code=201)
 def recalibrate(recipe: RecipeDep, by: AuthorDep, how: Recalibration) -> Threshold:
     """Calibrate from the images confirmed as good; the rate asked for stays."""
     return Threshold.of(threshold.recalibrate(recipe, keep=how.keep, expected=how.calibration, by=by))
 
 
-@router.post("/calibrations/{number}/use", responses=problems(404, 409, 503))
+@router.post("/calibrations/{number}/use")
 def use_calibration(recipe: RecipeDep, by: AuthorDep, number: RecordNumber) -> Threshold:
     """Go back to an earlier calibration of the model in use, with the rate it had."""
     return Threshold.of(threshold.use_again(recipe, number, by))
 
 
-@router.get("/threshold/evidence", responses=problems(503))
-def evidence(recipe: RecipeDep, _: Operator) -> Evidence:
-    """What there is to calibrate from, and whether it would mislead."""
-    return threshold.evidence(recipe)
-
-
-@router.get("/to-judge", responses=problems(503))
-def list_to_judge(recipe: RecipeDep, _: Operator) -> dict[str, list[int]]:
-    """Numbers of inspections that are worth a person's look next, by the reason."""
-    return to_judge(recipe)
-
-
-@router.get("/defect-kinds", responses=problems(503))
-def list_defect_kinds(recipe: RecipeDep, _: Operator) -> list[str]:
-    """What people called defects, the most frequent first."""
-    return recipe.store.defect_kinds(recipe.name)
-
-
 @pages.get("/judge")
 def judge_page(request: Request, recipe: RecipeDep, _: Operator) -> Response:
-    """Pictures worth a look, to be judged one after another."""
     chosen = {reason: recipe.store.get_many(numbers) for reason, numbers in to_judge(recipe).items()}
     return page(
         request, "judge.html.j2", chosen=chosen, review=[one.id for of in chosen.values() for one in of]
@@ -96,7 +67,6 @@ def judge_page(request: Request, recipe: RecipeDep, _: Operator) -> Response:
 
 @pages.get("/threshold")
 def threshold_page(request: Request, recipe: RecipeDep, _: Engineer) -> Response:
-    """The false-alarm rate, and what feedback can teach it."""
     try:
         active = threshold.by_scores(recipe)
     except Conflict as error:
@@ -115,21 +85,13 @@ def threshold_page(request: Request, recipe: RecipeDep, _: Engineer) -> Response
 def preview_fragment(
     request: Request, recipe: RecipeDep, _: Engineer, false_alarm_rate: Annotated[Rate, Query()]
 ) -> Response:
-    """What another rate would have meant."""
     preview = threshold.preview(recipe, false_alarm_rate)
     changing = recipe.store.get_many(preview.changed)
     return fragment(request, "preview.html.j2", preview=preview, changing=changing)
 
 
-@router.get("/drift", responses=problems(503))
-def read_drift(recipe: RecipeDep, _: Operator) -> Drift:
-    """Whether recent scores still look like those of the calibration."""
-    return measure_drift(recipe)
-
-
 @pages.get("/history")
 def scores_page(request: Request, recipe: RecipeDep, _: Operator, last: int = PERIODS[0]) -> Response:
-    """The scores of the active model over time."""
     if last not in PERIODS:
         raise Unusable(f"last is one of {', '.join(map(str, PERIODS))}, not {last}; choose one.")
     active = recipe.models.active
@@ -149,19 +111,19 @@ def scores_page(request: Request, recipe: RecipeDep, _: Operator, last: int = PE
     )
 
 
-@router.get("/fits", responses=problems())
+@router.get("/fits")
 def list_fits(station: StationDep, recipe: RecipeDep, _: Engineer) -> list[Fit]:
     """Models that were fitted here from what people judged, newest first."""
     return station.fits.all(recipe)
 
 
-@router.post("/fits", status_code=201, responses=problems(409, 503))
+@router.post("/fits", status_code=201)
 def start_fit(station: StationDep, recipe: RecipeDep, _: Engineer) -> Fit:
     """Fit a model as the one in use was, beside the work; it is not used until somebody says so."""
     return station.fits.start(recipe)
 
 
-@router.post("/fits/stop", status_code=202, responses=problems())
+@router.post("/fits/stop", status_code=202)
 def stop_fit(station: StationDep, recipe: RecipeDep, _: Engineer) -> list[Fit]:
     """Ask the fit that runs to end."""
     station.fits.stop(recipe)
@@ -170,7 +132,6 @@ def stop_fit(station: StationDep, recipe: RecipeDep, _: Engineer) -> list[Fit]:
 
 @pages.get("/models/fit")
 def fit_page(request: Request, station: StationDep, recipe: RecipeDep, _: Engineer) -> Response:
-    """Fits a model, says how far it is, and compares it with the one in use."""
     learn, others = split(recipe)
     found = [
         (fit, fit.comparison and recipe.store.get_many(fit.comparison.differ))
@@ -189,8 +150,7 @@ def fit_page(request: Request, station: StationDep, recipe: RecipeDep, _: Engine
     )
 
 
-@router.get("/dataset.zip", response_class=Response, responses=problems(503))
-def dataset_zip(recipe: RecipeDep, _: Engineer) -> StreamingResponse:
+@router.get("/dataset.zip", response_class=Response)
+def dataset_zip(recipe: RecipeDep, _: Engineer) -> Response:
     """The images that people judged, as a data set for the next fit: train/good and test/defect."""
-    headers = {"Content-Disposition": 'attachment; filename="dataset.zip"'}
-    return StreamingResponse(dataset.stream(recipe), media_type="application/zip", headers=headers)
+    return download("dataset.zip", "application/zip", dataset.stream(recipe))

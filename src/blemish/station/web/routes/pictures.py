@@ -5,6 +5,7 @@ image that could not be scored or is gone.
 """
 
 import io
+from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -14,31 +15,24 @@ from fastapi.responses import JSONResponse
 from PIL import Image
 
 from blemish.calibration import Calibration
-from blemish.images.drawing import HeatScale, draw_outlines, overlay
+from blemish.images.drawing import encode_jpeg
 from blemish.images.frame import Frame
-from blemish.images.maps import map_on_image, shrink
+from blemish.images.maps import decode_map, shrink
 from blemish.images.reading import read_upload
-from blemish.inference.regions import Region, find_regions, outlines
+from blemish.inference.regions import Region
+from blemish.inference.result import Result
 from blemish.station.errors import NotFound
 from blemish.station.records import Inspection
 from blemish.station.station import Station
-from blemish.station.storage.files import decode_map
-from blemish.station.web.deps import InspectionDep, StationDep, problems
+from blemish.station.web.deps import InspectionDep, StationDep
 
 THUMBNAIL = 240  # pixels of the longest side
 REMEMBERED = 512  # thumbnails of some 10 kB, for all who look at the live page and the gallery
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # an inspection's pictures never change
 
-Side = Annotated[
-    int | None, Query(ge=32, description="Pixels of the longer side, at most; left out, the picture's own.")
-]
+Side = Annotated[int | None, Query(ge=32, description="Pixels of the longer side, at most; else its own.")]
 
-router = APIRouter(
-    prefix="/v1/inspections/{number}",
-    tags=["inspections"],
-    default_response_class=Response,
-    responses=problems(404, 503),
-)
+router = APIRouter(prefix="/v1/inspections/{number}", tags=["inspections"], default_response_class=Response)
 
 
 @router.get("/image")
@@ -53,18 +47,16 @@ def image(station: StationDep, inspection: InspectionDep) -> Response:
 def picture_png(station: StationDep, inspection: InspectionDep, side: Side = None) -> Response:
     """The whole picture, upright."""
     with station.drawing:
-        return _png(_picture(station, inspection, side))
+        return _png(shrink(_picture(station, inspection), side))
 
 
 @router.get("/heat.png")
 def heat_png(station: StationDep, inspection: InspectionDep, side: Side = None) -> Response:
-    """The anomaly map on the fixed scale, 8-bit grey with alpha: 0 is none, 85 the alarm, 255 the most.
-
-    Alpha is 0 where the model saw nothing, and else 255.
-    """
+    """The map in 8-bit grey: 0 is none, 85 the alarm, 255 the most; alpha is 0 where nothing was seen."""
     with station.drawing:
-        anomaly_map = _map_on_image(station, inspection, side)
-        scale, hidden = _heat_scale(station, inspection), np.isnan(anomaly_map)
+        result = _result(station, inspection)
+        anomaly_map, scale = result.map_on_image(side), result.heat_scale
+        hidden = np.isnan(anomaly_map)
         grey = np.rint(255 * scale.heat(np.where(hidden, scale.low, anomaly_map)))
         return _png(np.dstack([grey, np.where(hidden, 0, 255)]).astype(np.uint8))
 
@@ -72,12 +64,11 @@ def heat_png(station: StationDep, inspection: InspectionDep, side: Side = None) 
 @router.get("/overlay.png")
 def overlay_png(station: StationDep, inspection: InspectionDep, side: Side = None) -> Response:
     """The whole picture under its heat map, regions outlined; what the model did not see is hatched."""
-    return _png(_overlaid(station, inspection, side))
+    return _png(_overlay(station, inspection, side))
 
 
 @router.get("/thumbnail.jpg")
 def thumbnail_jpg(station: StationDep, inspection: InspectionDep) -> Response:
-    """The overlay, small."""
     return Response(_thumbnail(station, inspection), headers=FOREVER, media_type="image/jpeg")
 
 
@@ -92,74 +83,53 @@ def regions(station: StationDep, inspection: InspectionDep) -> list[dict[str, An
 
 @router.get("/map.npy")
 def map_npy(station: StationDep, inspection: InspectionDep) -> Response:
-    """The anomaly map on the model's raw scale as NumPy's .npy file, float32 [height, width] of the picture.
-
-    It is NaN where the model saw nothing.
-    """
+    """The map on the raw scale as a .npy file, float32 [height, width]; NaN where the model saw nothing."""
     file = io.BytesIO()
     with station.drawing:
-        np.save(file, _map_on_image(station, inspection), allow_pickle=False)
+        np.save(file, _result(station, inspection).map_on_image(), allow_pickle=False)
     return Response(file.getvalue(), headers=FOREVER, media_type="application/octet-stream")
+
+
+def regions_of(station: Station, inspection: Inspection) -> tuple[Region, ...]:
+    """The regions of an inspection, found again in its stored map; NotFound where there is none."""
+    with station.drawing:
+        return _result(station, inspection).regions
+
+
+@lru_cache(REMEMBERED)
+def _thumbnail(station: Station, inspection: Inspection) -> bytes:
+    return encode_jpeg(_overlay(station, inspection, THUMBNAIL))
+
+
+def _overlay(station: Station, inspection: Inspection, side: int | None) -> np.ndarray:
+    with station.drawing:
+        result = _result(station, inspection)
+        return replace(result, array=_picture(station, inspection)).overlay(side=side)
+
+
+def _result(station: Station, inspection: Inspection) -> Result:
+    """What the detector gave, but for the picture."""
+    description = station.description(inspection)
+    assert inspection.map and inspection.map_low is not None and inspection.map_high is not None
+    assert inspection.false_alarm_rate is not None
+    stored = station.files.read(inspection.map)
+    return Result(
+        inspection.name,
+        inspection.score,
+        anomaly_map=decode_map(stored, inspection.map_low, inspection.map_high),
+        frame=Frame.model_validate(description["frame"]),
+        size=(inspection.width, inspection.height),
+        map_peaks=Calibration(np.array(description["map_peaks"]), inspection.false_alarm_rate),
+    )
+
+
+def _picture(station: Station, inspection: Inspection) -> np.ndarray:
+    bit_depth = Frame.model_validate(station.description(inspection)["frame"]).bit_depth
+    data = station.files.read(str(inspection.image))
+    return read_upload(data, inspection.name, bit_depth, station.settings.max_pixels)
 
 
 def _png(picture: np.ndarray) -> Response:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG", compress_level=1)
     return Response(file.getvalue(), headers=FOREVER, media_type="image/png")
-
-
-@lru_cache(REMEMBERED)
-def _thumbnail(station: Station, inspection: Inspection) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(_overlaid(station, inspection, THUMBNAIL)).save(file, "JPEG", quality=85)
-    return file.getvalue()
-
-
-def regions_of(station: Station, inspection: Inspection) -> tuple[Region, ...]:
-    """The regions of an inspection, found again in its stored map; NotFound where there is none."""
-    frame, peaks = _frame(station, inspection), _map_peaks(station, inspection)
-    with station.drawing:
-        anomaly_map = _stored_map(station, inspection)
-        return find_regions(anomaly_map, inspection.width, inspection.height, frame, peaks)
-
-
-def _picture(station: Station, inspection: Inspection, side: int | None) -> np.ndarray:
-    bit_depth = _frame(station, inspection).bit_depth
-    assert inspection.image is not None
-    data = station.files.read(inspection.image)
-    return shrink(read_upload(data, inspection.name, bit_depth, station.settings.max_pixels), side)
-
-
-def _stored_map(station: Station, inspection: Inspection) -> np.ndarray:
-    if inspection.map is None or inspection.map_low is None or inspection.map_high is None:
-        raise NotFound(f"Inspection {inspection.id} has no anomaly map; its error says why.")
-    return decode_map(station.files.read(inspection.map), inspection.map_low, inspection.map_high)
-
-
-def _map_on_image(station: Station, inspection: Inspection, side: int | None = None) -> np.ndarray:
-    anomaly_map, frame = _stored_map(station, inspection), _frame(station, inspection)
-    return map_on_image(anomaly_map, inspection.width, inspection.height, frame, side)
-
-
-def _overlaid(station: Station, inspection: Inspection, side: int | None) -> np.ndarray:
-    scale, regions = _heat_scale(station, inspection), regions_of(station, inspection)
-    with station.drawing:
-        anomaly_map = _map_on_image(station, inspection, side)
-        heat = overlay(_picture(station, inspection, side), anomaly_map, scale)
-        return draw_outlines(heat, outlines(regions), inspection.width, inspection.height)
-
-
-def _frame(station: Station, inspection: Inspection) -> Frame:
-    return Frame.model_validate(station.description(inspection)["frame"])
-
-
-def _heat_scale(station: Station, inspection: Inspection) -> HeatScale:
-    """The colours of all heat maps of its model."""
-    return HeatScale.from_calibration(_map_peaks(station, inspection))
-
-
-def _map_peaks(station: Station, inspection: Inspection) -> Calibration:
-    """The peaks of its model's held-out images, at the false-alarm rate that held."""
-    peaks = np.array(station.description(inspection)["map_peaks"])
-    assert inspection.false_alarm_rate is not None
-    return Calibration(peaks, inspection.false_alarm_rate)

@@ -3,8 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from blemish.station.storage.outbox import Outbox
-from blemish.station.storage.store import Store
+from blemish.station.storage.store import Outbox, Store
 from tests.station.storage.support import new
 
 

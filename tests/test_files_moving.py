@@ -1,4 +1,4 @@
-"""Inspected files on their way to another folder: never over another, never lost in between."""
+"""Files on their way to another folder: never over another, never lost in between."""
 
 import errno
 import shutil
@@ -7,9 +7,15 @@ from unittest.mock import Mock
 
 import pytest
 
-from blemish.station import watched_files
-from blemish.station.watched_files import find_files, move_file
-from tests.station.support import put
+from blemish import files
+from blemish.files import move_file
+
+
+def put(path: Path, content: bytes) -> Path:
+    """Write a file, and the folder that it lies in."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    return path
 
 
 @pytest.fixture
@@ -24,24 +30,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(Path, "rename", other_disk)
     return tmp_path / "here"
-
-
-def test_pictures_that_are_not_read_are_named(tmp_path: Path) -> None:
-    for name in (
-        "a.png",
-        "b.GIF",
-        "deep/c.jp2",
-        "@eaDir/d.gif",
-        "notes.txt",
-        ".e.gif",
-        ".e.png",
-        "done/f.gif",
-    ):
-        put(tmp_path / name, b"")
-    others: list[str] = []
-    found = [name for name, _ in find_files(tmp_path, tmp_path / "done", [], others)]
-    assert found == ["a.png"]
-    assert sorted(others) == [str(tmp_path / "b.GIF"), str(tmp_path / "deep/c.jp2")]
 
 
 def test_names_that_are_taken_get_a_suffix(tmp_path: Path) -> None:
@@ -73,8 +61,8 @@ def test_a_result_lies_beside_before_the_file_does(tmp_path: Path, monkeypatch: 
 
 def test_a_file_changes_the_disk_whole(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[Path] = []
-    flush = watched_files.synchronise
-    monkeypatch.setattr(watched_files, "synchronise", lambda path: (flushed.append(path), flush(path)))
+    flush = files.synchronise
+    monkeypatch.setattr(files, "synchronise", lambda path: (flushed.append(path), flush(path)))
     file, there = put(here / "a.png", b"content"), tmp_path / "there"
     before = file.stat().st_mtime_ns
     assert move_file(file, there / "a.png") == there / "a.png"
@@ -83,7 +71,7 @@ def test_a_file_changes_the_disk_whole(here: Path, tmp_path: Path, monkeypatch: 
 
     full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
     file.write_bytes(b"more")
-    monkeypatch.setattr(watched_files, "synchronise", full)
+    monkeypatch.setattr(files, "synchronise", full)
     with pytest.raises(OSError, match="No space"):
         move_file(file, there / "a.png")
     assert file.read_bytes() == b"more" and list(there.iterdir()) == [there / "a.png"]

@@ -1,25 +1,30 @@
-"""The login: asks for the token, or a name and its password, and keeps who knows them logged in."""
+"""Who comes, who may, and who did what: the login, the users and the audit trail."""
 
 import asyncio
 from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from blemish.station.errors import Unusable
-from blemish.station.records import Text
+from blemish.station.records import Author, Kind, Role, Text
+from blemish.station.schemas import AuditQuery
+from blemish.station.spreadsheet import AUDIT, csv_of
+from blemish.station.storage.accounts import Accounts
+from blemish.station.storage.audit import AT_ONCE, entries, every_entry
 from blemish.station.web import middleware
-from blemish.station.web.deps import AccountsDep, Anyone, StationDep
+from blemish.station.web.deps import AccountsDep, Admin, Anyone, Engineer, RecordNumber, StationDep
 from blemish.station.web.middleware import cookie_name, is_token, login_cookie
-from blemish.station.web.pages import fragment
+from blemish.station.web.pages import download, fragment, page
 
 router = APIRouter(include_in_schema=False)
+table = APIRouter(tags=["operation"])
 
 
 @router.get("/login")
 def login(request: Request, station: StationDep, user: Anyone, next: str = "/") -> Response:
-    """Asks who comes."""
     if user:
         return RedirectResponse(local_path(next), 303)
     users = station.settings.users
@@ -36,7 +41,6 @@ async def log_in(
     password: Annotated[Text, Form()] = "",
     next: Annotated[str, Form()] = "/",
 ) -> Response:
-    """Lets in who knows the token, or a password."""
     settings, accounts, session = station.settings, station.accounts, ""
     if settings.asks_nobody:
         return RedirectResponse(local_path(next), 303)
@@ -60,7 +64,6 @@ async def log_in(
 
 @router.post("/logout")
 def log_out(request: Request, station: StationDep, user: Anyone) -> Response:
-    """Makes the browser forget the login, and ends the session."""
     name = cookie_name(station.settings)
     if user and station.accounts is not None:
         station.accounts.log_out(request.cookies.get(name, ""), user.name)
@@ -71,7 +74,6 @@ def log_out(request: Request, station: StationDep, user: Anyone) -> Response:
 
 @router.get("/password")
 def password_page(request: Request, accounts: AccountsDep, _: Anyone, link: str) -> Response:
-    """Asks for the password that a one-time link sets."""
     return fragment(request, "password.html.j2", user=accounts.invited(link), link=link, problem="")
 
 
@@ -83,7 +85,6 @@ def set_password(
     link: Annotated[str, Form()],
     password: Annotated[Text, Form()] = "",
 ) -> Response:
-    """Sets it."""
     user = accounts.invited(link)
     try:
         accounts.set_password(link, password)
@@ -97,3 +98,77 @@ def local_path(text: str) -> str:
     """Where to go after the login: `text` if it is a path on this station, else "/"."""
     elsewhere = not text.startswith("/") or text[1:2] in ("/", "\\") or not text.isprintable()
     return "/" if elsewhere else text
+
+
+@router.get("/users")
+def users_page(request: Request, accounts: AccountsDep, _: Admin) -> Response:
+    return _all_users(request, accounts)
+
+
+@router.post("/users")
+def add_user(
+    request: Request,
+    accounts: AccountsDep,
+    admin: Admin,
+    name: Annotated[Text, Form()],
+    role: Annotated[Role, Form()],
+) -> Response:
+    return _all_users(request, accounts, name.strip(), accounts.add(name.strip(), role, Author(admin.name)))
+
+
+@router.post("/users/{number}")
+def change_user(
+    accounts: AccountsDep,
+    admin: Admin,
+    number: RecordNumber,
+    role: Annotated[Role, Form()],
+    disabled: Annotated[bool, Form()] = False,
+) -> Response:
+    accounts.change(number, role, disabled, Author(admin.name))
+    return RedirectResponse("/users", 303)
+
+
+@router.post("/users/{number}/secret")
+def renew_secret(request: Request, accounts: AccountsDep, admin: Admin, number: RecordNumber) -> Response:
+    secret = accounts.renew(number, Author(admin.name))
+    name = next(user.name for user in accounts.all() if user.id == number)
+    return _all_users(request, accounts, name, secret)
+
+
+def _all_users(request: Request, accounts: Accounts, name: str = "", secret: str = "") -> Response:
+    users = accounts.all()
+    link = any(user.name == name and user.role != Role.MACHINE for user in users)
+    place = request.headers.get("origin") or str(request.base_url).rstrip("/")
+    return page(
+        request,
+        "users.html.j2",
+        users=users,
+        roles=list(Role),
+        name=name,
+        secret=secret,
+        link=f"{place}/password?link={secret}" if link else "",
+    )
+
+
+@router.get("/audit")
+def audit_page(
+    request: Request, station: StationDep, _: Engineer, query: Annotated[AuditQuery, Query()]
+) -> Response:
+    found = entries(station.store.database, query)
+    narrowing = {name: text for name, text in request.query_params.items() if text and name != "before"}
+    return page(
+        request,
+        "audit.html.j2",
+        entries=found,
+        kinds=list(Kind),
+        asked=request.query_params,
+        query=urlencode(narrowing),
+        older=found[-1].id if len(found) == AT_ONCE else None,
+    )
+
+
+@table.get("/v1/audit.csv", response_class=Response)
+def audit_csv(station: StationDep, _: Engineer, query: Annotated[AuditQuery, Query()]) -> Response:
+    """Every change of a threshold, a model, rules, a judgement or a user, and the logins, as a table."""
+    found = every_entry(station.store.database, query)
+    return download("audit.csv", "text/csv; charset=utf-8", csv_of(AUDIT, found))

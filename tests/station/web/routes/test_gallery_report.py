@@ -19,7 +19,8 @@ def text_of(visitor: httpx2.Client, address: str = "/report") -> str:
 def test_it_counts_what_was_seen_and_judged(visited: Running, visitor: httpx2.Client) -> None:
     said = {1: "good", 2: "defect", 11: "good", 12: "defect"}
     for number, feedback in said.items():
-        visited.client.put(f"/v1/inspections/{number}/feedback", json={"feedback": feedback})
+        kind = {"defect_kind": "scratch" if number == 2 else "dent"} if feedback == "defect" else {}
+        visited.client.put(f"/v1/inspections/{number}/feedback", json={"feedback": feedback} | kind)
     text = text_of(visitor)
     rows = {
         "Good": "<td>10</td> <td>1</td><td>1</td><td>8</td>",
@@ -31,7 +32,9 @@ def test_it_counts_what_was_seen_and_judged(visited: Running, visitor: httpx2.Cl
         assert f'<th scope="row">{name}</th>{cells}' in text
     assert "<strong>23.1 %</strong> of those scored are anomalous; 95 % interval 5 % to 53.8 %." in text
     assert "Of 2 judged alarms 1 was false. Of those called good 1 was judged a defect." in text
-    assert "each of the latest 3 anomalous inspections" in text and "<td>100 %</td></tr>" in text
+    for kind in ("scratch", "dent"):
+        assert f'<th scope="row">{kind}</th>' in text
+    assert "<td>1</td><td>50 %</td><td>100 %</td></tr>" in text
     assert "by grey.onnx</p>" in text
     assert "command line: threshold No. 1: 2 %, 199 scores, the model file" in text
     for number in said:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from blemish.station.web.routes.login import local_path
+from blemish.station.web.routes.people import local_path
 from tests.station.support import TOKEN, running_station
 from tests.station.web.support import page_of
 
