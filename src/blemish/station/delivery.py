@@ -156,9 +156,8 @@ class Delivery(Background):
             if not isinstance(error, StationError):
                 logger.error("delivery failed", extra={"error": repr(error)})
             self._reason = reason_of(error)
-            if self.outbox.position != before:  # it takes some
-                self._pause = 0.0
-            self._pause = min(LONGEST, 2 * self._pause or 1)
+            waited = self._pause if self.outbox.position == before else 0.0  # it takes some
+            self._pause = min(LONGEST, 2 * waited or 1)
             return self._pause
         self._reason, self._pause = "", 0.0
         return 0 if len(waiting) == AT_ONCE else POLL

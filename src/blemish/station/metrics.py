@@ -27,8 +27,7 @@ class Metrics:
         self.failures = Counter("blemish_failures", "Not used or kept.", ["reason"], registry=registry)
         histogram = partial(Histogram, registry=registry)
         self._seconds = histogram("blemish_inspection_seconds", "From receipt to record.", buckets=SECONDS)
-        even = "Evenly spread while nothing drifts."
-        self._p_values = histogram("blemish_p_value", even, ["recipe"], buckets=SHARES)
+        self._p_values = histogram("blemish_p_value", "Even without drift.", ["recipe"], buckets=SHARES)
         self.batches = histogram("blemish_batch_images", "Images scored at once.", buckets=SIZES)
 
     def inspected(self, inspection: Inspection, seconds: float) -> None:

@@ -127,7 +127,6 @@ def report_page(
         models=[model for (model,) in station.store.tally(period, "model") if model],
         model=station.store.model,
         changes=recipe.changes(since=since, until=until),
-        step=timedelta(hours=hours),
     )
 
 

@@ -1,7 +1,7 @@
 """How the station is, what judges in it, and the live page: what is inspected now."""
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -73,7 +73,7 @@ def live_fragment(
 def _latest(station: Station, recipe: Recipe) -> dict[str, Any]:
     newest = recipe.store.select(Filter(recipe=recipe.name), limit=LATEST)
     today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    of_today = Filter(recipe=recipe.name, since=today.astimezone(UTC))
+    of_today = Filter(recipe=recipe.name, since=today)
     outcomes = Counter[str]()
     for verdict, count in recipe.store.tally(of_today, "is_anomalous", "verdict").items():
         outcomes[outcome_of(*verdict)] += count
