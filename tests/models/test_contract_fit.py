@@ -109,15 +109,15 @@ def test_a_loaded_model_scores_bit_for_bit_the_same(fitted: Fitted) -> None:
 def test_what_is_held_or_left_out_calibrates(fitted: Fitted, data: Dataset) -> None:
     images = load_rows(data.train, fitted.config.frame).images
     engine: Any = fitted.detector.engine
-    if fitted.config.model.leave_one_out:
-        found = [(engine.model.leave_out(np.array([row])), *engine(images[[row]])) for row in range(COUNT)]
+    rows = np.arange(COUNT) if fitted.config.model.leave_one_out else np.array(HELD_OUT)
+    scores, maps = engine(images[rows])
+    if fitted.config.model.remembers_all:
+        remembered = scores
+        found = [(engine.model.leave_out(np.array([row])), *engine(images[[row]])) for row in rows]
         engine.model.leave_out(np.empty(0))
         scores, maps = (np.concatenate(part) for part in list(zip(*found, strict=True))[1:])
-        assert (scores > engine(images)[0] + 0.01).all(), "an image that is remembered has no distance"
-        images = images[::2]  # go into the file
-    else:
-        images = images[HELD_OUT]
-        scores, maps = engine(images)
+        assert (scores > remembered + 0.01).all(), "an image that is remembered has no distance"
+    images = images[rows[::2]] if fitted.config.model.leave_one_out else images[rows]  # go into the file
     assert fitted.detector.calibration.scores.tolist() == pytest.approx(sorted(scores.tolist()), rel=1e-5)
     peaks = fitted.detector.metadata["map_peaks"]
     assert peaks == pytest.approx(maps.max(axis=(1, 2)).tolist(), rel=1e-5) and min(peaks) > 0
