@@ -51,7 +51,7 @@ def with_legend(
     at_alarm = f"{scale.alarm:.3g} alarm" if rate is None else f"{scale.alarm:.3g} (p {rate:.2g})"
     places = (
         (0, "la", f"{scale.low:.3g} typical"),
-        (1 / 3, "ma", at_alarm),
+        (1 / 3, "la", at_alarm),
         (1, "ra", f"{scale.high:.3g} +"),
     )
     for share, anchor, words in places:
