@@ -199,6 +199,7 @@ def test_what_remembers_every_image_learns_again_through_integers(tmp_path: Path
         (Worth(2.0, 0.9, 0.895), ""),
         (Worth(1.2, 0.9, 0.9), "gains too little here"),
         (Worth(2.0, 0.9, 0.88), "misses defects"),
+        (Worth(2.0, 0.53, 0.51), ""),  # nor did float32 find them
         (Worth(1.0, 0.9, 0.88), "gains too little here and misses defects"),
     ],
 )

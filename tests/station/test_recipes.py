@@ -133,17 +133,18 @@ def test_a_flood_of_one_leaves_the_others_their_part_of_the_queue(
     two: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bottle, screw = two.station.recipes.values()
-    held, detector = threading.Event(), bottle.models.active.detector
+    held, detector = threading.Event(), screw.models.active.detector
     score = detector.score_framed
     monkeypatch.setattr(detector, "score_framed", lambda images: (held.wait(30), score(images))[1])
     submit, image = two.station.pipeline.submit, encoded(good_part(1))
-    flood = [submit(bottle, image, source=Source.API, name="") for _ in range(4)]
+    flood = [submit(screw, image, source=Source.API, name="") for _ in range(4)]
     with pytest.raises(Busy, match="4 images are waiting already"):
-        submit(bottle, image, source=Source.API, name="")
-    others = [submit(screw, image, source=Source.API, name="") for _ in range(4)]
+        submit(screw, image, source=Source.API, name="")
+    assert two.client.get("/v1/ready").status_code == 503
+    others = [submit(bottle, image, source=Source.API, name="") for _ in range(4)]
     held.set()
-    assert {one.result(30).recipe for one in flood} == {"bottle"}
-    assert {one.result(30).recipe for one in others} == {"screw"}
+    assert {one.result(30).recipe for one in flood} == {"screw"}
+    assert {one.result(30).recipe for one in others} == {"bottle"}
 
 
 def test_numbers_follow_the_arrival_whatever_takes_longer(
