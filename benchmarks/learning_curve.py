@@ -13,7 +13,6 @@ choose nothing.
 import argparse
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from blemish.models.gtrans.model import GTrans
 from blemish.models.weights import find_weights, read_weights
 from blemish.training.batches import count_batches, in_order, split_indices
 from blemish.training.config import RunConfig, build_config
-from blemish.training.loop import train
+from blemish.training.loop import show_all, train
 
 
 class TestImages:
@@ -76,8 +75,7 @@ class Watched(GTrans):
             minutes, before = self.minutes(), time.process_time()
             self.eval()
             rows = np.arange(len(self.learned))
-            shown = partial(in_order, self.learned, rows, torch.device("cpu"))
-            self.after_training(shown, len(rows), seed=0)
+            show_all(self, self.learned, rows, 0, torch.device("cpu"))
             print(f"| {epochs} | {minutes:.1f} | {self.test.measure(self)} |", flush=True)
             self.looking += time.process_time() - before
         return ""

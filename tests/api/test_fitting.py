@@ -1,11 +1,13 @@
 """What `fit` gives has a file, its own or one for as long as it lives."""
 
 import gc
+import os
 from pathlib import Path
 
 import pytest
 
 import blemish
+from blemish.api.fitting import _remove
 from tests.api.conftest import fit_parts
 
 
@@ -22,6 +24,13 @@ def test_without_a_file_the_model_is_kept_as_long_as_the_detector_lives(
     del detector
     gc.collect()
     assert not folder.exists()
+
+
+def test_no_forked_process_takes_the_model_away(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    for process, left in ((os.getpid() + 1, True), (os.getpid(), False)):
+        _remove(str(tmp_path / "model"), process)
+        assert (tmp_path / "model").exists() is left
 
 
 def test_with_a_file_that_is_the_detectors(parts_folder: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """int8 of models that remember all good images: they look at them again, through the integer networks."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from blemish.inference.engines.torch import TorchEngine
 from blemish.inference.model_file import Metadata
 from blemish.models.gtrans.model import GTrans
 from blemish.models.settings import usual_settings
-from blemish.training.batches import in_order
 from blemish.training.config import config_of
 from blemish.training.fit import calibrate_model
+from blemish.training.loop import show_all
 from blemish.training.one_pass import learn_in_one_pass
 from blemish.training.read_images import GoodImages, read_images
 
@@ -77,9 +76,7 @@ def relearn(
     rows, training = images.rows.images, images.config.training
     try:
         if is_trained:
-            every = np.arange(len(rows))
-            shown = partial(in_order, rows, every, torch.device("cpu"))
-            model.after_training(shown, np.isin(every, images.learn_rows), training.seed)
+            show_all(model, rows, images.learn_rows, training.seed, torch.device("cpu"))
         else:
             learn_in_one_pass(model, rows, images.learn_rows, training)
         return calibrate_model(TorchEngine(model, device="cpu"), images)

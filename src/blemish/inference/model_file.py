@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blemish.calibration import Calibration
 from blemish.errors import BlemishError, ConfigError, ModelFileError, explained
-from blemish.files import check_output, file_digest, write_whole
+from blemish.files import check_output, file_digest, synchronise, write_whole
 from blemish.images.changes import Tolerated
 from blemish.images.frame import Frame, Shape
 from blemish.images.known_part import KnownPart
@@ -234,10 +234,12 @@ def check_model_output(out: Path) -> None:
 
 def publish_model(written: Path, out: Path) -> None:
     """Give a written file, or both of a pair, the final name on the same disk; where that fails, the older
-    ones stay.
+    ones stay. They are on the disk before, else a power cut could leave empty files.
     """
+    synchronise(written)
     if out.suffix.lower() == ".xml":
         weights, older = out.with_suffix(".bin"), written.with_name("older.bin")
+        synchronise(written.with_suffix(".bin"))
         if weights.exists():
             weights.replace(older)
         try:

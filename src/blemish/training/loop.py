@@ -139,9 +139,7 @@ def train(
     if selection.weights:
         model.load_state_dict(selection.weights)
     model.eval()
-    rows = np.arange(len(images))
-    shown = partial(in_order, images, rows, accelerator.device)
-    model.after_training(shown, np.isin(rows, train_rows), config.seed)
+    show_all(model, images, train_rows, config.seed, accelerator.device)
     seconds = time.monotonic() - started
     return TrainingSummary(
         epochs=max(config.epochs, position.kept_epoch),
@@ -153,6 +151,14 @@ def train(
         precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32",
         processes=accelerator.num_processes,
     )
+
+
+def show_all(
+    model: TrainedModel, images: np.ndarray, train_rows: np.ndarray, seed: int, device: torch.device
+) -> None:
+    """Let a model, in place, take what it needs of all good images (`TrainedModel.after_training`)."""
+    rows = np.arange(len(images))
+    model.after_training(partial(in_order, images, rows, device), np.isin(rows, train_rows), seed)
 
 
 def train_batch(

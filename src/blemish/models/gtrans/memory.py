@@ -48,11 +48,12 @@ class AddedMemory(nn.Module):
         self.bank.learn(batches, len(learned), seed)
         rows = np.flatnonzero(learned)
         trans, bank = [], []
-        for row, image in chosen(batches(), rows[:: -(-len(rows) // PEAKS)]):
-            trans_map, levels = look(image)
-            self.bank.leave_out(row)
-            trans.append(trans_map.max())
-            bank.append(self._bank_map(levels).max())
+        for places, images in chosen(batches(), rows[:: -(-len(rows) // PEAKS)]):
+            for row, image in zip(places, images.split(1), strict=True):
+                trans_map, levels = look(image)
+                self.bank.leave_out(np.array([row]))
+                trans.append(trans_map.max())
+                bank.append(self._bank_map(levels).max())
         self.bank.leave_out(np.empty(0, np.int64))
         for place, peaks in enumerate((torch.stack(trans), torch.stack(bank))):
             middle, high = peaks.median(), peaks.quantile(0.9)
@@ -73,11 +74,12 @@ class AddedMemory(nn.Module):
 
 
 def chosen(batches: Iterator[Tensor], rows: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """The images [1, 3, H, W] of these rows of all, each with its row, int64 [1]."""
+    """Of each batch of images those of these rows of all, [B, 3, H, W], with their rows, int64 [B]."""
     first = 0
     for images in batches:
-        for row in rows[(rows >= first) & (rows < first + len(images))]:
-            yield np.array([row]), images[row - first : row - first + 1]
+        here = rows[(rows >= first) & (rows < first + len(images))]
+        if len(here):
+            yield here, images[torch.from_numpy(here - first).to(images.device)]
         first += len(images)
 
 
