@@ -35,7 +35,7 @@ class TestImages:
     def __init__(self, data: Dataset, config: RunConfig) -> None:
         self.images = load_rows(data.test, config.frame).images
         self.defective = np.array([sample.label for sample in data.test], bool)
-        empty = np.zeros((config.frame.size,) * 2, bool)
+        empty = np.zeros(self.images.shape[1:3], bool)
         self.masks = [
             mask_to_frame(read_mask(sample.mask), config.frame) if sample.mask else empty
             for sample in data.test
@@ -97,7 +97,7 @@ def main() -> None:
     images = load_rows(data.train, config.frame).images
     learn, hold_out = split_indices(len(images), config.training.validation_share, config.training.seed)
     torch.manual_seed(config.training.seed)
-    model = Watched(config.model, config.frame.size)
+    model = Watched(config.model, images.shape[1:3])
     model.load_teacher(read_weights(find_weights(config.model.backbone, arguments.weights)))
     test = TestImages(data, config)
     print("| Epochs | Minutes | Image AUROC | Pixel AUROC | AUPRO |\n|---|---|---|---|---|", flush=True)
